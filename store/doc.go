@@ -1,0 +1,37 @@
+// Package store keeps the records of Piecework in a docstore collection: what a job is, in which state it may be,
+// which moves there are between the states, and the verbs that make them.
+//
+// # One conditional write decides
+//
+// Every change of a record is one verb: read, pure transition, compare-and-set on the revision. There is no blind
+// put and no transaction over two records. A verb that loses a race reads again and applies its transition to what
+// it finds; a verb whose answer was lost reads again and recognises its own write by a token that every write
+// carries. So a verb may be repeated at will, and the process may die inside it: either the write happened or it
+// did not, and the record is valid in both cases.
+//
+// # One collection
+//
+// All records live in one collection with these fields, each of which has the same meaning on every store:
+//
+//	id       string  the record's id; the key
+//	rev      any     docstore's revision
+//	data     []byte  the record as JSON; members that this version does not know survive a rewrite
+//	due_pk   string  "due#<shard>"             absent when nothing is ever due
+//	due_sk   string  "<16-digit unix ms>#<id>"
+//	list_pk  string  "job#<kind>#<shard>"
+//	list_sk  string  "<16-digit unix ms of creation>#<id>"
+//	fail_pk  string  "failed#<shard>"          present on failed jobs only, so that the happy path pays nothing
+//	fail_sk  string  "<16-digit unix ms of the end>#<id>"
+//
+// Three indexes, (due_pk, due_sk), (list_pk, list_sk) and (fail_pk, fail_sk), serve every query: equality on the
+// first field, one bound and the order on the second. [Indexes] and [Columns] name them for those who provision a
+// store.
+//
+// An index only says where to look. The read by id and the conditional write decide, so eventually consistent
+// indexes are safe.
+//
+// # Where to read
+//
+// job.go has the record, state.go the table of moves, transition.go the pure transitions, verbs.go the writes that
+// make them, due.go and list.go the two ways to find records.
+package store

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"gocloud.dev/docstore"
+)
+
+// DueRef is an entry of the due index.
+type DueRef struct {
+	ID     string
+	Cursor string // the entry's place in its shard
+}
+
+// Due returns up to limit entries of one shard that are due at or before until, the longest due first, from after
+// the cursor on ("" for the start). It is one index query and costs what it returns, however many records exist.
+// The index may lag: read the record before acting on it.
+func (s *Store) Due(ctx context.Context, shard int, until Time, after string, limit int) ([]DueRef, error) {
+	if after == "" {
+		after = "!" // sorts before every digit
+	}
+	bound := pad(until) + "~" // sorts after every "#<id>" of that millisecond
+	q := s.coll.Query().Where("due_pk", "=", duePK(shard)).Where("due_sk", "<", bound).OrderBy("due_sk", docstore.Ascending)
+	if after != "!" {
+		// One bound is all that DynamoDB takes on a sort key; the other is applied below.
+		q = s.coll.Query().Where("due_pk", "=", duePK(shard)).Where("due_sk", ">", after).OrderBy("due_sk", docstore.Ascending)
+	}
+	it := q.Limit(limit).Get(ctx, IDField, "due_sk")
+	defer it.Stop()
+	var refs []DueRef
+	for {
+		var r record
+		err := it.Next(ctx, &r)
+		if errors.Is(err, io.EOF) {
+			return refs, nil
+		}
+		if err != nil {
+			return refs, fmt.Errorf("due records of shard %d: %w", shard, err)
+		}
+		if r.DueSK >= bound {
+			return refs, nil
+		}
+		refs = append(refs, DueRef{ID: r.ID, Cursor: r.DueSK})
+	}
+}

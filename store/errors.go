@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gocloud.dev/gcerrors"
+)
+
+// The errors of this package. Match them with errors.Is.
+var (
+	// ErrNotFound: there is no record of that id. It never existed or its retention has passed.
+	ErrNotFound = errors.New("no such record")
+	// ErrExists: Create found a record of that id. The verb returns the record that is there.
+	ErrExists = errors.New("record exists")
+	// ErrMove: the record's state does not allow the verb. The record is unchanged.
+	ErrMove = errors.New("move not allowed")
+	// ErrLeaseLost: the attempt that asks no longer holds the job. Nothing it writes is kept.
+	ErrLeaseLost = errors.New("lease lost")
+	// ErrHeld: another attempt holds the job under a live lease.
+	ErrHeld = errors.New("job is leased to another attempt")
+	// ErrNotDue: the job may not start yet.
+	ErrNotDue = errors.New("job is not due yet")
+	// ErrNewerRecord: a newer version of the software wrote the record in a form this one must not touch.
+	ErrNewerRecord = errors.New("record was written by a newer version")
+	// ErrCorrupt: the stored bytes are not a record.
+	ErrCorrupt = errors.New("record is corrupt")
+	// ErrUnavailable: the store did not answer, also not after retries. Whether a write happened is unknown;
+	// the verb may be repeated.
+	ErrUnavailable = errors.New("store is unavailable")
+	// ErrCursor: a cursor that this list did not hand out.
+	ErrCursor = errors.New("invalid cursor")
+	// ErrTooLarge: the record would be larger than MaxRecord.
+	ErrTooLarge = errors.New("record is too large")
+)
+
+// MoveError says which event was refused in which state. It matches ErrMove.
+type MoveError struct {
+	ID    string
+	State State
+	Event Event
+}
+
+// Error names the job, the event and the state.
+func (e *MoveError) Error() string {
+	return fmt.Sprintf("job %s: cannot %s a job that is %s", e.ID, e.Event, e.State)
+}
+
+// Is reports whether target is ErrMove.
+func (e *MoveError) Is(target error) bool { return target == ErrMove }
+
+// fault classifies an error of the docstore.
+type fault int
+
+const (
+	faultNone     fault = iota
+	faultConflict       // the conditional write lost
+	faultMissing        // no such document
+	faultUnknown        // it may or may not have been applied
+	faultFinal          // it was not applied, and repeating it will not help
+)
+
+// classify maps a docstore error. FailedPrecondition, AlreadyExists and, for a write that carried a revision,
+// NotFound all mean that the race was lost: drivers differ in which of them they give.
+func classify(ctx context.Context, err error) fault {
+	if err == nil {
+		return faultNone
+	}
+	if ctx.Err() != nil {
+		return faultFinal
+	}
+	switch gcerrors.Code(err) {
+	case gcerrors.FailedPrecondition, gcerrors.AlreadyExists:
+		return faultConflict
+	case gcerrors.NotFound:
+		return faultMissing
+	case gcerrors.InvalidArgument, gcerrors.PermissionDenied, gcerrors.Unimplemented:
+		return faultFinal
+	default:
+		return faultUnknown
+	}
+}

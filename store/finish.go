@@ -1,0 +1,215 @@
+package store
+
+import (
+	"slices"
+	"time"
+)
+
+// Finish is how an attempt ends. Which of the fields matter depends on the outcome.
+type Finish struct {
+	Token   string
+	Now     Time
+	Outcome Outcome
+
+	Result  Payload  // success
+	Outputs []Output // success: all outputs of the job, joined
+
+	Error     string        // error, panic, timeout, lost
+	Stack     string        // panic
+	Permanent bool          // error: do not try again
+	Delay     time.Duration // error, panic, timeout, lost: until the next attempt; snooze, continue: until the next call
+
+	Reason     string    // skipped
+	Checkpoint *Payload  // continue, snooze: saved with the same write; nil: as it was
+	Open       []Output  // with Checkpoint
+	Progress   *Progress // nil: as it was
+	Dirty      bool      // the attempt left files that the record does not list
+}
+
+// finish ends the attempt that holds the lease. Cancellation that was requested meanwhile wins over every outcome
+// but success and skip: then the work is done, and saying otherwise would be false.
+func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
+	if !j.holds(f.Token) {
+		if _, ok := j.Ran(f.Token); ok {
+			return j, false, nil
+		}
+		return j, false, ErrLeaseLost
+	}
+	next := j
+	if f.Progress != nil {
+		next.Progress = f.Progress
+	}
+	if j.Cancel != 0 && f.Outcome != OutcomeSuccess && f.Outcome != OutcomeSkipped {
+		f.Outcome = OutcomeCancelled
+	}
+	next = next.record(f)
+	next.Dirty = j.Dirty || f.Dirty
+	var err error
+	switch f.Outcome {
+	case OutcomeSuccess:
+		next, err = next.move(EventSucceed)
+		next.Result, next.Outputs = f.Result, f.Outputs
+		next = next.settle(f.Now, true)
+	case OutcomeSkipped:
+		next, err = next.move(EventSkip)
+		next.Reason = clip(f.Reason, MaxErrorText)
+		next = next.settle(f.Now, true)
+	case OutcomeCancelled:
+		next, err = next.move(EventCancel)
+		next = next.settle(f.Now, true)
+	case OutcomeHandBack:
+		next.Attempt--
+		next, err = next.move(EventHandBack)
+		next = next.queue(t, f.Now)
+	case OutcomeSnoozed, OutcomeContinued:
+		next, err = next.goOn(t, f)
+	default:
+		next, err = next.miss(t, f)
+	}
+	if err != nil {
+		return j, false, err
+	}
+	next.Lease = nil
+	return next, true, nil
+}
+
+// goOn ends an attempt that asked to be called again, which uses no attempt.
+func (j Job) goOn(t Timing, f Finish) (Job, error) {
+	j.Attempt--
+	if f.Checkpoint != nil {
+		j.Checkpoint, j.Open, j.Saved = *f.Checkpoint, f.Open, j.Saved+1
+	}
+	if f.Delay <= 0 {
+		next, err := j.move(EventContinue)
+		return next.queue(t, f.Now), err
+	}
+	next, err := j.move(EventSnooze)
+	return next.wait(t, f.Now.Add(f.Delay), f.Now), err
+}
+
+// miss ends an attempt that failed, timed out or was lost: with another to come, or for good.
+func (j Job) miss(t Timing, f Finish) (Job, error) {
+	j.Error = clip(f.Error, MaxErrorText)
+	switch f.Outcome {
+	case OutcomeTimeout:
+		j.Timeouts++
+	case OutcomeLost:
+		j.Lost++
+	default:
+		j.Errors++
+	}
+	at := f.Now.Add(f.Delay)
+	if f.Permanent || j.Exhausted() || j.Deadline != 0 && at >= j.Deadline {
+		next, err := j.move(EventFail)
+		return next.settle(f.Now, true), err
+	}
+	if f.Delay <= 0 {
+		next, err := j.move(EventRepeat)
+		return next.queue(t, f.Now), err
+	}
+	next, err := j.move(EventRetry)
+	return next.wait(t, at, f.Now), err
+}
+
+// Exhausted reports whether one of the job's limits on attempts is reached.
+func (j Job) Exhausted() bool {
+	over := func(n, limit int) bool { return limit > 0 && n >= limit }
+	p := j.Policy
+	return over(j.Attempt, p.MaxAttempts) || over(j.Errors, p.MaxErrors) ||
+		over(j.Timeouts, p.MaxTimeouts) || over(j.Lost, p.MaxLost)
+}
+
+// record adds the attempt that ends to the list. Calls that used no attempt (continued, snoozed, handed back)
+// share one entry with the call that follows, so that a long job does not push its failures out of the list.
+func (j Job) record(f Finish) Job {
+	a := Attempt{
+		Number: j.Attempt, Token: f.Token, Worker: j.Lease.Worker, Start: j.Lease.Start, End: f.Now,
+		Outcome: f.Outcome, Error: clip(f.Error, MaxErrorText), Stack: clip(f.Stack, MaxStack),
+	}
+	list := slices.Clone(j.Attempts)
+	if n := len(list); n > 0 && list[n-1].Number == a.Number && list[n-1].Outcome.free() {
+		a.Start = list[n-1].Start
+		list = list[:n-1]
+	}
+	for i := range list {
+		list[i].Stack = ""
+	}
+	list = append(list, a)
+	if drop := len(list) - MaxAttemptsKept; drop > 0 {
+		list = list[drop:]
+	}
+	j.Attempts = list
+	return j
+}
+
+// free reports whether the outcome used no attempt.
+func (o Outcome) free() bool {
+	return o == OutcomeContinued || o == OutcomeSnoozed || o == OutcomeHandBack
+}
+
+// Look is what sweep does to a record that is due.
+type Look struct {
+	Now   Time
+	Delay func(Job) time.Duration // until the next attempt of a job whose attempt was lost
+}
+
+// Looked is what look did.
+type Looked string
+
+// What sweep found to do.
+const (
+	LookedNothing  Looked = ""         // not due, or nothing left to do
+	LookedStarted  Looked = "started"  // its time came; send its message
+	LookedResent   Looked = "resent"   // its message may be lost; send it again
+	LookedLost     Looked = "lost"     // its attempt was lost; another follows: if it is queued, send its message
+	LookedExpired  Looked = "expired"  // its deadline passed
+	LookedRearmed  Looked = "rearmed"  // its attempt is alive; look again later
+	LookedFinished Looked = "finished" // its attempt was lost and it ended with that
+)
+
+// look does the one thing that the state of a live job asks for when it is due.
+func (j Job) look(t Timing, l Look) (Job, Looked, error) {
+	if j.Due == 0 || j.Due > l.Now || !j.Live() {
+		return j, LookedNothing, nil
+	}
+	if j.State == Running {
+		return j.lookRunning(t, l)
+	}
+	if j.Expired(l.Now) {
+		next, err := j.expire(l.Now)
+		return next, LookedExpired, err
+	}
+	switch {
+	case j.State == Queued:
+		next, err := j.move(EventResend)
+		next.Resends++
+		next.Due = j.dueBy(l.Now.Add(t.grace(next.Resends)))
+		return next, LookedResent, err
+	case (j.State == Scheduled || j.State == Retrying) && j.At <= l.Now:
+		next, err := j.move(EventStart)
+		return next.queue(t, l.Now), LookedStarted, err
+	case j.State == Scheduled || j.State == Retrying:
+		j.Due = j.dueBy(t.start(j.At, l.Now))
+		return j, LookedRearmed, nil
+	default: // held and blocked wait for somebody else, until their deadline
+		j.Due = j.dueBy(0)
+		return j, LookedRearmed, nil
+	}
+}
+
+// lookRunning ends a lease that ran out, or comes back later.
+func (j Job) lookRunning(t Timing, l Look) (Job, Looked, error) {
+	if end := j.Lease.Until.Add(t.Skew); end > l.Now {
+		j.Due = end
+		return j, LookedRearmed, nil
+	}
+	next, _, err := j.finish(t, Finish{
+		Token: j.Lease.Token, Now: l.Now, Outcome: OutcomeLost, Delay: l.Delay(j), Dirty: true,
+		Error: "the worker stopped without a word: no heartbeat since " +
+			j.Lease.Until.Add(-t.Lease).Time().Format(time.RFC3339),
+	})
+	if next.State.Final() {
+		return next, LookedFinished, err
+	}
+	return next, LookedLost, err
+}

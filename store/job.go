@@ -1,0 +1,235 @@
+package store
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Version is the format of the records that this version writes. A record of a higher version is read by id for
+// people to see, and never changed. Adding a member does not raise it: unknown members survive a rewrite.
+const Version = 1
+
+// Limits of what one record holds.
+const (
+	// MaxInline is the longest arguments, result or checkpoint in bytes that is kept in the record itself;
+	// longer ones are blobs.
+	MaxInline = 32 << 10
+	// MaxRecord is the longest encoded record in bytes. DynamoDB's limit for an item is 400 KB.
+	MaxRecord = 380_000
+	// MaxAttemptsKept is how many ended attempts a record keeps, the newest.
+	MaxAttemptsKept = 10
+	// MaxErrorText is how much of an error's text is kept, in bytes.
+	MaxErrorText = 2 << 10
+	// MaxStack is how much of a panic's stack is kept, in bytes; of the newest attempt only.
+	MaxStack = 4 << 10
+)
+
+// Time is a moment in unix milliseconds. The zero value means none.
+type Time int64
+
+// At returns t in milliseconds; the zero time gives zero.
+func At(t time.Time) Time {
+	if t.IsZero() {
+		return 0
+	}
+	return Time(t.UnixMilli())
+}
+
+// Time returns the moment in UTC; zero gives the zero time.
+func (t Time) Time() time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(t)).UTC()
+}
+
+// Add returns t+d, rounded down to a millisecond.
+func (t Time) Add(d time.Duration) Time { return t + Time(d.Milliseconds()) }
+
+// Sub returns t-u.
+func (t Time) Sub(u Time) time.Duration { return time.Duration(t-u) * time.Millisecond }
+
+// Blob names a blob and what it must contain.
+type Blob struct {
+	Key    string `json:"key"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256,omitzero"`
+}
+
+// Payload is a JSON value: kept inline, or in a blob if it is longer than MaxInline. The zero value is none.
+type Payload struct {
+	Inline jsontext.Value `json:"inline,omitzero"`
+	Blob   *Blob          `json:"blob,omitzero"`
+}
+
+// IsZero reports whether there is no payload.
+func (p Payload) IsZero() bool { return len(p.Inline) == 0 && p.Blob == nil }
+
+// Output is a named file of a job: its parts, one after the other. It has one part once the job has succeeded,
+// unless it was too large to join.
+type Output struct {
+	Name        string `json:"name"`
+	ContentType string `json:"type,omitzero"`
+	Parts       []Blob `json:"parts"`
+}
+
+// Size is the output's length in bytes.
+func (o Output) Size() int64 {
+	var n int64
+	for _, p := range o.Parts {
+		n += p.Size
+	}
+	return n
+}
+
+// Progress is what the handler last reported.
+type Progress struct {
+	Done    int64  `json:"done"`
+	Total   int64  `json:"total,omitzero"`
+	Message string `json:"message,omitzero"`
+	At      Time   `json:"at"`
+}
+
+// Lease is an attempt's hold on a job.
+type Lease struct {
+	Token  string `json:"token"`
+	Worker string `json:"worker,omitzero"`
+	Start  Time   `json:"start"`
+	Until  Time   `json:"until"`
+}
+
+// Attempt is one run of a job under one lease, ended.
+type Attempt struct {
+	Number  int     `json:"n"`
+	Token   string  `json:"token"`
+	Worker  string  `json:"worker,omitzero"`
+	Start   Time    `json:"start"`
+	End     Time    `json:"end"`
+	Outcome Outcome `json:"outcome"`
+	Error   string  `json:"error,omitzero"`
+	Stack   string  `json:"stack,omitzero"`
+}
+
+// Outcome is how an attempt ended.
+type Outcome string
+
+// The outcomes of an attempt.
+const (
+	OutcomeSuccess   Outcome = "success"
+	OutcomeError     Outcome = "error"
+	OutcomePanic     Outcome = "panic"
+	OutcomeTimeout   Outcome = "timeout"
+	OutcomeLost      Outcome = "lost"
+	OutcomeCancelled Outcome = "cancelled"
+	OutcomeSkipped   Outcome = "skipped"
+	OutcomeSnoozed   Outcome = "snoozed"
+	OutcomeContinued Outcome = "continued"
+	OutcomeHandBack  Outcome = "handed back"
+)
+
+// Backoff says how long to wait before the next attempt. Shape "custom" is a function of the kind; a process that
+// does not have the kind uses the exponential shape in its place.
+type Backoff struct {
+	Shape string `json:"shape,omitzero"` // constant, linear, exponential, custom; empty: exponential
+	Min   int64  `json:"min,omitzero"`   // milliseconds
+	Max   int64  `json:"max,omitzero"`   // milliseconds
+}
+
+// Policy is a kind's options as they were when the job was submitted.
+type Policy struct {
+	MaxAttempts int     `json:"attempts,omitzero"`  // 0: unlimited
+	MaxErrors   int     `json:"errors,omitzero"`    // attempts that may end in an error or panic; 0: MaxAttempts decides
+	MaxTimeouts int     `json:"timeouts,omitzero"`  // likewise, by a timeout
+	MaxLost     int     `json:"lost,omitzero"`      // likewise, lost with their worker
+	Timeout     int64   `json:"timeout,omitzero"`   // of an attempt, milliseconds; 0: none
+	Retention   int64   `json:"retention,omitzero"` // milliseconds to keep the record after its end; 0: for ever
+	Backoff     Backoff `json:"backoff,omitzero"`
+	Hooks       bool    `json:"hooks,omitzero"` // the kind wants to be told of the end
+}
+
+// Effect is something that must follow a write, noted in the same write: the outbox. Sweep does what is left there.
+type Effect string
+
+// The effects.
+const (
+	EffectPurge Effect = "purge" // remove the files of attempts that did not win
+	EffectHooks Effect = "hooks" // run the kind's end hooks
+)
+
+// Job is the record of one call of a kind.
+type Job struct {
+	Version int    `json:"v"`
+	ID      string `json:"id"`
+	Kind    string `json:"kind"`
+	Queue   string `json:"queue,omitzero"`
+	State   State  `json:"state"`
+
+	Created  Time     `json:"created"`
+	At       Time     `json:"at,omitzero"`       // earliest start of the next attempt
+	Deadline Time     `json:"deadline,omitzero"` // of the whole job
+	Ended    Time     `json:"ended,omitzero"`
+	Args     Payload  `json:"args,omitzero"`
+	ArgsHash string   `json:"args_hash,omitzero"` // of keyed jobs: tells the same submission from another
+	Key      string   `json:"key,omitzero"`
+	Tags     []string `json:"tags,omitzero"`
+	Parent   string   `json:"parent,omitzero"`
+	Policy   Policy   `json:"policy,omitzero"`
+
+	Trace map[string]string `json:"trace,omitzero"`
+
+	Run      int `json:"run,omitzero"`        // leases taken so far
+	Attempt  int `json:"attempt,omitzero"`    // attempts used so far, the present one included
+	Errors   int `json:"n_errors,omitzero"`   // attempts that ended in an error or panic
+	Timeouts int `json:"n_timeouts,omitzero"` // attempts that ended by a timeout
+	Lost     int `json:"n_lost,omitzero"`     // attempts that were lost with their worker
+	Resends  int `json:"resends,omitzero"`    // messages sent again since it was last queued
+
+	Lease    *Lease    `json:"lease,omitzero"`
+	Attempts []Attempt `json:"attempts,omitzero"` // ended, oldest first
+	Error    string    `json:"error,omitzero"`    // of the last attempt that failed
+
+	Checkpoint Payload   `json:"checkpoint,omitzero"`
+	Saved      int       `json:"saved,omitzero"` // checkpoints saved so far
+	Open       []Output  `json:"open,omitzero"`  // outputs as of the checkpoint, not yet visible
+	Progress   *Progress `json:"progress,omitzero"`
+
+	Cancel       Time   `json:"cancel,omitzero"` // when cancellation was requested
+	CancelReason string `json:"cancel_reason,omitzero"`
+	Reason       string `json:"reason,omitzero"` // why it was skipped
+
+	Result  Payload  `json:"result,omitzero"`
+	Outputs []Output `json:"outputs,omitzero"`
+	Outbox  []Effect `json:"outbox,omitzero"`
+	Dirty   bool     `json:"dirty,omitzero"` // an attempt may have left files that the record does not list
+
+	Due   Time   `json:"due,omitzero"` // when sweep must look at it; 0: never
+	Nonce string `json:"nonce,omitzero"`
+	Write string `json:"write,omitzero"` // token of the last write
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
+
+	rev any // docstore's revision of the document this was read from
+}
+
+// Blobs lists every blob that the record refers to: payloads and the parts of its outputs, visible or not.
+func (j Job) Blobs() []Blob {
+	var all []Blob
+	for _, p := range []Payload{j.Args, j.Checkpoint, j.Result} {
+		if p.Blob != nil {
+			all = append(all, *p.Blob)
+		}
+	}
+	for _, outs := range [][]Output{j.Open, j.Outputs} {
+		for _, o := range outs {
+			all = append(all, o.Parts...)
+		}
+	}
+	return all
+}
+
+// Live reports whether the job has not reached a final state.
+func (j Job) Live() bool { return !j.State.Final() }
+
+// Stored reports whether j was read from or written to a store.
+func (j Job) Stored() bool { return j.rev != nil }

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"gocloud.dev/docstore"
+)
+
+// Parked is a message that could not be understood, kept where an operator finds it.
+type Parked struct {
+	Version  int               `json:"v"`
+	ID       string            `json:"id"`
+	At       Time              `json:"at"`
+	Queue    string            `json:"queue"`
+	Reason   string            `json:"reason"`
+	Body     []byte            `json:"body,omitzero"` // the message, if it is at most MaxInline long
+	Blob     *Blob             `json:"blob,omitzero"` // the message, if it is longer
+	Metadata map[string]string `json:"metadata,omitzero"`
+	Extra    jsontext.Value    `json:",embed"`
+}
+
+const parkedPK = "parked"
+
+// Park stores a message under its id. Parking the same id again changes nothing, so a redelivered message is parked
+// once.
+func (s *Store) Park(ctx context.Context, p Parked) error {
+	p.Version = Version
+	data, err := json.Marshal(&p, json.Deterministic(true))
+	if err != nil {
+		return fmt.Errorf("encode parked message %s: %w", p.ID, err)
+	}
+	for tries := s.retries(); ; {
+		r := &record{ID: p.ID, Data: data, ListPK: parkedPK, ListSK: sortKey(p.At, p.ID)}
+		err := s.coll.Create(ctx, r)
+		switch classify(ctx, err) {
+		case faultNone, faultConflict:
+			return nil
+		case faultFinal:
+			return fmt.Errorf("park message %s: %w", p.ID, err)
+		}
+		if err := tries.again(ctx, err); err != nil {
+			return fmt.Errorf("park message %s: %w", p.ID, err)
+		}
+	}
+}
+
+// Parked lists parked messages, newest first, from before the cursor on.
+func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked, string, error) {
+	f := Filter{Tag: parkedPK}
+	before, err := f.openCursor(cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	it := s.coll.Query().Where("list_pk", "=", parkedPK).Where("list_sk", "<", before).
+		OrderBy("list_sk", docstore.Descending).Limit(limit).Get(ctx, IDField, "data", "list_sk")
+	defer it.Stop()
+	var list []Parked
+	for {
+		var r record
+		err := it.Next(ctx, &r)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return list, "", fmt.Errorf("list parked messages: %w", err)
+		}
+		p := Parked{ID: r.ID}
+		if err := json.Unmarshal(r.Data, &p); err != nil {
+			p.Reason = "unreadable record: " + err.Error()
+		}
+		list = append(list, p)
+		before = r.ListSK
+	}
+	if len(list) < limit {
+		return list, "", nil
+	}
+	return list, f.cursor(before), nil
+}
+
+// Unpark deletes a parked message that has been dealt with.
+func (s *Store) Unpark(ctx context.Context, id string) error {
+	if err := s.coll.Delete(ctx, &record{ID: id}); err != nil {
+		return fmt.Errorf("delete parked message %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"gocloud.dev/docstore"
+)
+
+// The numbers of index partitions. They are part of the stored form: all processes must agree on them.
+const (
+	// DueShards is over how many partitions the due index is spread. A partition of a DynamoDB index takes
+	// 1000 writes a second.
+	DueShards = 16
+	// ListShards is over how many partitions the list of a kind, and the list of failed jobs, is spread.
+	ListShards = 4
+)
+
+// The names of the fields. A store must have IDField as its key and RevisionField as its revision.
+const (
+	IDField       = "id"
+	RevisionField = "rev"
+)
+
+// Columns lists the fields beside the key and the revision, for stores that want to know: data is bytes, the rest
+// are strings.
+func Columns() []string {
+	return []string{"data", "due_pk", "due_sk", "list_pk", "list_sk", "fail_pk", "fail_sk"}
+}
+
+// Indexes lists the fields of each index, in order.
+func Indexes() [][]string {
+	return [][]string{{"due_pk", "due_sk"}, {"list_pk", "list_sk"}, {"fail_pk", "fail_sk"}}
+}
+
+// record is a document of the collection.
+type record struct {
+	ID     string `docstore:"id"`
+	Rev    any    `docstore:"rev"`
+	Data   []byte `docstore:"data"`
+	DuePK  string `docstore:"due_pk,omitempty"`
+	DueSK  string `docstore:"due_sk,omitempty"`
+	ListPK string `docstore:"list_pk,omitempty"`
+	ListSK string `docstore:"list_sk,omitempty"`
+	FailPK string `docstore:"fail_pk,omitempty"`
+	FailSK string `docstore:"fail_sk,omitempty"`
+}
+
+// dataFields are what a read by id asks for. Naming them keeps a field that a later version adds from failing the
+// decoding of the whole document.
+var dataFields = []docstore.FieldPath{"data", RevisionField}
+
+// pad writes a time so that it sorts as a string.
+func pad(t Time) string { return fmt.Sprintf("%016d", max(t, 0)) }
+
+// shard spreads ids evenly over n partitions.
+func shard(id string, n int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // never fails
+	return int(h.Sum32() % uint32(n))
+}
+
+func duePK(n int) string               { return fmt.Sprintf("due#%02d", n) }
+func listPK(kind string, n int) string { return fmt.Sprintf("job#%s#%d", kind, n) }
+func failPK(n int) string              { return fmt.Sprintf("failed#%d", n) }
+func sortKey(t Time, id string) string { return pad(t) + "#" + id }
+
+// sortKeyID returns the id in a sort key.
+func sortKeyID(sk string) string {
+	_, id, _ := strings.Cut(sk, "#")
+	return id
+}
+
+// encode gives the document of a job.
+func encode(j Job) (*record, error) {
+	j.Version = max(j.Version, Version)
+	data, err := json.Marshal(&j)
+	if err != nil {
+		return nil, fmt.Errorf("encode job %s: %w", j.ID, err)
+	}
+	if len(data) > MaxRecord {
+		return nil, fmt.Errorf("job %s: %w: %d bytes, at most %d", j.ID, ErrTooLarge, len(data), MaxRecord)
+	}
+	r := &record{ID: j.ID, Rev: j.rev, Data: data}
+	if j.Due != 0 {
+		r.DuePK, r.DueSK = duePK(shard(j.ID, DueShards)), sortKey(j.Due, j.ID)
+	}
+	n := shard(j.ID, ListShards)
+	r.ListPK, r.ListSK = listPK(j.Kind, n), sortKey(j.Created, j.ID)
+	if j.State == Failed {
+		r.FailPK, r.FailSK = failPK(n), sortKey(j.Ended, j.ID)
+	}
+	return r, nil
+}
+
+// decode reads a document's job. A record of a newer version comes with ErrNewerRecord, as far as it can be read.
+func decode(r *record) (Job, error) {
+	var j Job
+	if err := json.Unmarshal(r.Data, &j, jsontext.AllowDuplicateNames(true)); err != nil {
+		var head struct {
+			Version int `json:"v"`
+		}
+		if json.Unmarshal(r.Data, &head) == nil && head.Version > Version {
+			return Job{ID: r.ID, Version: head.Version}, newerError(r.ID, head.Version)
+		}
+		return Job{ID: r.ID}, fmt.Errorf("record %s: %w: %w", r.ID, ErrCorrupt, err)
+	}
+	j.ID, j.rev = r.ID, r.Rev
+	if j.Version > Version {
+		return j, newerError(r.ID, j.Version)
+	}
+	return j, nil
+}
+
+func newerError(id string, version int) error {
+	return fmt.Errorf("record %s: %w: format %d, this version writes format %d; update this process",
+		id, ErrNewerRecord, version, Version)
+}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"gocloud.dev/docstore"
+)
+
+// Options configures a Store. The zero value of each field means its default.
+type Options struct {
+	Timing Timing
+	// Rand gives the tokens that tell this store's writes from those of others. Default math/rand/v2.
+	Rand func() uint64
+	// Pause waits d or until the context ends. Default: a timer.
+	Pause func(ctx context.Context, d time.Duration) error
+	// Patience is how long a verb goes on against a store that does not answer. Default 30 seconds.
+	Patience time.Duration
+}
+
+// Store reads and writes the records of one collection. It holds no state of its own and is safe for concurrent
+// use.
+type Store struct {
+	coll *docstore.Collection
+	opts Options
+}
+
+// New returns a store over the collection, whose key field must be "id" and whose revision field must be "rev".
+// The collection stays the caller's to close.
+func New(coll *docstore.Collection, opts *Options) (*Store, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.Timing = o.Timing.withDefaults()
+	if err := o.Timing.validate(); err != nil {
+		return nil, fmt.Errorf("store timing: %w", err)
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Uint64
+	}
+	if o.Pause == nil {
+		o.Pause = pause
+	}
+	if o.Patience == 0 {
+		o.Patience = 30 * time.Second
+	}
+	return &Store{coll: coll, opts: o}, nil
+}
+
+// Timing returns the durations in force.
+func (s *Store) Timing() Timing { return s.opts.Timing }
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// token returns a fresh token for one write.
+func (s *Store) token() string { return strconv.FormatUint(s.opts.Rand(), 36) }
+
+// retries counts a verb's tries against faults, with jittered exponential pauses up to Options.Patience.
+type retries struct {
+	s     *Store
+	delay *backoff.ExponentialBackOff
+	spent time.Duration
+}
+
+func (s *Store) retries() *retries {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval, b.MaxElapsedTime = 20*time.Millisecond, 5*time.Second, 0
+	b.RandomizationFactor = 0 // the jitter comes from Options.Rand, so that a run can be repeated
+	b.Reset()
+	return &retries{s: s, delay: b}
+}
+
+// again pauses before another try, or returns err when patience is at its end.
+func (r *retries) again(ctx context.Context, err error) error {
+	full := r.delay.NextBackOff()
+	d := full/2 + time.Duration(r.s.opts.Rand()%uint64(full/2+1))
+	if r.spent += d; r.spent > r.s.opts.Patience {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if perr := r.s.opts.Pause(ctx, d); perr != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(perr, err))
+	}
+	return nil
+}
+
+// Get reads a job by its id, strongly consistent. It gives ErrNotFound, ErrNewerRecord (with the job as far as it
+// can be read), ErrCorrupt, or ErrUnavailable after patient tries.
+func (s *Store) Get(ctx context.Context, id string) (Job, error) {
+	r, err := s.read(ctx, id)
+	if err != nil {
+		return Job{}, fmt.Errorf("get %s: %w", id, err)
+	}
+	return decode(r)
+}
+
+// read reads one document, again if the store does not answer.
+func (s *Store) read(ctx context.Context, id string) (*record, error) {
+	for tries := s.retries(); ; {
+		r := &record{ID: id} // fresh each time: drivers leave a failed read's document half filled
+		err := s.coll.Get(ctx, r, dataFields...)
+		switch classify(ctx, err) {
+		case faultNone:
+			return r, nil
+		case faultMissing:
+			return nil, ErrNotFound
+		case faultFinal:
+			return nil, err
+		}
+		if err := tries.again(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// change is how every existing record changes. It applies t to the job as it is in have, or as it is stored, and
+// writes the result on condition that nobody else wrote meanwhile; if somebody did, it reads and applies t again.
+//
+// It returns the job as it is now stored. If the process dies inside, the write has happened or not. If the answer
+// is lost, the record is read again: the write's token tells whether it was this one, and t, which must report
+// false for what it has done before, tells the rest.
+func (s *Store) change(ctx context.Context, id string, have *Job, t transition) (Job, error) {
+	var cur Job
+	var err error
+	if have != nil && have.Stored() {
+		cur = *have
+	} else if cur, err = s.Get(ctx, id); err != nil {
+		return cur, err
+	}
+	for tries := s.retries(); ; {
+		next, changed, err := t(cur)
+		if err != nil || !changed {
+			return cur, err
+		}
+		next.Write = s.token()
+		r, err := encode(next)
+		if err != nil {
+			return cur, err
+		}
+		err = s.coll.Replace(ctx, r)
+		f := classify(ctx, err)
+		if f == faultNone {
+			next.rev = r.Rev
+			return next, nil
+		}
+		if f == faultFinal {
+			return cur, fmt.Errorf("write %s: %w", id, err)
+		}
+		fresh, rerr := s.Get(ctx, id)
+		if rerr != nil {
+			return cur, rerr
+		}
+		if fresh.Write == next.Write {
+			return fresh, nil
+		}
+		cur = fresh
+		if f == faultUnknown {
+			if err := tries.again(ctx, err); err != nil {
+				return cur, fmt.Errorf("write %s: %w", id, err)
+			}
+		}
+	}
+}
+
+// remove deletes a document on condition that it is still as j says; false means that it changed or is gone.
+func (s *Store) remove(ctx context.Context, j Job) (bool, error) {
+	for tries := s.retries(); ; {
+		err := s.coll.Delete(ctx, &record{ID: j.ID, Rev: j.rev})
+		switch classify(ctx, err) {
+		case faultNone:
+			return true, nil
+		case faultConflict, faultMissing:
+			return false, nil
+		case faultFinal:
+			return false, fmt.Errorf("delete %s: %w", j.ID, err)
+		}
+		if err := tries.again(ctx, err); err != nil {
+			return false, fmt.Errorf("delete %s: %w", j.ID, err)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Timing holds the durations that decide when sweep looks at a record. All processes of a deployment should have
+// the same. The zero value of each field means its default.
+type Timing struct {
+	// Lease is how long a claim holds a job without a heartbeat. Default 1 minute.
+	Lease time.Duration
+	// Grace is how long a message may take before sweep sends another; it doubles with each resend up to
+	// MaxGrace. It should be longer than Lease, so that a claim need not move the due time. Default 2 minutes.
+	Grace time.Duration
+	// MaxGrace bounds the doubled grace. Default 1 hour.
+	MaxGrace time.Duration
+	// Skew is how far clocks may differ: a lease is ended only when it ran out that long ago. Default 2 seconds.
+	Skew time.Duration
+	// Native is the longest delay that the queue itself keeps a message back; a job due within it gets a
+	// message that arrives in time, and others are started by sweep. Default 0: none.
+	Native time.Duration
+}
+
+// withDefaults fills the fields that are zero.
+func (t Timing) withDefaults() Timing {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&t.Lease, time.Minute)
+	set(&t.Grace, 2*time.Minute)
+	set(&t.MaxGrace, max(time.Hour, t.Grace))
+	set(&t.Skew, 2*time.Second)
+	return t
+}
+
+// validate refuses durations that cannot work.
+func (t Timing) validate() error {
+	switch {
+	case t.Lease < 100*time.Millisecond:
+		return fmt.Errorf("lease %v is shorter than 100ms", t.Lease)
+	case t.Grace < 100*time.Millisecond:
+		return fmt.Errorf("grace %v is shorter than 100ms", t.Grace)
+	case t.MaxGrace < t.Grace:
+		return fmt.Errorf("max grace %v is shorter than grace %v", t.MaxGrace, t.Grace)
+	case t.Skew < 0 || t.Native < 0:
+		return errors.New("skew and native delay cannot be negative")
+	}
+	return nil
+}
+
+// grace is how long to wait for the message of a job that was sent resends times before.
+func (t Timing) grace(resends int) time.Duration {
+	d := t.Grace
+	for range resends {
+		if d *= 2; d >= t.MaxGrace {
+			return t.MaxGrace
+		}
+	}
+	return d
+}
+
+// start is the due time of a job that waits until at: sweep starts it then, or, if a message is to arrive at that
+// time, some grace later.
+func (t Timing) start(at, now Time) Time {
+	if at.Sub(now) <= t.Native {
+		return at.Add(t.Grace)
+	}
+	return at
+}
+
+// hold is the due time of a leased job whose due time was due. It moves only if the lease would end later, or if
+// due is so late that the worker's death would go unnoticed; then it moves in one large step.
+func (t Timing) hold(due, until, now Time) Time {
+	step := now.Add(max(t.Lease, t.Grace))
+	if due >= until && due <= step {
+		return due
+	}
+	return max(until, step)
+}

@@ -1,0 +1,270 @@
+package store
+
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// A transition is pure: it takes the record as it is and returns the record as it should be. It reports false if
+// there is nothing to write, because it was done before. It must not change what the old record refers to.
+type transition func(Job) (next Job, changed bool, err error)
+
+// move takes the event's edge in the table.
+func (j Job) move(e Event) (Job, error) {
+	to, ok := Move(j.State, e)
+	if !ok {
+		return j, &MoveError{ID: j.ID, State: j.State, Event: e}
+	}
+	j.State = to
+	return j, nil
+}
+
+// holds reports whether the attempt with that token holds the lease.
+func (j Job) holds(token string) bool {
+	return j.State == Running && j.Lease != nil && j.Lease.Token == token
+}
+
+// Ran returns the ended attempt that had that token, if the record still has it.
+func (j Job) Ran(token string) (Attempt, bool) {
+	for i := len(j.Attempts) - 1; i >= 0; i-- {
+		if j.Attempts[i].Token == token {
+			return j.Attempts[i], true
+		}
+	}
+	return Attempt{}, false
+}
+
+// Expired reports whether the deadline of the whole job has passed.
+func (j Job) Expired(now Time) bool { return j.Deadline != 0 && now >= j.Deadline }
+
+// dueBy caps a due time by the job's deadline, at which sweep must end it.
+func (j Job) dueBy(due Time) Time {
+	if j.Deadline != 0 && j.Live() && (due == 0 || j.Deadline < due) {
+		return j.Deadline
+	}
+	return due
+}
+
+// queue makes j due for a worker at once.
+func (j Job) queue(t Timing, now Time) Job {
+	j.At, j.Resends = 0, 0
+	j.Due = j.dueBy(now.Add(t.Grace))
+	return j
+}
+
+// wait makes j due at a later time.
+func (j Job) wait(t Timing, at, now Time) Job {
+	j.At, j.Resends = at, 0
+	j.Due = j.dueBy(t.start(at, now))
+	return j
+}
+
+// enter gives a new record the state it starts in.
+func (j Job) enter(t Timing, held bool, now Time) Job {
+	switch {
+	case held:
+		j.State, j.Due = Held, j.Deadline
+	case j.At > now:
+		j.State = Scheduled
+		j = j.wait(t, j.At, now)
+	default:
+		j.State = Queued
+		j = j.queue(t, now)
+	}
+	return j
+}
+
+// release lets a held job go.
+func (j Job) release(t Timing, now Time) (Job, bool, error) {
+	if j.State != Held && j.Live() {
+		return j, false, nil
+	}
+	if j.At > now {
+		next, err := j.move(EventDelay)
+		return next.wait(t, j.At, now), true, err
+	}
+	next, err := j.move(EventRelease)
+	return next.queue(t, now), true, err
+}
+
+// Claim is an attempt's request for the lease.
+type Claim struct {
+	Token  string
+	Worker string
+	Now    Time
+}
+
+// claim gives the attempt the lease; a job whose deadline has passed it ends instead. A message that comes a little early by this process's clock, because the
+// sender's is ahead, counts as in time: Skew is the allowance.
+func (j Job) claim(t Timing, c Claim) (Job, bool, error) {
+	if j.holds(c.Token) {
+		return j, false, nil
+	}
+	if j.State == Running {
+		return j, false, ErrHeld
+	}
+	if j.At > c.Now.Add(t.Skew) && (j.State == Scheduled || j.State == Retrying) {
+		return j, false, ErrNotDue
+	}
+	if _, ok := Move(j.State, EventClaim); ok && j.Expired(c.Now) {
+		next, err := j.expire(c.Now)
+		return next, true, err
+	}
+	next, err := j.move(EventClaim)
+	if err != nil {
+		return j, false, err
+	}
+	next.Run++
+	next.Attempt++
+	next.At = 0
+	next.Lease = &Lease{Token: c.Token, Worker: c.Worker, Start: c.Now, Until: c.Now.Add(t.Lease)}
+	next.Due = j.dueBy(t.hold(j.Due, next.Lease.Until, c.Now))
+	return next, true, nil
+}
+
+// expire ends a job whose deadline passed while it waited.
+func (j Job) expire(now Time) (Job, error) {
+	next, err := j.move(EventFail)
+	next.Error = "the job's deadline passed before an attempt could start"
+	if j.Error != "" {
+		next.Error = clip("the job's deadline passed; last error: "+j.Error, MaxErrorText)
+	}
+	return next.settle(now, true), err
+}
+
+// Keep is what an attempt writes while it runs: a heartbeat, with progress or a checkpoint if there is news.
+type Keep struct {
+	Token      string
+	Now        Time
+	Progress   *Progress // nil: as it was
+	Checkpoint *Payload  // nil: as it was
+	Open       []Output  // the outputs as of the checkpoint
+	Saved      int       // with a checkpoint: its number in the job, counted from 1
+}
+
+// keep extends the lease.
+func (j Job) keep(t Timing, k Keep) (Job, bool, error) {
+	if !j.holds(k.Token) {
+		return j, false, ErrLeaseLost
+	}
+	if k.Checkpoint != nil && j.Saved >= k.Saved {
+		return j, false, nil
+	}
+	next, err := j.move(EventKeep)
+	if err != nil {
+		return j, false, err
+	}
+	lease := *j.Lease
+	lease.Until = max(lease.Until, k.Now.Add(t.Lease))
+	next.Lease = &lease
+	next.Due = j.dueBy(t.hold(j.Due, lease.Until, k.Now))
+	if k.Progress != nil {
+		next.Progress = k.Progress
+	}
+	if k.Checkpoint != nil {
+		next.Checkpoint, next.Open, next.Saved = *k.Checkpoint, k.Open, k.Saved
+	}
+	return next, true, nil
+}
+
+// requestCancel ends a job that is not running, and asks the attempt of a running one to stop.
+func (j Job) requestCancel(reason string, now Time) (Job, bool, error) {
+	if j.State == Cancelled || j.State == Running && j.Cancel != 0 {
+		return j, false, nil
+	}
+	if j.State == Running {
+		j.Cancel, j.CancelReason = now, reason
+		return j, true, nil
+	}
+	next, err := j.move(EventCancel)
+	if err != nil {
+		return j, false, err
+	}
+	next.Cancel, next.CancelReason = now, reason
+	return next.settle(now, true), true, nil
+}
+
+// requeue gives a failed or cancelled job a fresh set of attempts. Its checkpoint stays, so it goes on from there.
+func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
+	if j.Nonce == op {
+		return j, false, nil
+	}
+	next, err := j.move(EventRequeue)
+	if err != nil {
+		return j, false, err
+	}
+	next.Nonce = op
+	next.Attempt, next.Errors, next.Timeouts, next.Lost = 0, 0, 0, 0
+	next.Ended, next.Cancel, next.CancelReason, next.Outbox = 0, 0, "", nil
+	if next.Expired(now) {
+		next.Deadline = 0
+	}
+	return next.queue(t, now), true, nil
+}
+
+// settle puts a job that has just ended in its final form: what must follow goes to the outbox, and the due time is
+// that of the outbox or of the retention.
+func (j Job) settle(now Time, hooks bool) Job {
+	j.Ended, j.At, j.Lease, j.Resends = now, 0, nil, 0
+	j.Outbox = nil
+	if j.Dirty {
+		j.Outbox = append(j.Outbox, EffectPurge)
+	}
+	if hooks && j.Policy.Hooks {
+		j.Outbox = append(j.Outbox, EffectHooks)
+	}
+	if j.State == Succeeded || j.State == Skipped { // failed and cancelled jobs may be retried from their checkpoint
+		j.Checkpoint, j.Open, j.Error = Payload{}, nil, ""
+	}
+	j.Due = j.rest(now)
+	return j
+}
+
+// outboxGrace is how long the process that ended a job has for its outbox before sweep does it.
+const outboxGrace = time.Minute
+
+// rest is the due time of an ended job.
+func (j Job) rest(now Time) Time {
+	switch {
+	case len(j.Outbox) > 0:
+		return now.Add(outboxGrace)
+	case j.Policy.Retention > 0:
+		return j.Ended + Time(j.Policy.Retention)
+	default:
+		return 0
+	}
+}
+
+// done takes effects out of the outbox.
+func (j Job) done(effects []Effect, now Time) (Job, bool, error) {
+	left := make([]Effect, 0, len(j.Outbox))
+	for _, e := range j.Outbox {
+		if !slices.Contains(effects, e) {
+			left = append(left, e)
+		}
+	}
+	if len(left) == len(j.Outbox) || !j.State.Final() {
+		return j, false, nil
+	}
+	j.Outbox = left
+	j.Due = j.rest(now)
+	return j, true, nil
+}
+
+// clip cuts s to at most n bytes, at a rune's edge.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	const mark = "… (cut)"
+	s = s[:n-len(mark)]
+	for len(s) > 0 {
+		r, size := utf8.DecodeLastRuneInString(s)
+		if r != utf8.RuneError || size > 1 {
+			break
+		}
+		s = s[:len(s)-1]
+	}
+	return s + mark
+}
