@@ -1,0 +1,150 @@
+package pubsubq
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// The names under which a trace travels, in metadata and as CloudEvents extensions alike.
+const (
+	traceparent = "traceparent"
+	tracestate  = "tracestate"
+)
+
+// Message is what travels on a work queue: a hint that a record may have something to do. It carries no state.
+type Message struct {
+	// ID names the record.
+	ID string
+
+	// Trace holds the W3C traceparent and tracestate of whoever sent the message. Optional. It travels as
+	// metadata, because gocloud links no spans across a queue.
+	Trace map[string]string
+}
+
+// Encode returns the form in which m travels: a body of compact JSON, {"id":"..."}, and the trace as metadata,
+// which is nil if there is none. Other entries of Trace are left out: brokers limit the number of attributes.
+func (m Message) Encode() (body []byte, metadata map[string]string) {
+	if plain(m.ID) {
+		body = make([]byte, 0, len(hintHead)+len(m.ID)+len(hintTail))
+		body = append(body, hintHead...)
+		body = append(body, m.ID...)
+		body = append(body, hintTail...)
+	} else {
+		id, _ := json.Marshal(m.ID) // a string can always be marshalled
+		body = fmt.Appendf(nil, `{"id":%s}`, id)
+	}
+	return body, traceMetadata(m.Trace)
+}
+
+const (
+	hintHead = `{"id":"`
+	hintTail = `"}`
+)
+
+// HintID returns the record's id if body has exactly the form in which [Message.Encode] writes plain ids. It is the
+// fast path of [DecodeMessage], and tells an in-process queue which messages say the same thing.
+func HintID(body []byte) (id []byte, ok bool) {
+	id, ok = bytes.CutPrefix(body, []byte(hintHead))
+	if !ok {
+		return nil, false
+	}
+	id, ok = bytes.CutSuffix(id, []byte(hintTail))
+	if !ok || !plain(id) {
+		return nil, false
+	}
+	return id, true
+}
+
+// plain reports whether s is not empty and needs no escaping in JSON. All ids that we make are plain.
+func plain[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return len(s) > 0
+}
+
+// DecodeMessage reads what [Message.Encode] wrote. Fields that it does not know are ignored, so that an old instance
+// understands a newer one. Every error is [ErrMalformed], with what is wrong and where.
+func DecodeMessage(body []byte, metadata map[string]string) (Message, error) {
+	if id, ok := HintID(body); ok {
+		return Message{ID: string(id), Trace: traceOf(metadata)}, nil
+	}
+	fields, err := objectFields(body)
+	if err != nil {
+		return Message{}, err
+	}
+	raw, ok := fields["id"]
+	if !ok {
+		if _, isJob := fields["kind"]; isJob {
+			return Message{}, malformed(body, `no field "id": this is a submission, which belongs on the submit queue`)
+		}
+		return Message{}, malformed(body, `no field "id"`)
+	}
+	var id *string
+	if err := json.Unmarshal(raw, &id); err != nil || id == nil {
+		return Message{}, malformed(body, `field "id": want a string, got `+excerpt(raw))
+	}
+	if *id == "" {
+		return Message{}, malformed(body, `field "id" is empty`)
+	}
+	return Message{ID: *id, Trace: traceOf(metadata)}, nil
+}
+
+// objectFields splits a JSON object into its fields.
+func objectFields(body []byte) (map[string]json.RawMessage, error) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, malformed(body, "it is empty")
+	}
+	if !utf8.Valid(body) {
+		return nil, malformed(body, "it is not valid UTF-8")
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		if syntax, ok := err.(*json.SyntaxError); ok {
+			return nil, malformed(body, fmt.Sprintf("not JSON at byte %d: %v", syntax.Offset, err))
+		}
+		return nil, malformed(body, "want a JSON object")
+	}
+	if fields == nil {
+		return nil, malformed(body, "want a JSON object")
+	}
+	return fields, nil
+}
+
+func malformed(body []byte, what string) error {
+	return fmt.Errorf("pubsubq: %w: %s (in %s)", ErrMalformed, what, excerpt(body))
+}
+
+// excerpt shortens b for an error text.
+func excerpt(b []byte) string {
+	const most = 80
+	if len(b) <= most {
+		return strconv.Quote(string(b))
+	}
+	return fmt.Sprintf("%q and %d bytes more", b[:most], len(b)-most)
+}
+
+// traceMetadata picks what may travel as metadata. Empty values are left out: SQS refuses them.
+func traceMetadata(trace map[string]string) map[string]string {
+	parent := trace[traceparent]
+	if parent == "" {
+		return nil
+	}
+	md := map[string]string{traceparent: parent}
+	if state := trace[tracestate]; state != "" {
+		md[tracestate] = state
+	}
+	return md
+}
+
+func traceOf(metadata map[string]string) map[string]string {
+	if len(metadata) == 0 {
+		return nil
+	}
+	return traceMetadata(metadata)
+}

@@ -1,0 +1,192 @@
+package pubsubq
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Submission is a job submitted through a queue.
+type Submission struct {
+	Kind        string            // the kind of the job: required
+	Args        json.RawMessage   // its arguments, any JSON value; nil for none
+	Key         string            // makes the submission idempotent
+	At          time.Time         // when to start; not together with Delay
+	Delay       time.Duration     // how long to wait before starting
+	Queue       string            // the lane of work; empty for that of the kind
+	Tags        []string          // for finding the job again
+	Held        bool              // wait for a release
+	MaxAttempts *int              // nil for that of the kind
+	Source      string            // who submitted it, for people
+	Trace       map[string]string // W3C traceparent and tracestate; travels as metadata, not in the body
+}
+
+// submissionJSON is our JSON form. Its field names are the only ones that ParseSubmission accepts.
+type submissionJSON struct {
+	Kind        string          `json:"kind"`
+	Args        json.RawMessage `json:"args,omitempty"`
+	Key         string          `json:"key,omitempty"`
+	At          string          `json:"at,omitempty"`
+	Delay       string          `json:"delay,omitempty"`
+	Queue       string          `json:"queue,omitempty"`
+	Tags        []string        `json:"tags,omitempty"`
+	Held        bool            `json:"held,omitempty"`
+	MaxAttempts *int            `json:"max_attempts,omitempty"`
+	Source      string          `json:"source,omitempty"`
+}
+
+var submissionFields = []string{
+	"kind", "args", "key", "at", "delay", "queue", "tags", "held", "max_attempts", "source",
+}
+
+// Encode returns our JSON form of s. The trace is not part of it: [Sender.Submit] sends it as metadata.
+func (s Submission) Encode() ([]byte, error) {
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("pubsubq: encode submission of kind %q: %w", s.Kind, err)
+	}
+	j := submissionJSON{
+		Kind: s.Kind, Args: s.Args, Key: s.Key, Queue: s.Queue, Tags: s.Tags, Held: s.Held,
+		MaxAttempts: s.MaxAttempts, Source: s.Source,
+	}
+	if !s.At.IsZero() {
+		j.At = s.At.Format(time.RFC3339Nano)
+	}
+	if s.Delay > 0 {
+		j.Delay = s.Delay.String()
+	}
+	body, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("pubsubq: encode submission of kind %q: %w", s.Kind, err)
+	}
+	return body, nil
+}
+
+// check holds what is true of every valid submission, wherever it came from.
+func (s Submission) check() error {
+	switch {
+	case s.Kind == "":
+		return fmt.Errorf("no kind")
+	case s.Delay < 0:
+		return fmt.Errorf("delay %v is negative", s.Delay)
+	case s.Delay > 0 && !s.At.IsZero():
+		return fmt.Errorf("both at and delay are given")
+	case s.MaxAttempts != nil && *s.MaxAttempts < 1:
+		return fmt.Errorf("max_attempts is %d, want 1 or more", *s.MaxAttempts)
+	case len(s.Args) > 0 && !json.Valid(s.Args):
+		return fmt.Errorf("args are not valid JSON")
+	case !s.At.IsZero() && (s.At.Year() < 1 || s.At.Year() > 9999):
+		return fmt.Errorf("at is in the year %d", s.At.Year())
+	}
+	return nil
+}
+
+// ParseSubmission reads a job from a body, in one of three forms.
+//
+// Our own JSON. All fields but kind are optional; at and delay exclude one another; a field that we do not know is
+// refused with the nearest name that we do know, because a mistyped option must not be lost silently:
+//
+//	{"kind":"a.b","args":{...},"key":"..","at":"2026-11-21T08:00:00Z","delay":"90s","queue":"..",
+//	 "tags":["x"],"held":true,"max_attempts":3,"source":".."}
+//
+// A CloudEvent 1.0 in structured mode: a JSON object with specversion, type, source and id. A CloudEvent in binary
+// mode: the same attributes as metadata, named ce-type, ce_type, cloudEvents:type or cloudEvents_type, and the body
+// as its data. In both, type is the kind; data are the arguments; source is the source; and source + "/" + id is the
+// key, so that an event that is delivered twice makes one job. Data that are not JSON become a JSON string: text as
+// it is, everything else in base64. The attribute time is when the event happened, and does not delay the job.
+//
+// CloudEvents extension attributes carry the other options, as strings: piecekey, pieceat, piecedelay, piecequeue,
+// piecetags (separated by commas), pieceheld, piecemaxattempts. Other extensions are ignored, but one that begins
+// with "piece" and is not in this list is refused.
+//
+// Every error is [ErrMalformed], with what is wrong and where.
+func ParseSubmission(body []byte, metadata map[string]string) (Submission, error) {
+	if event, ok := binaryEvent(metadata); ok {
+		return event.submission(body)
+	}
+	fields, err := objectFields(body)
+	if err != nil {
+		return Submission{}, err
+	}
+	if _, ok := fields["specversion"]; ok {
+		return parseStructured(body, fields, metadata)
+	}
+	s, err := parseOwn(fields)
+	if err != nil {
+		return Submission{}, malformed(body, err.Error())
+	}
+	s.Trace = traceOf(metadata)
+	return s, nil
+}
+
+// parseOwn reads our own JSON form, field by field, so that an error names the field.
+func parseOwn(fields map[string]json.RawMessage) (Submission, error) {
+	var s Submission
+	var at, delay string
+	into := map[string]any{
+		"kind": &s.Kind, "key": &s.Key, "at": &at, "delay": &delay, "queue": &s.Queue,
+		"tags": &s.Tags, "held": &s.Held, "max_attempts": &s.MaxAttempts, "source": &s.Source,
+	}
+	for _, name := range sortedKeys(fields) {
+		if !slices.Contains(submissionFields, name) {
+			return s, unknownName("field", name, submissionFields)
+		}
+		if name == "args" {
+			s.Args = cleanArgs(fields[name])
+			continue
+		}
+		if err := json.Unmarshal(fields[name], into[name]); err != nil {
+			return s, fmt.Errorf("field %q: want %s, got %s", name, wantOf(name), excerpt(fields[name]))
+		}
+	}
+	if err := s.setTimes(at, delay); err != nil {
+		return s, err
+	}
+	if len(s.Tags) == 0 {
+		s.Tags = nil
+	}
+	return s, s.check()
+}
+
+// wantOf says in words what a field of our JSON form should hold.
+func wantOf(field string) string {
+	switch field {
+	case "tags":
+		return "a list of strings"
+	case "held":
+		return "true or false"
+	case "max_attempts":
+		return "a whole number"
+	case "at":
+		return `a time such as "2026-11-21T08:00:00Z"`
+	case "delay":
+		return `a duration such as "90s"`
+	}
+	return "a string"
+}
+
+// setTimes reads at and delay, where empty means that there is none.
+func (s *Submission) setTimes(at, delay string) error {
+	var err error
+	if at != "" {
+		if s.At, err = time.Parse(time.RFC3339, at); err != nil {
+			return fmt.Errorf("at: want %s, got %q", wantOf("at"), at)
+		}
+	}
+	if delay != "" {
+		if s.Delay, err = time.ParseDuration(delay); err != nil {
+			return fmt.Errorf("delay: want %s, got %q", wantOf("delay"), delay)
+		}
+	}
+	return nil
+}
+
+// cleanArgs copies args, since a broker may reuse the body, and makes null the same as none.
+func cleanArgs(args json.RawMessage) json.RawMessage {
+	args = bytes.TrimSpace(args)
+	if len(args) == 0 || string(args) == "null" {
+		return nil
+	}
+	return bytes.Clone(args)
+}
