@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-func load(t testing.TB) *Data {
-	t.Helper()
+func load(tb testing.TB) *Data {
+	tb.Helper()
 	data, err := Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
