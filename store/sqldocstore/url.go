@@ -1,0 +1,199 @@
+package sqldocstore
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gocloud.dev/docstore"
+)
+
+// The schemes that URLOpener opens.
+const (
+	SchemeSQLite     = "sqlite"
+	SchemePostgres   = "postgres"
+	SchemePostgreSQL = "postgresql"
+)
+
+// URLOpener opens collections by URL; the package comment describes the URLs.
+// Options holds the settings that a URL does not give; it may be the zero value.
+type URLOpener struct {
+	Options Options
+}
+
+// RegisterOn makes mux open this package's schemes with o. Nothing is registered
+// unless a program says so.
+func (o *URLOpener) RegisterOn(mux *docstore.URLMux) {
+	for _, scheme := range []string{SchemeSQLite, SchemePostgres, SchemePostgreSQL} {
+		mux.RegisterCollection(scheme, o)
+	}
+}
+
+// OpenCollectionURL opens the collection that u names.
+func (o *URLOpener) OpenCollectionURL(ctx context.Context, u *url.URL) (*docstore.Collection, error) {
+	c, err := openURL(ctx, u, o.Options)
+	if err != nil {
+		return nil, wrapf(err, "open %s", u.Redacted())
+	}
+	return docstore.NewCollection(c), nil
+}
+
+// Open opens the collection that rawURL names; see the package comment for the URLs.
+// What the URL says goes before opts, which may be nil. The table and its indexes are
+// created unless NoCreate is set.
+func Open(ctx context.Context, rawURL string, opts *Options) (*docstore.Collection, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, invalidf("open: the URL cannot be parsed: %v", redact(err))
+	}
+	var o URLOpener
+	if opts != nil {
+		o.Options = *opts
+	}
+	return o.OpenCollectionURL(ctx, u)
+}
+
+// redact keeps the URL, which may hold a password, out of a parse error.
+func redact(err error) error {
+	if e, ok := err.(*url.Error); ok {
+		return e.Err
+	}
+	return err
+}
+
+func openURL(ctx context.Context, u *url.URL, opts Options) (*collection, error) {
+	known := postgresParams
+	if u.Scheme == SchemeSQLite {
+		known = nil
+	}
+	rest, err := applyParams(u.Query(), &opts, known)
+	if err != nil {
+		return nil, err
+	}
+	l, err := newLayout(&opts)
+	if err != nil {
+		return nil, err
+	}
+	switch u.Scheme {
+	case SchemeSQLite:
+		path, err := sqlitePath(u)
+		if err != nil {
+			return nil, err
+		}
+		return openSQLite(ctx, path, l)
+	case SchemePostgres, SchemePostgreSQL:
+		server := *u
+		server.RawQuery = rest.Encode()
+		return openPostgres(ctx, &server, l)
+	default:
+		return nil, invalidf("scheme %q: want %s or %s", u.Scheme, SchemeSQLite, SchemePostgres)
+	}
+}
+
+// sqlitePath is the file that a sqlite URL names: sqlite:///abs/file,
+// sqlite://rel/file and sqlite:rel/file, or :memory:.
+func sqlitePath(u *url.URL) (string, error) {
+	path := u.Host + u.Path
+	if u.Opaque != "" {
+		var err error
+		if path, err = url.PathUnescape(u.Opaque); err != nil {
+			return "", invalidf("file name %q: %v", u.Opaque, err)
+		}
+	}
+	if path == "" || u.User != nil || strings.HasSuffix(path, "/") {
+		return "", invalidf("no file name: want sqlite:///absolute/file.db, sqlite://relative/file.db or sqlite::memory:")
+	}
+	return path, nil
+}
+
+// params are the URL parameters that are ours.
+var params = map[string]func(o *Options, v string) error{
+	"table":          func(o *Options, v string) error { o.Table = v; return nil },
+	"id_field":       func(o *Options, v string) error { o.IDField = v; return nil },
+	"revision_field": func(o *Options, v string) error { o.RevisionField = v; return nil },
+	"synchronous":    func(o *Options, v string) error { o.Synchronous = v; return nil },
+	"index": func(o *Options, v string) error {
+		o.Indexes = append(slices.Clip(o.Indexes), strings.Split(v, ","))
+		return nil
+	},
+	"column": func(o *Options, v string) error {
+		name, typ, ok := strings.Cut(v, ":")
+		if !ok {
+			return fmt.Errorf("want name:type")
+		}
+		o.Columns = append(slices.Clip(o.Columns), Column{name, ColumnType(typ)})
+		return nil
+	},
+	"create": func(o *Options, v string) (err error) {
+		create, err := strconv.ParseBool(v)
+		o.NoCreate = !create
+		return err
+	},
+	"max_batch":     func(o *Options, v string) (err error) { o.MaxBatch, err = strconv.Atoi(v); return err },
+	"busy_timeout":  func(o *Options, v string) (err error) { o.BusyTimeout, err = time.ParseDuration(v); return err },
+	"write_timeout": func(o *Options, v string) (err error) { o.WriteTimeout, err = time.ParseDuration(v); return err },
+}
+
+// repeatable are the parameters that may be given more than once.
+var repeatable = []string{"index", "column"}
+
+// applyParams sets o from our parameters and returns those of pass, which are the
+// database's own. Any other parameter is an error: a misspelt one would otherwise
+// silently do nothing.
+func applyParams(q url.Values, o *Options, pass []string) (url.Values, error) {
+	rest := url.Values{}
+	for name, values := range q {
+		if slices.Contains(pass, name) {
+			rest[name] = values
+			continue
+		}
+		set, ok := params[name]
+		if !ok {
+			return nil, invalidf("unknown parameter %q: did you mean %q?", name, nearest(name, pass))
+		}
+		if len(values) > 1 && !slices.Contains(repeatable, name) {
+			return nil, invalidf("parameter %q is given %d times", name, len(values))
+		}
+		for _, v := range values {
+			if err := set(o, v); err != nil {
+				return nil, invalidf("parameter %s=%q: %v", name, v, err)
+			}
+		}
+	}
+	return rest, nil
+}
+
+// nearest is the valid parameter with the smallest edit distance to name.
+func nearest(name string, pass []string) string {
+	valid := slices.Clone(pass)
+	for p := range params {
+		valid = append(valid, p)
+	}
+	slices.Sort(valid)
+	return slices.MinFunc(valid, func(a, b string) int { return distance(name, a) - distance(name, b) })
+}
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
