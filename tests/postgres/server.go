@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Server is a PostgreSQL server that this process has started.
+type Server struct {
+	dir     string // data, socket and log
+	bin     string
+	durable bool
+	cmd     *exec.Cmd
+	stdin   io.WriteCloser
+}
+
+// supervise runs the server for as long as its standard input stays open, which the
+// kernel closes when the process that started it ends, in whatever way. It then removes
+// the directory too, unless it has read a line first, which Stop writes.
+const supervise = `dir=$1; shift; "$@" & pid=$!; trap '' INT TERM; read -r keep
+kill -INT $pid 2>/dev/null; wait $pid; [ "$keep" ] || rm -rf "$dir"`
+
+// Launch initialises and starts a server. A durable one has PostgreSQL's defaults; any
+// other does not wait for the disk.
+func Launch(ctx context.Context, durable bool) (*Server, error) {
+	bin, err := findBin()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, bin: bin, durable: durable}
+	if err := s.init(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.Start(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// findBin is the directory of the newest server binaries.
+func findBin() (string, error) {
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "initdb")); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if len(found) == 0 {
+		return "", errors.New("no postgres binary in PATH or /usr/lib/postgresql, and PIECEWORK_TEST_POSTGRES is not set")
+	}
+	slices.Sort(found)
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+func (s *Server) init(ctx context.Context) error {
+	if err := giveAway(s.dir); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres",
+		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	cmd.Dir = s.dir
+	unprivileged(cmd)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Start starts the server, after Launch or Stop, and waits until it answers.
+func (s *Server) Start(ctx context.Context) error {
+	args := []string{"-c", supervise, "sh", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(),
+		"-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200"}
+	if !s.durable {
+		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+	}
+	s.cmd = exec.Command("/bin/sh", args...)
+	s.cmd.Dir = s.dir
+	unprivileged(s.cmd)
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	return s.wait(ctx)
+}
+
+// wait asks until the server answers.
+func (s *Server) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, s.URL())
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			return fmt.Errorf("the server does not answer: %w: %s", err, log)
+		case <-tick.C:
+		}
+	}
+}
+
+// URL is the URL of the server's database postgres.
+func (s *Server) URL() string {
+	return "postgres://postgres@localhost/postgres?" + url.Values{"host": {s.dir}}.Encode()
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// Stop stops the server at once, cutting off its clients, and keeps its data.
+func (s *Server) Stop() {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_, _ = io.WriteString(s.stdin, "keep\n") // the supervisor may have died
+	s.stdin.Close()
+	_ = s.cmd.Wait() // its exit status is the signal's
+	s.cmd = nil
+}
+
+// Close stops the server and removes its data.
+func (s *Server) Close() {
+	s.Stop()
+	os.RemoveAll(s.dir)
+}
