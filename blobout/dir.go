@@ -1,0 +1,56 @@
+package blobout
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// syncFolders brings a new name to disk: the entries of all folders on the way to it, any of which may be new.
+func (s *Store) syncFolders(key string) error {
+	if s.opts.Dir == "" || s.opts.NoSync {
+		return nil
+	}
+	for folder := path.Dir(key); ; folder = path.Dir(folder) {
+		if err := syncDir(filepath.Join(s.opts.Dir, filepath.FromSlash(folder))); err != nil {
+			return err
+		}
+		if folder == "." {
+			return nil
+		}
+	}
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
+		return err
+	}
+	return nil
+}
+
+// removeFolders removes the folders below prefix that are empty, and its own. It is only tidying: a folder that is not
+// empty stays, and an error is no matter.
+func (s *Store) removeFolders(prefix string) {
+	if s.opts.Dir == "" {
+		return
+	}
+	top := filepath.Join(s.opts.Dir, filepath.FromSlash(strings.TrimSuffix(prefix, "/")))
+	var folders []string
+	_ = filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			folders = append(folders, p)
+		}
+		return nil
+	})
+	for i := len(folders) - 1; i >= 0; i-- { // the walk is top down
+		_ = os.Remove(folders[i])
+	}
+}

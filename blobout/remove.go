@@ -1,0 +1,139 @@
+package blobout
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+)
+
+// RemoveAttempts deletes the files of all attempts of a record but those to keep, which are usually what its record
+// lists, and returns how many it deleted. Payloads stay. It can be called again after an error, or if the process died
+// inside: it deletes what is still there. A loser that is still running may write a file afterwards; RemoveAll finds
+// it when the record goes.
+func (s *Store) RemoveAttempts(ctx context.Context, id string, keep []Part) (int, error) {
+	if err := checkSegment("id", id); err != nil {
+		return 0, err
+	}
+	n, err := s.remove(ctx, Prefix(id)+attemptMark, keep)
+	if err == nil && n > 0 {
+		s.removeFolders(Prefix(id))
+	}
+	return n, err
+}
+
+// RemoveAttempt is [Store.RemoveAttempts] for the files of one attempt.
+func (s *Store) RemoveAttempt(ctx context.Context, id, token string, keep []Part) (int, error) {
+	if err := checkSegment("id", id); err != nil {
+		return 0, err
+	}
+	if err := checkSegment("token", token); err != nil {
+		return 0, err
+	}
+	n, err := s.remove(ctx, AttemptPrefix(id, token), keep)
+	if err == nil && n > 0 {
+		s.removeFolders(AttemptPrefix(id, token))
+	}
+	return n, err
+}
+
+// RemoveAll deletes everything of a record, and returns how many blobs that were. It can be called any number of times.
+func (s *Store) RemoveAll(ctx context.Context, id string) (int, error) {
+	if err := checkSegment("id", id); err != nil {
+		return 0, err
+	}
+	n, err := s.remove(ctx, Prefix(id), nil)
+	if err == nil {
+		s.removeFolders(Prefix(id))
+	}
+	return n, err
+}
+
+// List returns all that there is of a record, attempts and payloads, in the order of the keys. Checksums are not known.
+// A directory also lists files that are being written. Services may take a moment to list what is new.
+func (s *Store) List(ctx context.Context, id string) ([]Part, error) {
+	if err := checkSegment("id", id); err != nil {
+		return nil, err
+	}
+	var parts []Part
+	err := s.pages(ctx, Prefix(id), func(page []*blob.ListObject) error {
+		for _, o := range page {
+			parts = append(parts, Part{Key: o.Key, Size: o.Size})
+		}
+		return nil
+	})
+	return parts, err
+}
+
+// remove deletes the blobs below prefix, page by page, other than those to keep.
+func (s *Store) remove(ctx context.Context, prefix string, keep []Part) (int, error) {
+	kept := make(map[string]bool, len(keep))
+	for _, p := range keep {
+		kept[p.Key] = true
+	}
+	total := 0
+	err := s.pages(ctx, prefix, func(page []*blob.ListObject) error {
+		var keys []string
+		for _, o := range page {
+			if !kept[o.Key] {
+				keys = append(keys, o.Key)
+			}
+		}
+		n, err := s.deleteAll(ctx, keys)
+		total += n
+		return err
+	})
+	return total, err
+}
+
+// pages calls do for each page of the blobs below prefix.
+func (s *Store) pages(ctx context.Context, prefix string, do func(page []*blob.ListObject) error) error {
+	token := blob.FirstPageToken
+	for len(token) > 0 {
+		page, next, err := s.bucket.ListPage(ctx, token, 1000, &blob.ListOptions{Prefix: prefix})
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return wrap(err, "list %q", prefix)
+		}
+		if err := do(page); err != nil {
+			return err
+		}
+		token = next
+	}
+	return nil
+}
+
+// deleteAll deletes keys, several at a time; gocloud has no call for many. One that is gone is no error.
+func (s *Store) deleteAll(ctx context.Context, keys []string) (int, error) {
+	const workers = 8
+	var (
+		wg      sync.WaitGroup
+		mu      sync.Mutex
+		errs    []error
+		next    atomic.Int64
+		deleted atomic.Int64
+	)
+	for range min(workers, len(keys)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(keys); i = next.Add(1) - 1 {
+				err := s.bucket.Delete(ctx, keys[i])
+				if err == nil {
+					deleted.Add(1)
+				} else if gcerrors.Code(err) != gcerrors.NotFound {
+					mu.Lock()
+					errs = append(errs, wrap(err, "delete %q", keys[i]))
+					mu.Unlock()
+					return // most likely the others fail as well; the caller comes again
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return int(deleted.Load()), errors.Join(errs...)
+}

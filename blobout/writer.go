@@ -1,0 +1,175 @@
+package blobout
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"mime"
+	"os"
+	"path"
+
+	"gocloud.dev/blob"
+)
+
+// Writer writes one blob. It is not safe for concurrent use. It must be ended by Close or Abort.
+type Writer struct {
+	store  *Store
+	key    string
+	ctx    context.Context
+	cancel context.CancelFunc
+	blob   *blob.Writer
+	file   *os.File // the unfinished file, if the bucket is a directory; for syncing
+
+	hash hash.Hash
+	size int64
+	err  error // the first failure, after which nothing is written any more
+	done bool
+	part Part
+}
+
+// Create begins a file of an attempt: the output name in one piece if part is 0, otherwise its part of that number. The
+// content type may be empty; it is then guessed from the name.
+//
+// Nothing can be seen before Close. A second file of the same attempt, name and part replaces the first. A name cannot
+// be both a file and a folder of one attempt, since a directory cannot hold both.
+func (s *Store) Create(ctx context.Context, id, token, name string, part int, contentType string) (*Writer, error) {
+	key, err := fileKey(File{ID: id, Token: token, Name: name, Part: part})
+	if err != nil {
+		return nil, err
+	}
+	if contentType == "" {
+		contentType = mime.TypeByExtension(path.Ext(name))
+	}
+	return s.create(ctx, key, contentType)
+}
+
+const binaryType = "application/octet-stream"
+
+func (s *Store) create(ctx context.Context, key, contentType string) (*Writer, error) {
+	if contentType == "" {
+		contentType = binaryType // gocloud would hold back the first bytes to guess
+	}
+	w := &Writer{store: s, key: key, hash: sha256.New()}
+	w.ctx, w.cancel = context.WithCancel(ctx)
+	opts := &blob.WriterOptions{
+		ContentType: contentType,
+		BeforeWrite: func(as func(any) bool) error {
+			as(&w.file) // stays nil unless the bucket is a directory
+			return nil
+		},
+	}
+	var err error
+	if w.blob, err = s.bucket.NewWriter(w.ctx, key, opts); err != nil {
+		w.cancel()
+		return nil, wrap(err, "create %q", key)
+	}
+	return w, nil
+}
+
+// Write adds p. After an error, also the writer's context having ended, all further calls and Close return that error,
+// and nothing will be seen of the blob.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	if w.done {
+		return 0, w.fail("write", ErrClosed)
+	}
+	if err := w.ctx.Err(); err != nil {
+		return 0, w.fail("write", context.Cause(w.ctx))
+	}
+	n, err := w.blob.Write(p)
+	w.hash.Write(p[:n])
+	w.size += int64(n)
+	if err != nil {
+		return n, w.fail("write", err)
+	}
+	return n, nil
+}
+
+// Size returns how many bytes have been written so far.
+func (w *Writer) Size() int64 { return w.size }
+
+// Close commits the blob. After nil it exists, whole, and on disk if the bucket is a directory. After an error it does
+// not, unless the service applied the last request and its answer was lost; then it lies unlisted below the
+// attempt's prefix until RemoveAttempts. If the process dies inside, the same holds. A second Close returns the same
+// part, or the error.
+func (w *Writer) Close() (Part, error) {
+	if w.done || w.err != nil {
+		w.discard()
+		return w.part, w.err
+	}
+	if w.ctx.Err() != nil {
+		_ = w.fail("close", context.Cause(w.ctx))
+	} else if err := w.sync(); err != nil {
+		_ = w.fail("sync", err)
+	}
+	if w.err != nil {
+		w.discard()
+		return Part{}, w.err
+	}
+	w.done = true
+	defer w.cancel()
+	if err := w.finish(); err != nil {
+		return Part{}, w.fail("close", err)
+	}
+	if err := w.store.syncFolders(w.key); err != nil {
+		return Part{}, w.fail("sync folder", err)
+	}
+	w.part = Part{Key: w.key, Size: w.size, SHA256: hex.EncodeToString(w.hash.Sum(nil))}
+	return w.part, nil
+}
+
+// Abort ends the writer so that nothing is seen of the blob. After Close, or a second time, it does nothing.
+func (w *Writer) Abort() {
+	if w.done {
+		return
+	}
+	w.discard()
+	if w.err == nil {
+		w.err = fmt.Errorf("blobout: write %q: %w: it was aborted", w.key, ErrClosed)
+	}
+}
+
+// discard ends the driver's writer without a commit. gocloud commits in Close whatever was written, also after a failed
+// Write, unless the context has ended before.
+func (w *Writer) discard() {
+	if w.done {
+		return
+	}
+	w.done = true
+	w.cancel()
+	_ = w.finish()
+}
+
+// finish closes the driver's writer. That of Azure can panic if its upload failed before.
+func (w *Writer) finish() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the driver panicked after a failed upload: %v", p)
+		}
+	}()
+	return w.blob.Close()
+}
+
+// sync brings the unfinished file to disk before it gets its name.
+func (w *Writer) sync() error {
+	if w.file == nil || w.store.opts.NoSync {
+		return nil
+	}
+	return w.file.Sync()
+}
+
+// fail keeps the first error.
+func (w *Writer) fail(what string, err error) error {
+	if w.err == nil {
+		if errors.Is(err, ErrClosed) {
+			return fmt.Errorf("blobout: %s %q: %w", what, w.key, err)
+		}
+		w.err = wrap(err, "%s %q after %d bytes", what, w.key, w.size)
+	}
+	return w.err
+}
