@@ -1,0 +1,128 @@
+package house
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// An arrow of the house that must not exist: a package below one of from imports something below one of to.
+type arrow struct {
+	from, except, to []string
+	why              string
+}
+
+var ours = []string{module}
+
+// The same arrows stand in .golangci.yml; here the compiler's own list of imports decides.
+var forbidden = []arrow{
+	{from: []string{"pubsubq", "blobout"}, to: ours, except: []string{"pubsubq", "blobout"}, why: "pubsubq and blobout import nothing of ours"},
+	{from: []string{"pubsubq"}, to: []string{module + "/blobout", "gocloud.dev/docstore", "gocloud.dev/blob"}, why: "pubsubq imports gocloud pubsub only"},
+	{from: []string{"blobout"}, to: []string{module + "/pubsubq", "gocloud.dev/docstore", "gocloud.dev/pubsub"}, why: "blobout imports gocloud blob only"},
+	{from: []string{"store"}, to: ours, except: []string{"store/sqldocstore"}, why: "store imports nothing of ours; its driver only itself"},
+	{from: []string{"store"}, to: []string{"gocloud.dev/pubsub", "gocloud.dev/blob"}, why: "store imports gocloud docstore only"},
+	{from: []string{"functions"}, to: below("localdev", "infra", "tests"), why: "these import functions"},
+	{from: []string{"functions"}, to: below("store/sqldocstore"), why: "drivers are chosen by main"},
+	{from: []string{"localdev"}, to: below("infra", "tests"), why: "targets and tests are above it"},
+	{from: []string{"infra"}, to: below("localdev", "tests"), why: "localdev is for laptops and tests"},
+}
+
+func below(names ...string) []string {
+	var paths []string
+	for _, name := range names {
+		paths = append(paths, module+"/"+name)
+	}
+	return paths
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, rule := range forbidden {
+			if !under(p.short(), rule.from) {
+				continue
+			}
+			for _, imported := range p.Imports {
+				own := strings.TrimPrefix(imported, module+"/")
+				if under(imported, rule.to) && !(under(own, rule.except) && sameTop(own, p.short())) {
+					t.Errorf("%s imports %s: %s", p.short(), imported, rule.why)
+				}
+			}
+		}
+		if top := p.short(); top == "functions" || top == "store" {
+			for _, imported := range p.Imports {
+				if strings.HasPrefix(imported, module+"/"+top+"/") && !strings.Contains(imported, "/internal") {
+					t.Errorf("%s imports its subpackage %s", top, imported)
+				}
+			}
+		}
+	}
+}
+
+// The SDK of each cloud, and the drivers that bring it.
+var clouds = map[string][]string{
+	"AWS":     {"github.com/aws/aws-sdk-go-v2", "gocloud.dev/docstore/awsdynamodb", "gocloud.dev/pubsub/awssnssqs", "gocloud.dev/blob/s3blob"},
+	"Google":  {"cloud.google.com/go", "gocloud.dev/docstore/gcpfirestore", "gocloud.dev/pubsub/gcppubsub", "gocloud.dev/pubsub/gcppubsubv2", "gocloud.dev/blob/gcsblob"},
+	"Azure":   {"github.com/Azure", "gocloud.dev/pubsub/azuresb", "gocloud.dev/blob/azureblob"},
+	"MongoDB": {"go.mongodb.org", "gocloud.dev/docstore/mongodocstore"},
+	"others":  {"gocloud.dev/pubsub/kafkapubsub", "gocloud.dev/pubsub/natspubsub", "gocloud.dev/pubsub/rabbitpubsub"},
+}
+
+func TestCloudDriversAreImportedByMainsOnly(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Name == "main" || p.Name == "drivers" || under(p.short(), []string{"tests"}) {
+			continue
+		}
+		for cloud, paths := range clouds {
+			for _, imported := range p.Imports {
+				if under(imported, paths) {
+					t.Errorf("%s imports %s: drivers (here: %s) are chosen by main and drivers packages", p.short(), imported, cloud)
+				}
+			}
+		}
+	}
+}
+
+func TestProductionDoesNotImportTesting(t *testing.T) {
+	testing := []string{"testing", "net/http/httptest", "pgregory.net/rapid", "github.com/testcontainers"}
+	for _, p := range packages(t) {
+		if under(p.short(), []string{"localdev", "tests"}) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if under(imported, testing) {
+				t.Errorf("%s imports %s", p.short(), imported)
+			}
+		}
+	}
+}
+
+// A package called drivers brings its drivers into every binary that imports it, so only mains do.
+func TestDriversPackagesAreImportedByMainsOnly(t *testing.T) {
+	var drivers []string
+	for _, p := range packages(t) {
+		if p.Name == "drivers" {
+			drivers = append(drivers, p.ImportPath)
+		}
+	}
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			if slices.Contains(drivers, imported) && p.Name != "main" && !under(p.short(), []string{"tests"}) {
+				t.Errorf("%s imports %s, but is not a main package", p.short(), imported)
+			}
+		}
+	}
+}
+
+// under reports whether a path is one of the given ones or below it.
+func under(path string, tops []string) bool {
+	return slices.ContainsFunc(tops, func(top string) bool {
+		return path == top || strings.HasPrefix(path, top+"/")
+	})
+}
+
+// sameTop reports whether two short paths lie below the same folder at the top.
+func sameTop(a, b string) bool {
+	topA, _, _ := strings.Cut(a, "/")
+	topB, _, _ := strings.Cut(b, "/")
+	return topA == topB
+}
