@@ -12,12 +12,12 @@ const (
 	longestName = 255
 	// longestSegment leaves room on file systems, which allow 255, for a part number and for what gocloud adds to the
 	// name of an unfinished file.
-	longestSegment = 220
+	longestSegment = 200
 )
 
 // CheckName says whether name can be the name of an output: 1 to 255 bytes of valid UTF-8 without control characters,
 // not beginning or ending with a space, in which "/" makes folders; no "..", no folder or file name that is empty, "."
-// or longer than 220 bytes. An error is [ErrName] and says which rule is broken.
+// or longer than 200 bytes. An error is [ErrName] and says which rule is broken.
 //
 // The same rules hold for every bucket, so that a job that runs on a laptop runs in a cloud.
 func CheckName(name string) error {
