@@ -192,7 +192,7 @@ func (p *programs) help(pkg string, args []string) string {
 		switch {
 		case strings.HasPrefix(arg, "-") && strings.Trim(arg, "-") != "":
 			name, _, _ := strings.Cut(arg, "=")
-			flags = append(flags, name)
+			flags = append(flags, strings.TrimLeft(name, "-"))
 		case len(flags) == 0 && regexp.MustCompile(`^[a-z][a-z-]*$`).MatchString(arg):
 			subcommands = append(subcommands, arg)
 		}
@@ -204,9 +204,9 @@ func (p *programs) help(pkg string, args []string) string {
 		return "--help fails: " + err.Error() + "\n" + string(out)
 	}
 	for _, flag := range flags {
-		word := regexp.MustCompile(`(^|[\s,\[])-?` + regexp.QuoteMeta(flag) + `\b`)
+		word := regexp.MustCompile(`(^|[\s,\[])--?` + regexp.QuoteMeta(flag) + `\b`)
 		if !word.Match(out) {
-			return "--help does not know the flag " + flag + "\n" + string(out)
+			return "--help does not know the flag -" + flag + "\n" + string(out)
 		}
 	}
 	return ""
