@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"gocloud.dev/docstore"
 )
@@ -45,4 +47,14 @@ func (s *Store) Due(ctx context.Context, shard int, until Time, after string, li
 		}
 		refs = append(refs, DueRef{ID: r.ID, Cursor: r.DueSK})
 	}
+}
+
+// Due returns when the entry was due, as the index has it.
+func (r DueRef) Due() Time {
+	stamp, _, _ := strings.Cut(r.Cursor, "#")
+	ms, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return Time(ms)
 }

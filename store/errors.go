@@ -22,6 +22,8 @@ var (
 	ErrHeld = errors.New("job is leased to another attempt")
 	// ErrNotDue: the job may not start yet.
 	ErrNotDue = errors.New("job is not due yet")
+	// ErrKind: the worker that claims cannot run jobs of that kind.
+	ErrKind = errors.New("no handler here for the job's kind")
 	// ErrNewerRecord: a newer version of the software wrote the record in a form this one must not touch.
 	ErrNewerRecord = errors.New("record was written by a newer version")
 	// ErrCorrupt: the stored bytes are not a record.

@@ -24,6 +24,7 @@ type Finish struct {
 	Open       []Output  // with Checkpoint
 	Progress   *Progress // nil: as it was
 	Dirty      bool      // the attempt left files that the record does not list
+	Hooks      bool      // the process has end hooks for the kind
 }
 
 // finish ends the attempt that holds the lease. Cancellation that was requested meanwhile wins over every outcome
@@ -44,19 +45,20 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	}
 	next = next.record(f)
 	next.Dirty = j.Dirty || f.Dirty
+	next.Policy.Hooks = j.Policy.Hooks || f.Hooks
 	var err error
 	switch f.Outcome {
 	case OutcomeSuccess:
 		next, err = next.move(EventSucceed)
 		next.Result, next.Outputs = f.Result, f.Outputs
-		next = next.settle(f.Now, true)
+		next = next.settle(f.Now)
 	case OutcomeSkipped:
 		next, err = next.move(EventSkip)
-		next.Reason = clip(f.Reason, MaxErrorText)
-		next = next.settle(f.Now, true)
+		next.Reason = Clip(f.Reason, MaxErrorText)
+		next = next.settle(f.Now)
 	case OutcomeCancelled:
 		next, err = next.move(EventCancel)
-		next = next.settle(f.Now, true)
+		next = next.settle(f.Now)
 	case OutcomeHandBack:
 		next.Attempt--
 		next, err = next.move(EventHandBack)
@@ -89,7 +91,7 @@ func (j Job) goOn(t Timing, f Finish) (Job, error) {
 
 // miss ends an attempt that failed, timed out or was lost: with another to come, or for good.
 func (j Job) miss(t Timing, f Finish) (Job, error) {
-	j.Error = clip(f.Error, MaxErrorText)
+	j.Error = Clip(f.Error, MaxErrorText)
 	switch f.Outcome {
 	case OutcomeTimeout:
 		j.Timeouts++
@@ -101,7 +103,7 @@ func (j Job) miss(t Timing, f Finish) (Job, error) {
 	at := f.Now.Add(f.Delay)
 	if f.Permanent || j.Exhausted() || j.Deadline != 0 && at >= j.Deadline {
 		next, err := j.move(EventFail)
-		return next.settle(f.Now, true), err
+		return next.settle(f.Now), err
 	}
 	if f.Delay <= 0 {
 		next, err := j.move(EventRepeat)
@@ -124,7 +126,7 @@ func (j Job) Exhausted() bool {
 func (j Job) record(f Finish) Job {
 	a := Attempt{
 		Number: j.Attempt, Token: f.Token, Worker: j.Lease.Worker, Start: j.Lease.Start, End: f.Now,
-		Outcome: f.Outcome, Error: clip(f.Error, MaxErrorText), Stack: clip(f.Stack, MaxStack),
+		Outcome: f.Outcome, Error: Clip(f.Error, MaxErrorText), Stack: Clip(f.Stack, MaxStack),
 	}
 	list := slices.Clone(j.Attempts)
 	if n := len(list); n > 0 && list[n-1].Number == a.Number && list[n-1].Outcome.free() {

@@ -155,6 +155,8 @@ type Effect string
 const (
 	EffectPurge Effect = "purge" // remove the files of attempts that did not win
 	EffectHooks Effect = "hooks" // run the kind's end hooks
+	// EffectRemove: the retention has passed; remove all files, then the record.
+	EffectRemove Effect = "remove"
 )
 
 // Job is the record of one call of a kind.

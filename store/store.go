@@ -56,6 +56,9 @@ func New(coll *docstore.Collection, opts *Options) (*Store, error) {
 // Timing returns the durations in force.
 func (s *Store) Timing() Timing { return s.opts.Timing }
 
+// Pause waits as Options.Pause does.
+func (s *Store) Pause(ctx context.Context, d time.Duration) error { return s.opts.Pause(ctx, d) }
+
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -93,6 +93,7 @@ type Claim struct {
 	Token  string
 	Worker string
 	Now    Time
+	Runs   func(kind string) bool // whether the worker can run a kind; nil: any
 }
 
 // claim gives the attempt the lease; a job whose deadline has passed it ends instead. A message that comes a little early by this process's clock, because the
@@ -103,6 +104,9 @@ func (j Job) claim(t Timing, c Claim) (Job, bool, error) {
 	}
 	if j.State == Running {
 		return j, false, ErrHeld
+	}
+	if c.Runs != nil && j.Live() && !c.Runs(j.Kind) {
+		return j, false, ErrKind
 	}
 	if j.At > c.Now.Add(t.Skew) && (j.State == Scheduled || j.State == Retrying) {
 		return j, false, ErrNotDue
@@ -128,9 +132,9 @@ func (j Job) expire(now Time) (Job, error) {
 	next, err := j.move(EventFail)
 	next.Error = "the job's deadline passed before an attempt could start"
 	if j.Error != "" {
-		next.Error = clip("the job's deadline passed; last error: "+j.Error, MaxErrorText)
+		next.Error = Clip("the job's deadline passed; last error: "+j.Error, MaxErrorText)
 	}
-	return next.settle(now, true), err
+	return next.settle(now), err
 }
 
 // Keep is what an attempt writes while it runs: a heartbeat, with progress or a checkpoint if there is news.
@@ -182,7 +186,7 @@ func (j Job) requestCancel(reason string, now Time) (Job, bool, error) {
 		return j, false, err
 	}
 	next.Cancel, next.CancelReason = now, reason
-	return next.settle(now, true), true, nil
+	return next.settle(now), true, nil
 }
 
 // requeue gives a failed or cancelled job a fresh set of attempts. Its checkpoint stays, so it goes on from there.
@@ -191,8 +195,8 @@ func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 		return j, false, nil
 	}
 	next, err := j.move(EventRequeue)
-	if err != nil {
-		return j, false, err
+	if err != nil || slices.Contains(j.Outbox, EffectRemove) {
+		return j, false, &MoveError{ID: j.ID, State: j.State, Event: EventRequeue}
 	}
 	next.Nonce = op
 	next.Attempt, next.Errors, next.Timeouts, next.Lost = 0, 0, 0, 0
@@ -205,13 +209,13 @@ func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 
 // settle puts a job that has just ended in its final form: what must follow goes to the outbox, and the due time is
 // that of the outbox or of the retention.
-func (j Job) settle(now Time, hooks bool) Job {
+func (j Job) settle(now Time) Job {
 	j.Ended, j.At, j.Lease, j.Resends = now, 0, nil, 0
 	j.Outbox = nil
 	if j.Dirty {
 		j.Outbox = append(j.Outbox, EffectPurge)
 	}
-	if hooks && j.Policy.Hooks {
+	if j.Policy.Hooks {
 		j.Outbox = append(j.Outbox, EffectHooks)
 	}
 	if j.State == Succeeded || j.State == Skipped { // failed and cancelled jobs may be retried from their checkpoint
@@ -247,13 +251,41 @@ func (j Job) done(effects []Effect, now Time) (Job, bool, error) {
 	if len(left) == len(j.Outbox) || !j.State.Final() {
 		return j, false, nil
 	}
-	j.Outbox = left
+	j.Outbox, j.Resends = left, 0
 	j.Due = j.rest(now)
 	return j, true, nil
 }
 
-// clip cuts s to at most n bytes, at a rune's edge.
-func clip(s string, n int) string {
+// postpone puts off an outbox that could not be carried out, longer each time.
+func (j Job) postpone(t Timing, now Time) (Job, bool, error) {
+	if !j.State.Final() || len(j.Outbox) == 0 || j.Due > now {
+		return j, false, nil
+	}
+	j.Resends++
+	j.Due = now.Add(t.grace(j.Resends))
+	return j, true, nil
+}
+
+// doom notes that the files of a job whose retention has passed are being removed; from then on it cannot be retried.
+func (j Job) doom(now Time) (Job, bool, error) {
+	if slices.Contains(j.Outbox, EffectRemove) || !j.Overdue(now) {
+		return j, false, nil
+	}
+	j.Outbox = []Effect{EffectRemove}
+	j.Due = now.Add(outboxGrace)
+	return j, true, nil
+}
+
+// Overdue reports whether the job has ended and its retention has passed, with nothing left in its outbox.
+func (j Job) Overdue(now Time) bool {
+	return j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention > 0 && j.Ended+Time(j.Policy.Retention) <= now
+}
+
+// HasFiles reports whether there may be blobs of the job, listed in the record or not.
+func (j Job) HasFiles() bool { return j.Dirty || len(j.Blobs()) > 0 }
+
+// Clip cuts s to at most n bytes, at a rune's edge.
+func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

@@ -121,7 +121,7 @@ func failures(err error, n int) []bool {
 
 // Claim takes the lease of a job for the attempt that c names. The job it returns is running under that token,
 // or has failed because its deadline had passed. Errors: ErrNotFound, ErrHeld, ErrNotDue, ErrMove (it has ended, or
-// waits for somebody else), ErrNewerRecord, ErrUnavailable.
+// waits for somebody else), ErrKind, ErrNewerRecord, ErrUnavailable.
 func (s *Store) Claim(ctx context.Context, id string, c Claim) (Job, error) {
 	return s.change(ctx, id, nil, func(j Job) (Job, bool, error) { return j.claim(s.opts.Timing, c) })
 }
@@ -254,7 +254,7 @@ func (s *Store) Release(ctx context.Context, id string, now Time) (Job, error) {
 // until its attempt has ended or its lease ran out. Repeating it changes nothing. A job that ended otherwise is
 // ErrMove.
 func (s *Store) RequestCancel(ctx context.Context, id, reason string, now Time) (Job, error) {
-	reason = clip(reason, MaxErrorText)
+	reason = Clip(reason, MaxErrorText)
 	return s.change(ctx, id, nil, func(j Job) (Job, bool, error) { return j.requestCancel(reason, now) })
 }
 
@@ -278,6 +278,16 @@ func (s *Store) Look(ctx context.Context, have Job, l Look) (Job, Looked, error)
 // Done takes effects that were carried out from an ended job's outbox.
 func (s *Store) Done(ctx context.Context, have Job, effects []Effect, now Time) (Job, error) {
 	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.done(effects, now) })
+}
+
+// Postpone puts off the outbox of an ended job that could not be carried out now.
+func (s *Store) Postpone(ctx context.Context, have Job, now Time) (Job, error) {
+	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.postpone(s.opts.Timing, now) })
+}
+
+// Doom notes that a job's retention has passed and its files are being removed.
+func (s *Store) Doom(ctx context.Context, have Job, now Time) (Job, error) {
+	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.doom(now) })
 }
 
 // Delete removes a job whose retention has passed; false means that it changed meanwhile or was gone.

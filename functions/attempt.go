@@ -1,0 +1,292 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/piecework/piecework/store"
+)
+
+// Attempt is a job that this process holds under a lease. Whoever claimed it calls Run exactly once, and meanwhile
+// keeps the lease with Watch, or by calling Beat when it says.
+type Attempt struct {
+	rt    *Runtime
+	kind  *kind
+	token string
+	start store.Time
+	wake  chan struct{} // there is progress to write
+	over  chan struct{} // closed when the attempt has ended
+
+	mu       sync.Mutex
+	job      store.Job // as this attempt last saw or wrote it
+	cancel   context.CancelCauseFunc
+	cause    error // with which cancel was called
+	at       store.Time
+	why      error // the cause with which the attempt is cancelled at that time
+	platform store.Time
+	nextBeat store.Time
+	nextPoll store.Time
+	nextSave store.Time // of progress
+	progress *store.Progress
+	saved    int // checkpoints saved in the job so far
+	saved0   int // when the attempt started
+	loaded   bool
+	dirty    bool
+	outputs  []*Output
+	ended    bool
+}
+
+func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, now store.Time) *Attempt {
+	return &Attempt{
+		rt: rt, kind: k, token: token, job: j, start: now, saved: j.Saved, saved0: j.Saved,
+		wake: make(chan struct{}, 1), over: make(chan struct{}),
+		nextBeat: now.Add(rt.Timing().Lease / 3), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
+	}
+}
+
+// ID returns the job's id.
+func (a *Attempt) ID() string { return a.seen().ID }
+
+// seen is the job as the attempt last saw it.
+func (a *Attempt) seen() store.Job {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.job
+}
+
+// limit is when the attempt is cancelled, 0 for never, and with which cause.
+func (a *Attempt) limit() (store.Time, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at, a.why
+}
+
+// begin gives the attempt its context and its limits.
+func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
+	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	a.mu.Lock()
+	a.cancel = cancel
+	lim := func(at store.Time, why error) {
+		if at != 0 && (a.at == 0 || at < a.at) {
+			a.at, a.why = at, why
+		}
+	}
+	if t := a.job.Policy.Timeout; t > 0 {
+		lim(a.start+store.Time(t), ErrAttemptTimeout)
+	}
+	lim(a.job.Deadline, ErrJobDeadline)
+	if d, ok := ctx.Deadline(); ok {
+		a.platform = store.At(d).Add(-a.rt.cfg.Margin)
+		lim(a.platform, ErrPlatformDeadline)
+	}
+	if a.cause != nil {
+		cancel(a.cause)
+	}
+	at := a.at
+	a.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { a.stop(shutdownCause(ctx)) })
+	if at == 0 {
+		return inner, func() { stop() }
+	}
+	return deadlineContext{inner, at.Time()}, func() { stop() }
+}
+
+// deadlineContext shows a deadline that the attempt's Beat enforces.
+type deadlineContext struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline returns when the context will be cancelled.
+func (c deadlineContext) Deadline() (time.Time, bool) { return c.at, true }
+
+// shutdownCause tells why the adapter's context ended.
+func shutdownCause(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ErrPlatformDeadline
+	}
+	return ErrShutdown
+}
+
+// stop cancels the attempt's context; the first cause counts.
+func (a *Attempt) stop(cause error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cause != nil || a.ended {
+		return
+	}
+	a.cause = cause
+	if a.cancel != nil {
+		a.cancel(cause)
+	}
+}
+
+// stopped is the cause with which the attempt was cancelled, or nil.
+func (a *Attempt) stopped() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cause
+}
+
+// deadlineNear: see Job.DeadlineNear.
+func (a *Attempt) deadlineNear() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cause != nil || a.rt.draining.Load() ||
+		a.platform != 0 && a.rt.now().Add(a.rt.cfg.Margin) >= a.platform
+}
+
+// end marks the attempt as over, once; it reports whether this call did.
+func (a *Attempt) end() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return false
+	}
+	a.ended = true
+	close(a.over)
+	if a.cancel != nil {
+		a.cancel(context.Canceled)
+	}
+	return true
+}
+
+// report notes progress for the next write.
+func (a *Attempt) report(done, total int64, message string) {
+	p := &store.Progress{Done: done, Total: total, Message: clipText(message, 500), At: a.rt.now()}
+	a.mu.Lock()
+	first := a.progress == nil
+	a.progress = p
+	a.mu.Unlock()
+	if first {
+		select {
+		case a.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// takeProgress takes the progress that waits to be written. The caller holds mu.
+func (a *Attempt) takeProgress() *store.Progress {
+	p := a.progress
+	a.progress = nil
+	return p
+}
+
+// kept takes note of a write that extended the lease.
+func (a *Attempt) kept(j store.Job) {
+	now := a.rt.now()
+	a.mu.Lock()
+	a.job = j
+	a.nextBeat = now.Add(a.rt.Timing().Lease / 3)
+	a.nextPoll = now.Add(a.rt.cfg.CancelPoll)
+	a.nextSave = now.Add(a.rt.cfg.ProgressEvery)
+	a.mu.Unlock()
+	a.look(j)
+}
+
+// look reacts to what others wrote into the record.
+func (a *Attempt) look(j store.Job) {
+	switch {
+	case j.State != store.Running || j.Lease == nil || j.Lease.Token != a.token:
+		a.stop(ErrLeaseLost)
+	case j.Cancel != 0:
+		a.stop(ErrCancelRequested)
+	}
+}
+
+// missed reacts to a write that did not succeed: the lease is lost, or it ran out while the store did not answer.
+func (a *Attempt) missed(err error) {
+	until := store.Time(0)
+	if j := a.seen(); j.Lease != nil {
+		until = j.Lease.Until
+	}
+	if errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrMove) || a.rt.now() >= until {
+		a.stop(ErrLeaseLost)
+	}
+}
+
+// Beat does what is due now: it cancels the attempt whose time is up, extends the lease, writes progress, and looks
+// whether somebody cancelled the job. It returns when it wants to be called again.
+func (a *Attempt) Beat(ctx context.Context) time.Time {
+	now := a.rt.now()
+	a.mu.Lock()
+	j, at, why := a.job, a.at, a.why
+	beat := now >= a.nextBeat || a.progress != nil && now >= a.nextSave
+	poll := now >= a.nextPoll
+	lost := errors.Is(a.cause, ErrLeaseLost)
+	a.mu.Unlock()
+	if at != 0 && now >= at {
+		a.stop(why)
+	}
+	switch {
+	case lost:
+		return a.rt.cfg.Now().Add(time.Hour) // nothing is worth keeping
+	case beat:
+		a.mu.Lock()
+		progress := a.takeProgress()
+		a.mu.Unlock()
+		kept, err := a.rt.store.Keep(ctx, j, store.Keep{Token: a.token, Now: now, Progress: progress})
+		if err != nil {
+			a.missed(err)
+			a.rt.log.LogAttrs(ctx, levelWarn, "heartbeat failed", append(identity(j), errAttr(err))...)
+			a.later()
+		} else {
+			a.kept(kept)
+		}
+	case poll:
+		if fresh, err := a.rt.store.Get(ctx, j.ID); err == nil {
+			a.mu.Lock()
+			a.nextPoll = now.Add(a.rt.cfg.CancelPoll)
+			a.mu.Unlock()
+			a.look(fresh)
+		} else {
+			a.missed(err)
+			a.later()
+		}
+	}
+	return a.next()
+}
+
+// later puts off the next tries a little after the store did not answer.
+func (a *Attempt) later() {
+	soon := a.rt.now().Add(a.rt.Timing().Lease / 10)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.nextBeat, a.nextPoll, a.nextSave = max(a.nextBeat, soon), max(a.nextPoll, soon), max(a.nextSave, soon)
+}
+
+// next is when Beat has something to do.
+func (a *Attempt) next() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := min(a.nextBeat, a.nextPoll)
+	if a.progress != nil {
+		t = min(t, a.nextSave)
+	}
+	if a.at != 0 && a.cause == nil {
+		t = min(t, a.at)
+	}
+	return t.Time()
+}
+
+// Watch calls Beat whenever it is due, until the attempt has ended or ctx is cancelled. It belongs into a goroutine
+// beside Run.
+func (a *Attempt) Watch(ctx context.Context) {
+	timer := time.NewTimer(a.next().Sub(a.rt.cfg.Now()))
+	defer timer.Stop()
+	for {
+		select {
+		case <-a.over:
+			return
+		case <-ctx.Done():
+			return
+		case <-a.wake:
+		case <-timer.C:
+			a.Beat(ctx)
+		}
+		timer.Reset(max(a.next().Sub(a.rt.cfg.Now()), time.Millisecond))
+	}
+}

@@ -1,0 +1,236 @@
+package functions
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/piecework/piecework/store"
+)
+
+// Registry holds the kinds that a process knows: their handlers, options, middleware and hooks. Fill it before it
+// is given to New; mistakes in it (a malformed or duplicate kind, an impossible option) are collected and refused
+// there.
+type Registry struct {
+	mu         sync.Mutex
+	kinds      map[string]*kind
+	middleware []Middleware
+	hooks      []EndHook
+	resources  []io.Closer
+	errs       []error
+}
+
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry { return &Registry{kinds: map[string]*kind{}} }
+
+// kind is a registered kind.
+type kind struct {
+	name     string
+	settings settings
+	args     reflect.Type
+	result   reflect.Type
+	decode   func(data []byte, strict bool) (any, error)
+	call     func(ctx context.Context, a *Attempt, args any) (any, error) // nil: declared only
+}
+
+// Handle registers fn as the handler of a kind. Its name is lower case, as in "banking.statement"; it is stored
+// with every job, so it should not change. Args and Result are anything that encoding/json can write and read.
+//
+// fn may be called more than once for one job, after a crash for instance, and on other machines. Of all these
+// calls one wins: its result and its outputs are the job's, and those of the others are never visible. What fn does
+// elsewhere should be idempotent; the job's ID makes a good key for that.
+func Handle[Args, Result any](
+	r *Registry, name string, fn func(ctx context.Context, job *Job[Args]) (Result, error), opts ...KindOption,
+) {
+	k := newKind[Args, Result](name, opts)
+	if fn == nil {
+		k.settings.refuse("kind %q: its handler is nil", name)
+	} else {
+		k.call = func(ctx context.Context, a *Attempt, args any) (any, error) {
+			return fn(ctx, newJob(a, *args.(*Args)))
+		}
+	}
+	r.add(k)
+}
+
+// Declare registers a kind without a handler, for processes that submit jobs which others run.
+func Declare[Args, Result any](r *Registry, name string, opts ...KindOption) {
+	r.add(newKind[Args, Result](name, opts))
+}
+
+func newKind[Args, Result any](name string, opts []KindOption) *kind {
+	k := &kind{
+		name: name, args: reflect.TypeFor[Args](), result: reflect.TypeFor[Result](),
+		settings: settings{queue: DefaultQueue, policy: store.Policy{
+			MaxAttempts: DefaultMaxAttempts, MaxLost: DefaultMaxLost,
+			Timeout: DefaultTimeout.Milliseconds(), Retention: DefaultRetention.Milliseconds(),
+			Backoff: RetryPolicy{}.stored(),
+		}},
+		decode: func(data []byte, strict bool) (any, error) {
+			args := new(Args)
+			return args, decodeArgs(data, args, strict)
+		},
+	}
+	if err := CheckKind(name); err != nil {
+		k.settings.refuse("%v", err)
+	}
+	for _, o := range opts {
+		o.applyKind(&k.settings)
+	}
+	return k
+}
+
+// fits reports whether args is of the kind's own type, so that it need not be decoded to be checked.
+func (k *kind) fits(args any) bool {
+	t := reflect.TypeOf(args)
+	return t != nil && (t == k.args || t.Kind() == reflect.Pointer && t.Elem() == k.args)
+}
+
+// add puts a kind into the registry, or notes why not.
+func (r *Registry) add(k *kind) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case k.settings.err != nil:
+		r.errs = append(r.errs, fmt.Errorf("kind %q: %w", k.name, k.settings.err))
+	case r.kinds[k.name] != nil:
+		r.errs = append(r.errs, fmt.Errorf("%w: kind %q is registered twice", ErrInvalid, k.name))
+	default:
+		r.kinds[k.name] = k
+	}
+}
+
+// Err returns what is wrong with the registry, or nil. New asks it too.
+func (r *Registry) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(r.errs...)
+}
+
+// Kinds returns the names of the registered kinds, sorted.
+func (r *Registry) Kinds() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.kinds))
+}
+
+// Queues returns the queues that the registered kinds go to by default, sorted.
+func (r *Registry) Queues() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set := map[string]bool{}
+	for _, k := range r.kinds {
+		set[k.settings.queue] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// kind returns a kind, or ErrUnknownKind with the nearest name.
+func (r *Registry) kind(name string) (*kind, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k := r.kinds[name]; k != nil {
+		return k, nil
+	}
+	names := slices.Sorted(maps.Keys(r.kinds))
+	switch near := nearest(name, names); {
+	case near != "":
+		return nil, fmt.Errorf("%w %q; did you mean %q?", ErrUnknownKind, name, near)
+	case len(names) == 0:
+		return nil, fmt.Errorf("%w %q: no kind is registered here", ErrUnknownKind, name)
+	default:
+		return nil, fmt.Errorf("%w %q; registered here: %s", ErrUnknownKind, name, strings.Join(names, ", "))
+	}
+}
+
+// runs reports whether there is a handler for the kind here.
+func (r *Registry) runs(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := r.kinds[name]
+	return k != nil && k.call != nil
+}
+
+// decodeArgs reads arguments into a pointer. strict refuses members that the type does not have: a submission with
+// a misspelt field is told so, while a handler ignores what a newer submitter added.
+func decodeArgs(data []byte, into any, strict bool) error {
+	if len(data) == 0 {
+		data = []byte("null")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if strict {
+		d.DisallowUnknownFields()
+	}
+	err := d.Decode(into)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		return fmt.Errorf("%w: there is more than one JSON value", ErrArgs)
+	}
+	var wrong *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("%w: field %q: cannot put a JSON %s into %s", ErrArgs, wrong.Field, wrong.Value, wrong.Type)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("%w: want %s, got a JSON %s", ErrArgs, describe(wrong.Type), wrong.Value)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w: not JSON at byte %d: %w", ErrArgs, syntax.Offset, err)
+	case strings.HasPrefix(err.Error(), "json: unknown field "):
+		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
+		return unknownField(name, reflect.TypeOf(into).Elem())
+	default:
+		return fmt.Errorf("%w: %w", ErrArgs, err)
+	}
+}
+
+func unknownField(name string, t reflect.Type) error {
+	fields := jsonFields(t)
+	if near := nearest(name, fields); near != "" {
+		return fmt.Errorf("%w: unknown field %q; did you mean %q?", ErrArgs, name, near)
+	}
+	if len(fields) == 0 {
+		return fmt.Errorf("%w: unknown field %q", ErrArgs, name)
+	}
+	return fmt.Errorf("%w: unknown field %q; fields are %s", ErrArgs, name, strings.Join(fields, ", "))
+}
+
+// describe says in JSON's words what a Go type reads from.
+func describe(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "a JSON object"
+	case reflect.Slice, reflect.Array:
+		return "a JSON array"
+	default:
+		return t.String()
+	}
+}
+
+// jsonFields lists the names of a struct's fields as encoding/json has them.
+func jsonFields(t reflect.Type) []string {
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	var names []string
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case !f.IsExported() || name == "-":
+		case name != "":
+			names = append(names, name)
+		default:
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,50 @@
+// Package functions runs Go functions in the background: once, many times, later, again after a failure, and for
+// longer than the platform lets a process live.
+//
+// # Defining jobs
+//
+// A kind is a Go function under a name. Register it with [Handle]:
+//
+//	jobs := functions.NewRegistry()
+//	functions.Handle(jobs, "banking.statement", statement,
+//		functions.MaxAttempts(5), functions.Timeout(10*time.Minute))
+//
+//	func statement(ctx context.Context, job *functions.Job[StatementArgs]) (StatementResult, error) { ... }
+//
+// The handler gets its arguments and what it needs to be a good citizen through [Job]: a checkpoint to go on from, a
+// place to report progress, files to write ([Job.Output]), a logger. It ends by returning a result or an error, or by
+// one of the directives [Permanent], [RetryAfter], [Snooze], [Skip] and [Continue].
+//
+// A handler may run more than once for a job: a worker can die at any moment, and a queue can deliver twice. Of all
+// these runs one wins. Its result and its files are the job's; those of the others are never visible.
+//
+// # Submitting and asking
+//
+// [Client] submits jobs and answers what runs, what failed, why, and what a job is waiting for. [Info.Waiting] says
+// the last in words.
+//
+// # The life of a job
+//
+// Three functions pass work to each other. Each is a verb of [Runtime] over records, messages, a clock and
+// randomness that returns an [Outcome]; acknowledging messages, goroutines and the life of the process belong to the
+// adapters (worker and localdev here, lambda and cloudrun on those platforms).
+//
+//	hop        file         what it does                                     if the process dies right after
+//	submit     submit.go    creates the record, then sends its id            no message: sweep sends it when due
+//	claim      execute.go   takes a lease with a token of its own            the lease runs out; sweep ends the attempt
+//	run        attempt.go   the handler, with heartbeats and deadlines       the same; the checkpoint stays
+//	write      output.go    files below the attempt's own prefix             never visible; removed when the job ends
+//	finish     execute.go   final state, retry time or continuation, at once applied or not: the token tells
+//	follow up  followup.go  the next message, end hooks, losers' files       sweep reads the outbox and does it
+//	sweep      sweep.go     what is due, record by record                    the next sweep finds it due again
+//
+// Documents are the truth and messages are hints: a message holds a record's id and nothing else. A lost message
+// costs a delay, a duplicate costs a read. So any queue will do, also one that loses messages.
+//
+// # Where things are
+//
+// define.go has the registry, options.go the options, retry.go the retry policies, outcome.go the directives,
+// errors.go the errors and the table of what becomes of each, client.go the client, info.go and inspect.go what it
+// answers, hooks.go middleware and end hooks, resource.go resources that handlers share, runtime.go the
+// configuration.
+package functions

@@ -1,0 +1,403 @@
+package functions
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+// Claimed is what Claim gives for one message: an attempt to run, or the outcome if there is nothing to run.
+type Claimed struct {
+	Attempt *Attempt // nil: see Outcome
+	Outcome Outcome
+}
+
+// Execute is the second of the three functions: it claims the job that a message names, runs its handler, keeps the
+// lease meanwhile, and writes what came of it. The context's deadline is the platform's: what cannot finish before it
+// is told so in time.
+//
+// If the process dies inside, the lease runs out and sweep ends the attempt as lost.
+func (rt *Runtime) Execute(ctx context.Context, msg pubsubq.Message) Outcome {
+	c := rt.Claim(ctx, msg)[0]
+	if c.Attempt == nil {
+		return c.Outcome
+	}
+	return c.Attempt.Execute(ctx)
+}
+
+// Execute runs an attempt and keeps its lease meanwhile.
+func (a *Attempt) Execute(ctx context.Context) Outcome {
+	go a.Watch(context.WithoutCancel(ctx))
+	return a.Run(ctx)
+}
+
+// Claim takes the leases of the jobs that the messages name, with one list of reads and one of writes. A job of a
+// kind that has no handler here is left to others. The results are in the order of the messages.
+func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed {
+	claimed := make([]Claimed, len(msgs))
+	if err := rt.open(); err != nil {
+		for i := range claimed {
+			claimed[i].Outcome = outcomeOf(err)
+		}
+		return claimed
+	}
+	now := rt.now()
+	ids, claims := make([]string, len(msgs)), make([]store.Claim, len(msgs))
+	for i, m := range msgs {
+		ids[i] = m.ID
+		claims[i] = store.Claim{Token: rt.token(), Worker: rt.cfg.Worker, Now: now, Runs: rt.reg.runs}
+	}
+	results := rt.store.ClaimMany(ctx, ids, claims)
+	for i, r := range results {
+		if errors.Is(r.Err, store.ErrNotFound) {
+			r.Job, r.Err = rt.claimLate(ctx, ids[i], claims[i])
+		}
+		claimed[i] = rt.claimed(ctx, r, claims[i], now)
+	}
+	return claimed
+}
+
+// overtaken is how long a message may be ahead of its record.
+const overtaken = 100 * time.Millisecond
+
+// claimLate claims a job that a first read did not find: the message may have overtaken the record.
+func (rt *Runtime) claimLate(ctx context.Context, id string, c store.Claim) (store.Job, error) {
+	if err := rt.store.Pause(ctx, overtaken); err != nil {
+		return store.Job{}, err
+	}
+	return rt.store.Claim(ctx, id, c)
+}
+
+// claimed makes an attempt of a claim that won.
+func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, now store.Time) Claimed {
+	if r.Err != nil {
+		out := outcomeOf(r.Err)
+		out.JobID = r.Job.ID
+		rt.count(out)
+		return Claimed{Outcome: out}
+	}
+	if r.Job.State != store.Running { // its deadline had passed
+		rt.followUp(ctx, r.Job)
+		rt.stats.ended(r.Job)
+		return Claimed{Outcome: Outcome{Verdict: Ack, JobID: r.Job.ID}}
+	}
+	k, err := rt.reg.kind(r.Job.Kind)
+	if err != nil {
+		return Claimed{Outcome: outcomeOf(err)}
+	}
+	rt.stats.Claimed.Add(1)
+	a := rt.newAttempt(k, r.Job, c.Token, now)
+	rt.mu.Lock()
+	rt.running[r.Job.ID] = a
+	rt.mu.Unlock()
+	rt.watch.touch(r.Job.ID)
+	return Claimed{Attempt: a}
+}
+
+// count keeps the figures of messages that did nothing.
+func (rt *Runtime) count(out Outcome) {
+	switch out.Verdict {
+	case Drop:
+		rt.stats.Dropped.Add(1)
+	case Retry:
+		rt.stats.Retries.Add(1)
+	}
+}
+
+// returned is what a handler returned.
+type returned struct {
+	value any
+	err   error
+}
+
+// Run calls the handler and writes what came of it. Its context is that of the process: when it is cancelled, or near
+// its deadline, the handler is told to stop. A handler that does not stop within StopGrace of being told is left
+// behind: the attempt ends without it, and nothing that it does later is kept.
+func (a *Attempt) Run(ctx context.Context) Outcome {
+	inner, release := a.begin(ctx)
+	defer release()
+	done := make(chan returned, 1)
+	go func() {
+		v, err := a.call(inner)
+		done <- returned{v, err}
+	}()
+	select {
+	case r := <-done:
+		return a.finish(ctx, r)
+	case <-inner.Done():
+	}
+	grace := time.NewTimer(a.rt.cfg.StopGrace)
+	defer grace.Stop()
+	select {
+	case r := <-done:
+		return a.finish(ctx, r)
+	case <-grace.C:
+		return a.finish(ctx, returned{err: fmt.Errorf("%w; the handler did not return within %v of it",
+			context.Cause(inner), a.rt.cfg.StopGrace)})
+	}
+}
+
+// call runs the handler inside the middleware. A panic is an error with its stack.
+func (a *Attempt) call(ctx context.Context) (value any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p, stack: string(debug.Stack())}
+		}
+	}()
+	j := a.seen()
+	data, err := a.rt.unpack(ctx, j.Args)
+	if err != nil {
+		return nil, fmt.Errorf("read arguments: %w", err)
+	}
+	args, err := a.kind.decode(data, false)
+	if err != nil {
+		return nil, Permanent(err)
+	}
+	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) (err error) {
+		value, err = a.kind.call(ctx, a, args)
+		return err
+	})
+	err = call(ctx)
+	return value, err
+}
+
+// finish writes how the attempt ended, and does what follows from it.
+func (a *Attempt) finish(ctx context.Context, r returned) Outcome {
+	ctx = context.WithoutCancel(ctx) // the platform's deadline leaves Margin for this
+	rt := a.rt
+	f, err := a.judge(ctx, r)
+	var j store.Job
+	if err == nil {
+		j, err = rt.store.Finish(ctx, a.seen(), f)
+		if errors.Is(err, store.ErrTooLarge) {
+			f = a.failure(returned{err: Permanent(err)})
+			j, err = rt.store.Finish(ctx, a.seen(), f)
+		}
+	}
+	a.close()
+	if err != nil {
+		return a.unfinished(ctx, err)
+	}
+	rt.stats.ended(j)
+	rt.logEnd(ctx, j, f)
+	if f.Dirty && !j.State.Final() {
+		a.sweepUp(ctx, j)
+	}
+	rt.followUp(ctx, j)
+	return Outcome{Verdict: Ack, JobID: j.ID}
+}
+
+// close ends the attempt in this process.
+func (a *Attempt) close() {
+	if !a.end() {
+		return
+	}
+	a.rt.mu.Lock()
+	if id := a.job.ID; a.rt.running[id] == a {
+		delete(a.rt.running, id)
+	}
+	a.rt.mu.Unlock()
+}
+
+// unfinished is what becomes of an attempt whose end could not be written: it lost its lease, or the store is away.
+func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
+	j := a.seen()
+	for _, o := range a.files() {
+		o.abort()
+	}
+	if errors.Is(err, store.ErrLeaseLost) {
+		a.rt.stats.LeasesLost.Add(1)
+		a.rt.log.LogAttrs(ctx, levelWarn, "lease lost; the attempt's result is thrown away", append(identity(j), errAttr(err))...)
+		if fresh, gerr := a.rt.store.Get(ctx, j.ID); gerr == nil {
+			a.sweepUp(ctx, fresh)
+		}
+		return Outcome{Verdict: Drop, JobID: j.ID, Err: err}
+	}
+	a.rt.log.LogAttrs(ctx, levelError, "the attempt's end could not be written; sweep will end it as lost",
+		append(identity(j), errAttr(err))...)
+	return Outcome{Verdict: Retry, After: a.rt.Timing().Lease, JobID: j.ID, Err: err}
+}
+
+// sweepUp removes the files of this attempt that the record does not list.
+func (a *Attempt) sweepUp(ctx context.Context, j store.Job) {
+	if !a.soiled() {
+		return
+	}
+	keep := asParts(j.Blobs())
+	_, err := a.rt.blobs.RemoveAttempt(ctx, j.ID, a.token, keep)
+	_, err2 := a.rt.blobs.RemoveAttempt(ctx, j.ID, a.joinToken(), keep)
+	if err := errors.Join(err, err2); err != nil {
+		a.rt.log.LogAttrs(ctx, levelWarn, "an attempt's files could not be removed; they go when the job ends",
+			append(identity(j), errAttr(err))...)
+	}
+}
+
+func (a *Attempt) soiled() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.dirty
+}
+
+// judge turns what the handler returned, and why its context was cancelled if it was, into the attempt's end.
+func (a *Attempt) judge(ctx context.Context, r returned) (store.Finish, error) {
+	if r.err == nil {
+		return a.success(ctx, r.value)
+	}
+	var d *directive
+	if errors.As(r.err, &d) && d.what == "continue" {
+		f, err := a.goOn(ctx, d)
+		if err == nil {
+			return f, nil
+		}
+		r.err = err
+	}
+	for _, o := range a.files() {
+		o.abort()
+	}
+	if errors.Is(a.stopped(), ErrLeaseLost) {
+		return store.Finish{}, ErrLeaseLost
+	}
+	return a.failure(r), nil
+}
+
+// base is what every end of this attempt carries.
+func (a *Attempt) base() store.Finish {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return store.Finish{
+		Token: a.token, Now: a.rt.now(), Progress: a.takeProgress(), Hooks: a.rt.reg.hooked(),
+	}
+}
+
+// success brings a result and the outputs into their final form. What goes wrong with that is the attempt's error.
+func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) {
+	fail := func(err error) (store.Finish, error) {
+		for _, o := range a.files() {
+			o.abort()
+		}
+		return a.failure(returned{err: err}), nil
+	}
+	outputs, leftover, err := a.publish(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fail(Permanent(fmt.Errorf("encode result: %w", err)))
+	}
+	f := a.base()
+	if !bytes.Equal(data, []byte("null")) && !bytes.Equal(data, []byte("{}")) {
+		if f.Result, err = a.rt.pack(ctx, a.seen().ID, "result", data); err != nil {
+			return fail(fmt.Errorf("store result: %w", err))
+		}
+	}
+	f.Outcome, f.Outputs, f.Dirty = store.OutcomeSuccess, outputs, leftover
+	return f, nil
+}
+
+// goOn ends the invocation of a handler that returned Continue.
+func (a *Attempt) goOn(ctx context.Context, d *directive) (store.Finish, error) {
+	var payload *store.Payload
+	var open []store.Output
+	if d.save {
+		p, o, err := a.snapshot(ctx, d.checkpoint)
+		if err != nil {
+			return store.Finish{}, err
+		}
+		payload, open = &p, o
+	} else {
+		for _, o := range a.files() {
+			o.abort() // what was written since the last checkpoint will be written again
+		}
+	}
+	f := a.base()
+	f.Outcome, f.Delay, f.Checkpoint, f.Open = store.OutcomeContinued, d.delay, payload, open
+	f.Dirty = a.soiled() && !d.save
+	return f, nil
+}
+
+// failure is the end of an attempt whose handler returned an error. Once the context was cancelled, its cause counts
+// and not the error: libraries report cancellation in many ways.
+func (a *Attempt) failure(r returned) store.Finish {
+	f := a.base()
+	f.Dirty, f.Error = a.soiled(), r.err.Error()
+	j := a.seen()
+	var d *directive
+	var p *panicError
+	switch cause := a.stopped(); {
+	case errors.As(r.err, &p):
+		f.Outcome, f.Stack = store.OutcomePanic, p.stack
+	case errors.As(r.err, &d) && d.what == "snooze":
+		f.Outcome, f.Delay, f.Error = store.OutcomeSnoozed, max(d.delay, time.Millisecond), ""
+		return f
+	case errors.As(r.err, &d) && d.what == "skip":
+		f.Outcome, f.Reason, f.Error = store.OutcomeSkipped, d.reason, ""
+		return f
+	case errors.Is(cause, ErrCancelRequested):
+		f.Outcome = store.OutcomeCancelled
+		return f
+	case errors.Is(cause, ErrShutdown):
+		f.Outcome = store.OutcomeHandBack
+		return f
+	case errors.Is(cause, ErrPlatformDeadline) && a.advanced():
+		f.Outcome, f.Error = store.OutcomeContinued, ""
+		return f
+	case cause != nil && !errors.Is(cause, ErrLeaseLost):
+		f.Outcome, f.Permanent = store.OutcomeTimeout, errors.Is(cause, ErrJobDeadline)
+		f.Error = cause.Error() + ": " + f.Error
+	default:
+		f.Outcome = store.OutcomeError
+	}
+	switch {
+	case d != nil && d.what == "permanent":
+		f.Permanent = true
+	case d != nil && d.what == "retry":
+		f.Delay = d.delay
+		return f
+	}
+	f.Delay = a.rt.retryDelay(j, f.Error)
+	return f
+}
+
+// advanced reports whether this invocation saved a checkpoint.
+func (a *Attempt) advanced() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.saved > a.saved0
+}
+
+// retryDelay is the wait before the next attempt, after one more failure.
+func (rt *Runtime) retryDelay(j store.Job, lastError string) time.Duration {
+	failures := j.Errors + j.Timeouts + j.Lost + 1
+	if j.Policy.Backoff.Shape == "custom" {
+		if k, err := rt.reg.kind(j.Kind); err == nil && k.settings.retryFunc != nil {
+			return max(k.settings.retryFunc(failures, lastError), 0)
+		}
+	}
+	return backoffDelay(j.Policy.Backoff, failures, rt.cfg.Rand())
+}
+
+// token makes the token of an attempt: 64 random bits.
+func (rt *Runtime) token() string { return strconv.FormatUint(rt.cfg.Rand(), 36) }
+
+// logEnd writes one line for an attempt that did not simply succeed.
+func (rt *Runtime) logEnd(ctx context.Context, j store.Job, f store.Finish) {
+	attrs := identity(j)
+	switch j.State {
+	case store.Failed:
+		rt.log.LogAttrs(ctx, levelError, "job failed", append(attrs, errAttr(errors.New(j.Error)))...)
+	case store.Retrying:
+		rt.log.LogAttrs(ctx, levelWarn, "attempt failed; another follows",
+			append(attrs, errAttr(errors.New(f.Error)), timeAttr("at", j.At))...)
+	default:
+		rt.log.LogAttrs(ctx, levelDebug, "attempt ended", append(attrs, stateAttr(j.State))...)
+	}
+}

@@ -1,0 +1,121 @@
+package functions
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+// followUp does what must follow a write of j: send its message if it is to run again, or carry out the outbox of
+// one that has ended. All of it may fail: the record says what is left, and sweep does that.
+func (rt *Runtime) followUp(ctx context.Context, j store.Job) {
+	rt.watch.touch(j.ID)
+	switch {
+	case !j.State.Final():
+		rt.nudge(ctx, j)
+	case len(j.Outbox) > 0:
+		rt.settle(ctx, j)
+	}
+}
+
+// hint is the message that wakes a worker for a job, and when it should arrive; false if none is due, because the
+// job waits for its time or for somebody else.
+func (rt *Runtime) hint(j store.Job) (delay time.Duration, ok bool) {
+	switch j.State {
+	case store.Queued:
+		return 0, true
+	case store.Scheduled, store.Retrying:
+		delay = j.At.Sub(rt.now())
+		return max(delay, 0), delay <= rt.Timing().Native
+	default:
+		return 0, false
+	}
+}
+
+// nudge sends a job's message, if one is due.
+func (rt *Runtime) nudge(ctx context.Context, jobs ...store.Job) {
+	type lane struct {
+		queue string
+		delay time.Duration
+	}
+	lanes := map[lane][]pubsubq.Message{}
+	var order []lane // so that a run can be repeated
+	for _, j := range jobs {
+		delay, ok := rt.hint(j)
+		if !ok {
+			continue
+		}
+		l := lane{orDefault(j.Queue), delay}
+		if lanes[l] == nil {
+			order = append(order, l)
+		}
+		lanes[l] = append(lanes[l], pubsubq.Message{ID: j.ID, Trace: j.Trace})
+	}
+	for _, l := range order {
+		msgs := lanes[l]
+		if err := rt.queue.Send(ctx, l.queue, l.delay, msgs...); err != nil {
+			rt.stats.SendErrors.Add(int64(len(msgs)))
+			rt.log.LogAttrs(ctx, levelWarn, "messages may not have been sent; sweep will send them when they are due",
+				queueAttr(l.queue), countAttr(len(msgs)), errAttr(err))
+		}
+	}
+}
+
+// settle carries out the outbox of an ended job. What fails stays in it. It returns the job as it is then.
+func (rt *Runtime) settle(ctx context.Context, j store.Job) store.Job {
+	var done []store.Effect
+	for _, e := range j.Outbox {
+		switch e {
+		case store.EffectPurge:
+			if rt.purge(ctx, j) {
+				done = append(done, e)
+			}
+		case store.EffectHooks:
+			if rt.runHooks(ctx, j) {
+				done = append(done, e)
+			}
+		}
+	}
+	if len(done) == 0 {
+		return j
+	}
+	next, err := rt.store.Done(ctx, j, done, rt.now())
+	if err != nil {
+		rt.log.LogAttrs(ctx, levelWarn, "outbox done, but the record could not be written; sweep will do it again",
+			append(identity(j), errAttr(err))...)
+		return j
+	}
+	return next
+}
+
+// purge removes the files of an ended job's attempts that the record does not list. It lists them before it reads
+// the record once more: if the job is still as ended as it was, no attempt began meanwhile, and all that was on the
+// list belongs to attempts that are over.
+func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
+	warn := func(err error) bool {
+		rt.log.LogAttrs(ctx, levelWarn, "files of an ended job could not be removed; sweep will try again",
+			append(identity(j), errAttr(err))...)
+		return false
+	}
+	there, err := rt.blobs.List(ctx, j.ID)
+	if err != nil {
+		return warn(err)
+	}
+	fresh, err := rt.store.Get(ctx, j.ID)
+	if err != nil || fresh.Run != j.Run || !fresh.State.Final() {
+		return false
+	}
+	keep := map[string]bool{}
+	for _, b := range fresh.Blobs() {
+		keep[b.Key] = true
+	}
+	there = slices.DeleteFunc(there, func(p blobPart) bool { return keep[p.Key] || strings.Contains(p.Key, "/p-args-") })
+	if err := rt.blobs.Remove(ctx, there...); err != nil {
+		return warn(err)
+	}
+	return true
+}

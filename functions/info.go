@@ -1,0 +1,145 @@
+package functions
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/piecework/piecework/store"
+)
+
+// Info is a job as people and programs see it. Times are UTC; a zero time means that it does not apply.
+type Info struct {
+	ID       string      `json:"id" doc:"the job's id"`
+	Kind     string      `json:"kind" doc:"the kind it is a call of"`
+	Queue    string      `json:"queue" doc:"the lane of work it goes to"`
+	State    store.State `json:"state" enum:"held,scheduled,queued,running,retrying,blocked,succeeded,failed,cancelled,skipped"`
+	Waiting  string      `json:"waiting,omitempty" doc:"what it is waiting for, in words"`
+	Created  time.Time   `json:"created" doc:"when it was submitted"`
+	At       time.Time   `json:"at,omitzero" doc:"the earliest start of the next attempt"`
+	Deadline time.Time   `json:"deadline,omitzero" doc:"when it fails if it has not ended"`
+	Started  time.Time   `json:"started,omitzero" doc:"when the present or last attempt started"`
+	Ended    time.Time   `json:"ended,omitzero" doc:"when it reached its final state"`
+	Expires  time.Time   `json:"expires,omitzero" doc:"when its record will be removed"`
+	Attempt  int         `json:"attempt" doc:"attempts used, the present one included"`
+	Limits   Limits      `json:"limits" doc:"its limits on attempts and time"`
+	Key      string      `json:"key,omitempty" doc:"its idempotency key"`
+	Tags     []string    `json:"tags,omitempty"`
+	Parent   string      `json:"parent,omitempty" doc:"the record it belongs to"`
+
+	Args      json.RawMessage `json:"args,omitempty" doc:"its arguments; left out of lists when they are large"`
+	Result    json.RawMessage `json:"result,omitempty" doc:"what the handler returned"`
+	Error     string          `json:"error,omitempty" doc:"the last attempt's error"`
+	Reason    string          `json:"reason,omitempty" doc:"why it was skipped or cancelled"`
+	Cancel    time.Time       `json:"cancel_requested,omitzero" doc:"when cancellation was requested"`
+	Progress  *ProgressInfo   `json:"progress,omitempty" doc:"what the handler last reported"`
+	Attempts  []AttemptInfo   `json:"attempts,omitempty" doc:"the last ten attempts that ended, oldest first"`
+	Outputs   []OutputInfo    `json:"outputs,omitempty" doc:"its files, once it has succeeded"`
+	Worker    string          `json:"worker,omitempty" doc:"who runs it"`
+	Heartbeat time.Time       `json:"lease_until,omitzero" doc:"until when its worker holds it without another heartbeat"`
+}
+
+// Limits are a job's limits; 0 means none.
+type Limits struct {
+	MaxAttempts int   `json:"max_attempts"`
+	MaxErrors   int   `json:"max_errors,omitempty"`
+	MaxTimeouts int   `json:"max_timeouts,omitempty"`
+	MaxLost     int   `json:"max_lost,omitempty"`
+	TimeoutMS   int64 `json:"timeout_ms,omitempty"`
+}
+
+// ProgressInfo is how far a job is.
+type ProgressInfo struct {
+	Done    int64     `json:"done"`
+	Total   int64     `json:"total,omitempty"`
+	Message string    `json:"message,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// AttemptInfo is an attempt that has ended.
+type AttemptInfo struct {
+	Number  int           `json:"number"`
+	Start   time.Time     `json:"start"`
+	End     time.Time     `json:"end"`
+	Outcome store.Outcome `json:"outcome" enum:"success,error,panic,timeout,lost,cancelled,skipped,snoozed,continued,handed back"`
+	Error   string        `json:"error,omitempty"`
+	Stack   string        `json:"stack,omitempty"`
+	Worker  string        `json:"worker,omitempty"`
+}
+
+// OutputInfo is a file of a job.
+type OutputInfo struct {
+	Name        string `json:"name"`
+	Size        int64  `json:"size" doc:"bytes"`
+	ContentType string `json:"content_type,omitempty"`
+	SHA256      string `json:"sha256,omitempty" doc:"of the whole file, in hex; missing if it is kept in parts"`
+}
+
+// Done reports whether the job has reached a final state.
+func (i Info) Done() bool { return i.State.Final() }
+
+// ResultOf decodes the result of a job that has succeeded. For one that has not, it says what became of it.
+func ResultOf[R any](i Info) (R, error) {
+	var r R
+	if i.State != store.Succeeded {
+		return r, fmt.Errorf("%w: job %s is %s, so it has no result: %s", ErrInvalid, i.ID, i.State, i.Error+i.Reason)
+	}
+	if len(i.Result) == 0 {
+		return r, nil
+	}
+	if err := json.Unmarshal(i.Result, &r); err != nil {
+		return r, fmt.Errorf("result of job %s: %w", i.ID, err)
+	}
+	return r, nil
+}
+
+// info is the record as an Info, without what lies in blobs.
+func (rt *Runtime) info(j store.Job) Info {
+	i := Info{
+		ID: j.ID, Kind: j.Kind, Queue: orDefault(j.Queue), State: j.State, Waiting: rt.waiting(j),
+		Created: j.Created.Time(), At: j.At.Time(), Deadline: j.Deadline.Time(), Ended: j.Ended.Time(),
+		Attempt: j.Attempt, Key: j.Key, Tags: j.Tags, Parent: j.Parent,
+		Limits: Limits{
+			MaxAttempts: j.Policy.MaxAttempts, MaxErrors: j.Policy.MaxErrors, MaxTimeouts: j.Policy.MaxTimeouts,
+			MaxLost: j.Policy.MaxLost, TimeoutMS: j.Policy.Timeout,
+		},
+		Args: json.RawMessage(j.Args.Inline), Result: json.RawMessage(j.Result.Inline),
+		Error: j.Error, Reason: j.Reason + j.CancelReason, Cancel: j.Cancel.Time(),
+	}
+	if j.State.Final() && j.Policy.Retention > 0 {
+		i.Expires = (j.Ended + store.Time(j.Policy.Retention)).Time()
+	}
+	if j.Progress != nil {
+		p := j.Progress
+		i.Progress = &ProgressInfo{Done: p.Done, Total: p.Total, Message: p.Message, At: p.At.Time()}
+	}
+	for _, a := range j.Attempts {
+		i.Attempts = append(i.Attempts, AttemptInfo{
+			Number: a.Number, Start: a.Start.Time(), End: a.End.Time(), Outcome: a.Outcome, Error: a.Error,
+			Stack: a.Stack, Worker: a.Worker,
+		})
+		i.Started = a.Start.Time()
+	}
+	if j.Lease != nil {
+		i.Worker, i.Started, i.Heartbeat = j.Lease.Worker, j.Lease.Start.Time(), j.Lease.Until.Time()
+	}
+	for _, o := range j.Outputs {
+		i.Outputs = append(i.Outputs, outputInfo(o))
+	}
+	return i
+}
+
+func outputInfo(o store.Output) OutputInfo {
+	i := OutputInfo{Name: o.Name, Size: o.Size(), ContentType: o.ContentType}
+	if len(o.Parts) == 1 {
+		i.SHA256 = o.Parts[0].SHA256
+	}
+	return i
+}
+
+func orDefault(queue string) string {
+	if queue == "" {
+		return DefaultQueue
+	}
+	return queue
+}

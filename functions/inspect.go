@@ -1,0 +1,81 @@
+package functions
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/piecework/piecework/store"
+)
+
+// waiting says in words what a live job is waiting for, and since when or until when; nothing of one that has
+// ended. It never guesses: what it says follows from the record and this process's registry.
+func (rt *Runtime) waiting(j store.Job) string {
+	now := rt.now()
+	switch j.State {
+	case store.Held:
+		return "for somebody to release it"
+	case store.Scheduled:
+		return "for its time, " + moment(j.At, now)
+	case store.Retrying:
+		return fmt.Sprintf("for attempt %d, %s, after %s", j.Attempt+1, moment(j.At, now), lastOutcome(j))
+	case store.Queued:
+		return rt.waitingForWorker(j, now)
+	case store.Blocked:
+		return "for other records"
+	case store.Running:
+		if j.Lease == nil {
+			return ""
+		}
+		if late := now.Sub(j.Lease.Until); late > 0 {
+			return fmt.Sprintf("for sweep to end its attempt: worker %s gave no heartbeat for %v",
+				j.Lease.Worker, round(late+rt.Timing().Lease))
+		}
+		if j.Cancel != 0 {
+			return fmt.Sprintf("for its handler to stop: cancelled %s", moment(j.Cancel, now))
+		}
+		return ""
+	default:
+		return ""
+	}
+}
+
+func (rt *Runtime) waitingForWorker(j store.Job, now store.Time) string {
+	what := "for a worker on queue " + orDefault(j.Queue)
+	if !rt.reg.runs(j.Kind) {
+		what += fmt.Sprintf(" that has kind %s (this process has no handler for it)", j.Kind)
+	}
+	if j.Resends > 0 {
+		what += fmt.Sprintf("; its message was sent again %d times, so there may be no worker, or a long backlog", j.Resends)
+	}
+	return what
+}
+
+// lastOutcome says how the last attempt ended.
+func lastOutcome(j store.Job) string {
+	if len(j.Attempts) == 0 {
+		return "no attempt"
+	}
+	a := j.Attempts[len(j.Attempts)-1]
+	return fmt.Sprintf("attempt %d ended with: %s", a.Number, a.Outcome)
+}
+
+// moment says when t is, as people say it.
+func moment(t, now store.Time) string {
+	stamp := t.Time().Format(time.RFC3339)
+	if d := t.Sub(now); d >= 0 {
+		return fmt.Sprintf("in %v (%s)", round(d), stamp)
+	}
+	return fmt.Sprintf("%v ago (%s)", round(now.Sub(t)), stamp)
+}
+
+// round keeps about three digits of a duration.
+func round(d time.Duration) time.Duration {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond)
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond)
+	default:
+		return d.Round(time.Second)
+	}
+}

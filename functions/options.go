@@ -1,0 +1,237 @@
+package functions
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/piecework/piecework/store"
+)
+
+// Unlimited, given to MaxAttempts, lets a job be tried for ever; the separate limits still hold.
+const Unlimited = -1
+
+// Defaults of a kind's options.
+const (
+	DefaultMaxAttempts = 5
+	DefaultMaxLost     = 3 // a job that kills its worker ends as failed
+	DefaultTimeout     = time.Hour
+	DefaultRetention   = 14 * 24 * time.Hour
+	DefaultQueue       = "default"
+)
+
+// settings are what options set, of a kind or of one submission.
+type settings struct {
+	policy    store.Policy
+	retryFunc RetryFunc
+	queue     string
+	deadline  time.Duration
+
+	key   string
+	at    time.Time
+	after time.Duration
+	tags  []string
+	held  bool
+	trace map[string]string
+
+	err error // the first option that was refused
+}
+
+func (s *settings) refuse(format string, args ...any) {
+	if s.err == nil {
+		s.err = fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+	}
+}
+
+// KindOption is an option of Handle.
+type KindOption interface{ applyKind(s *settings) }
+
+// SubmitOption is an option of Submit.
+type SubmitOption interface{ applySubmit(s *settings) }
+
+// Option is an option of both: a kind's default, and what one submission has in its place.
+type Option interface {
+	KindOption
+	SubmitOption
+}
+
+type (
+	option       func(*settings)
+	kindOption   func(*settings)
+	submitOption func(*settings)
+)
+
+func (o option) applyKind(s *settings)         { o(s) }
+func (o option) applySubmit(s *settings)       { o(s) }
+func (o kindOption) applyKind(s *settings)     { o(s) }
+func (o submitOption) applySubmit(s *settings) { o(s) }
+
+// limit is an option over a count of at least 1.
+func limit(name string, n int, set func(*settings, int)) Option {
+	return option(func(s *settings) {
+		if n < 1 {
+			s.refuse("%s(%d): must be at least 1", name, n)
+			return
+		}
+		set(s, n)
+	})
+}
+
+// MaxAttempts is how often a job is tried in all, 5 by default; Unlimited for no limit. Calls that ended in
+// Snooze, Continue or the worker's shutdown do not count.
+func MaxAttempts(n int) Option {
+	if n == Unlimited {
+		return option(func(s *settings) { s.policy.MaxAttempts = 0 })
+	}
+	return limit("MaxAttempts", n, func(s *settings, n int) { s.policy.MaxAttempts = n })
+}
+
+// MaxErrors fails a job when n attempts have ended in an error or a panic. By default MaxAttempts decides alone.
+func MaxErrors(n int) Option {
+	return limit("MaxErrors", n, func(s *settings, n int) { s.policy.MaxErrors = n })
+}
+
+// MaxTimeouts fails a job when n attempts have timed out. By default MaxAttempts decides alone.
+func MaxTimeouts(n int) Option {
+	return limit("MaxTimeouts", n, func(s *settings, n int) { s.policy.MaxTimeouts = n })
+}
+
+// MaxLost fails a job when n attempts were lost together with their worker, 3 by default: a job that makes its
+// worker run out of memory would otherwise go round for ever.
+func MaxLost(n int) Option {
+	return limit("MaxLost", n, func(s *settings, n int) { s.policy.MaxLost = n })
+}
+
+// Timeout is how long one attempt may run, 1 hour by default; 0 is no limit. The attempt's context is then cancelled
+// with ErrAttemptTimeout.
+func Timeout(d time.Duration) Option {
+	return option(func(s *settings) {
+		if d < 0 || d > 0 && d < time.Millisecond {
+			s.refuse("Timeout(%v): must be 0 (no limit) or at least 1ms", d)
+			return
+		}
+		s.policy.Timeout = d.Milliseconds()
+	})
+}
+
+// Deadline is how long after its submission a job must have ended, all attempts and waiting included; 0, the
+// default, is no limit. A job that has not ended by then fails.
+func Deadline(d time.Duration) Option {
+	return option(func(s *settings) {
+		if d < 0 {
+			s.refuse("Deadline(%v): cannot be negative", d)
+			return
+		}
+		s.deadline = d
+	})
+}
+
+// Queue names the lane of work that the job goes to, "default" by default.
+func Queue(name string) Option {
+	return option(func(s *settings) {
+		if err := CheckQueue(name); err != nil {
+			s.refuse("Queue(%q): %v", name, err)
+			return
+		}
+		s.queue = name
+	})
+}
+
+// Retention is how long an ended job's record and outputs are kept, 14 days by default; 0 keeps them for ever.
+func Retention(d time.Duration) Option {
+	return option(func(s *settings) {
+		if d < 0 {
+			s.refuse("Retention(%v): cannot be negative", d)
+			return
+		}
+		s.policy.Retention = d.Milliseconds()
+	})
+}
+
+// Retries sets the retry policy: Exponential, Linear or Constant.
+func Retries(p RetryPolicy) Option {
+	return option(func(s *settings) {
+		if err := p.validate(); err != nil {
+			s.refuse("Retries: %v", err)
+			return
+		}
+		s.policy.Backoff, s.retryFunc = p.stored(), nil
+	})
+}
+
+// RetryFunc computes the wait before the next attempt from the number of failures so far, at least 1, and the last
+// error's text. A negative wait counts as zero.
+type RetryFunc func(failures int, lastError string) time.Duration
+
+// RetryBy sets a function of the user's as the retry policy of a kind. Where a lost attempt is ended by a process
+// that does not have the kind, the default policy stands in for it.
+func RetryBy(f RetryFunc) KindOption {
+	return kindOption(func(s *settings) {
+		s.policy.Backoff, s.retryFunc = store.Backoff{Shape: "custom"}, f
+	})
+}
+
+// Key makes a submission idempotent: while a job of the same kind and key exists, submitting again returns that
+// job, marked as existing, and with other arguments is ErrKeyConflict. Keys are 1 to 512 bytes of any UTF-8 text.
+func Key(key string) SubmitOption {
+	return submitOption(func(s *settings) {
+		if key == "" || len(key) > 512 {
+			s.refuse("Key: must be 1 to 512 bytes long, has %d", len(key))
+			return
+		}
+		s.key = key
+	})
+}
+
+// At is the earliest time the job may start. A time in the past means now.
+func At(t time.Time) SubmitOption {
+	return submitOption(func(s *settings) { s.at = t })
+}
+
+// After is At, counted from the submission; of any length.
+func After(d time.Duration) SubmitOption {
+	return submitOption(func(s *settings) { s.after = d })
+}
+
+// Tags label a job so that lists can be filtered: up to 20, each 1 to 200 bytes.
+func Tags(tags ...string) SubmitOption {
+	return submitOption(func(s *settings) {
+		for _, t := range tags {
+			if t == "" || len(t) > 200 {
+				s.refuse("Tags: %q: a tag is 1 to 200 bytes long", t)
+				return
+			}
+		}
+		if s.tags = append(s.tags, tags...); len(s.tags) > 20 {
+			s.refuse("Tags: %d tags, at most 20", len(s.tags))
+		}
+	})
+}
+
+// Held keeps the job from starting until Client.Release lets it go.
+func Held() SubmitOption { return submitOption(func(s *settings) { s.held = true }) }
+
+var (
+	kindForm  = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`)
+	queueForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
+)
+
+// CheckKind says what is wrong with the name of a kind: it is 1 to 100 lower-case letters and digits, in words that
+// single dots or dashes separate.
+func CheckKind(name string) error {
+	if len(name) > 100 || !kindForm.MatchString(name) {
+		return fmt.Errorf("%w: kind %q: use 1 to 100 lower-case letters and digits, with single dots or dashes "+
+			"between them, as in banking.statement", ErrInvalid, name)
+	}
+	return nil
+}
+
+// CheckQueue says what is wrong with the name of a queue: it is 1 to 63 lower-case letters, digits, dots, dashes and
+// underscores, and begins and ends with a letter or digit.
+func CheckQueue(name string) error {
+	if len(name) > 63 || !queueForm.MatchString(name) {
+		return fmt.Errorf("%w: queue %q: use 1 to 63 lower-case letters, digits, dots, dashes and underscores, "+
+			"a letter or digit first and last", ErrInvalid, name)
+	}
+	return nil
+}

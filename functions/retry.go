@@ -1,0 +1,85 @@
+package functions
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/piecework/piecework/store"
+)
+
+// RetryPolicy says how long to wait between an attempt that failed and the next. The zero value is
+// Exponential(1s, 10m).
+type RetryPolicy struct {
+	shape    string
+	min, max time.Duration
+}
+
+// Defaults of a retry policy.
+const (
+	DefaultRetryMin = time.Second
+	DefaultRetryMax = 10 * time.Minute
+)
+
+// Exponential waits a random time between zero and minDelay doubled with each failure, but never less than minDelay
+// nor more than maxDelay: "full jitter" of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015), with a
+// floor. It spreads the attempts of jobs that failed together.
+func Exponential(minDelay, maxDelay time.Duration) RetryPolicy {
+	return RetryPolicy{"exponential", minDelay, maxDelay}
+}
+
+// Linear waits step after the first failure, twice that after the second, and so on up to maxDelay.
+func Linear(step, maxDelay time.Duration) RetryPolicy { return RetryPolicy{"linear", step, maxDelay} }
+
+// Constant waits the same time after each failure. Constant(0) tries again at once.
+func Constant(d time.Duration) RetryPolicy { return RetryPolicy{"constant", d, d} }
+
+// validate refuses what cannot work.
+func (p RetryPolicy) validate() error {
+	if p.min < 0 || p.max < p.min {
+		return fmt.Errorf("%w: retry policy: need 0 <= min <= max, have min %v and max %v", ErrInvalid, p.min, p.max)
+	}
+	return nil
+}
+
+// stored is the policy's form in a record.
+func (p RetryPolicy) stored() store.Backoff {
+	if p.shape == "" {
+		p = Exponential(DefaultRetryMin, DefaultRetryMax)
+	}
+	return store.Backoff{Shape: p.shape, Min: p.min.Milliseconds(), Max: p.max.Milliseconds()}
+}
+
+// backoffDelay is the wait after the given number of failures, of which there is at least one. rnd is uniform over
+// uint64.
+func backoffDelay(b store.Backoff, failures int, rnd uint64) time.Duration {
+	low, high := time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond
+	if b == (store.Backoff{}) || b.Shape == "custom" {
+		low, high = DefaultRetryMin, DefaultRetryMax
+	}
+	failures = max(failures, 1)
+	switch b.Shape {
+	case "constant":
+		return low
+	case "linear":
+		return capped(low, uint64(failures), high)
+	default:
+		ceiling := high
+		if failures < 63 {
+			ceiling = capped(low, 1<<failures, high)
+		}
+		if ceiling <= low {
+			return low
+		}
+		return low + time.Duration(rnd%uint64(ceiling-low+1))
+	}
+}
+
+// capped is d*n, at most limit, also where the product overflows.
+func capped(d time.Duration, n uint64, limit time.Duration) time.Duration {
+	hi, lo := bits.Mul64(uint64(d), n)
+	if hi != 0 || lo > uint64(limit) {
+		return limit
+	}
+	return time.Duration(lo)
+}

@@ -1,0 +1,202 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+// Sender sends hints to queues. *pubsubq.Sender is the one for deployments; the simulator has another that loses,
+// doubles and reorders them.
+//
+// Send may return before the messages can be received, may send a message twice, and may have sent some of them
+// when it returns an error. A message with a delay must not be seen before it; MaxDelay is the longest that the
+// queue can do.
+type Sender interface {
+	Send(ctx context.Context, queue string, delay time.Duration, msgs ...pubsubq.Message) error
+	MaxDelay(queue string) time.Duration
+}
+
+// Backends are where a runtime keeps its state and through which it wakes others.
+type Backends struct {
+	Store *store.Store
+	Queue Sender
+	Blobs *blobout.Store
+}
+
+// Config holds a runtime's knobs. The zero value of each field means its default.
+type Config struct {
+	// Worker names this process in the records of the attempts it runs. Default: host name and process id.
+	Worker string
+	// CancelPoll is how often a running attempt looks whether it was cancelled elsewhere. Default 2 seconds.
+	// Heartbeats, checkpoints and cancellation in the same process are seen at once.
+	CancelPoll time.Duration
+	// ProgressEvery is how often progress is written at most. Default 1 second.
+	ProgressEvery time.Duration
+	// Margin is how long before the platform's deadline an attempt is told to wind up: DeadlineNear turns true
+	// at twice the margin, and the context is cancelled at the margin. Default 5 seconds.
+	Margin time.Duration
+	// StopGrace is how long a handler may go on after its context was cancelled before its attempt is ended
+	// without it. Default 30 seconds. The lease then protects the job from what the handler still does.
+	StopGrace time.Duration
+	// MaxArgs is the longest arguments of a job in bytes. Default 4 MiB.
+	MaxArgs int
+	// JoinLimit is the largest output in bytes that is joined from its parts to one file at the end of the job.
+	// Larger ones stay in parts, which readers see as one file all the same. Default 4 GiB.
+	JoinLimit int64
+	// Parallel is how many records sweep works on at once. Default 8.
+	Parallel int
+	// Log gets what an operator should know. Default slog.Default().
+	Log *slog.Logger
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// Rand is the source of ids, tokens and jitter. Default math/rand/v2.
+	Rand func() uint64
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&c.CancelPoll, 2*time.Second)
+	set(&c.ProgressEvery, time.Second)
+	set(&c.Margin, 5*time.Second)
+	set(&c.StopGrace, 30*time.Second)
+	if c.Worker == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown"
+		}
+		c.Worker = fmt.Sprintf("%s/%d", host, os.Getpid())
+	}
+	if c.MaxArgs == 0 {
+		c.MaxArgs = 4 << 20
+	}
+	if c.JoinLimit == 0 {
+		c.JoinLimit = 4 << 30
+	}
+	if c.Parallel == 0 {
+		c.Parallel = 8
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Uint64
+	}
+	return c
+}
+
+// Runtime ties a registry to backends. It has the three functions, Submit, Execute and Sweep, and the Client. It is
+// safe for concurrent use.
+type Runtime struct {
+	reg   *Registry
+	store *store.Store
+	queue Sender
+	blobs *blobout.Store
+	cfg   Config
+	log   *slog.Logger
+	watch *watch
+	stats Stats
+
+	draining atomic.Bool
+
+	mu      sync.Mutex
+	known   map[string]bool     // kinds that are in the directory
+	running map[string]*Attempt // by job, so that a cancellation in this process is seen at once
+	closed  bool
+}
+
+// New returns a runtime. It refuses a registry with mistakes and a configuration that cannot work, with ErrConfig.
+func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
+	cfg = cfg.withDefaults()
+	errs := []error{reg.Err()}
+	if b.Store == nil || b.Queue == nil || b.Blobs == nil {
+		errs = append(errs, errors.New("Backends needs a Store, a Queue and Blobs"))
+	}
+	if cfg.CancelPoll < 0 || cfg.ProgressEvery < 0 || cfg.Margin < 0 || cfg.StopGrace < 0 || cfg.Parallel < 0 ||
+		cfg.MaxArgs < 0 || cfg.JoinLimit < 0 {
+		errs = append(errs, errors.New("Config: durations, limits and Parallel cannot be negative"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return &Runtime{
+		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log,
+		watch: newWatch(), known: map[string]bool{}, running: map[string]*Attempt{},
+	}, nil
+}
+
+// Client returns a client of this runtime.
+func (rt *Runtime) Client() *Client { return &Client{rt} }
+
+// Registry returns the registry that the runtime was made with.
+func (rt *Runtime) Registry() *Registry { return rt.reg }
+
+// Stats returns the counters of this process.
+func (rt *Runtime) Stats() *Stats { return &rt.stats }
+
+// Config returns the configuration in force, defaults filled in.
+func (rt *Runtime) Config() Config { return rt.cfg }
+
+// Timing returns the store's durations in force.
+func (rt *Runtime) Timing() store.Timing { return rt.store.Timing() }
+
+// Drain tells running handlers, through DeadlineNear, that this worker wants to shut down.
+func (rt *Runtime) Drain() { rt.draining.Store(true) }
+
+// Close closes the resources that handlers opened. Call it when nothing runs any more; verbs called later give
+// ErrClosed. The backends stay their owner's to close.
+func (rt *Runtime) Close() error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.closed {
+		return nil
+	}
+	rt.closed = true
+	return rt.reg.closeResources()
+}
+
+// open gives ErrClosed after Close.
+func (rt *Runtime) open() error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// now is the time in the records' form.
+func (rt *Runtime) now() store.Time { return store.At(rt.cfg.Now()) }
+
+// closeResources closes what was opened, the last first.
+func (r *Registry) closeResources() error {
+	r.mu.Lock()
+	list := slices.Clone(r.resources)
+	r.mu.Unlock()
+	var errs []error
+	for _, c := range slices.Backward(list) {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+var _ io.Closer = (*Runtime)(nil)

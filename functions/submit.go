@@ -1,0 +1,267 @@
+package functions
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+// Submit is the first of the three functions: it makes a job of a message of the submit queue, in our JSON form or
+// as a CloudEvent. messageID is the broker's id of the message, "" if it has none: a submission without a key is
+// keyed by it, so that a message that is delivered twice makes one job.
+//
+// A message that is malformed, names an unknown kind or does not fit its kind is parked, where Client.Parked finds
+// it, and acknowledged: it would not become better by coming again.
+func (rt *Runtime) Submit(ctx context.Context, body []byte, metadata map[string]string, messageID string) Outcome {
+	sub, err := pubsubq.ParseSubmission(body, metadata)
+	if err == nil {
+		if sub.Key == "" && messageID != "" {
+			sub.Key = "message/" + messageID
+		}
+		var receipt Receipt
+		if receipt, err = rt.submitMessage(ctx, sub); err == nil {
+			return Outcome{Verdict: Ack, JobID: receipt.ID}
+		}
+	}
+	out := outcomeOf(err)
+	if out.Verdict != Drop && !errors.Is(err, pubsubq.ErrMalformed) {
+		rt.count(out)
+		return out
+	}
+	if perr := rt.park(ctx, body, metadata, messageID, err); perr != nil {
+		return outcomeOf(perr)
+	}
+	return Outcome{Verdict: Ack, Err: err}
+}
+
+// submitMessage submits what a message asks for.
+func (rt *Runtime) submitMessage(ctx context.Context, sub pubsubq.Submission) (Receipt, error) {
+	opts := []SubmitOption{Tags(sub.Tags...), After(sub.Delay), submitOption(func(s *settings) { s.trace = sub.Trace })}
+	if sub.Key != "" {
+		opts = append(opts, Key(sub.Key))
+	}
+	if !sub.At.IsZero() {
+		opts = append(opts, At(sub.At))
+	}
+	if sub.Queue != "" {
+		opts = append(opts, Queue(sub.Queue))
+	}
+	if sub.Held {
+		opts = append(opts, Held())
+	}
+	if sub.MaxAttempts != nil {
+		opts = append(opts, MaxAttempts(*sub.MaxAttempts))
+	}
+	args := sub.Args
+	if len(args) == 0 {
+		args = json.RawMessage("null")
+	}
+	return rt.submit(ctx, sub.Kind, args, opts)
+}
+
+// park puts a message aside. Its id follows from the message, so that a redelivery parks it once.
+func (rt *Runtime) park(
+	ctx context.Context, body []byte, metadata map[string]string, messageID string, reason error,
+) error {
+	sum := sha256.Sum256(append([]byte(messageID+"\x00"), body...))
+	p := store.Parked{
+		ID: "parked-" + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: SubmitQueue,
+		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: metadata,
+	}
+	if len(body) <= store.MaxInline {
+		p.Body = body
+	} else {
+		part, err := rt.blobs.Park(ctx, p.ID, body)
+		if err != nil {
+			return err
+		}
+		b := store.Blob(part)
+		p.Blob = &b
+	}
+	if err := rt.store.Park(ctx, p); err != nil {
+		return err
+	}
+	rt.stats.Parked.Add(1)
+	rt.log.LogAttrs(ctx, levelError, "message parked: it cannot be made a job", idAttr(p.ID), errAttr(reason))
+	return nil
+}
+
+// SubmitQueue is the queue on which jobs are submitted by message.
+const SubmitQueue = "submit"
+
+// Receipt says what became of a submission.
+type Receipt struct {
+	ID       string      `json:"id"`
+	State    store.State `json:"state"`
+	Existing bool        `json:"existing" doc:"the key was used before, and this is that job"`
+	Err      error       `json:"-"` // of SubmitMany: why this one was not submitted
+}
+
+// submit checks a submission, creates its record and sends its message. If the process dies before the message is
+// sent, sweep sends it when the job is due.
+func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []SubmitOption) (Receipt, error) {
+	j, held, err := rt.prepare(ctx, kind, args, opts)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := rt.learn(ctx, kind); err != nil {
+		return Receipt{}, err
+	}
+	created, err := rt.store.Create(ctx, rt.store.New(j, held, rt.now()))
+	return rt.submitted(ctx, j, store.Result{Job: created, Err: err}, true)
+}
+
+// submitted turns the creation of a record into a receipt, and sends its message if asked to.
+func (rt *Runtime) submitted(ctx context.Context, asked store.Job, r store.Result, send bool) (Receipt, error) {
+	receipt := Receipt{ID: r.Job.ID, State: r.Job.State}
+	switch {
+	case r.Err == nil:
+		rt.stats.Submitted.Add(1)
+		if send {
+			rt.nudge(ctx, r.Job)
+		}
+		return receipt, nil
+	case errors.Is(r.Err, store.ErrExists) && asked.Key != "":
+		if r.Job.ArgsHash != asked.ArgsHash {
+			return receipt, fmt.Errorf("%w: kind %s, key %q, job %s", ErrKeyConflict, asked.Kind, asked.Key, r.Job.ID)
+		}
+		rt.stats.Existing.Add(1)
+		receipt.Existing = true
+		return receipt, nil
+	default:
+		return receipt, r.Err
+	}
+}
+
+// prepare makes the record of a submission, without its state.
+func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []SubmitOption) (store.Job, bool, error) {
+	var j store.Job
+	if err := rt.open(); err != nil {
+		return j, false, err
+	}
+	k, err := rt.reg.kind(name)
+	if err != nil {
+		return j, false, err
+	}
+	s := k.settings
+	s.tags = nil
+	for _, o := range opts {
+		if o.applySubmit(&s); s.err != nil {
+			return j, false, fmt.Errorf("submit %s: %w", name, s.err)
+		}
+	}
+	data, err := rt.encodeArgs(k, args)
+	if err != nil {
+		return j, false, fmt.Errorf("submit %s: %w", name, err)
+	}
+	now := rt.now()
+	j = store.Job{
+		Kind: name, Queue: s.queue, Policy: s.policy, Key: s.key, Tags: s.tags, Trace: s.trace,
+		At: max(store.At(s.at), startAfter(now, s.after)),
+	}
+	j.Policy.Hooks = rt.reg.hooked()
+	if s.deadline > 0 {
+		j.Deadline = now.Add(s.deadline)
+	}
+	if s.key == "" {
+		j.ID = rt.newID(now)
+	} else {
+		j.ID = keyedID(name, s.key)
+		j.ArgsHash = hashArgs(data)
+	}
+	if j.Args, err = rt.pack(ctx, j.ID, "args", data); err != nil {
+		return j, false, fmt.Errorf("submit %s: store arguments: %w", name, err)
+	}
+	return j, s.held, nil
+}
+
+// startAfter is the time after d, or none for no delay.
+func startAfter(now store.Time, d time.Duration) store.Time {
+	if d <= 0 {
+		return 0
+	}
+	return now.Add(d)
+}
+
+// encodeArgs writes the arguments as JSON and checks that the kind can read them.
+func (rt *Runtime) encodeArgs(k *kind, args any) ([]byte, error) {
+	data, err := json.Marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArgs, err)
+	}
+	if len(data) > rt.cfg.MaxArgs {
+		return nil, fmt.Errorf("%w: arguments are %d bytes of JSON, at most %d; put large data into a blob and pass its key",
+			ErrTooLarge, len(data), rt.cfg.MaxArgs)
+	}
+	if !k.fits(args) {
+		if _, err := k.decode(data, true); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// learn puts a kind into the directory the first time this process submits one of it.
+func (rt *Runtime) learn(ctx context.Context, kinds ...string) error {
+	rt.mu.Lock()
+	var fresh []string
+	for _, k := range kinds {
+		if !rt.known[k] {
+			fresh = append(fresh, k)
+		}
+	}
+	rt.mu.Unlock()
+	if len(fresh) == 0 {
+		return nil
+	}
+	if err := rt.store.AddKinds(ctx, rt.now(), fresh...); err != nil {
+		return err
+	}
+	rt.mu.Lock()
+	for _, k := range fresh {
+		rt.known[k] = true
+	}
+	rt.mu.Unlock()
+	return nil
+}
+
+// idForm writes 128 bits in 26 characters that sort as the bits do and need no escaping anywhere.
+var idForm = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+// newID makes a job's id from a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits.
+func (rt *Runtime) newID(now store.Time) string {
+	var u uuid.UUID
+	binary.BigEndian.PutUint64(u[:8], uint64(now)<<16|rt.cfg.Rand()&0xffff)
+	binary.BigEndian.PutUint64(u[8:], rt.cfg.Rand())
+	u[6] = u[6]&0x0f | 0x70
+	u[8] = u[8]&0x3f | 0x80
+	return "job-" + idForm.EncodeToString(u[:])
+}
+
+// keyedID is the id of the job with that key: the same for the same kind and key, so that creating it twice fails.
+func keyedID(kind, key string) string {
+	sum := sha256.Sum256([]byte(kind + "\x00" + key))
+	return "job-k" + idForm.EncodeToString(sum[:20])
+}
+
+// hashArgs tells arguments apart by what they mean: the order of members and white space do not count.
+func hashArgs(data []byte) string {
+	v := jsontext.Value(data).Clone()
+	if err := v.Canonicalize(); err != nil {
+		v = jsontext.Value(data)
+	}
+	sum := sha256.Sum256(v)
+	return hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,320 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/piecework/piecework/store"
+)
+
+// SweepRequest bounds a sweep. The zero value sweeps all that is due.
+type SweepRequest struct {
+	// Limit is how many records to look at, at most. 0: no limit.
+	Limit int
+	// For is how long to go on. 0: until ctx is done.
+	For time.Duration
+	// Part and Parts divide the work among several invocations: this one takes the shards whose number leaves
+	// Part when divided by Parts. Parts 0 or 1: all.
+	Part, Parts int
+	// From is the cursor of the sweep before, if that one stopped at a bound; nil: from the start.
+	From SweepCursor
+}
+
+// SweepCursor is where a sweep stopped, by shard of the due index.
+type SweepCursor map[int]string
+
+// SweepResult counts what a sweep did.
+type SweepResult struct {
+	Looked   int `json:"looked" doc:"records that were due"`
+	Started  int `json:"started" doc:"jobs whose time came"`
+	Resent   int `json:"resent" doc:"jobs whose message was sent again"`
+	Lost     int `json:"lost" doc:"attempts that were lost with their worker"`
+	Expired  int `json:"expired" doc:"jobs whose deadline passed"`
+	Rearmed  int `json:"rearmed" doc:"running jobs to look at again later"`
+	Settled  int `json:"settled" doc:"ended jobs whose outbox was carried out"`
+	Removed  int `json:"removed" doc:"jobs removed after their retention"`
+	Left     int `json:"left" doc:"records left to others: written by a newer version, or changed meanwhile"`
+	Failures int `json:"failures" doc:"records that could not be dealt with; the log says why"`
+
+	// Lag is how long the record that was due longest had been due.
+	Lag time.Duration `json:"lag_ns" doc:"how long the record that was due longest had been due, in nanoseconds"`
+	// More says that the sweep stopped at a bound; Next is where to go on.
+	More bool        `json:"more"`
+	Next SweepCursor `json:"-"`
+}
+
+// Sweep is the third of the three functions: it takes the records that are due, and does to each the one thing that
+// its state asks for. It costs one query a shard, and what is due; not what exists. It may run anywhere, at any time
+// and in several places at once. It returns an error only if the store does not answer; what was done is counted in
+// the result all the same.
+//
+// If the process dies inside, the next sweep finds due again what this one did not do.
+func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, error) {
+	if err := rt.open(); err != nil {
+		return SweepResult{}, err
+	}
+	if req.Parts < 0 || req.Part < 0 || req.Part >= max(req.Parts, 1) {
+		return SweepResult{}, fmt.Errorf("%w: sweep part %d of %d: parts are numbered from 0", ErrInvalid, req.Part, req.Parts)
+	}
+	s := &sweep{rt: rt, req: req, start: rt.now(), next: SweepCursor{}}
+	var errs []error
+	for shard := range store.DueShards {
+		if shard%max(req.Parts, 1) != req.Part {
+			continue
+		}
+		if err := s.shard(ctx, shard, s.start, s.look); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if s.result.More {
+		s.result.Next = s.next
+	}
+	return s.result, errors.Join(errs...)
+}
+
+// Recover sends the messages of all jobs that wait for one, and ends the leases that ran out, without waiting for
+// them to be due. It is for a process that starts with an empty in-process queue: whatever that queue held before
+// is gone. It costs a read for each live job that is due within the longest grace.
+func (rt *Runtime) Recover(ctx context.Context) (SweepResult, error) {
+	s := &sweep{rt: rt, start: rt.now(), next: SweepCursor{}}
+	until := s.start.Add(rt.Timing().MaxGrace + rt.Timing().Grace)
+	var errs []error
+	for shard := range store.DueShards {
+		if err := s.shard(ctx, shard, until, s.recall); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return s.result, errors.Join(errs...)
+}
+
+// sweep is one sweep under way.
+type sweep struct {
+	rt    *Runtime
+	req   SweepRequest
+	start store.Time
+
+	mu     sync.Mutex
+	result SweepResult
+	next   SweepCursor
+}
+
+// sweepBatch is how many records are read at once.
+const sweepBatch = 100
+
+// shard works through the entries of one shard that are due by until.
+func (s *sweep) shard(ctx context.Context, shard int, until store.Time, act func(context.Context, []store.Result) []store.Job) error {
+	after := s.req.From[shard]
+	for {
+		want := s.room(ctx)
+		if want == 0 {
+			s.result.More, s.next[shard] = true, after
+			return nil
+		}
+		refs, err := s.rt.store.Due(ctx, shard, until, after, want)
+		if err != nil {
+			return err
+		}
+		if len(refs) == 0 {
+			return nil
+		}
+		s.lag(refs[0])
+		ids := make([]string, len(refs))
+		for i, r := range refs {
+			ids[i] = r.ID
+		}
+		s.result.Looked += len(ids)
+		send := act(ctx, s.rt.store.GetMany(ctx, ids))
+		s.rt.nudge(ctx, send...)
+		after = refs[len(refs)-1].Cursor
+		if len(refs) < want {
+			return nil
+		}
+	}
+}
+
+// room is how many records the bounds still allow in the next batch.
+func (s *sweep) room(ctx context.Context) int {
+	if ctx.Err() != nil || s.req.For > 0 && s.rt.now().Sub(s.start) >= s.req.For {
+		return 0
+	}
+	if s.req.Limit <= 0 {
+		return sweepBatch
+	}
+	return min(sweepBatch, max(s.req.Limit-s.result.Looked, 0))
+}
+
+func (s *sweep) lag(first store.DueRef) {
+	if due := first.Due(); due > 0 {
+		s.result.Lag = max(s.result.Lag, s.start.Sub(due))
+	}
+}
+
+// look does what is due to a batch of records, several at once, and returns the jobs whose message must be sent.
+func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
+	send := make([]store.Job, len(batch))
+	gate := make(chan struct{}, s.rt.cfg.Parallel)
+	var wg sync.WaitGroup
+	for i, r := range batch {
+		if s.rt.cfg.Parallel <= 1 {
+			send[i] = s.one(ctx, r)
+			continue
+		}
+		gate <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-gate }()
+			send[i] = s.one(ctx, r)
+		})
+	}
+	wg.Wait()
+	return slices.DeleteFunc(send, func(j store.Job) bool { return j.ID == "" })
+}
+
+// one does what is due to one record, and returns the job if its message must be sent.
+func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
+	switch {
+	case errors.Is(r.Err, store.ErrNotFound) || errors.Is(r.Err, store.ErrNewerRecord):
+		s.add(func(res *SweepResult) { res.Left++ })
+		return store.Job{}
+	case r.Err != nil:
+		return s.failed(ctx, r.Job, r.Err)
+	case r.Job.State.Final():
+		return s.ended(ctx, r.Job)
+	}
+	j, looked, err := s.rt.store.Look(ctx, r.Job, store.Look{
+		Now:   s.start,
+		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(j, "lost") },
+	})
+	if err != nil {
+		return s.failed(ctx, r.Job, err)
+	}
+	s.tally(looked)
+	switch looked {
+	case store.LookedStarted, store.LookedResent:
+		return j
+	case store.LookedLost:
+		s.rt.stats.ended(j)
+		s.rt.watch.touch(j.ID)
+		s.rt.log.LogAttrs(ctx, levelWarn, "attempt lost with its worker; another follows", identity(j)...)
+		return j
+	case store.LookedExpired, store.LookedFinished:
+		s.rt.stats.ended(j)
+		s.rt.log.LogAttrs(ctx, levelError, "job ended by sweep", append(identity(j), stateAttr(j.State), errAttr(errors.New(j.Error)))...)
+		s.rt.followUp(ctx, j)
+	}
+	return store.Job{}
+}
+
+// tally counts what was done to a live job.
+func (s *sweep) tally(looked store.Looked) {
+	s.add(func(res *SweepResult) {
+		switch looked {
+		case store.LookedStarted:
+			res.Started++
+		case store.LookedResent:
+			res.Resent++
+		case store.LookedLost, store.LookedFinished:
+			res.Lost++
+		case store.LookedExpired:
+			res.Expired++
+		case store.LookedRearmed:
+			res.Rearmed++
+		default:
+			res.Left++
+		}
+	})
+}
+
+// ended carries out the outbox of an ended job, or removes it when its retention has passed.
+func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
+	var err error
+	switch {
+	case j.Due == 0 || j.Due > s.start:
+		s.add(func(res *SweepResult) { res.Left++ })
+		return store.Job{}
+	case j.Overdue(s.start) && !j.HasFiles():
+		err = s.remove(ctx, j)
+	case j.Overdue(s.start):
+		if j, err = s.rt.store.Doom(ctx, j, s.start); err == nil {
+			err = s.removeFiles(ctx, j)
+		}
+	case slices.Contains(j.Outbox, store.EffectRemove):
+		err = s.removeFiles(ctx, j)
+	default:
+		before := len(j.Outbox)
+		if j = s.rt.settle(ctx, j); len(j.Outbox) < before {
+			s.add(func(res *SweepResult) { res.Settled++ })
+		}
+		if len(j.Outbox) > 0 {
+			_, err = s.rt.store.Postpone(ctx, j, s.start)
+		}
+	}
+	if err != nil {
+		return s.failed(ctx, j, err)
+	}
+	return store.Job{}
+}
+
+// removeFiles removes the files of a job and then its record.
+func (s *sweep) removeFiles(ctx context.Context, j store.Job) error {
+	if !slices.Contains(j.Outbox, store.EffectRemove) {
+		s.add(func(res *SweepResult) { res.Left++ })
+		return nil
+	}
+	if _, err := s.rt.blobs.RemoveAll(ctx, j.ID); err != nil {
+		return err
+	}
+	return s.remove(ctx, j)
+}
+
+func (s *sweep) remove(ctx context.Context, j store.Job) error {
+	gone, err := s.rt.store.Delete(ctx, j)
+	s.add(func(res *SweepResult) {
+		if gone {
+			res.Removed++
+		} else if err == nil {
+			res.Left++
+		}
+	})
+	return err
+}
+
+func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
+	s.add(func(res *SweepResult) { res.Failures++ })
+	s.rt.log.LogAttrs(ctx, levelError, "sweep could not deal with a record; it stays due", append(identity(j), errAttr(err))...)
+	return store.Job{}
+}
+
+func (s *sweep) add(f func(*SweepResult)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.result)
+}
+
+// recall returns those of a batch whose message the queue has lost, and deals with those that are due.
+func (s *sweep) recall(ctx context.Context, batch []store.Result) []store.Job {
+	var due []store.Result
+	var send []store.Job
+	for _, r := range batch {
+		if r.Err != nil {
+			continue
+		}
+		if r.Job.State == store.Running && r.Job.Lease != nil {
+			if end := r.Job.Lease.Until.Add(s.rt.Timing().Skew); end < s.start && r.Job.Due > s.start {
+				r.Job.Due = end // the lease has run out, whatever sweep was told
+				due = append(due, r)
+				continue
+			}
+		}
+		if r.Job.Due <= s.start {
+			due = append(due, r)
+		} else if _, ok := s.rt.hint(r.Job); ok {
+			send = append(send, r.Job)
+			s.add(func(res *SweepResult) { res.Resent++ })
+		}
+	}
+	return append(send, s.look(ctx, due)...)
+}
