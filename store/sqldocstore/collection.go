@@ -53,13 +53,22 @@ func newCollection(l *layout, db backend, writers, readers int, exclusive bool) 
 func (c *collection) Key(doc driver.Document) (any, error) {
 	if c.IDFunc == nil {
 		key, _ := doc.GetField(c.IDField) // an absent key is nil
-		return key, nil
+		return plainString(key), nil
 	}
 	key := c.IDFunc(doc.Origin)
 	if key == nil || driver.IsEmptyValue(reflect.ValueOf(key)) {
 		return nil, invalidf("the document has no key")
 	}
-	return key, nil
+	return plainString(key), nil
+}
+
+// plainString makes a string of a key of a named string type, so that docstore sees
+// that two keys in an action list are the same.
+func plainString(key any) any {
+	if v := reflect.ValueOf(key); v.Kind() == reflect.String {
+		return v.String()
+	}
+	return key
 }
 
 // RevisionField implements driver.Collection.

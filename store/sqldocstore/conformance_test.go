@@ -2,10 +2,12 @@ package sqldocstore
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"testing"
 
+	"github.com/piecework/piecework/tests/postgres"
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/drivertest"
 )
@@ -98,11 +100,33 @@ func TestConformanceSQLiteMemory(t *testing.T) {
 	})
 }
 
+var (
+	testColumns = []Column{{"Game", Text}, {"Player", Text}, {"Score", Int}, {"s", Text}, {"St", Text}, {"I", Int}}
+	testIndexes = [][]string{{"Game", "Player"}}
+)
+
 // The same with the fields that the tests use in columns of their own.
 func TestConformanceSQLiteColumns(t *testing.T) {
 	runConformance(t, func(t *testing.T, o Options) driver.Collection {
-		o.Columns = []Column{{"Game", Text}, {"Player", Text}, {"Score", Int}, {"s", Text}, {"St", Text}, {"I", Int}}
-		o.Indexes = [][]string{{"Game", "Player"}}
+		o.Columns, o.Indexes = testColumns, testIndexes
 		return mustOpen(t, "sqlite://"+filepath.Join(t.TempDir(), "a.db"), o)
+	})
+}
+
+func TestConformancePostgres(t *testing.T) {
+	runConformancePostgres(t, func(o *Options) {})
+}
+
+func TestConformancePostgresColumns(t *testing.T) {
+	runConformancePostgres(t, func(o *Options) { o.Columns, o.Indexes = testColumns, testIndexes })
+}
+
+func runConformancePostgres(t *testing.T, set func(*Options)) {
+	server, tables := postgres.Start(t), 0
+	runConformance(t, func(t *testing.T, o Options) driver.Collection {
+		tables++ // a new table is quicker to make than a new database
+		o.Table = fmt.Sprintf("t%d", tables)
+		set(&o)
+		return mustOpen(t, server, o)
 	})
 }

@@ -2,7 +2,6 @@ package sqldocstore
 
 import (
 	"math/rand/v2"
-	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -117,11 +116,7 @@ func newRevision() int64 { return rand.Int64() | 1 }
 func keyString(key any) (string, error) {
 	s, ok := key.(string)
 	if !ok {
-		v := reflect.ValueOf(key)
-		if v.Kind() != reflect.String {
-			return "", invalidf("key %v: want a string, not a %T", key, key)
-		}
-		s = v.String()
+		return "", invalidf("key %v: want a string, not a %T", key, key)
 	}
 	return s, checkText("key", s)
 }

@@ -72,16 +72,20 @@ func Unavailable(tb testing.TB, err error) {
 	tb.Skipf("no PostgreSQL: %v", err)
 }
 
+// shared keeps the server reachable: garbage collection would close the pipe that it
+// watches.
+var shared *Server
+
 // sharedURL is the server that the tests of this process share.
 var sharedURL = sync.OnceValues(func() (string, error) {
 	if server := os.Getenv("PIECEWORK_TEST_POSTGRES"); server != "" {
 		return server, nil
 	}
-	s, err := Launch(context.Background(), false)
-	if err != nil {
+	var err error
+	if shared, err = Launch(context.Background(), false); err != nil {
 		return "", err
 	}
-	return s.URL(), nil
+	return shared.URL(), nil
 })
 
 // createDatabase makes a new database on a server; drop removes it with whoever is

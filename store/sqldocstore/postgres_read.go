@@ -1,0 +1,174 @@
+package sqldocstore
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// get implements backend. A connection that turns out to be dead is replaced once: the
+// server may have been restarted since it was last used.
+func (db *postgresDB) get(ctx context.Context, s *selection, ids []string) ([]result, error) {
+	rows, err := db.tryGet(ctx, s, ids)
+	if unreachable(err) && ctx.Err() == nil {
+		rows, err = db.tryGet(ctx, s, ids)
+	}
+	return rows, err
+}
+
+func (db *postgresDB) tryGet(ctx context.Context, s *selection, ids []string) ([]result, error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer conn.Release()
+	rows, err := db.read(ctx, conn.Conn(), s, ids)
+	return rows, unavailable(err)
+}
+
+// read reads rows by key.
+func (db *postgresDB) read(ctx context.Context, conn *pgx.Conn, s *selection, ids []string) ([]result, error) {
+	sd, err := prepared(ctx, conn, "SELECT "+s.sql+" FROM "+quote(db.Table)+` WHERE "id" = ANY($1)`)
+	if err != nil {
+		return nil, err
+	}
+	rows := conn.PgConn().ExecStatement(ctx, sd, [][]byte{encodeIDs(ids)}, binaryFormat, binaryFormat)
+	var out []result
+	for rows.NextRow() {
+		out = append(out, db.scanWire(s, rows.Values()))
+	}
+	_, err = rows.Close()
+	return out, err
+}
+
+// query implements backend.
+func (db *postgresDB) query(ctx context.Context, q *sqlQuery) (rowStream, error) {
+	st, err := db.tryQuery(ctx, q)
+	if unreachable(err) && ctx.Err() == nil {
+		st, err = db.tryQuery(ctx, q)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// tryQuery reads the first rows; if there are more, the stream keeps the connection, or
+// reads everything when all that may be kept are.
+func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	sd, err := prepared(ctx, conn.Conn(), q.sql)
+	if err != nil {
+		conn.Release()
+		return nil, unavailable(err)
+	}
+	args, _ := encodeArgs(q.args)
+	st := &pgStream{db: db, s: q.s, conn: conn}
+	st.rows = conn.Conn().PgConn().ExecStatement(ctx, sd, args, binaryFormat, binaryFormat)
+	if err = st.fill(ctx, firstRows); err == nil {
+		select {
+		case db.streams <- struct{}{}:
+			st.slot = true
+			return st, nil
+		default:
+			err = st.fill(ctx, -1)
+		}
+	}
+	st.stop()
+	if err != io.EOF {
+		return nil, unavailable(err)
+	}
+	return st, nil
+}
+
+// pgStream is the rows of a query.
+type pgStream struct {
+	db   *postgresDB
+	s    *selection
+	conn *pgxpool.Conn // nil when all rows are in buf
+	rows *pgconn.ResultReader
+	slot bool // the stream holds a place among db.streams
+	buf  []result
+	read int // of buf
+}
+
+// fill reads up to n rows more, or all; io.EOF at the end.
+func (st *pgStream) fill(ctx context.Context, n int) error {
+	for ; n != 0; n-- {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !st.rows.NextRow() {
+			_, err := st.rows.Close()
+			st.rows = nil
+			if err == nil {
+				err = io.EOF
+			}
+			return err
+		}
+		st.buf = append(st.buf, st.db.scanWire(st.s, st.rows.Values()))
+	}
+	return nil
+}
+
+func (st *pgStream) next(ctx context.Context, r *result) error {
+	if st.read == len(st.buf) {
+		if st.conn == nil {
+			return io.EOF
+		}
+		st.buf, st.read = st.buf[:0], 0
+		err := st.fill(ctx, firstRows)
+		if err != nil {
+			st.stop()
+		}
+		if err != nil && (err != io.EOF || len(st.buf) == 0) {
+			return unavailable(err)
+		}
+	}
+	*r = st.buf[st.read]
+	st.buf[st.read] = result{}
+	st.read++
+	return nil
+}
+
+// stop gives the connection back. One that has rows to come is closed: reading them
+// all to be rid of them could take long.
+func (st *pgStream) stop() {
+	if st.conn == nil {
+		return
+	}
+	if st.rows != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // do not wait for the server
+		_ = st.conn.Conn().PgConn().Close(ctx)
+		st.rows = nil
+	}
+	st.conn.Release()
+	st.conn = nil
+	if st.slot {
+		<-st.db.streams
+	}
+}
+
+// explain implements backend.
+func (db *postgresDB) explain(ctx context.Context, q *sqlQuery) (string, error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return "", unavailable(err)
+	}
+	defer conn.Release()
+	args, oids := encodeArgs(q.args)
+	rows := conn.Conn().PgConn().ExecParams(ctx, "EXPLAIN (COSTS OFF) "+q.sql, args, oids, binaryFormat, binaryFormat).Read()
+	var lines []string
+	for _, r := range rows.Rows {
+		lines = append(lines, string(r[0]))
+	}
+	return strings.Join(lines, "\n"), unavailable(rows.Err)
+}

@@ -1,0 +1,263 @@
+package sqldocstore
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"gocloud.dev/docstore/driver"
+)
+
+// pgWrite is a write with the row that it comes down to.
+type pgWrite struct {
+	*write
+	row      row
+	expected int64 // the revision that must be found; 0 for any
+	rev      int64
+	retry    bool // expected is not the caller's: if it is not found, start again
+	done     bool // the statement wrote the row
+}
+
+// pgTransaction is one transaction's work on one connection.
+type pgTransaction struct {
+	db     *postgresDB
+	ctx    context.Context
+	conn   *pgx.Conn
+	atomic bool
+	writes []pgWrite
+}
+
+// run executes the writes. An Update whose row changed between reading and writing is
+// computed again.
+func (t *pgTransaction) run() error {
+	for range maxRetries {
+		if err := t.attempt(); err != nil {
+			return err
+		}
+		t.writes = slices.DeleteFunc(t.writes, func(w pgWrite) bool { return !w.lost() })
+		if len(t.writes) == 0 {
+			return nil
+		}
+	}
+	for _, w := range t.writes {
+		w.err = errLostRace
+	}
+	return nil
+}
+
+// lost reports whether the write has to be tried again.
+func (w *pgWrite) lost() bool { return w.retry && !w.done && w.err == nil }
+
+// attempt sends one statement for each kind of write, all at once, in one transaction.
+// Rows are written in the order of their keys, so that two processes do not wait for
+// each other.
+func (t *pgTransaction) attempt() error {
+	if err := t.readForUpdates(); err != nil {
+		return err
+	}
+	open := slices.DeleteFunc(slices.Clone(t.writes), func(w pgWrite) bool { return w.err != nil })
+	if len(open) == 0 || t.atomic && len(open) < len(t.writes) {
+		return nil
+	}
+	slices.SortFunc(open, func(a, b pgWrite) int {
+		if c := phase(a.kind) - phase(b.kind); c != 0 {
+			return c
+		}
+		return strings.Compare(a.id, b.id)
+	})
+	var groups [][]pgWrite
+	for i, j := 0, 0; i < len(open); i = j {
+		for j = i; j < len(open) && phase(open[j].kind) == phase(open[i].kind); j++ {
+		}
+		groups = append(groups, open[i:j])
+	}
+	t.writes = open
+	if err := t.send(groups); err != nil {
+		return err
+	}
+	if t.atomic && slices.ContainsFunc(open, func(w pgWrite) bool { return w.lost() }) {
+		return errLostRace // and rolled back
+	}
+	t.explainMissed()
+	return nil
+}
+
+// The phases of a transaction: one statement each.
+const (
+	phaseInsert = iota
+	phaseUpsert
+	phaseUpdate
+	phaseRemove
+)
+
+func phase(kind driver.ActionKind) int {
+	switch kind {
+	case driver.Create:
+		return phaseInsert
+	case driver.Put:
+		return phaseUpsert
+	case driver.Delete:
+		return phaseRemove
+	default:
+		return phaseUpdate
+	}
+}
+
+// readForUpdates computes the rows that Updates come to. They are written only if the
+// row is still the one that was read here.
+func (t *pgTransaction) readForUpdates() error {
+	var ids []string
+	for i := range t.writes {
+		w := &t.writes[i]
+		w.row, w.expected, w.rev = w.write.row, w.old, w.newRev(0)
+		if w.kind == driver.Update {
+			ids = append(ids, w.id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := t.db.read(t.ctx, t.conn, t.db.all, ids)
+	if err != nil {
+		return err
+	}
+	found := map[string]*result{}
+	for i := range rows {
+		found[rows[i].id] = &rows[i]
+	}
+	for i := range t.writes {
+		if w := &t.writes[i]; w.kind == driver.Update {
+			w.modify(t.db.layout, found[w.id])
+		}
+	}
+	return nil
+}
+
+// modify turns an Update into the replacement of the row that was read.
+func (w *pgWrite) modify(l *layout, cur *result) {
+	switch {
+	case cur == nil:
+		w.err = errNotFound
+	case w.old != 0 && w.old != cur.rev:
+		w.err = errStale
+	default:
+		w.row, w.err = l.applyMods(row{cur.cols, cur.doc}, w.mods)
+		w.expected, w.rev = cur.rev, w.newRev(cur.rev)
+		w.retry = w.old == 0
+	}
+}
+
+// send sends a statement for each group in one go and notes what was written.
+func (t *pgTransaction) send(groups [][]pgWrite) error {
+	batch := &pgconn.Batch{}
+	if t.atomic {
+		batch.ExecParams("BEGIN", nil, nil, nil, nil)
+	}
+	for _, g := range groups {
+		sql, args := t.db.statement(g)
+		sd, err := prepared(t.ctx, t.conn, sql)
+		if err != nil {
+			return err
+		}
+		batch.ExecStatement(sd, args, binaryFormat, binaryFormat)
+	}
+	res := t.conn.PgConn().ExecBatch(t.ctx, batch)
+	if t.atomic {
+		res.NextResult()
+	}
+	for _, g := range groups {
+		if !res.NextResult() {
+			break // Close has the error
+		}
+		markWritten(g, res.ResultReader())
+	}
+	err := res.Close()
+	if t.atomic {
+		err = t.finish(err)
+	}
+	return err
+}
+
+// finish ends an atomic transaction: it commits only if every write was done.
+func (t *pgTransaction) finish(err error) error {
+	end := "COMMIT"
+	for i := range t.writes {
+		w := &t.writes[i]
+		if err != nil || !w.done && !(w.kind == driver.Delete && w.old == 0) {
+			end = "ROLLBACK"
+		}
+	}
+	if e := t.conn.PgConn().Exec(t.ctx, end).Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// markWritten notes the writes whose keys a statement returned. The rows come in the
+// order of the group, with the rare exception that the map is for.
+func markWritten(g []pgWrite, rows *pgconn.ResultReader) {
+	next := 0
+	var index map[string]int
+	for rows.NextRow() {
+		id := rows.Values()[0]
+		for next < len(g) && g[next].id != string(id) {
+			next++
+		}
+		if next < len(g) {
+			g[next].done = true
+			next++
+			continue
+		}
+		if index == nil {
+			index = make(map[string]int, len(g))
+			for i := range g {
+				index[g[i].id] = i
+			}
+		}
+		g[index[string(id)]].done = true
+	}
+}
+
+// explainMissed gives the writes that found no row their outcome. The transaction is
+// over: an error here is theirs alone.
+func (t *pgTransaction) explainMissed() {
+	var ids []string
+	for i := range t.writes {
+		switch w := &t.writes[i]; {
+		case w.done || w.retry:
+		case w.kind == driver.Create:
+			w.err = errExists
+		case w.old != 0:
+			ids = append(ids, w.id)
+		default:
+			w.err = w.missed(false)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	exists, err := t.existing(ids)
+	for i := range t.writes {
+		if w := &t.writes[i]; !w.done && !w.retry && w.err == nil && w.old != 0 {
+			if w.err = err; err == nil {
+				w.err = w.missed(exists[w.id])
+			}
+		}
+	}
+}
+
+func (t *pgTransaction) existing(ids []string) (map[string]bool, error) {
+	sd, err := prepared(t.ctx, t.conn, t.db.sql.existing)
+	if err != nil {
+		return nil, t.db.timedOut(err)
+	}
+	rows := t.conn.PgConn().ExecStatement(t.ctx, sd, [][]byte{encodeIDs(ids)}, binaryFormat, binaryFormat)
+	exists := map[string]bool{}
+	for rows.NextRow() {
+		exists[string(rows.Values()[0])] = true
+	}
+	_, err = rows.Close()
+	return exists, t.db.timedOut(err)
+}
