@@ -134,6 +134,9 @@ func (e cloudEvent) options() (Submission, error) {
 		}
 	}
 	for _, name := range sortedKeys(e) {
+		if !utf8.ValidString(e[name]) {
+			return Submission{}, fmt.Errorf("attribute %q is not valid UTF-8", name)
+		}
 		if strings.HasPrefix(name, "piece") && !isOption(name) {
 			return Submission{}, unknownName("attribute", name, eventOptions)
 		}

@@ -37,10 +37,12 @@ func receiveNow(sub *pubsub.Subscription) *pubsub.Message {
 }
 
 // giveBack nacks what gocloud has fetched ahead, which its Shutdown would leave to wait for the ack deadline. They
-// are taken first and nacked then, lest they be fetched again. The most that gocloud holds is 3000.
+// are taken first and nacked then, lest they be fetched again. The most that gocloud holds is 3000. Each look also
+// begins another fetch, which the Shutdown that follows cancels; if that fetch ends in between, its messages do wait
+// for their deadline: with fetches of one, as the package comment recommends, that is one message.
 //
 // It asks several times, because a fetch that has ended while nobody was waiting keeps a goroutine until somebody
-// waits; without that the goroutine would outlive Shutdown.
+// waits, which would outlive Shutdown.
 func giveBack(sub *pubsub.Subscription) {
 	var msgs []*pubsub.Message
 	for empty := 0; empty < 16 && len(msgs) < 3000; {
