@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -49,20 +50,44 @@ func percentile(values []int, p int) int {
 	return values[(len(values)-1)*p/100]
 }
 
+// A test does not sleep: it waits for what is to happen. In a bubble of testing/synctest sleeping takes no time and is
+// allowed; a helper that is called from a bubble says so by the words "virtual time" in the line's comment.
 func TestTestsDoNotSleep(t *testing.T) {
 	for _, source := range sources(t) {
 		if !source.isTest() {
 			continue
 		}
-		ast.Inspect(source.file, func(node ast.Node) bool {
-			if call, ok := node.(*ast.SelectorExpr); ok && call.Sel.Name == "Sleep" {
-				if from, ok := call.X.(*ast.Ident); ok && from.Name == "time" {
-					t.Errorf("%s: a test sleeps; use testing/synctest or wait for what is to happen", source.line(call.Pos()))
+		virtual := map[int]bool{} // lines in virtual time
+		for _, group := range source.file.Comments {
+			for _, comment := range group.List {
+				if strings.Contains(comment.Text, "virtual time") {
+					virtual[source.fset.Position(comment.Pos()).Line] = true
 				}
+			}
+		}
+		ast.Inspect(source.file, func(node ast.Node) bool {
+			call, ok := node.(*ast.CallExpr)
+			switch {
+			case !ok:
+				return true
+			case isCall(call, "synctest", "Test"):
+				return false
+			case isCall(call, "time", "Sleep") && !virtual[source.fset.Position(call.Pos()).Line]:
+				t.Errorf("%s: a test sleeps; use testing/synctest or wait for what is to happen", source.line(call.Pos()))
 			}
 			return true
 		})
 	}
+}
+
+// isCall reports whether a call is one of the named function of the named package.
+func isCall(call *ast.CallExpr, pkg, name string) bool {
+	function, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || function.Sel.Name != name {
+		return false
+	}
+	from, ok := function.X.(*ast.Ident)
+	return ok && from.Name == pkg
 }
 
 // Work that is left is an issue, not a comment.
