@@ -25,12 +25,13 @@ func (s *Store) put(ctx context.Context, id, prefix string, data []byte) (Part, 
 	if err := checkSegment("id", id); err != nil {
 		return Part{}, err
 	}
-	key := Prefix(id) + prefix + checksum(data)[:16]
-	w, err := s.create(ctx, key, binaryType)
+	sum := checksum(data)
+	w, err := s.create(ctx, Prefix(id)+prefix+sum[:16], binaryType)
 	if err != nil {
 		return Part{}, err
 	}
 	defer w.Abort()
+	w.sum = sum
 	if _, err := w.Write(data); err != nil {
 		return Part{}, err
 	}

@@ -24,6 +24,7 @@ type Writer struct {
 	file   *os.File // the unfinished file, if the bucket is a directory; for syncing
 
 	hash hash.Hash
+	sum  string // the checksum, if it is known beforehand; hash is not used then
 	size int64
 	err  error // the first failure, after which nothing is written any more
 	done bool
@@ -82,7 +83,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return 0, w.fail("write", context.Cause(w.ctx))
 	}
 	n, err := w.blob.Write(p)
-	w.hash.Write(p[:n])
+	if w.sum == "" {
+		w.hash.Write(p[:n])
+	}
 	w.size += int64(n)
 	if err != nil {
 		return n, w.fail("write", err)
@@ -119,7 +122,10 @@ func (w *Writer) Close() (Part, error) {
 	if err := w.store.syncFolders(w.key); err != nil {
 		return Part{}, w.fail("sync folder", err)
 	}
-	w.part = Part{Key: w.key, Size: w.size, SHA256: hex.EncodeToString(w.hash.Sum(nil))}
+	if w.sum == "" {
+		w.sum = hex.EncodeToString(w.hash.Sum(nil))
+	}
+	w.part = Part{Key: w.key, Size: w.size, SHA256: w.sum}
 	return w.part, nil
 }
 
