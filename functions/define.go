@@ -52,7 +52,7 @@ func Handle[Args, Result any](
 ) {
 	k := newKind[Args, Result](name, opts)
 	if fn == nil {
-		k.settings.refuse("kind %q: its handler is nil", name)
+		k.settings.refusef("kind %q: its handler is nil", name)
 	} else {
 		k.call = func(ctx context.Context, a *Attempt, args any) (any, error) {
 			return fn(ctx, newJob(a, *args.(*Args)))
@@ -80,7 +80,7 @@ func newKind[Args, Result any](name string, opts []KindOption) *kind {
 		},
 	}
 	if err := CheckKind(name); err != nil {
-		k.settings.refuse("%v", err)
+		k.settings.refusef("%v", err)
 	}
 	for _, o := range opts {
 		o.applyKind(&k.settings)

@@ -19,7 +19,7 @@ func (rt *Runtime) waiting(j store.Job) string {
 	case store.Retrying:
 		return fmt.Sprintf("for attempt %d, %s, after %s", j.Attempt+1, moment(j.At, now), lastOutcome(j))
 	case store.Queued:
-		return rt.waitingForWorker(j, now)
+		return rt.waitingForWorker(j)
 	case store.Blocked:
 		return "for other records"
 	case store.Running:
@@ -39,7 +39,7 @@ func (rt *Runtime) waiting(j store.Job) string {
 	}
 }
 
-func (rt *Runtime) waitingForWorker(j store.Job, now store.Time) string {
+func (rt *Runtime) waitingForWorker(j store.Job) string {
 	what := "for a worker on queue " + orDefault(j.Queue)
 	if !rt.reg.runs(j.Kind) {
 		what += fmt.Sprintf(" that has kind %s (this process has no handler for it)", j.Kind)

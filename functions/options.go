@@ -37,7 +37,7 @@ type settings struct {
 	err error // the first option that was refused
 }
 
-func (s *settings) refuse(format string, args ...any) {
+func (s *settings) refusef(format string, args ...any) {
 	if s.err == nil {
 		s.err = fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 	}
@@ -70,7 +70,7 @@ func (o submitOption) applySubmit(s *settings) { o(s) }
 func limit(name string, n int, set func(*settings, int)) Option {
 	return option(func(s *settings) {
 		if n < 1 {
-			s.refuse("%s(%d): must be at least 1", name, n)
+			s.refusef("%s(%d): must be at least 1", name, n)
 			return
 		}
 		set(s, n)
@@ -107,7 +107,7 @@ func MaxLost(n int) Option {
 func Timeout(d time.Duration) Option {
 	return option(func(s *settings) {
 		if d < 0 || d > 0 && d < time.Millisecond {
-			s.refuse("Timeout(%v): must be 0 (no limit) or at least 1ms", d)
+			s.refusef("Timeout(%v): must be 0 (no limit) or at least 1ms", d)
 			return
 		}
 		s.policy.Timeout = d.Milliseconds()
@@ -119,7 +119,7 @@ func Timeout(d time.Duration) Option {
 func Deadline(d time.Duration) Option {
 	return option(func(s *settings) {
 		if d < 0 {
-			s.refuse("Deadline(%v): cannot be negative", d)
+			s.refusef("Deadline(%v): cannot be negative", d)
 			return
 		}
 		s.deadline = d
@@ -130,7 +130,7 @@ func Deadline(d time.Duration) Option {
 func Queue(name string) Option {
 	return option(func(s *settings) {
 		if err := CheckQueue(name); err != nil {
-			s.refuse("Queue(%q): %v", name, err)
+			s.refusef("Queue(%q): %v", name, err)
 			return
 		}
 		s.queue = name
@@ -141,7 +141,7 @@ func Queue(name string) Option {
 func Retention(d time.Duration) Option {
 	return option(func(s *settings) {
 		if d < 0 {
-			s.refuse("Retention(%v): cannot be negative", d)
+			s.refusef("Retention(%v): cannot be negative", d)
 			return
 		}
 		s.policy.Retention = d.Milliseconds()
@@ -152,7 +152,7 @@ func Retention(d time.Duration) Option {
 func Retries(p RetryPolicy) Option {
 	return option(func(s *settings) {
 		if err := p.validate(); err != nil {
-			s.refuse("Retries: %v", err)
+			s.refusef("Retries: %v", err)
 			return
 		}
 		s.policy.Backoff, s.retryFunc = p.stored(), nil
@@ -176,7 +176,7 @@ func RetryBy(f RetryFunc) KindOption {
 func Key(key string) SubmitOption {
 	return submitOption(func(s *settings) {
 		if key == "" || len(key) > 512 {
-			s.refuse("Key: must be 1 to 512 bytes long, has %d", len(key))
+			s.refusef("Key: must be 1 to 512 bytes long, has %d", len(key))
 			return
 		}
 		s.key = key
@@ -198,12 +198,12 @@ func Tags(tags ...string) SubmitOption {
 	return submitOption(func(s *settings) {
 		for _, t := range tags {
 			if t == "" || len(t) > 200 {
-				s.refuse("Tags: %q: a tag is 1 to 200 bytes long", t)
+				s.refusef("Tags: %q: a tag is 1 to 200 bytes long", t)
 				return
 			}
 		}
 		if s.tags = append(s.tags, tags...); len(s.tags) > 20 {
-			s.refuse("Tags: %d tags, at most 20", len(s.tags))
+			s.refusef("Tags: %d tags, at most 20", len(s.tags))
 		}
 	})
 }

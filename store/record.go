@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"hash/fnv"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -67,12 +66,6 @@ func duePK(n int) string               { return fmt.Sprintf("due#%02d", n) }
 func listPK(kind string, n int) string { return fmt.Sprintf("job#%s#%d", kind, n) }
 func failPK(n int) string              { return fmt.Sprintf("failed#%d", n) }
 func sortKey(t Time, id string) string { return pad(t) + "#" + id }
-
-// sortKeyID returns the id in a sort key.
-func sortKeyID(sk string) string {
-	_, id, _ := strings.Cut(sk, "#")
-	return id
-}
 
 // encode gives the document of a job.
 func encode(j Job) (*record, error) {
