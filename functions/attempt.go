@@ -9,15 +9,15 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Attempt is a job that this process holds under a lease. Whoever claimed it calls Run exactly once, and meanwhile
-// keeps the lease with Watch, or by calling Beat when it says.
+// Attempt is a job that this process holds under a lease. Whoever claimed it calls Start or Execute, once, which
+// also keep the lease; or Run, and meanwhile Beat whenever it says, to have time in its own hands.
 type Attempt struct {
 	rt    *Runtime
 	kind  *kind
 	token string
 	start store.Time
-	wake  chan struct{} // there is progress to write
-	over  chan struct{} // closed when the attempt has ended
+	ctx   context.Context // of Start
+	done  func(Outcome)   // of Start
 
 	mu       sync.Mutex
 	job      store.Job // as this attempt last saw or wrote it
@@ -35,13 +35,15 @@ type Attempt struct {
 	loaded   bool
 	dirty    bool
 	outputs  []*Output
-	ended    bool
+	beating  bool       // a Beat is under way
+	leaveAt  store.Time // when a handler that was told to stop is left behind; only after Start
+	over     bool       // the handler has returned or was left behind
+	ended    bool       // and that is written
 }
 
 func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, now store.Time) *Attempt {
 	return &Attempt{
 		rt: rt, kind: k, token: token, job: j, start: now, saved: j.Saved, saved0: j.Saved,
-		wake: make(chan struct{}, 1), over: make(chan struct{}),
 		nextBeat: now.Add(rt.Timing().Lease / 3), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
 	}
 }
@@ -113,14 +115,19 @@ func shutdownCause(ctx context.Context) error {
 // stop cancels the attempt's context; the first cause counts.
 func (a *Attempt) stop(cause error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.cause != nil || a.ended {
+		a.mu.Unlock()
 		return
 	}
 	a.cause = cause
 	if a.cancel != nil {
 		a.cancel(cause)
 	}
+	if a.done != nil {
+		a.leaveAt = a.rt.now().Add(a.rt.cfg.StopGrace)
+	}
+	a.mu.Unlock()
+	a.rt.pulse.soon(a)
 }
 
 // stopped is the cause with which the attempt was cancelled, or nil.
@@ -146,7 +153,6 @@ func (a *Attempt) end() bool {
 		return false
 	}
 	a.ended = true
-	close(a.over)
 	if a.cancel != nil {
 		a.cancel(context.Canceled)
 	}
@@ -161,10 +167,7 @@ func (a *Attempt) report(done, total int64, message string) {
 	a.progress = p
 	a.mu.Unlock()
 	if first {
-		select {
-		case a.wake <- struct{}{}:
-		default:
-		}
+		a.rt.pulse.soon(a)
 	}
 }
 
@@ -222,8 +225,7 @@ func (a *Attempt) Beat(ctx context.Context) time.Time {
 		a.stop(why)
 	}
 	switch {
-	case lost:
-		return a.rt.cfg.Now().Add(time.Hour) // nothing is worth keeping
+	case lost: // nothing is worth keeping
 	case beat:
 		a.mu.Lock()
 		progress := a.takeProgress()
@@ -262,31 +264,25 @@ func (a *Attempt) later() {
 func (a *Attempt) next() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t := min(a.nextBeat, a.nextPoll)
-	if a.progress != nil {
-		t = min(t, a.nextSave)
-	}
+	t := a.nextWrite()
 	if a.at != 0 && a.cause == nil {
 		t = min(t, a.at)
+	}
+	if t == never {
+		return a.rt.cfg.Now().Add(time.Hour)
 	}
 	return t.Time()
 }
 
-// Watch calls Beat whenever it is due, until the attempt has ended or ctx is cancelled. It belongs into a goroutine
-// beside Run.
-func (a *Attempt) Watch(ctx context.Context) {
-	timer := time.NewTimer(a.next().Sub(a.rt.cfg.Now()))
-	defer timer.Stop()
-	for {
-		select {
-		case <-a.over:
-			return
-		case <-ctx.Done():
-			return
-		case <-a.wake:
-		case <-timer.C:
-			a.Beat(ctx)
-		}
-		timer.Reset(max(a.next().Sub(a.rt.cfg.Now()), time.Millisecond))
+// nextWrite is when Beat has something to do with the store: never once the lease is lost, when nothing is worth
+// keeping. The caller holds mu.
+func (a *Attempt) nextWrite() store.Time {
+	if a.ended || errors.Is(a.cause, ErrLeaseLost) {
+		return never
 	}
+	t := min(a.nextBeat, a.nextPoll)
+	if a.progress != nil {
+		t = min(t, a.nextSave)
+	}
+	return t
 }

@@ -33,12 +33,6 @@ func (rt *Runtime) Execute(ctx context.Context, msg pubsubq.Message) Outcome {
 	return c.Attempt.Execute(ctx)
 }
 
-// Execute runs an attempt and keeps its lease meanwhile.
-func (a *Attempt) Execute(ctx context.Context) Outcome {
-	go a.Watch(context.WithoutCancel(ctx))
-	return a.Run(ctx)
-}
-
 // Claim takes the leases of the jobs that the messages name, with one list of reads and one of writes. A job of a
 // kind that has no handler here is left to others. The results are in the order of the messages.
 func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed {
@@ -112,67 +106,16 @@ func (rt *Runtime) count(out Outcome) {
 	}
 }
 
-// returned is what a handler returned.
-type returned struct {
-	value any
-	err   error
-}
-
-// Run calls the handler and writes what came of it. Its context is that of the process: when it is cancelled, or near
-// its deadline, the handler is told to stop. A handler that does not stop within StopGrace of being told is left
-// behind: the attempt ends without it, and nothing that it does later is kept.
-func (a *Attempt) Run(ctx context.Context) Outcome {
-	inner, release := a.begin(ctx)
-	defer release()
-	done := make(chan returned, 1)
-	go func() {
-		v, err := a.call(inner)
-		done <- returned{v, err}
-	}()
-	select {
-	case r := <-done:
-		return a.finish(ctx, r)
-	case <-inner.Done():
-	}
-	grace := time.NewTimer(a.rt.cfg.StopGrace)
-	defer grace.Stop()
-	select {
-	case r := <-done:
-		return a.finish(ctx, r)
-	case <-grace.C:
-		return a.finish(ctx, returned{err: fmt.Errorf("%w; the handler did not return within %v of it",
-			context.Cause(inner), a.rt.cfg.StopGrace)})
-	}
-}
-
-// call runs the handler inside the middleware. A panic is an error with its stack.
-func (a *Attempt) call(ctx context.Context) (value any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{value: p, stack: string(debug.Stack())}
-		}
-	}()
-	j := a.seen()
-	data, err := a.rt.unpack(ctx, j.Args)
-	if err != nil {
-		return nil, fmt.Errorf("read arguments: %w", err)
-	}
-	args, err := a.kind.decode(data, false)
-	if err != nil {
-		return nil, Permanent(err)
-	}
-	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) (err error) {
-		value, err = a.kind.call(ctx, a, args)
-		return err
-	})
-	err = call(ctx)
-	return value, err
-}
-
 // finish writes how the attempt ended, and does what follows from it.
-func (a *Attempt) finish(ctx context.Context, r returned) Outcome {
+func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	ctx = context.WithoutCancel(ctx) // the platform's deadline leaves Margin for this
 	rt := a.rt
+	defer func() {
+		if p := recover(); p != nil { // code of the user's that is called from here: MarshalJSON, a RetryFunc
+			a.close()
+			out = a.unfinished(ctx, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
 	f, err := a.judge(ctx, r)
 	var j store.Job
 	if err == nil {
@@ -289,7 +232,7 @@ func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) 
 	if err != nil {
 		return fail(err)
 	}
-	data, err := json.Marshal(value)
+	data, err := encodeResult(value)
 	if err != nil {
 		return fail(Permanent(fmt.Errorf("encode result: %w", err)))
 	}
@@ -301,6 +244,16 @@ func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) 
 	}
 	f.Outcome, f.Outputs, f.Dirty = store.OutcomeSuccess, outputs, leftover
 	return f, nil
+}
+
+// encodeResult is json.Marshal of a value whose own MarshalJSON may panic: that is the handler's error.
+func encodeResult(value any) (data []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p, stack: string(debug.Stack())}
+		}
+	}()
+	return json.Marshal(value)
 }
 
 // goOn ends the invocation of a handler that returned Continue.

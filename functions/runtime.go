@@ -114,6 +114,7 @@ type Runtime struct {
 	cfg   Config
 	log   *slog.Logger
 	watch *watch
+	pulse *pulse
 	stats Stats
 
 	draining atomic.Bool
@@ -138,10 +139,12 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return &Runtime{
+	rt := &Runtime{
 		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log,
 		watch: newWatch(), known: map[string]bool{}, running: map[string]*Attempt{},
-	}, nil
+	}
+	rt.pulse = newPulse(rt)
+	return rt, nil
 }
 
 // Client returns a client of this runtime.
@@ -171,6 +174,7 @@ func (rt *Runtime) Close() error {
 		return nil
 	}
 	rt.closed = true
+	rt.pulse.stop()
 	return rt.reg.closeResources()
 }
 

@@ -1,0 +1,132 @@
+package fsck
+
+import (
+	"context"
+	"strings"
+
+	"gocloud.dev/gcerrors"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/store"
+)
+
+// blobs compares what a record lists with what is there.
+func (c *checker) blobs(ctx context.Context, j store.Job, files []file, f *finding) error {
+	there := make(map[string]int64, len(files))
+	for _, b := range files {
+		there[b.Key] = b.Size
+	}
+	listed := map[string]bool{}
+	removing := len(j.Outbox) == 1 && j.Outbox[0] == store.EffectRemove // some of its files are gone already
+	need := func(rule, what string, b store.Blob) error {
+		listed[b.Key] = true
+		size, ok := there[b.Key]
+		switch {
+		case !strings.HasPrefix(b.Key, blobout.Prefix(j.ID)):
+			f.problem(RuleOwner, "%s lies at %q, among the blobs of another record", what, b.Key)
+		case removing:
+		case !ok:
+			f.problem(rule, "%s: there is no blob %q", what, b.Key)
+		case size != b.Size:
+			f.problem(rule, "%s: blob %q has %d bytes, want %d", what, b.Key, size, b.Size)
+		case c.opts.Deep:
+			return c.verify(ctx, f, rule, what, b)
+		}
+		return nil
+	}
+	for what, p := range map[string]store.Payload{"arguments": j.Args, "result": j.Result, "checkpoint": j.Checkpoint} {
+		if p.Blob != nil {
+			if err := need(RulePayload, what, *p.Blob); err != nil {
+				return err
+			}
+		}
+	}
+	for _, o := range j.Open {
+		for _, b := range o.Parts {
+			if err := need(RulePayload, "the checkpoint's output "+o.Name, b); err != nil {
+				return err
+			}
+		}
+	}
+	for _, o := range j.Outputs {
+		for _, b := range o.Parts {
+			if err := need(RuleOutputs, "output "+o.Name, b); err != nil {
+				return err
+			}
+		}
+	}
+	f.names(j)
+	f.leftovers(j, files, listed)
+	return nil
+}
+
+// verify compares a blob's checksum.
+func (c *checker) verify(ctx context.Context, f *finding, rule, what string, b store.Blob) error {
+	if b.SHA256 == "" {
+		return nil
+	}
+	sum, err := c.sum(ctx, b.Key)
+	if gcerrors.Code(err) == gcerrors.NotFound { // it went since it was listed
+		f.problem(rule, "%s: there is no blob %q", what, b.Key)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if sum != b.SHA256 {
+		f.problem(rule, "%s: the checksum of blob %q is %s, want %s", what, b.Key, sum, b.SHA256)
+	}
+	return nil
+}
+
+// names checks who has outputs, and what they are called.
+func (f *finding) names(j store.Job) {
+	if j.State != store.Succeeded && len(j.Outputs) > 0 {
+		f.problem(RuleOutputs, "%d outputs are visible, though the job is %s", len(j.Outputs), j.State)
+	}
+	seen := map[string]bool{}
+	for _, o := range j.Outputs {
+		if err := blobout.CheckName(o.Name); err != nil {
+			f.problem(RuleOutputs, "%v", err)
+		}
+		if seen[o.Name] {
+			f.problem(RuleOutputs, "there are two outputs %q", o.Name)
+		}
+		if seen[o.Name] = true; len(o.Parts) == 0 {
+			f.problem(RuleOutputs, "output %q has no parts", o.Name)
+		}
+	}
+}
+
+// leftovers notes files of an ended job that it does not list and that are not about to be removed. A loser that
+// writes after its job's end leaves them; they go with the job.
+func (f *finding) leftovers(j store.Job, files []file, listed map[string]bool) {
+	if !j.State.Final() || len(j.Outbox) > 0 {
+		return
+	}
+	for _, b := range files {
+		if !listed[b.Key] {
+			f.note(NoteLeftover, "blob %q of %d bytes is not in the record", b.Key, b.Size)
+		}
+	}
+}
+
+// orphans reports the blobs of a record that does not exist.
+func (c *checker) orphans(ctx context.Context, id string, files []file) error {
+	if _, there, err := c.readOne(ctx, id); err != nil || there {
+		return err // it came since
+	}
+	still, err := c.listBlobs(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, b := range still[id] {
+		if strings.HasPrefix(b.Key, blobout.Prefix(id)+"p-args-") {
+			c.report.Notes = append(c.report.Notes, Problem{id, NoteUnborn,
+				"blob " + b.Key + " holds the arguments of a job that was never created"})
+			continue
+		}
+		c.report.Problems = append(c.report.Problems, Problem{id, RuleOwner, "blob " + b.Key + " belongs to no record"})
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+// Package fsck reads the stored state of a deployment from outside and says what is wrong with it.
+//
+//	report, err := fsck.Check(ctx, coll, bucket, fsck.Options{Now: time.Now(), Late: time.Hour})
+//	for _, p := range report.Problems { fmt.Println(p.ID, p.Rule, p.Text) }
+//
+// It reads the documents and the list of blobs itself, and works out anew what the index fields, ids and checksums
+// must be; so a mistake in package store is found, not repeated. It changes nothing.
+//
+// # What it finds
+//
+// A [Problem] names a record, the rule that it breaks, and how. [Rules] lists the rules. What is unusual but does no
+// harm is among the notes: records of a newer version or of a noun that this version does not know, and files that
+// nothing refers to and that go when their job is removed.
+//
+// # Beside a running system
+//
+// Records change while they are read. So what looks broken is read once more, by its id, and reported only if it is
+// broken then too.
+//
+// # What it costs
+//
+// A scan of the collection and a list of the whole bucket; with Options.Deep, a read of every blob that a record lists.
+// On DynamoDB the collection must be opened with allow_scans=true.
+//
+// # Where to read
+//
+// check.go has Check, read.go what it reads, job.go, counts.go, index.go, blobs.go and others.go the rules.
+package fsck

@@ -1,0 +1,76 @@
+package fsck
+
+import (
+	"github.com/go-json-experiment/json"
+
+	"github.com/piecework/piecework/store"
+)
+
+// parked applies the rules for parked messages.
+func (c *checker) parked(d document, files []file, f *finding) {
+	if v := d.version(); v > store.Version {
+		f.note(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
+		return
+	}
+	var p store.Parked
+	if err := json.Unmarshal(d.Data, &p); err != nil {
+		f.problem(RuleDecode, "%v", err)
+		return
+	}
+	if p.ID != d.ID {
+		f.problem(RuleID, "the data say %q", p.ID)
+	}
+	if p.Reason == "" || p.At == 0 {
+		f.problem(RuleParked, "there is no reason or no time")
+	}
+	if d.ListPK != nounParked || d.ListSK != sortKey(p.At, d.ID) || d.DuePK != "" || d.FailPK != "" {
+		f.problem(RuleParked, "stands in the lists at (%q, %q), want (%q, %q)", d.ListPK, d.ListSK, nounParked, sortKey(p.At, d.ID))
+	}
+	if p.Blob == nil {
+		return
+	}
+	for _, b := range files {
+		if b.Key == p.Blob.Key && b.Size == p.Blob.Size {
+			return
+		}
+	}
+	f.problem(RuleParked, "there is no blob %q of %d bytes with its body", p.Blob.Key, p.Blob.Size)
+}
+
+// kindsRecord is the directory of kinds.
+type kindsRecord struct {
+	Kinds map[string]store.Time `json:"kinds"`
+}
+
+// directory applies the rules for the directory of kinds.
+func (c *checker) directory(d document, f *finding) {
+	if v := d.version(); v > store.Version {
+		f.note(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
+		return
+	}
+	var k kindsRecord
+	if err := json.Unmarshal(d.Data, &k); err != nil {
+		f.problem(RuleDecode, "%v", err)
+	}
+	if d.DuePK+d.ListPK+d.FailPK != "" {
+		f.problem(RuleDueIndex, "the directory of kinds stands in an index: %q %q %q", d.DuePK, d.ListPK, d.FailPK)
+	}
+}
+
+// directoryOf finds the directory of kinds among the documents.
+func directoryOf(docs []document) map[string]bool {
+	kinds := map[string]bool{}
+	for _, d := range docs {
+		if d.ID != kindsID {
+			continue
+		}
+		var k kindsRecord
+		if err := json.Unmarshal(d.Data, &k); err != nil {
+			continue // reported by the rule about decoding
+		}
+		for name := range k.Kinds {
+			kinds[name] = true
+		}
+	}
+	return kinds
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// Options configures an API. The zero value of each field means its default.
+type Options struct {
+	// Tokens are who may use the API. Default: none, which is everybody on this machine and nobody else.
+	Tokens []Token
+	// MaxBody is the longest request body in bytes. Default 8 MiB.
+	MaxBody int64
+	// Timeout is how long a request may take, a wait and the sending of an output excepted: an output may not stand
+	// still for longer. Default 45 seconds, which is more than the store's patience.
+	Timeout time.Duration
+	// WaitMax bounds the timeout of a wait. Default 60 seconds.
+	WaitMax time.Duration
+	// Version is what the health route says the program's version is.
+	Version string
+	// NoSweep leaves out the route that sweeps, where something else may call Runtime.Sweep only.
+	NoSweep bool
+	// Log gets a line for each request. Default slog.Default().
+	Log *slog.Logger
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	if opts.MaxBody < 0 || opts.Timeout < 0 || opts.WaitMax < 0 {
+		return opts, fmt.Errorf("%w: httpapi.Options: MaxBody, Timeout and WaitMax cannot be negative", functions.ErrConfig)
+	}
+	if opts.MaxBody == 0 {
+		opts.MaxBody = 8 << 20
+	}
+	if opts.Timeout == 0 {
+		opts.Timeout = 45 * time.Second
+	}
+	if opts.WaitMax == 0 {
+		opts.WaitMax = time.Minute
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	return opts, nil
+}
+
+// API serves a runtime over HTTP. It is an http.Handler.
+type API struct {
+	rt     *functions.Runtime
+	client *functions.Client
+	opts   Options
+	tokens []secret
+	origin *http.CrossOriginProtection
+
+	mux     *http.ServeMux
+	huma    huma.API
+	started time.Time
+
+	stopOnce sync.Once
+	stopping chan struct{} // closed when waits should end, because the server shuts down
+}
+
+var _ http.Handler = (*API)(nil)
+
+// New returns an API over the runtime. It refuses options that cannot work, with functions.ErrConfig.
+func New(rt *functions.Runtime, o *Options) (*API, error) {
+	if rt == nil {
+		return nil, fmt.Errorf("%w: httpapi.New needs a runtime", functions.ErrConfig)
+	}
+	opts, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := checkTokens(opts.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	a := &API{
+		rt: rt, client: rt.Client(), opts: opts, tokens: tokens, origin: http.NewCrossOriginProtection(),
+		mux: http.NewServeMux(), started: rt.Config().Now(), stopping: make(chan struct{}),
+	}
+	a.huma = humago.New(a.mux, a.config())
+	a.huma.UseMiddleware(a.refuseUnknownParameters)
+	a.routes()
+	if err := a.describe(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// routes registers all routes.
+func (a *API) routes() {
+	a.submitRoutes()
+	a.jobRoutes()
+	a.waitRoute()
+	a.outputRoutes()
+	a.operateRoutes()
+}
+
+// open reports whether there are no tokens.
+func (a *API) open() bool { return len(a.tokens) == 0 }
+
+// endWaits makes the waits that hang return what they have.
+func (a *API) endWaits() { a.stopOnce.Do(func() { close(a.stopping) }) }
+
+// errStopping is why a wait ended before its time.
+var errStopping = errors.New("server shuts down")

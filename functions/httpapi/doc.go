@@ -1,0 +1,48 @@
+// Package httpapi serves a runtime over HTTP: JSON under /v1, described by an OpenAPI 3.1 document that is generated
+// from the same types that the routes use.
+//
+//	api, err := httpapi.New(rt, &httpapi.Options{Tokens: tokens})
+//	...
+//	ln, err := api.Listen(ctx, "127.0.0.1:7433")
+//	...
+//	err = api.Serve(ctx, ln) // until ctx ends; then it lets requests finish
+//
+// An API is an http.Handler too, for programs that have a server of their own.
+//
+// # Routes
+//
+//	POST /v1/jobs                      submit a job; 201, or 200 if its key exists
+//	POST /v1/jobs/batch                submit up to 10,000, each with a receipt of its own
+//	GET  /v1/jobs                      list, newest first: kind, state, tag, limit, cursor
+//	GET  /v1/jobs/{id}                 one job
+//	GET  /v1/jobs/{id}/wait            the same when it has ended, or after ?timeout=30s
+//	POST /v1/jobs/{id}/cancel          also /retry and /release
+//	GET  /v1/jobs/{id}/outputs         its files
+//	GET  /v1/jobs/{id}/outputs/{name}  one of them, whole or a range
+//	GET  /v1/kinds                     what can be submitted
+//	GET  /v1/parked                    messages that could not be made jobs
+//	POST /v1/sweep                     look after what is due
+//	GET  /v1/stats                     what this process did
+//	GET  /v1/health                    whether it works; for anybody
+//	GET  /openapi.json, /openapi.yaml  the description; /docs is the same for people
+//
+// # Who may do what
+//
+// With tokens, a request needs one as "Authorization: Bearer TOKEN". A Reader may GET; an Operator may do everything.
+// Without tokens everybody on this machine may do everything, and nobody else anything: Listen refuses an address that
+// is not loopback, and a request is refused unless it comes from a loopback address and names a loopback host. The
+// latter keeps out web pages that point a name of their own at 127.0.0.1. Requests that a browser sends for another
+// origin's page are refused in either case.
+//
+// # Refusals
+//
+// Every refusal is a problem (RFC 9457): what was wrong, where, and what to do. Unknown fields and parameters are
+// refused with the nearest name that is known. What went wrong inside is in the log under the request's id, not in
+// the answer.
+//
+// # Where things are
+//
+// api.go has the options and puts all together, guard.go what every request passes, auth.go who may do what, serve.go
+// listening; jobs.go, submit.go, wait.go, outputs.go and operate.go the routes; problem.go the refusals, document.go
+// and docs.go the description. The forms of requests and answers are in package wire, a client in apiclient.
+package httpapi

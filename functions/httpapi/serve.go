@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// Listen listens on an address such as "127.0.0.1:7433". Without tokens it refuses one that others can reach.
+func (a *API) Listen(ctx context.Context, addr string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: address %q: write it as host:port, as in 127.0.0.1:7433", functions.ErrConfig, addr)
+	}
+	if a.open() && !loopbackHost(host) {
+		return nil, fmt.Errorf("%w: address %q: without tokens the server listens on 127.0.0.1, [::1] or localhost only, "+
+			"because everybody who reaches it may do everything; give it tokens to listen elsewhere", functions.ErrConfig, addr)
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	if at, ok := ln.Addr().(*net.TCPAddr); a.open() && (!ok || !at.IP.IsLoopback()) {
+		_ = ln.Close() // localhost can be any address in /etc/hosts
+		return nil, fmt.Errorf("%w: address %q is %v here, which is not loopback", functions.ErrConfig, addr, ln.Addr())
+	}
+	return ln, nil
+}
+
+// Serve answers requests until ctx ends. Then it takes no more, ends waits, lets the others finish for up to
+// Options.Timeout, and returns nil.
+func (a *API) Serve(ctx context.Context, ln net.Listener) error {
+	server := &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.opts.Log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	a.endWaits()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.opts.Timeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		return fmt.Errorf("shut down %s: requests were cut off: %w", ln.Addr(), errors.Join(err, server.Close()))
+	}
+	return nil
+}

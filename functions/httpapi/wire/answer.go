@@ -1,0 +1,83 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+)
+
+// Receipts answer a batch, in its order.
+type Receipts struct {
+	Submitted int       `json:"submitted" doc:"how many were accepted, those that existed included"`
+	Refused   int       `json:"refused" doc:"how many were not"`
+	Receipts  []Receipt `json:"receipts" doc:"one for each job of the request, in its order"`
+}
+
+// Receipt says what became of one job of a batch: it has an ID, or an Error.
+type Receipt struct {
+	ID       string      `json:"id,omitempty"`
+	State    store.State `json:"state,omitempty" enum:"held,scheduled,queued,running,retrying,blocked,succeeded,failed,cancelled,skipped"`
+	Existing bool        `json:"existing,omitempty" doc:"the key was used before, and this is that job"`
+	Error    *Problem    `json:"error,omitempty" doc:"why it was refused"`
+}
+
+// Waited answers a wait.
+type Waited struct {
+	Done bool           `json:"done" doc:"whether the job has ended; if not, ask again"`
+	Job  functions.Info `json:"job"`
+}
+
+// Outputs lists the files of a job.
+type Outputs struct {
+	Outputs []functions.OutputInfo `json:"outputs"`
+}
+
+// Kinds lists the kinds.
+type Kinds struct {
+	Kinds []functions.KindInfo `json:"kinds"`
+}
+
+// Parked is a message that could not be made a job.
+type Parked struct {
+	ID       string            `json:"id"`
+	At       time.Time         `json:"at" doc:"when it was put aside"`
+	Queue    string            `json:"queue" doc:"where it came from"`
+	Reason   string            `json:"reason" doc:"why it could not be made a job"`
+	Text     string            `json:"text,omitempty" doc:"the message, if it is text"`
+	Body     []byte            `json:"body,omitempty" doc:"the message, if it is not text"`
+	Blob     string            `json:"blob,omitempty" doc:"the key of the blob that has the message, if it is long"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// ParkedPage is a page of parked messages.
+type ParkedPage struct {
+	Parked []Parked `json:"parked" doc:"the newest first"`
+	Next   string   `json:"next,omitempty" doc:"the cursor of the next page"`
+}
+
+// Health answers whether the server works.
+type Health struct {
+	Status  string `json:"status" enum:"ok,store unavailable"`
+	Version string `json:"version,omitempty"`
+}
+
+// Stats counts what the server's process did since it started.
+type Stats struct {
+	Started    time.Time `json:"started" doc:"when the process started"`
+	Submitted  int64     `json:"submitted" doc:"jobs created"`
+	Existing   int64     `json:"existing" doc:"submissions that found their job there"`
+	Parked     int64     `json:"parked" doc:"messages put aside as malformed"`
+	Claimed    int64     `json:"claimed" doc:"attempts started"`
+	Succeeded  int64     `json:"succeeded" doc:"jobs"`
+	Failed     int64     `json:"failed" doc:"jobs"`
+	Cancelled  int64     `json:"cancelled" doc:"jobs"`
+	Skipped    int64     `json:"skipped" doc:"jobs"`
+	Retried    int64     `json:"retried" doc:"attempts that failed with another to come"`
+	Continued  int64     `json:"continued" doc:"invocations that ended in Continue or Snooze"`
+	HandedBack int64     `json:"handed_back" doc:"attempts that a shutdown ended"`
+	LeasesLost int64     `json:"leases_lost" doc:"attempts that lost their lease"`
+	Dropped    int64     `json:"dropped" doc:"messages that had nothing to do"`
+	Retries    int64     `json:"retries" doc:"messages that were given back"`
+	SendErrors int64     `json:"send_errors" doc:"messages that sweep will have to send"`
+}

@@ -1,0 +1,118 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// returned is what a handler returned.
+type returned struct {
+	value any
+	err   error
+}
+
+// errGoexit is what a handler returned that called runtime.Goexit, as t.FailNow of a test does.
+var errGoexit = errors.New("the handler ended its goroutine without returning (runtime.Goexit, or t.FailNow in a test)")
+
+// Start runs an attempt in a goroutine of its own, keeps its lease meanwhile, and when it has ended calls done with
+// the outcome, once. When ctx is cancelled, or near its deadline, the handler is told to stop. A handler that does not
+// stop within StopGrace of being told is left behind: the attempt ends without it, and nothing that it does later
+// is kept.
+func (a *Attempt) Start(ctx context.Context, done func(Outcome)) {
+	inner, release := a.begin(ctx)
+	a.mu.Lock()
+	a.ctx = ctx
+	a.done = func(out Outcome) {
+		release()
+		a.rt.pulse.remove(a)
+		done(out)
+	}
+	if a.cause != nil {
+		a.leaveAt = a.rt.now().Add(a.rt.cfg.StopGrace)
+	}
+	a.mu.Unlock()
+	a.rt.pulse.add(a)
+	go func() {
+		r := returned{err: errGoexit}
+		defer func() { a.conclude(r) }()
+		r.value, r.err = a.call(inner)
+	}()
+}
+
+// conclude ends a started attempt, unless it was ended before: of a handler that returns and the clock that leaves it
+// behind, the first counts.
+func (a *Attempt) conclude(r returned) {
+	a.mu.Lock()
+	first := !a.over
+	a.over = true
+	a.mu.Unlock()
+	if !first {
+		return
+	}
+	a.done(a.finish(a.ctx, r))
+}
+
+// Execute is Start that waits for the end.
+func (a *Attempt) Execute(ctx context.Context) Outcome {
+	out := make(chan Outcome, 1)
+	a.Start(ctx, func(o Outcome) { out <- o })
+	return <-out
+}
+
+// Run is Execute without heartbeats and time limits of its own: it is for callers that call Beat when it says, on a
+// clock of theirs.
+func (a *Attempt) Run(ctx context.Context) Outcome {
+	inner, release := a.begin(ctx)
+	defer release()
+	done := make(chan returned, 1)
+	go func() {
+		r := returned{err: errGoexit}
+		defer func() { done <- r }()
+		r.value, r.err = a.call(inner)
+	}()
+	select {
+	case r := <-done:
+		return a.finish(ctx, r)
+	case <-inner.Done():
+	}
+	grace := time.NewTimer(a.rt.cfg.StopGrace)
+	defer grace.Stop()
+	select {
+	case r := <-done:
+		return a.finish(ctx, r)
+	case <-grace.C:
+		return a.finish(ctx, a.deserted())
+	}
+}
+
+// deserted stands in for what a handler returns that did not stop when it was told to.
+func (a *Attempt) deserted() returned {
+	return returned{err: fmt.Errorf("%w; the handler did not return within %v of it", a.stopped(), a.rt.cfg.StopGrace)}
+}
+
+// call runs the handler inside the middleware. A panic is an error with its stack.
+func (a *Attempt) call(ctx context.Context) (value any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p, stack: string(debug.Stack())}
+		}
+	}()
+	j := a.seen()
+	data, err := a.rt.unpack(ctx, j.Args)
+	if err != nil {
+		return nil, fmt.Errorf("read arguments: %w", err)
+	}
+	args, err := a.kind.decode(data, false)
+	if err != nil {
+		return nil, Permanent(err)
+	}
+	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) (err error) {
+		value, err = a.kind.call(ctx, a, args)
+		return err
+	})
+	err = call(ctx)
+	return value, err
+}
