@@ -1,0 +1,140 @@
+package store
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files, and the README's diagram, anew")
+
+// golden compares text with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != got {
+		t.Errorf("%s is not what the code says; if the change is meant, run go test ./store -update\n%s", path, got)
+	}
+}
+
+func TestMoveTableIsTheGoldenOne(t *testing.T) {
+	var b strings.Builder
+	for _, s := range States() {
+		for _, e := range Events() {
+			to, ok := Move(s, e)
+			if !ok {
+				to = "-"
+			}
+			fmt.Fprintf(&b, "%-10s %-10s %s\n", s, e, to)
+		}
+	}
+	golden(t, "moves.txt", b.String())
+}
+
+func TestMoveTableNamesOnlyStatesAndEventsThatExist(t *testing.T) {
+	events := map[Event]bool{}
+	for _, e := range Events() {
+		events[e] = true
+	}
+	for from, edges := range moves {
+		if !from.Valid() {
+			t.Errorf("state %q", from)
+		}
+		for e, to := range edges {
+			if !to.Valid() || !events[e] {
+				t.Errorf("%s: %s -> %s", from, e, to)
+			}
+		}
+	}
+	if State("paused").Valid() {
+		t.Error("an unknown state is valid")
+	}
+}
+
+func TestEveryStateCanBeReachedAndLeft(t *testing.T) {
+	reached := map[State]bool{Held: true, Scheduled: true, Queued: true, Blocked: true} // where records start
+	for _, edges := range moves {
+		for _, to := range edges {
+			reached[to] = true
+		}
+	}
+	for _, s := range States() {
+		if !reached[s] {
+			t.Errorf("nothing leads to %s", s)
+		}
+		if !s.Final() && len(moves[s]) == 0 {
+			t.Errorf("nothing leads out of %s", s)
+		}
+		if s.Final() {
+			for e := range moves[s] {
+				if e != EventRequeue {
+					t.Errorf("%s is final, but %s leads out of it", s, e)
+				}
+			}
+		}
+	}
+}
+
+func TestARefusedMoveNamesJobStateAndEvent(t *testing.T) {
+	j := Job{ID: "job-1", State: Succeeded}
+	_, err := j.move(EventCancel)
+	if !errors.Is(err, ErrMove) || err.Error() != "job job-1: cannot cancel a job that is succeeded" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestDiagramIsTheGoldenOne(t *testing.T) {
+	golden(t, "states.mmd", Diagram())
+}
+
+func TestDiagramInREADME(t *testing.T) {
+	const path = "../README.md"
+	page, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return // tests/house demands the page; this only keeps its diagram true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, ok := InsertDiagram(string(page))
+	if !ok || want == string(page) {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Error("the diagram of states in README.md is not that of the code; run go test ./store -run Diagram -update")
+}
+
+func TestInsertDiagram(t *testing.T) {
+	page := "# T\n\n<!-- states -->\nold\n<!-- /states -->\nend\n"
+	got, ok := InsertDiagram(page)
+	if !ok || !strings.Contains(got, "```mermaid\nstateDiagram-v2\n") || strings.Contains(got, "old") ||
+		!strings.HasPrefix(got, "# T\n\n<!-- states -->\n") || !strings.HasSuffix(got, "```\n<!-- /states -->\nend\n") {
+		t.Errorf("%v %q", ok, got)
+	}
+	if again, _ := InsertDiagram(got); again != got {
+		t.Error("inserting twice changes the page")
+	}
+	for _, page := range []string{"", "no markers", "<!-- /states -->\n<!-- states -->"} {
+		if got, ok := InsertDiagram(page); ok || got != page {
+			t.Errorf("%q became %q", page, got)
+		}
+	}
+}
