@@ -36,26 +36,49 @@ func receiveNow(sub *pubsub.Subscription) *pubsub.Message {
 	return m
 }
 
-// giveBack nacks what gocloud has fetched ahead, which its Shutdown would leave to wait for the ack deadline. They
-// are taken first and nacked then, lest they be fetched again. The most that gocloud holds is 3000. Each look also
-// begins another fetch, which the Shutdown that follows cancels; if that fetch ends in between, its messages do wait
-// for their deadline: with fetches of one, as the package comment recommends, that is one message.
+// closeGivingBack shuts a subscription down and nacks what gocloud has fetched ahead, which its Shutdown alone would
+// leave to wait for the ack deadline. What is there is taken first and nacked then, lest it be fetched again; gocloud
+// holds 3000 at the most.
 //
-// It asks several times, because a fetch that has ended while nobody was waiting keeps a goroutine until somebody
-// waits, which would outlive Shutdown.
-func giveBack(sub *pubsub.Subscription) {
-	var msgs []*pubsub.Message
-	for empty := 0; empty < 16 && len(msgs) < 3000; {
-		if m := receiveNow(sub); m != nil {
-			msgs = append(msgs, m)
-		} else {
-			empty++
+// While Shutdown cancels the fetch that is under way, somebody must be waiting for it: a fetch that has ended meanwhile
+// otherwise keeps a goroutine for ever. With fetches of one, as the package comment recommends, nothing escapes; larger
+// ones that end in this very moment may leave their messages to the deadline.
+func closeGivingBack(ctx context.Context, sub *pubsub.Subscription) error {
+	var ahead []*pubsub.Message
+	for len(ahead) < 3000 {
+		m := receiveNow(sub)
+		if m == nil {
+			break
 		}
+		ahead = append(ahead, m)
 	}
-	for _, m := range msgs {
-		if m.Nackable() { // else it is left alone: Kafka sends it again if it is not acked
-			m.Nack()
+	waiting := &telling{Context: ctx, begun: make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			m, err := sub.Receive(waiting)
+			if err != nil {
+				return // by Shutdown
+			}
+			giveBack(m)
 		}
+	}()
+	for _, m := range ahead {
+		giveBack(m)
+	}
+	select {
+	case <-waiting.begun:
+	case <-ended:
+	}
+	err := sub.Shutdown(ctx)
+	<-ended
+	return err
+}
+
+func giveBack(m *pubsub.Message) {
+	if m.Nackable() { // else it is left alone: Kafka sends it again if it is not acked
+		m.Nack()
 	}
 }
 
@@ -82,3 +105,15 @@ func (c *impatient) Err() error {
 
 func (c *impatient) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (c *impatient) Value(any) any               { return nil }
+
+// telling is a context that tells when somebody begins to wait for it.
+type telling struct {
+	context.Context
+	once  sync.Once
+	begun chan struct{}
+}
+
+func (c *telling) Done() <-chan struct{} {
+	c.once.Do(func() { close(c.begun) })
+	return c.Context.Done()
+}

@@ -210,8 +210,7 @@ func (s *supervisor) shutdown(ctx context.Context) error {
 	s.stop()
 	var err error
 	if sub != nil {
-		giveBack(sub.sub)
-		err = sub.sub.Shutdown(ctx)
+		err = closeGivingBack(ctx, sub.sub)
 	}
 	s.ending.Wait()
 	return err
