@@ -119,7 +119,7 @@ func (rt *Runtime) unpack(ctx context.Context, p store.Payload) (json.RawMessage
 	if p.Blob == nil {
 		return json.RawMessage(p.Inline), nil
 	}
-	return rt.blobs.Get(ctx, blobout.Part(*p.Blob))
+	return rt.blobs.Get(ctx, asPart(*p.Blob))
 }
 
 // ListFilter says which jobs List returns. The zero value is all jobs.

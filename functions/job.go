@@ -155,6 +155,6 @@ func (rt *Runtime) pack(ctx context.Context, id, name string, data []byte) (stor
 	if err != nil {
 		return store.Payload{}, err
 	}
-	b := store.Blob(part)
+	b := asBlob(part)
 	return store.Payload{Blob: &b}, nil
 }

@@ -156,7 +156,7 @@ func (o *Output) cut() {
 		o.err = err
 		return
 	}
-	o.parts = append(o.parts, store.Blob(part))
+	o.parts = append(o.parts, asBlob(part))
 }
 
 // abort drops the part that is being written.
@@ -223,7 +223,7 @@ func (a *Attempt) publish(ctx context.Context) (list []store.Output, leftover bo
 		if err != nil {
 			return nil, false, fmt.Errorf("join output %q of job %s: %w", o.Name, a.seen().ID, err)
 		}
-		o.Parts, leftover = []store.Blob{store.Blob(joined)}, true
+		o.Parts, leftover = []store.Blob{asBlob(joined)}, true
 	}
 	return list, leftover, nil
 }
@@ -231,11 +231,17 @@ func (a *Attempt) publish(ctx context.Context) (list []store.Output, leftover bo
 // joinToken names where joined outputs lie: apart from the parts, one of which has the very name of the output.
 func (a *Attempt) joinToken() string { return a.token + "-joined" }
 
-// asParts converts between the two packages' names for the same thing.
+// asPart and asBlob convert between the two packages' names for the same thing.
+func asPart(b store.Blob) blobout.Part {
+	return blobout.Part{Key: b.Key, Size: b.Size, SHA256: b.SHA256}
+}
+
+func asBlob(p blobout.Part) store.Blob { return store.Blob{Key: p.Key, Size: p.Size, SHA256: p.SHA256} }
+
 func asParts(blobs []store.Blob) []blobout.Part {
 	parts := make([]blobout.Part, len(blobs))
 	for i, b := range blobs {
-		parts[i] = blobout.Part(b)
+		parts[i] = asPart(b)
 	}
 	return parts
 }

@@ -54,7 +54,7 @@ func (p RetryPolicy) stored() store.Backoff {
 // uint64.
 func backoffDelay(b store.Backoff, failures int, rnd uint64) time.Duration {
 	low, high := time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond
-	if b == (store.Backoff{}) || b.Shape == "custom" {
+	if b.Shape == "custom" || b.Shape == "" && b.Min == 0 && b.Max == 0 {
 		low, high = DefaultRetryMin, DefaultRetryMax
 	}
 	failures = max(failures, 1)

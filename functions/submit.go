@@ -87,7 +87,7 @@ func (rt *Runtime) park(
 		if err != nil {
 			return err
 		}
-		b := store.Blob(part)
+		b := asBlob(part)
 		p.Blob = &b
 	}
 	if err := rt.store.Park(ctx, p); err != nil {

@@ -55,16 +55,20 @@ type Blob struct {
 	Key    string `json:"key"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256,omitzero"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // Payload is a JSON value: kept inline, or in a blob if it is longer than MaxInline. The zero value is none.
 type Payload struct {
 	Inline jsontext.Value `json:"inline,omitzero"`
 	Blob   *Blob          `json:"blob,omitzero"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // IsZero reports whether there is no payload.
-func (p Payload) IsZero() bool { return len(p.Inline) == 0 && p.Blob == nil }
+func (p Payload) IsZero() bool { return len(p.Inline) == 0 && p.Blob == nil && len(p.Extra) == 0 }
 
 // Output is a named file of a job: its parts, one after the other. It has one part once the job has succeeded,
 // unless it was too large to join.
@@ -72,6 +76,8 @@ type Output struct {
 	Name        string `json:"name"`
 	ContentType string `json:"type,omitzero"`
 	Parts       []Blob `json:"parts"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // Size is the output's length in bytes.
@@ -89,6 +95,8 @@ type Progress struct {
 	Total   int64  `json:"total,omitzero"`
 	Message string `json:"message,omitzero"`
 	At      Time   `json:"at"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // Lease is an attempt's hold on a job.
@@ -97,6 +105,8 @@ type Lease struct {
 	Worker string `json:"worker,omitzero"`
 	Start  Time   `json:"start"`
 	Until  Time   `json:"until"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // Attempt is one run of a job under one lease, ended.
@@ -109,6 +119,8 @@ type Attempt struct {
 	Outcome Outcome `json:"outcome"`
 	Error   string  `json:"error,omitzero"`
 	Stack   string  `json:"stack,omitzero"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // Outcome is how an attempt ended.
@@ -134,6 +146,8 @@ type Backoff struct {
 	Shape string `json:"shape,omitzero"` // constant, linear, exponential, custom; empty: exponential
 	Min   int64  `json:"min,omitzero"`   // milliseconds
 	Max   int64  `json:"max,omitzero"`   // milliseconds
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // Policy is a kind's options as they were when the job was submitted.
@@ -146,6 +160,8 @@ type Policy struct {
 	Retention   int64   `json:"retention,omitzero"` // milliseconds to keep the record after its end; 0: for ever
 	Backoff     Backoff `json:"backoff,omitzero"`
 	Hooks       bool    `json:"hooks,omitzero"` // the kind wants to be told of the end
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
 // Effect is something that must follow a write, noted in the same write: the outbox. Sweep does what is left there.

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"hash/fnv"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -53,7 +54,11 @@ type record struct {
 var dataFields = []docstore.FieldPath{"data", RevisionField}
 
 // pad writes a time so that it sorts as a string.
-func pad(t Time) string { return fmt.Sprintf("%016d", max(t, 0)) }
+func pad(t Time) string {
+	const zeros = "0000000000000000"
+	digits := strconv.FormatInt(int64(max(t, 0)), 10)
+	return zeros[min(len(digits), len(zeros)):] + digits
+}
 
 // shard spreads ids evenly over n partitions.
 func shard(id string, n int) int {
@@ -63,14 +68,18 @@ func shard(id string, n int) int {
 }
 
 func duePK(n int) string               { return fmt.Sprintf("due#%02d", n) }
-func listPK(kind string, n int) string { return fmt.Sprintf("job#%s#%d", kind, n) }
+func listPK(kind string, n int) string { return "job#" + kind + "#" + strconv.Itoa(n) }
 func failPK(n int) string              { return fmt.Sprintf("failed#%d", n) }
 func sortKey(t Time, id string) string { return pad(t) + "#" + id }
+
+// tolerant lets through what encoding/json does too: users' arguments and results may repeat a name, and texts of
+// errors may not be UTF-8. Refusing them here would lose the record's whole write; what is not UTF-8 is replaced.
+var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 // encode gives the document of a job.
 func encode(j Job) (*record, error) {
 	j.Version = max(j.Version, Version)
-	data, err := json.Marshal(&j)
+	data, err := json.Marshal(&j, tolerant)
 	if err != nil {
 		return nil, fmt.Errorf("encode job %s: %w", j.ID, err)
 	}
@@ -92,7 +101,7 @@ func encode(j Job) (*record, error) {
 // decode reads a document's job. A record of a newer version comes with ErrNewerRecord, as far as it can be read.
 func decode(r *record) (Job, error) {
 	var j Job
-	if err := json.Unmarshal(r.Data, &j, jsontext.AllowDuplicateNames(true)); err != nil {
+	if err := json.Unmarshal(r.Data, &j, tolerant); err != nil {
 		var head struct {
 			Version int `json:"v"`
 		}
