@@ -2,16 +2,179 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
+
+// request is what is known of a request under way.
+type request struct {
+	id    string
+	who   string // the token's name, "" for none
+	route string // the pattern, "" for none
+}
+
+type requestKey struct{}
+
+// requestID returns the id of the request that ctx belongs to.
+func requestID(ctx context.Context) string {
+	if q, ok := ctx.Value(requestKey{}).(*request); ok {
+		return q.id
+	}
+	return ""
+}
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := a.rt.Config().Now()
+	q := &request{id: givenID(r)}
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+	ans := &answer{ResponseWriter: w}
+	header := w.Header()
+	header.Set("X-Request-Id", q.id)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	defer a.finish(ans, r, q, start)
+	a.answer(ans, r, q)
+}
+
+// answer checks who asks and passes the request on to its route.
+func (a *API) answer(w *answer, r *http.Request, q *request) {
+	who, refused := a.authorize(w, r)
+	q.who = who
+	if refused != nil {
+		a.refuse(w, r, refused)
+		return
+	}
+	handler, pattern := a.mux.Handler(r)
+	if q.route = pattern; pattern == "" {
+		a.refuse(w, r, noRoute(handler, w, r))
+		return
+	}
+	limit := a.opts.Timeout
+	switch pattern {
+	case outputPattern:
+		a.mux.ServeHTTP(w, r) // it sets deadlines of its own
+		return
+	case waitPattern:
+		limit += a.opts.WaitMax
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	deadline(w, 2*limit)
+	r.Body = http.MaxBytesReader(w, r.Body, a.opts.MaxBody+1)
+	a.mux.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// deadline is until when what is written must have been taken by the other side. A ResponseWriter that knows no
+// deadlines has none.
+func deadline(w http.ResponseWriter, d time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
+}
+
+// noRoute says why no route matches: there is none, or it has other methods.
+func noRoute(handler http.Handler, w http.ResponseWriter, r *http.Request) *wire.Problem {
+	rec := &discard{header: http.Header{}}
+	handler.ServeHTTP(rec, r)
+	if rec.status == http.StatusMethodNotAllowed {
+		allow := rec.header.Get("Allow")
+		w.Header().Set("Allow", allow)
+		return wire.NewProblem(rec.status, fmt.Sprintf("%.20s is not possible here; possible are %s", r.Method, allow))
+	}
+	return wire.NewProblem(http.StatusNotFound, fmt.Sprintf("there is no route %.200q; GET /openapi.json lists them", r.URL.Path))
+}
+
+// finish turns a panic into a problem, and logs the request.
+func (a *API) finish(w *answer, r *http.Request, q *request, start time.Time) {
+	crashed := recover()
+	if crashed == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
+		panic(crashed)
+	}
+	attrs := []slog.Attr{
+		slog.String("request", q.id), slog.String("method", r.Method), slog.String("route", q.route),
+		slog.String("path", r.URL.Path), slog.Duration("took", a.rt.Config().Now().Sub(start)),
+	}
+	if q.who != "" {
+		attrs = append(attrs, slog.String("token", q.who))
+	}
+	if crashed != nil {
+		a.opts.Log.LogAttrs(r.Context(), slog.LevelError, "request panicked",
+			append(attrs, slog.Any("panic", crashed), slog.String("stack", string(debug.Stack())))...)
+		if w.status != 0 {
+			panic(http.ErrAbortHandler) // too late for a problem: cut the answer off, so that it is not taken for whole
+		}
+		a.refuse(w, r, internal(r.Context()))
+	}
+	level := slog.LevelDebug
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		level = slog.LevelInfo
+	}
+	if w.status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	a.opts.Log.LogAttrs(r.Context(), level, "request", append(attrs, slog.Int("status", w.status), slog.Int64("bytes", w.bytes))...)
+}
+
+// givenID is the request's id: the caller's, if it sent a sensible one.
+func givenID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if id == "" || len(id) > 64 {
+		return uuid.NewString()
+	}
+	for _, c := range id {
+		if c <= ' ' || c > '~' {
+			return uuid.NewString()
+		}
+	}
+	return id
+}
+
+// answer notes what was answered.
+type answer struct {
+	http.ResponseWriter
+
+	status int
+	bytes  int64
+}
+
+// WriteHeader notes the status.
+func (w *answer) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes how much was written.
+func (w *answer) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err //nolint:wrapcheck // passed through
+}
+
+// Unwrap gives http.ResponseController the writer that knows deadlines.
+func (w *answer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// discard is a ResponseWriter of which only header and status are wanted.
+type discard struct {
+	header http.Header
+	status int
+}
+
+// Header gives the header.
+func (w *discard) Header() http.Header { return w.header }
+
+// WriteHeader notes the status.
+func (w *discard) WriteHeader(status int) { w.status = status }
+
+// Write drops what is written.
+func (w *discard) Write(p []byte) (int, error) { return len(p), nil }

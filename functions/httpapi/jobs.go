@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/store"
+)
+
+type jobInput struct {
+	ID string `path:"id" maxLength:"200" doc:"the job's id" example:"job-0000000000000000000000000"`
+}
+
+type jobOutput struct{ Body functions.Info }
+
+type listInput struct {
+	Kind   string `query:"kind" doc:"only jobs of this kind"`
+	State  string `query:"state" enum:"held,scheduled,queued,running,retrying,blocked,succeeded,failed,cancelled,skipped" doc:"only jobs in this state"`
+	Tag    string `query:"tag" doc:"only jobs with this tag"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"jobs of one page"`
+	Cursor string `query:"cursor" doc:"next of the page before"`
+}
+
+type listOutput struct{ Body functions.List }
+
+type cancelInput struct {
+	jobInput
+	Body *wire.Cancel
+}
+
+func (a *API) jobRoutes() {
+	op := a.operation("list-jobs", http.MethodGet, "/v1/jobs", "List jobs", "jobs")
+	op.Description = "Newest first; failed jobs by the time they failed, if the list is for state=failed. A page may be short, even empty, and yet have a next."
+	huma.Register(a.huma, op, a.list)
+
+	huma.Register(a.huma, a.operation("get-job", http.MethodGet, "/v1/jobs/{id}", "Look at a job", "jobs"), a.get)
+
+	op = a.operation("cancel-job", http.MethodPost, "/v1/jobs/{id}/cancel", "Cancel a job", "jobs")
+	op.Description = "A job that waits is cancelled at once. One that runs is told to stop; it is cancelled when its handler has stopped. Cancelling a cancelled job changes nothing."
+	huma.Register(a.huma, op, a.cancel)
+
+	op = a.operation("retry-job", http.MethodPost, "/v1/jobs/{id}/retry", "Run a failed or cancelled job again", "jobs")
+	op.Description = "It has a fresh set of attempts and goes on from its last checkpoint."
+	huma.Register(a.huma, op, func(ctx context.Context, in *jobInput) (*jobOutput, error) {
+		return a.act(ctx, in.ID, a.client.Retry)
+	})
+
+	op = a.operation("release-job", http.MethodPost, "/v1/jobs/{id}/release", "Let a held job go", "jobs")
+	huma.Register(a.huma, op, func(ctx context.Context, in *jobInput) (*jobOutput, error) {
+		return a.act(ctx, in.ID, a.client.Release)
+	})
+}
+
+func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	list, err := a.client.List(ctx, functions.ListFilter{
+		Kind: in.Kind, State: store.State(in.State), Tag: in.Tag, Limit: in.Limit, Cursor: in.Cursor,
+	})
+	return &listOutput{list}, a.fail(ctx, err, "")
+}
+
+func (a *API) get(ctx context.Context, in *jobInput) (*jobOutput, error) {
+	return a.act(ctx, in.ID, a.client.Get)
+}
+
+func (a *API) cancel(ctx context.Context, in *cancelInput) (*jobOutput, error) {
+	reason := ""
+	if in.Body != nil {
+		reason = in.Body.Reason
+	}
+	return a.act(ctx, in.ID, func(ctx context.Context, id string) (functions.Info, error) {
+		return a.client.Cancel(ctx, id, reason)
+	})
+}
+
+// act does a thing to one job and answers with the job.
+func (a *API) act(
+	ctx context.Context, id string, do func(ctx context.Context, id string) (functions.Info, error),
+) (*jobOutput, error) {
+	if err := checkID(id); err != nil {
+		return nil, a.fail(ctx, err, "")
+	}
+	info, err := do(ctx, id)
+	if err != nil {
+		return nil, a.fail(ctx, err, "")
+	}
+	return &jobOutput{info}, nil
+}
+
+// checkID refuses what is no id of a job, so that other records of the store cannot be reached as jobs.
+func checkID(id string) error {
+	if !strings.HasPrefix(id, "job-") {
+		return fmt.Errorf("%w: %.60q is not a job's id; they begin with job-", store.ErrNotFound, id)
+	}
+	return nil
+}

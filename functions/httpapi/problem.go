@@ -1,0 +1,240 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+)
+
+// refuse answers with a problem.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem) {
+	p.Request = requestID(r.Context())
+	header := w.Header()
+	header.Set("Content-Type", wire.ProblemType)
+	if p.Status == http.StatusServiceUnavailable {
+		header.Set("Retry-After", retryAfter)
+	}
+	w.WriteHeader(p.Status)
+	if err := json.NewEncoder(w).Encode(p); err != nil {
+		a.opts.Log.LogAttrs(r.Context(), slog.LevelDebug, "refusal not sent", slog.String("request", p.Request), slog.Any("error", err))
+	}
+}
+
+// retryAfter is when to try again what is unavailable, in seconds.
+const retryAfter = "2"
+
+// internal is what a caller is told of our own mistakes: nothing but where to look.
+func internal(ctx context.Context) *wire.Problem {
+	p := wire.NewProblem(http.StatusInternalServerError,
+		fmt.Sprintf("the server failed at this; its log says more under request %s", requestID(ctx)))
+	p.Request = requestID(ctx)
+	return p
+}
+
+// problem turns an error of the runtime into a refusal. What the caller can do something about is told as it is;
+// what went wrong inside is logged.
+func (a *API) problem(ctx context.Context, err error, location string) *wire.Problem {
+	status := functions.HTTPStatus(err)
+	if status < http.StatusInternalServerError {
+		p := wire.NewProblem(status, err.Error())
+		p.Code, p.Request = wire.Code(err), requestID(ctx)
+		if location = locate(err, location); location != "" {
+			p.Errors = []wire.Fault{{Location: location, Message: err.Error()}}
+		}
+		return p
+	}
+	a.opts.Log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request", requestID(ctx)), slog.Any("error", err))
+	p := internal(ctx)
+	switch status {
+	case http.StatusServiceUnavailable:
+		p = wire.NewProblem(status, "the store does not answer, or the server shuts down; nothing that was accepted is lost; "+
+			"try again in a moment, with the same key if this submitted a job")
+	case http.StatusGatewayTimeout:
+		p = wire.NewProblem(status, fmt.Sprintf("it took longer than %v; it may have been done all the same", a.opts.Timeout))
+	}
+	p.Code, p.Request = wire.Code(err), requestID(ctx)
+	return p
+}
+
+// locate says which part of a submission an error is about.
+func locate(err error, body string) string {
+	switch {
+	case body == "":
+		return ""
+	case errors.Is(err, functions.ErrUnknownKind):
+		return body + ".kind"
+	case errors.Is(err, functions.ErrArgs):
+		return body + ".args"
+	case errors.Is(err, functions.ErrKeyConflict):
+		return body + ".key"
+	default:
+		return body
+	}
+}
+
+// fail is problem with the headers that belong to it, for a huma handler to return.
+func (a *API) fail(ctx context.Context, err error, location string) error {
+	if err == nil {
+		return nil
+	}
+	return withHeaders(a.problem(ctx, err, location))
+}
+
+func withHeaders(p *wire.Problem) error {
+	if p.Status != http.StatusServiceUnavailable {
+		return p
+	}
+	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {retryAfter}})
+}
+
+// bad refuses a part of a request that huma's schema could not.
+func bad(ctx context.Context, location, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	p := wire.NewProblem(http.StatusBadRequest, location+": "+text)
+	p.Code, p.Request = wire.Code(functions.ErrInvalid), requestID(ctx)
+	p.Errors = []wire.Fault{{Location: location, Message: text}}
+	return p
+}
+
+// asProblem is a huma.Transformer: it gives huma's own refusals the form of ours.
+func (a *API) asProblem(c huma.Context, _ string, v any) (any, error) {
+	m, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := wire.NewProblem(m.Status, m.Detail)
+	p.Request = requestID(c.Context())
+	if m.Status >= http.StatusInternalServerError {
+		a.opts.Log.LogAttrs(c.Context(), slog.LevelError, "request failed", slog.String("request", p.Request), slog.Any("error", m))
+		return internal(c.Context()), nil
+	}
+	if m.Status == http.StatusRequestEntityTooLarge {
+		p.Detail = fmt.Sprintf("the request's body is longer than %d bytes", a.opts.MaxBody)
+		p.Code = wire.Code(functions.ErrTooLarge)
+		return p, nil
+	}
+	p.Code = wire.Code(functions.ErrInvalid)
+	for _, d := range m.Errors {
+		p.Errors = append(p.Errors, a.fault(c, d))
+	}
+	if len(p.Errors) > 0 {
+		p.Detail = tell(p.Errors)
+	}
+	return p, nil
+}
+
+// tell puts faults into one line.
+func tell(faults []wire.Fault) string {
+	first := faults[0].Message
+	if faults[0].Location != "" {
+		first = faults[0].Location + ": " + first
+	}
+	if more := len(faults) - 1; more > 0 {
+		return fmt.Sprintf("%s (and %d more, see errors)", first, more)
+	}
+	return first
+}
+
+// fault is one of huma's error details, with the nearest name if a name is unknown.
+func (a *API) fault(c huma.Context, d *huma.ErrorDetail) wire.Fault {
+	f := wire.Fault{Location: d.Location, Message: d.Message, Value: clip(d.Value)}
+	switch {
+	case d.Message == "unexpected property":
+		parent, name := cutLast(d.Location)
+		f.Message, f.Value = wire.Unknown("field", name, a.fields(c.Operation(), parent)), nil
+	case d.Location == "body" && strings.Contains(d.Message, huma.ErrUnknownContentType.Error()):
+		f.Message, f.Value = fmt.Sprintf("the Content-Type is %.100q; send application/json", c.Header("Content-Type")), nil
+	case d.Location == "body" && f.Value != nil:
+		f.Message = "not JSON: " + d.Message
+	}
+	return f
+}
+
+// clip shortens a value for an answer.
+func clip(v any) any {
+	const most = 100
+	switch v := v.(type) {
+	case nil, bool, float64, int, int64:
+		return v
+	case string:
+		if len(v) > most {
+			return strings.ToValidUTF8(v[:most], "") + "…"
+		}
+		return v
+	default:
+		return nil // objects and arrays: the location says enough
+	}
+}
+
+// cutLast splits body.jobs[3].kind into body.jobs[3] and kind.
+func cutLast(location string) (parent, name string) {
+	if i := strings.LastIndexByte(location, '.'); i >= 0 {
+		return location[:i], location[i+1:]
+	}
+	return "", location
+}
+
+// fields lists the fields that an object of the request's body may have; location is as in body.jobs[3].
+func (a *API) fields(op *huma.Operation, location string) []string {
+	media := op.RequestBody.Content["application/json"]
+	if media == nil {
+		return nil
+	}
+	registry := a.huma.OpenAPI().Components.Schemas
+	follow := func(s *huma.Schema) *huma.Schema {
+		if s != nil && s.Ref != "" {
+			return registry.SchemaFromRef(s.Ref)
+		}
+		return s
+	}
+	s := follow(media.Schema)
+	for i, part := range strings.Split(location, ".") {
+		name, index, _ := strings.Cut(part, "[")
+		if i > 0 && s != nil { // the first is "body"
+			s = follow(s.Properties[name])
+		}
+		if _, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil && s != nil {
+			s = follow(s.Items)
+		}
+	}
+	if s == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.Properties))
+}
+
+// refuseUnknownParameters is a huma middleware.
+func (a *API) refuseUnknownParameters(c huma.Context, next func(huma.Context)) {
+	var known []string
+	for _, p := range c.Operation().Parameters {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
+	u := c.URL()
+	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
+		if !slices.Contains(known, name) {
+			text := wire.Unknown("query parameter", name, known)
+			p := wire.NewProblem(http.StatusBadRequest, text)
+			p.Code, p.Request = wire.Code(functions.ErrInvalid), requestID(c.Context())
+			p.Errors = []wire.Fault{{Location: "query." + name, Message: text}}
+			c.SetHeader("Content-Type", wire.ProblemType)
+			c.SetStatus(p.Status)
+			_ = json.NewEncoder(c.BodyWriter()).Encode(p) // the caller is gone if this fails
+			return
+		}
+	}
+	next(c)
+}
