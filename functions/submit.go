@@ -40,10 +40,22 @@ func (rt *Runtime) Submit(ctx context.Context, body []byte, metadata map[string]
 		rt.count(out)
 		return out
 	}
-	if perr := rt.park(ctx, body, metadata, messageID, err); perr != nil {
-		return outcomeOf(perr)
+	return rt.parked(ctx, SubmitQueue, body, metadata, messageID, err)
+}
+
+// Park puts a message aside that an adapter cannot read, where Client.Parked finds it, with the reason why.
+func (rt *Runtime) Park(ctx context.Context, queue string, body []byte, metadata map[string]string, reason error) Outcome {
+	return rt.parked(ctx, queue, body, metadata, "", reason)
+}
+
+// parked puts a message aside and acknowledges it: it would not become better by coming again.
+func (rt *Runtime) parked(
+	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
+) Outcome {
+	if err := rt.park(ctx, queue, body, metadata, messageID, reason); err != nil {
+		return outcomeOf(err)
 	}
-	return Outcome{Verdict: Ack, Err: err}
+	return Outcome{Verdict: Ack, Err: reason}
 }
 
 // submitMessage submits what a message asks for.
@@ -73,11 +85,11 @@ func (rt *Runtime) submitMessage(ctx context.Context, sub pubsubq.Submission) (R
 
 // park puts a message aside. Its id follows from the message, so that a redelivery parks it once.
 func (rt *Runtime) park(
-	ctx context.Context, body []byte, metadata map[string]string, messageID string, reason error,
+	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
 ) error {
 	sum := sha256.Sum256(append([]byte(messageID+"\x00"), body...))
 	p := store.Parked{
-		ID: "parked-" + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: SubmitQueue,
+		ID: "parked-" + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue,
 		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: metadata,
 	}
 	if len(body) <= store.MaxInline {
@@ -94,7 +106,7 @@ func (rt *Runtime) park(
 		return err
 	}
 	rt.stats.Parked.Add(1)
-	rt.log.LogAttrs(ctx, levelError, "message parked: it cannot be made a job", idAttr(p.ID), errAttr(reason))
+	rt.log.LogAttrs(ctx, levelError, "message parked: nobody can read it", queueAttr(queue), idAttr(p.ID), errAttr(reason))
 	return nil
 }
 

@@ -1,0 +1,46 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+)
+
+// pause spaces out what fails: longer each time, with jitter, up to a bound.
+type pause struct {
+	first, most time.Duration
+	now         time.Duration
+}
+
+func (p *pause) next() time.Duration {
+	p.now = min(max(p.first, 2*p.now), p.most)
+	return jitter(p.now, rand.Uint64())
+}
+
+func (p *pause) reset() { p.now = 0 }
+
+// jitter takes up to a tenth off d, or adds it.
+func jitter(d time.Duration, rnd uint64) time.Duration {
+	tenth := d / 10
+	return d - tenth + time.Duration(rnd%uint64(2*tenth+1))
+}
+
+// sleep waits d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// recovered, deferred, makes a panic an error with its stack. The loops here go on after one: a worker that is down
+// because of one message would be of no use to the others.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
+}

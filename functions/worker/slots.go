@@ -1,0 +1,125 @@
+package worker
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// slots is the limit on jobs that run at once, shared by the lanes.
+//
+// A lane that waits for messages holds no slot, lest it keep others from them. So it can happen that two lanes receive
+// for the same free slot; then one of them waits in take with messages in hand, and gets the next.
+type slots struct {
+	mu      sync.Mutex
+	free    int
+	takers  []*taker      // lanes with messages in hand, the longest waiting first
+	waiting int           // calls of room that wait
+	change  chan struct{} // closed when there may be room again
+}
+
+// share is what one lane has of the slots.
+type share struct {
+	limit int // 0: no limit of its own
+	used  int
+}
+
+// left is how many more slots the lane may have.
+func (s *share) left(free int) int {
+	if s.limit == 0 {
+		return free
+	}
+	return min(free, s.limit-s.used)
+}
+
+type taker struct {
+	share *share
+	want  int
+	got   chan int // has room for one answer
+}
+
+func newSlots(n int) *slots { return &slots{free: n, change: make(chan struct{})} }
+
+// room waits until a lane may receive, and says how many messages. It reserves nothing.
+func (s *slots) room(ctx context.Context, lane *share) (int, error) {
+	for {
+		s.mu.Lock()
+		if n := lane.left(s.free); n > 0 && len(s.takers) == 0 {
+			s.mu.Unlock()
+			return n, nil
+		}
+		change := s.change
+		s.waiting++
+		s.mu.Unlock()
+		var err error
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-change:
+		}
+		s.mu.Lock()
+		s.waiting--
+		s.mu.Unlock()
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// take waits for slots for messages in hand and takes 1 to want; 0 if ctx ends first. Lanes get them in the order in
+// which they ask.
+func (s *slots) take(ctx context.Context, lane *share, want int) int {
+	s.mu.Lock()
+	if n := min(lane.left(s.free), want); n > 0 && len(s.takers) == 0 {
+		s.free, lane.used = s.free-n, lane.used+n
+		s.mu.Unlock()
+		return n
+	}
+	t := &taker{share: lane, want: want, got: make(chan int, 1)}
+	s.takers = append(s.takers, t)
+	s.mu.Unlock()
+	select {
+	case n := <-t.got:
+		return n
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.takers, t); i >= 0 {
+		s.takers = slices.Delete(s.takers, i, i+1)
+		s.wake() // others may have waited behind it
+		return 0
+	}
+	return <-t.got // granted in the same moment
+}
+
+// put gives n slots back.
+func (s *slots) put(lane *share, n int) {
+	if n == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free, lane.used = s.free+n, lane.used-n
+	s.wake()
+}
+
+// wake hands free slots to those who wait for them, an equal part to each. The caller holds mu.
+func (s *slots) wake() {
+	for i := 0; i < len(s.takers) && s.free > 0; {
+		t := s.takers[i]
+		part := (s.free + len(s.takers) - i - 1) / (len(s.takers) - i)
+		n := min(t.share.left(part), t.want)
+		if n <= 0 { // at its own limit
+			i++
+			continue
+		}
+		s.free, t.share.used = s.free-n, t.share.used+n
+		s.takers = slices.Delete(s.takers, i, i+1)
+		t.got <- n
+	}
+	if s.free > 0 && s.waiting > 0 {
+		close(s.change)
+		s.change = make(chan struct{})
+	}
+}

@@ -1,0 +1,87 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/pubsubq"
+)
+
+// submitter makes jobs of the messages of the submit queue.
+type submitter struct {
+	w    *Worker
+	recv *pubsubq.Receiver
+}
+
+// run pulls until ctx ends, and returns when all that it received is settled.
+func (s *submitter) run(ctx context.Context) {
+	pause := pause{first: 100 * time.Millisecond, most: 30 * time.Second}
+	for ctx.Err() == nil {
+		err := s.safely(ctx)
+		switch {
+		case err == nil:
+			pause.reset()
+			continue
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, pubsubq.ErrShutdown):
+			s.w.log.LogAttrs(ctx, slog.LevelError, "submit queue is closed; nothing more is received from it", slog.Any("error", err))
+			return
+		}
+		d := pause.next()
+		s.w.log.LogAttrs(ctx, slog.LevelWarn, "submissions pause", slog.Duration("for", d), slog.Any("error", err))
+		sleep(ctx, d)
+	}
+}
+
+func (s *submitter) safely(ctx context.Context) (err error) {
+	defer recovered(&err)
+	return s.round(ctx)
+}
+
+// round receives some messages and makes jobs of them, side by side so that the store can write them together.
+func (s *submitter) round(ctx context.Context) error {
+	if err := s.w.held.room(ctx); err != nil {
+		return err
+	}
+	ds, err := s.recv.Receive(ctx, s.w.opts.SubmitConcurrency)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(ds))
+	var wg sync.WaitGroup
+	for i, d := range ds[1:] {
+		wg.Go(func() { errs[i+1] = s.submit(d) })
+	}
+	errs[0] = s.submit(ds[0])
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// submit makes a job of one message. Its error says that the store does not answer, or that there was a panic.
+func (s *submitter) submit(d *pubsubq.Delivery) (err error) {
+	settled := false
+	defer func() {
+		if !settled { // after a panic
+			d.Nack()
+		}
+	}()
+	defer recovered(&err)
+	out := s.w.rt.Submit(s.w.work, d.Body, d.Metadata, s.w.opts.SubmitKey(d))
+	settled = true
+	s.w.settle(functions.SubmitQueue, d, out)
+	if out.Verdict == functions.Retry {
+		return fmt.Errorf("%w: %w", errStore, out.Err)
+	}
+	return nil
+}

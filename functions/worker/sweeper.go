@@ -1,0 +1,56 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// sweepBatch bounds one call of Sweep, so that the end of the worker need not cancel one in the middle.
+const sweepBatch = 1000
+
+// sweeper sweeps at intervals.
+type sweeper struct {
+	w    *Worker
+	from functions.SweepCursor
+}
+
+// run sweeps until ctx ends. The first sweep comes within the first interval, at random, so that workers that were
+// started together do not sweep together.
+func (s *sweeper) run(ctx context.Context) {
+	every := s.w.opts.SweepEvery
+	sleep(ctx, time.Duration(s.w.rt.Config().Rand()%uint64(every)))
+	pause := pause{first: every, most: max(every, 5*time.Minute)}
+	for ctx.Err() == nil {
+		d := jitter(every, s.w.rt.Config().Rand())
+		if err := s.safely(ctx); err == nil {
+			pause.reset()
+		} else {
+			d = pause.next()
+			s.w.log.LogAttrs(ctx, slog.LevelError, "sweep failed", slog.Duration("again_in", d), slog.Any("error", err))
+		}
+		sleep(ctx, d)
+	}
+}
+
+func (s *sweeper) safely(ctx context.Context) (err error) {
+	defer recovered(&err)
+	return s.sweep(ctx)
+}
+
+// sweep sweeps for as long as there is something due, at most for one interval. What is left then is where the next
+// one goes on.
+func (s *sweeper) sweep(ctx context.Context) error {
+	clock := s.w.rt.Config().Now
+	for end := clock().Add(s.w.opts.SweepEvery); ctx.Err() == nil && clock().Before(end); {
+		res, err := s.w.rt.Sweep(s.w.work, functions.SweepRequest{Limit: sweepBatch, For: end.Sub(clock()), From: s.from})
+		s.from = res.Next
+		if err != nil || !res.More {
+			s.from = nil
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/pubsubq"
+)
+
+// Worker runs jobs in this process. Make one with New.
+type Worker struct {
+	rt     *functions.Runtime
+	opts   Options
+	log    *slog.Logger
+	lanes  []*lane
+	submit *pubsubq.Receiver // nil: none
+
+	slots *slots
+	held  *held
+
+	started  atomic.Bool
+	work     context.Context         // of claims, handlers and sweeps
+	stop     context.CancelCauseFunc // of work
+	loops    sync.WaitGroup
+	attempts sync.WaitGroup
+	left     chan struct{} // closed by Leave
+	leave    sync.Once
+}
+
+// New returns a worker that runs the jobs of rt. It pulls from lanes, which are receivers by the name of their queue,
+// and makes jobs of the messages of submit, which may be nil. The receivers are the worker's from then on: it shuts
+// them down at its end. The runtime stays the caller's to close. Opts may be nil. An error is functions.ErrConfig.
+func New(rt *functions.Runtime, lanes map[string]*pubsubq.Receiver, submit *pubsubq.Receiver, opts *Options) (*Worker, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if err := o.check(lanes); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults(rt)
+	w := &Worker{
+		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), left: make(chan struct{}),
+	}
+	for _, queue := range slices.Sorted(maps.Keys(lanes)) {
+		w.lanes = append(w.lanes, &lane{w: w, queue: queue, recv: lanes[queue], share: &share{limit: o.PerLane[queue]}})
+	}
+	return w, nil
+}
+
+// errLeft is the cause with which Leave cancels.
+var errLeft = fmt.Errorf("%w at once", functions.ErrShutdown)
+
+// Leave ends Run at once, also while it drains: it is for the second signal. What runs is left behind; its leases
+// run out, and sweep starts it again.
+func (w *Worker) Leave() { w.leave.Do(func() { close(w.left) }) }
+
+// Run works until ctx ends or Leave is called, and then drains; see the package comment. It can be called once. It
+// returns nil when nothing was left behind.
+func (w *Worker) Run(ctx context.Context) error {
+	if w.started.Swap(true) {
+		return errors.New("worker: Run was called before")
+	}
+	w.work, w.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer w.stop(functions.ErrShutdown)
+	pull, stopPulling := context.WithCancel(ctx)
+	defer stopPulling()
+	for _, l := range w.lanes {
+		for range pullers {
+			w.loops.Go(func() { l.run(pull) })
+		}
+	}
+	if w.submit != nil {
+		w.loops.Go(func() { (&submitter{w, w.submit}).run(pull) })
+	}
+	if w.opts.SweepEvery > 0 {
+		w.loops.Go(func() { (&sweeper{w: w}).run(pull) })
+	}
+	select {
+	case <-ctx.Done():
+	case <-w.left:
+	}
+	stopPulling()
+	return w.drain()
+}
+
+// drain ends what runs, kindly first.
+func (w *Worker) drain() error {
+	w.rt.Drain()
+	w.held.close()
+	idle := make(chan struct{})
+	go func() {
+		w.loops.Wait() // from here on no attempt is added
+		w.attempts.Wait()
+		close(idle)
+	}()
+	grace := time.NewTimer(max(w.opts.DrainGrace, 0))
+	defer grace.Stop()
+	select {
+	case <-idle:
+		return w.shutdown()
+	case <-w.left:
+	case <-grace.C:
+		w.stop(functions.ErrShutdown)
+		select {
+		case <-idle:
+			return w.shutdown()
+		case <-w.left:
+		}
+	}
+	w.stop(errLeft)
+	return errors.Join(errors.New("worker: left at once; what ran is started again when its leases have run out"), w.shutdown())
+}
+
+// shutdownTime is how long the queues have to take the last acknowledgements.
+const shutdownTime = 10 * time.Second
+
+// shutdown ends the receivers, which flushes their acknowledgements.
+func (w *Worker) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.work), shutdownTime)
+	defer cancel()
+	errs := make([]error, len(w.lanes)+1)
+	var wg sync.WaitGroup
+	for i, l := range w.lanes {
+		wg.Go(func() { errs[i] = l.recv.Shutdown(ctx) })
+	}
+	if w.submit != nil {
+		errs[len(w.lanes)] = w.submit.Shutdown(ctx)
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("worker: acknowledgements may be lost, so that messages come again: %w", err)
+	}
+	return nil
+}
+
+// settle tells a queue what became of a message that started nothing.
+func (w *Worker) settle(queue string, d *pubsubq.Delivery, out functions.Outcome) {
+	if out.Verdict == functions.Retry {
+		w.held.nack(d, out.After)
+	} else {
+		d.Ack()
+	}
+	w.opts.OnOutcome(queue, out)
+}
