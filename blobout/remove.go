@@ -111,7 +111,6 @@ func (s *Store) pages(ctx context.Context, prefix string, do func(page []*blob.L
 
 // deleteAll deletes keys, several at a time; gocloud has no call for many. One that is gone is no error.
 func (s *Store) deleteAll(ctx context.Context, keys []string) (int, error) {
-	const workers = 8
 	var (
 		wg      sync.WaitGroup
 		mu      sync.Mutex
@@ -119,21 +118,27 @@ func (s *Store) deleteAll(ctx context.Context, keys []string) (int, error) {
 		next    atomic.Int64
 		deleted atomic.Int64
 	)
-	for range min(workers, len(keys)) {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; int(i) < len(keys); i = next.Add(1) - 1 {
-				err := s.bucket.Delete(ctx, keys[i])
-				if err == nil {
-					deleted.Add(1)
-				} else if gcerrors.Code(err) != gcerrors.NotFound {
-					mu.Lock()
-					errs = append(errs, wrap(err, "delete %q", keys[i]))
-					mu.Unlock()
-					return // most likely the others fail as well; the caller comes again
-				}
+	work := func() {
+		for i := next.Add(1) - 1; int(i) < len(keys); i = next.Add(1) - 1 {
+			err := s.bucket.Delete(ctx, keys[i])
+			if err == nil {
+				deleted.Add(1)
+			} else if gcerrors.Code(err) != gcerrors.NotFound {
+				mu.Lock()
+				errs = append(errs, wrap(err, "delete %q", keys[i]))
+				mu.Unlock()
+				return // most likely the others fail as well; the caller comes again
 			}
-		})
+		}
 	}
-	wg.Wait()
+	workers := min(s.opts.Parallel, len(keys))
+	if workers == 1 {
+		work()
+	} else {
+		for range workers {
+			wg.Go(work)
+		}
+		wg.Wait()
+	}
 	return int(deleted.Load()), errors.Join(errs...)
 }

@@ -17,6 +17,10 @@ type Options struct {
 	// NoSync leaves it to the operating system when files reach the disk. Without it, a blob that a record lists
 	// survives a power failure. It means something only if the bucket is a directory.
 	NoSync bool
+
+	// Parallel is how many blobs are deleted at once. Default 8. With 1 they are deleted one after the other, by the
+	// caller's goroutine.
+	Parallel int
 }
 
 // Store keeps blobs in a bucket. All methods may be called concurrently.
@@ -30,6 +34,9 @@ func New(bucket *blob.Bucket, opts *Options) *Store {
 	s := &Store{bucket: bucket}
 	if opts != nil {
 		s.opts = *opts
+	}
+	if s.opts.Parallel < 1 {
+		s.opts.Parallel = 8
 	}
 	return s
 }

@@ -6,9 +6,13 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/piecework/piecework/store"
 )
+
+// tolerant lets through what users' arguments and results may have in them.
+var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 // job applies the rules for jobs.
 func (c *checker) job(ctx context.Context, d document, files []file, f *finding) error {
@@ -17,7 +21,7 @@ func (c *checker) job(ctx context.Context, d document, files []file, f *finding)
 		return nil
 	}
 	var j store.Job
-	if err := json.Unmarshal(d.Data, &j); err != nil {
+	if err := json.Unmarshal(d.Data, &j, tolerant); err != nil {
 		f.problem(RuleDecode, "%v", err)
 		return nil
 	}

@@ -63,7 +63,7 @@ func (d document) state() store.State {
 	var head struct {
 		State store.State `json:"state"`
 	}
-	if err := json.Unmarshal(d.Data, &head); err != nil {
+	if err := json.Unmarshal(d.Data, &head, tolerant); err != nil {
 		return "unreadable"
 	}
 	return head.State
@@ -74,7 +74,7 @@ func (d document) version() int {
 	var head struct {
 		Version int `json:"v"`
 	}
-	_ = json.Unmarshal(d.Data, &head) // what does not decode is reported by the rule about that
+	_ = json.Unmarshal(d.Data, &head, tolerant) // what does not decode is reported by the rule about that
 	return head.Version
 }
 
