@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"gocloud.dev/docstore"
+	"gocloud.dev/gcerrors"
 )
 
 // New returns the record of a job that starts at now: held, scheduled if j.At is later than now, or queued. The
@@ -97,7 +98,9 @@ func (s *Store) createChunk(ctx context.Context, jobs []Job, results []Result) {
 	}
 }
 
-// failures tells which of n actions failed. Some drivers put an error at index -1: then any of them may have.
+// failures tells which of n actions failed. Some drivers put an error at index -1: then any of them may have. And
+// docstore refuses a whole list for one action that it finds invalid, such as the second for one key, and reports
+// this one alone: then none of the others was done.
 func failures(err error, n int) []bool {
 	failed := make([]bool, n)
 	if err == nil {
@@ -108,7 +111,7 @@ func failures(err error, n int) []bool {
 		list = docstore.ActionListError{{Index: -1, Err: err}}
 	}
 	for _, e := range list {
-		if e.Index >= 0 && e.Index < n {
+		if e.Index >= 0 && e.Index < n && gcerrors.Code(e.Err) != gcerrors.InvalidArgument {
 			failed[e.Index] = true
 			continue
 		}
