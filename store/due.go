@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -30,23 +28,17 @@ func (s *Store) Due(ctx context.Context, shard int, until Time, after string, li
 		// One bound is all that DynamoDB takes on a sort key; the other is applied below.
 		q = s.coll.Query().Where("due_pk", "=", duePK(shard)).Where("due_sk", ">", after).OrderBy("due_sk", docstore.Ascending)
 	}
-	it := q.Limit(limit).Get(ctx, IDField, "due_sk")
-	defer it.Stop()
-	var refs []DueRef
-	for {
-		var r record
-		err := it.Next(ctx, &r)
-		if errors.Is(err, io.EOF) {
-			return refs, nil
-		}
-		if err != nil {
-			return refs, fmt.Errorf("due records of shard %d: %w", shard, err)
-		}
-		if r.DueSK >= bound {
-			return refs, nil
-		}
-		refs = append(refs, DueRef{ID: r.ID, Cursor: r.DueSK})
+	found, err := s.find(ctx, q.Limit(limit), IDField, "due_sk")
+	if err != nil {
+		return nil, fmt.Errorf("due records of shard %d: %w", shard, err)
 	}
+	refs := make([]DueRef, 0, len(found))
+	for _, r := range found {
+		if r.DueSK < bound {
+			refs = append(refs, DueRef{ID: r.ID, Cursor: r.DueSK})
+		}
+	}
+	return refs, nil
 }
 
 // Due returns when the entry was due, as the index has it.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"slices"
 	"strings"
 
@@ -85,22 +84,15 @@ func (s *Store) newest(ctx context.Context, f Filter, before string, n int) ([]D
 	var all []DueRef
 	for _, p := range f.partitions() {
 		sk := p.field + "_sk"
-		it := s.coll.Query().Where(docstore.FieldPath(p.field+"_pk"), "=", p.key).
-			Where(docstore.FieldPath(sk), "<", before).OrderBy(sk, docstore.Descending).Limit(n).
-			Get(ctx, IDField, docstore.FieldPath(sk))
-		for {
-			var r record
-			err := it.Next(ctx, &r)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				it.Stop()
-				return nil, fmt.Errorf("list %s: %w", p.key, err)
-			}
+		q := s.coll.Query().Where(docstore.FieldPath(p.field+"_pk"), "=", p.key).
+			Where(docstore.FieldPath(sk), "<", before).OrderBy(sk, docstore.Descending).Limit(n)
+		found, err := s.find(ctx, q, IDField, docstore.FieldPath(sk))
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", p.key, err)
+		}
+		for _, r := range found {
 			all = append(all, DueRef{ID: r.ID, Cursor: r.ListSK + r.FailSK})
 		}
-		it.Stop()
 	}
 	slices.SortFunc(all, func(a, b DueRef) int { return cmp.Compare(b.Cursor, a.Cursor) })
 	return all[:min(n, len(all))], nil

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -30,7 +28,7 @@ const parkedPK = "parked"
 // once.
 func (s *Store) Park(ctx context.Context, p Parked) error {
 	p.Version = Version
-	data, err := json.Marshal(&p, json.Deterministic(true))
+	data, err := json.Marshal(&p, tolerant, json.Deterministic(true))
 	if err != nil {
 		return fmt.Errorf("encode parked message %s: %w", p.ID, err)
 	}
@@ -56,24 +54,18 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 	if err != nil {
 		return nil, "", err
 	}
-	it := s.coll.Query().Where("list_pk", "=", parkedPK).Where("list_sk", "<", before).
-		OrderBy("list_sk", docstore.Descending).Limit(limit).Get(ctx, IDField, "data", "list_sk")
-	defer it.Stop()
-	var list []Parked
-	for {
-		var r record
-		err := it.Next(ctx, &r)
-		if errors.Is(err, io.EOF) {
-			break
+	q := s.coll.Query().Where("list_pk", "=", parkedPK).Where("list_sk", "<", before).
+		OrderBy("list_sk", docstore.Descending).Limit(limit)
+	found, err := s.find(ctx, q, IDField, "data", "list_sk")
+	if err != nil {
+		return nil, "", fmt.Errorf("list parked messages: %w", err)
+	}
+	list := make([]Parked, len(found))
+	for i, r := range found {
+		list[i] = Parked{ID: r.ID}
+		if err := json.Unmarshal(r.Data, &list[i], tolerant); err != nil {
+			list[i].Reason = "unreadable record: " + err.Error()
 		}
-		if err != nil {
-			return list, "", fmt.Errorf("list parked messages: %w", err)
-		}
-		p := Parked{ID: r.ID}
-		if err := json.Unmarshal(r.Data, &p); err != nil {
-			p.Reason = "unreadable record: " + err.Error()
-		}
-		list = append(list, p)
 		before = r.ListSK
 	}
 	if len(list) < limit {
@@ -84,8 +76,16 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 
 // Unpark deletes a parked message that has been dealt with.
 func (s *Store) Unpark(ctx context.Context, id string) error {
-	if err := s.coll.Delete(ctx, &record{ID: id}); err != nil {
-		return fmt.Errorf("delete parked message %s: %w", id, err)
+	for tries := s.retries(); ; {
+		err := s.coll.Delete(ctx, &record{ID: id})
+		switch classify(ctx, err) {
+		case faultNone, faultMissing:
+			return nil
+		case faultFinal:
+			return fmt.Errorf("delete parked message %s: %w", id, err)
+		}
+		if err := tries.again(ctx, err); err != nil {
+			return fmt.Errorf("delete parked message %s: %w", id, err)
+		}
 	}
-	return nil
 }

@@ -144,6 +144,7 @@ func (s *Store) change(ctx context.Context, id string, have *Job, t transition) 
 	} else if cur, err = s.Get(ctx, id); err != nil {
 		return cur, err
 	}
+	races := 0
 	for tries := s.retries(); ; {
 		next, changed, err := t(cur)
 		if err != nil || !changed {
@@ -171,13 +172,20 @@ func (s *Store) change(ctx context.Context, id string, have *Job, t transition) 
 			return fresh, nil
 		}
 		cur = fresh
-		if f == faultUnknown {
+		if f != faultUnknown {
+			races++
+		}
+		if f == faultUnknown || races > freeRaces {
 			if err := tries.again(ctx, err); err != nil {
 				return cur, fmt.Errorf("write %s: %w", id, err)
 			}
 		}
 	}
 }
+
+// freeRaces is how many races a verb may lose before it pauses between its tries: others are at the same record, or
+// the store refuses every write, which must not become a busy loop.
+const freeRaces = 3
 
 // remove deletes a document on condition that it is still as j says; false means that it changed or is gone.
 func (s *Store) remove(ctx context.Context, j Job) (bool, error) {

@@ -1,0 +1,258 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"gocloud.dev/docstore/driver"
+	"gocloud.dev/gcerrors"
+
+	"github.com/piecework/piecework/tests/counting/relay"
+)
+
+var errStorm = errors.New("connection reset by peer") // gcerrors.Unknown: applied or not
+
+func TestALostAnswerIsRecognisedByEachVerb(t *testing.T) {
+	verbs := map[string]func(t *testing.T, l *lab, j Job) (Job, error){
+		"create": func(t *testing.T, l *lab, _ Job) (Job, error) {
+			return l.Create(t.Context(), l.New(Job{ID: "job-2", Kind: "a.b"}, false, t0))
+		},
+		"claim": func(t *testing.T, l *lab, _ Job) (Job, error) {
+			l.queue(t, "job-2")
+			return l.Claim(t.Context(), "job-2", Claim{Token: "t2", Now: t0})
+		},
+		"keep": func(t *testing.T, l *lab, j Job) (Job, error) {
+			return l.Keep(t.Context(), j, Keep{Token: "t1", Now: t0 + 1})
+		},
+		"finish": func(t *testing.T, l *lab, j Job) (Job, error) {
+			return l.Finish(t.Context(), j, Finish{Token: "t1", Now: t0 + 1, Outcome: OutcomeSuccess})
+		},
+		"cancel": func(t *testing.T, l *lab, j Job) (Job, error) { return l.RequestCancel(t.Context(), j.ID, "r", t0) },
+		"look": func(t *testing.T, l *lab, j Job) (Job, error) {
+			j, _, err := l.Look(t.Context(), j, Look{Now: t0 + 10_000_000, Delay: func(Job) time.Duration { return 0 }})
+			return j, err
+		},
+	}
+	for name, verb := range verbs {
+		for _, applied := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				onEach(t, func(t *testing.T, l *lab) {
+					j := l.running(t, "job-1", "t1")
+					failed := false
+					l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+						if !writes(acts) || failed || l.setup {
+							return next(ctx, acts)
+						}
+						failed = true
+						if applied {
+							if err := next(ctx, acts); err != nil {
+								return err
+							}
+						}
+						return allFail(acts, errStorm)
+					}
+					got, err := verb(t, l, j)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if there := l.read(t, got.ID); there.Write != got.Write || there.State != got.State || there.Run > 1 {
+						t.Errorf("stored %+v\nreturned %+v", there, got)
+					}
+					if !failed {
+						t.Error("nothing was tried")
+					}
+				})
+			})
+		}
+	}
+}
+
+// queue creates a job without faults.
+func (l *lab) queue(t *testing.T, id string) {
+	t.Helper()
+	l.setup = true
+	defer func() { l.setup = false }()
+	l.queued(t, id)
+}
+
+func TestAConflictIsReadAndTriedAgain(t *testing.T) {
+	for _, code := range []gcerrors.ErrorCode{gcerrors.FailedPrecondition, gcerrors.NotFound, gcerrors.AlreadyExists} {
+		onEach(t, func(t *testing.T, l *lab) {
+			j := l.running(t, "job-1", "t1")
+			rounds := 0
+			l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+				if !writes(acts) || rounds == 3 {
+					return next(ctx, acts)
+				}
+				rounds++
+				poison(acts)
+				return allFail(acts, relay.Error{Code: code})
+			}
+			if _, err := l.Finish(t.Context(), j, Finish{Token: "t1", Now: t0 + 1, Outcome: OutcomeSuccess}); err != nil {
+				t.Fatal(err)
+			}
+			if got := l.read(t, "job-1"); got.State != Succeeded {
+				t.Errorf("%s", got.State)
+			}
+		})
+	}
+}
+
+// poison does what the MongoDB driver does to the documents of a write that failed: it overwrites their revisions.
+func poison(acts []*driver.Action) {
+	for _, a := range acts {
+		if r, ok := a.Doc.Origin.(*record); ok {
+			r.Rev = "poisoned"
+		}
+	}
+}
+
+func TestALostRaceIsAppliedToWhatIsThere(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		j := l.running(t, "job-1", "t1")
+		if _, err := l.RequestCancel(t.Context(), "job-1", "enough", t0+1); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := l.Keep(t.Context(), j, Keep{Token: "t1", Now: t0 + 2}) // with the record as it was before
+		if err != nil || kept.Cancel == 0 || kept.CancelReason != "enough" {
+			t.Errorf("error %v, cancel %d", err, kept.Cancel)
+		}
+	})
+}
+
+func TestConflictsWithoutEndAreAnError(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	j := l.running(t, "job-1", "t1")
+	tries := 0
+	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if !writes(acts) {
+			return next(ctx, acts)
+		}
+		if tries++; tries > 1000 {
+			t.Fatal("it goes on for ever")
+		}
+		return allFail(acts, relay.Error{Code: gcerrors.FailedPrecondition})
+	}
+	_, err := l.Keep(t.Context(), j, Keep{Token: "t1", Now: t0})
+	wantErr(t, err, ErrUnavailable)
+}
+
+func TestPatienceEndsInUnavailable(t *testing.T) {
+	verbs := map[string]func(ctx context.Context, l *lab, j Job) error{
+		"get": func(ctx context.Context, l *lab, _ Job) error { _, err := l.Get(ctx, "job-1"); return err },
+		"create": func(ctx context.Context, l *lab, _ Job) error {
+			_, err := l.Create(ctx, l.New(Job{ID: "x"}, false, t0))
+			return err
+		},
+		"finish": func(ctx context.Context, l *lab, j Job) error {
+			_, err := l.Finish(ctx, j, Finish{Token: "t1", Now: t0})
+			return err
+		},
+		"createMany": func(ctx context.Context, l *lab, _ Job) error {
+			return l.CreateMany(ctx, []Job{l.New(Job{ID: "x"}, false, t0)})[0].Err
+		},
+		"delete":   func(ctx context.Context, l *lab, j Job) error { _, err := l.Delete(ctx, j); return err },
+		"addKinds": func(ctx context.Context, l *lab, _ Job) error { return l.AddKinds(ctx, t0, "a.b") },
+		"kinds":    func(ctx context.Context, l *lab, _ Job) error { _, err := l.Kinds(ctx); return err },
+		"park":     func(ctx context.Context, l *lab, _ Job) error { return l.Park(ctx, Parked{ID: "p"}) },
+		"unpark":   func(ctx context.Context, l *lab, _ Job) error { return l.Unpark(ctx, "p") },
+		"due":      func(ctx context.Context, l *lab, _ Job) error { _, err := l.Due(ctx, 0, t0, "", 1); return err },
+		"list": func(ctx context.Context, l *lab, _ Job) error {
+			_, err := l.List(ctx, Filter{State: Failed}, 1, "")
+			return err
+		},
+		"parked": func(ctx context.Context, l *lab, _ Job) error { _, _, err := l.Parked(ctx, 1, ""); return err },
+	}
+	for name, verb := range verbs {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, openMemory(t))
+			j := l.running(t, "job-1", "t1")
+			l.breakDown()
+			wantErr(t, verb(t.Context(), l, j), ErrUnavailable)
+			if l.paused < 10*time.Second {
+				t.Errorf("gave up after %v", l.paused)
+			}
+		})
+		t.Run(name+", cancelled", func(t *testing.T) {
+			l := newLab(t, openMemory(t))
+			j := l.running(t, "job-1", "t1")
+			ctx, cancel := context.WithCancel(t.Context())
+			l.actions = func(context.Context, []*driver.Action, relay.Run) driver.ActionListError {
+				cancel()
+				return driver.ActionListError{{Index: -1, Err: context.Canceled}}
+			}
+			l.query = func(context.Context, *driver.Query, relay.Ask) (driver.DocumentIterator, error) {
+				cancel()
+				return nil, context.Canceled
+			}
+			wantErr(t, verb(ctx, l, j), context.Canceled)
+			if l.paused > time.Second {
+				t.Errorf("went on for %v after the caller had gone", l.paused)
+			}
+		})
+	}
+}
+
+// breakDown makes the store answer nothing any more.
+func (l *lab) breakDown() {
+	l.actions = func(_ context.Context, acts []*driver.Action, _ relay.Run) driver.ActionListError {
+		return allFail(acts, errStorm)
+	}
+	l.query = func(context.Context, *driver.Query, relay.Ask) (driver.DocumentIterator, error) { return nil, errStorm }
+}
+
+func TestVerbsGoOnWhenTheStoreComesBack(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	j := l.running(t, "job-1", "t1")
+	left := 5
+	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if left--; left > 0 {
+			return allFail(acts, errStorm)
+		}
+		return next(ctx, acts)
+	}
+	queries := 5
+	l.query = func(ctx context.Context, q *driver.Query, next relay.Ask) (driver.DocumentIterator, error) {
+		if queries--; queries > 0 {
+			return nil, errStorm
+		}
+		return next(ctx, q)
+	}
+	if _, err := l.Finish(t.Context(), j, Finish{Token: "t1", Now: t0, Outcome: OutcomeError, Permanent: true}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := l.List(t.Context(), Filter{State: Failed}, 10, "")
+	if err != nil || len(page.Jobs) != 1 {
+		t.Errorf("%v, %v", page.Jobs, err)
+	}
+	if l.paused == 0 {
+		t.Error("it did not pause")
+	}
+}
+
+func TestWhatWillNotHelpIsNotRepeated(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	tries := 0
+	l.actions = func(_ context.Context, acts []*driver.Action, _ relay.Run) driver.ActionListError {
+		tries++
+		return allFail(acts, relay.Error{Code: gcerrors.PermissionDenied})
+	}
+	if _, err := l.Get(t.Context(), "job-1"); err == nil || errors.Is(err, ErrUnavailable) || tries != 1 {
+		t.Errorf("error %v after %d tries", err, tries)
+	}
+}
+
+func TestPauseEndsWithItsContext(t *testing.T) {
+	s, err := New(openMemory(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if err := s.Pause(ctx, time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	cancel(errStorm)
+	wantErr(t, s.Pause(ctx, time.Hour), errStorm)
+}
