@@ -65,6 +65,9 @@ func (c *collection) Key(doc driver.Document) (any, error) {
 // plainString makes a string of a key of a named string type, so that docstore sees
 // that two keys in an action list are the same.
 func plainString(key any) any {
+	if _, ok := key.(string); ok {
+		return key
+	}
 	if v := reflect.ValueOf(key); v.Kind() == reflect.String {
 		return v.String()
 	}

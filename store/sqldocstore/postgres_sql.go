@@ -3,91 +3,113 @@ package sqldocstore
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // postgresSQL is the statements that write many rows: their parameters are arrays, one
 // element a row. Each returns the keys of the rows that it wrote.
 type postgresSQL struct {
-	insert, upsert string // id, rev, the columns, doc
-	update         string // id, rev, the columns, doc, old revision
-	remove         string // id, old revision
-	existing       string // id; reads
+	insert, upsert, update, remove pgStatement
+	existing                       string
 }
 
+// pgStatement is a statement and what its parameters are.
+type pgStatement struct {
+	sql    string
+	params []pgParam
+}
+
+// pgParam is one array parameter: a column, or the revision that a row must have.
+type pgParam struct {
+	name string
+	typ  ColumnType
+	col  int // of the declared columns, or one of the below
+}
+
+const (
+	paramID = -1 - iota
+	paramRev
+	paramDoc
+	paramOld
+)
+
+// newPostgresSQL writes the statements. The long parameters come first: pgx then gets
+// the buffer that it puts them together in about right at once.
 func newPostgresSQL(l *layout) postgresSQL {
-	names, types := []string{"id", "rev"}, []ColumnType{Text, Int}
-	for _, c := range l.Columns {
-		names, types = append(names, c.Name), append(types, c.Type)
+	var all []pgParam
+	for i, c := range slices.Backward(l.Columns) {
+		all = append(all, pgParam{c.Name, c.Type, i})
 	}
-	names, types = append(names, "doc"), append(types, Bytes)
-	var set, excluded []string
-	for i, n := range names[1:] {
-		set = append(set, fmt.Sprintf("%s = u.c%d", quote(n), i+1))
-		excluded = append(excluded, quote(n)+" = excluded."+quote(n))
+	id, old := pgParam{"id", Text, paramID}, pgParam{"", Int, paramOld}
+	all = append(all, pgParam{"doc", Bytes, paramDoc}, id, pgParam{"rev", Int, paramRev})
+	var names, set, excluded []string
+	for i, p := range all {
+		names = append(names, p.name)
+		if p != id {
+			set = append(set, fmt.Sprintf("%s = u.c%d", quote(p.name), i))
+			excluded = append(excluded, quote(p.name)+" = excluded."+quote(p.name))
+		}
 	}
 	table := quote(l.Table)
-	insert := "INSERT INTO " + table + " (" + quoteAll(names) + ") SELECT * FROM " + unnest(types) +
+	insert := "INSERT INTO " + table + " (" + quoteAll(names) + ") SELECT * FROM " + unnest(all) +
 		` ON CONFLICT ("id") DO `
-	old := fmt.Sprintf("u.c%d", len(types))
+	found := func(params []pgParam) string {
+		key, rev := fmt.Sprintf("u.c%d", slices.Index(params, id)), fmt.Sprintf("u.c%d", slices.Index(params, old))
+		return ` WHERE t."id" = ` + key + ` AND (` + rev + ` = 0 OR t."rev" = ` + rev + `) RETURNING t."id"`
+	}
+	update, remove := append(slices.Clone(all), old), []pgParam{id, old}
 	return postgresSQL{
-		insert: insert + `NOTHING RETURNING "id"`,
-		upsert: insert + "UPDATE SET " + strings.Join(excluded, ", ") + ` RETURNING "id"`,
-		update: "UPDATE " + table + " t SET " + strings.Join(set, ", ") + " FROM " + unnest(append(types, Int)) +
-			` WHERE t."id" = u.c0 AND (` + old + ` = 0 OR t."rev" = ` + old + `) RETURNING t."id"`,
-		remove: "DELETE FROM " + table + " t USING " + unnest([]ColumnType{Text, Int}) +
-			` WHERE t."id" = u.c0 AND (u.c1 = 0 OR t."rev" = u.c1) RETURNING t."id"`,
+		insert: pgStatement{insert + `NOTHING RETURNING "id"`, all},
+		upsert: pgStatement{insert + "UPDATE SET " + strings.Join(excluded, ", ") + ` RETURNING "id"`, all},
+		update: pgStatement{"UPDATE " + table + " t SET " + strings.Join(set, ", ") +
+			" FROM " + unnest(update) + found(update), update},
+		remove:   pgStatement{"DELETE FROM " + table + " t USING " + unnest(remove) + found(remove), remove},
 		existing: `SELECT "id" FROM ` + table + ` WHERE "id" = ANY($1)`,
 	}
 }
 
 // unnest makes rows u(c0, c1, ...) of array parameters.
-func unnest(types []ColumnType) string {
+func unnest(params []pgParam) string {
 	var args, cols []string
-	for i, t := range types {
-		sql := map[ColumnType]string{Text: "text", Bytes: "bytea", Int: "int8"}[t]
+	for i, p := range params {
+		sql := map[ColumnType]string{Text: "text", Bytes: "bytea", Int: "int8"}[p.typ]
 		args = append(args, fmt.Sprintf("$%d::%s[]", i+1, sql))
 		cols = append(cols, fmt.Sprintf("c%d", i))
 	}
 	return "unnest(" + strings.Join(args, ", ") + ") AS u(" + strings.Join(cols, ", ") + ")"
 }
 
-// statement is the SQL and the parameters that write a group.
-func (db *postgresDB) statement(g []pgWrite) (sql string, args [][]byte) {
-	ids := appendArrayHead(nil, Text, len(g))
-	revs := appendArrayHead(nil, Int, len(g))
-	olds := appendArrayHead(nil, Int, len(g))
-	for i := range g {
-		ids = append(binary.BigEndian.AppendUint32(ids, uint32(len(g[i].id))), g[i].id...)
-		revs = appendInt(revs, g[i].rev)
-		olds = appendInt(olds, g[i].expected)
-	}
-	if phase(g[0].kind) == phaseRemove {
-		return db.sql.remove, [][]byte{ids, olds}
-	}
-	args = append(args, ids, revs)
-	for c := range db.Columns {
-		b := appendArrayHead(nil, db.Columns[c].Type, len(g))
-		for i := range g {
-			b = appendElem(b, g[i].row.cols[c])
-		}
-		args = append(args, b)
-	}
-	docs := appendArrayHead(nil, Bytes, len(g))
-	for i := range g {
-		if g[i].row.doc == nil {
-			docs = appendElem(docs, nil)
-		} else {
-			docs = append(binary.BigEndian.AppendUint32(docs, uint32(len(g[i].row.doc))), g[i].row.doc...)
-		}
-	}
-	args = append(args, docs)
+// statement is the statement for a group of writes.
+func (q *postgresSQL) statement(g []pgWrite) *pgStatement {
 	switch phase(g[0].kind) {
 	case phaseInsert:
-		return db.sql.insert, args
+		return &q.insert
 	case phaseUpsert:
-		return db.sql.upsert, args
+		return &q.upsert
+	case phaseRemove:
+		return &q.remove
 	default:
-		return db.sql.update, append(args, olds)
+		return &q.update
 	}
+}
+
+// appendTo appends the parameter for a group of writes to b.
+func (p *pgParam) appendTo(b []byte, g []pgWrite) []byte {
+	b = appendArrayHead(b, p.typ, len(g))
+	for i := range g {
+		switch w := &g[i]; p.col {
+		case paramID:
+			b = append(binary.BigEndian.AppendUint32(b, uint32(len(w.id))), w.id...)
+		case paramRev:
+			b = appendInt(b, w.rev)
+		case paramOld:
+			b = appendInt(b, w.expected)
+		case paramDoc:
+			b = appendBytes(b, w.row.doc)
+		default:
+			b = appendElem(b, w.row.cols[p.col])
+		}
+	}
+	return b
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -27,13 +28,29 @@ type pgTransaction struct {
 	conn   *pgx.Conn
 	atomic bool
 	writes []pgWrite
+	groups [][]pgWrite // parts of writes, one for each statement
+	args   [][]byte    // parameters, in buf
+	buf    []byte
+}
+
+// transactions keeps their memory: a group of writes is some 100 KB.
+var transactions = sync.Pool{New: func() any { return new(pgTransaction) }}
+
+// release forgets everything but the memory.
+func (t *pgTransaction) release() {
+	clear(t.writes)
+	if cap(t.buf) > maxBatchBytes/4 {
+		t.buf = nil
+	}
+	*t = pgTransaction{writes: t.writes[:0], groups: t.groups[:0], args: t.args[:0], buf: t.buf[:0]}
+	transactions.Put(t)
 }
 
 // run executes the writes. An Update whose row changed between reading and writing is
 // computed again.
 func (t *pgTransaction) run() error {
 	for range maxRetries {
-		if err := t.attempt(); err != nil {
+		if err := t.attempt(); err != nil || t.atomic {
 			return err
 		}
 		t.writes = slices.DeleteFunc(t.writes, func(w pgWrite) bool { return !w.lost() })
@@ -57,31 +74,36 @@ func (t *pgTransaction) attempt() error {
 	if err := t.readForUpdates(); err != nil {
 		return err
 	}
-	open := slices.DeleteFunc(slices.Clone(t.writes), func(w pgWrite) bool { return w.err != nil })
-	if len(open) == 0 || t.atomic && len(open) < len(t.writes) {
+	all := len(t.writes)
+	t.writes = slices.DeleteFunc(t.writes, func(w pgWrite) bool { return w.err != nil })
+	if len(t.writes) == 0 || t.atomic && len(t.writes) < all {
 		return nil
 	}
-	slices.SortFunc(open, func(a, b pgWrite) int {
+	slices.SortFunc(t.writes, func(a, b pgWrite) int {
 		if c := phase(a.kind) - phase(b.kind); c != 0 {
 			return c
 		}
 		return strings.Compare(a.id, b.id)
 	})
-	var groups [][]pgWrite
-	for i, j := 0, 0; i < len(open); i = j {
-		for j = i; j < len(open) && phase(open[j].kind) == phase(open[i].kind); j++ {
-		}
-		groups = append(groups, open[i:j])
-	}
-	t.writes = open
-	if err := t.send(groups); err != nil {
+	t.group()
+	if err := t.send(); err != nil {
 		return err
 	}
-	if t.atomic && slices.ContainsFunc(open, func(w pgWrite) bool { return w.lost() }) {
+	if t.atomic && slices.ContainsFunc(t.writes, func(w pgWrite) bool { return w.lost() }) {
 		return errLostRace // and rolled back
 	}
 	t.explainMissed()
 	return nil
+}
+
+// group makes groups of the sorted writes.
+func (t *pgTransaction) group() {
+	t.groups = t.groups[:0]
+	for i, j := 0, 0; i < len(t.writes); i = j {
+		for j = i; j < len(t.writes) && phase(t.writes[j].kind) == phase(t.writes[i].kind); j++ {
+		}
+		t.groups = append(t.groups, t.writes[i:j])
+	}
 }
 
 // The phases of a transaction: one statement each.
@@ -150,24 +172,24 @@ func (w *pgWrite) modify(l *layout, cur *result) {
 }
 
 // send sends a statement for each group in one go and notes what was written.
-func (t *pgTransaction) send(groups [][]pgWrite) error {
+func (t *pgTransaction) send() error {
 	batch := &pgconn.Batch{}
 	if t.atomic {
 		batch.ExecParams("BEGIN", nil, nil, nil, nil)
 	}
-	for _, g := range groups {
-		sql, args := t.db.statement(g)
-		sd, err := prepared(t.ctx, t.conn, sql)
+	for _, g := range t.groups {
+		st := t.db.sql.statement(g)
+		sd, err := prepared(t.ctx, t.conn, st.sql)
 		if err != nil {
 			return err
 		}
-		batch.ExecStatement(sd, args, binaryFormat, binaryFormat)
+		batch.ExecStatement(sd, t.encode(st, g), binaryFormat, binaryFormat)
 	}
 	res := t.conn.PgConn().ExecBatch(t.ctx, batch)
 	if t.atomic {
 		res.NextResult()
 	}
-	for _, g := range groups {
+	for _, g := range t.groups {
 		if !res.NextResult() {
 			break // Close has the error
 		}
@@ -178,6 +200,17 @@ func (t *pgTransaction) send(groups [][]pgWrite) error {
 		err = t.finish(err)
 	}
 	return err
+}
+
+// encode makes the parameters of a statement, in memory that the next call reuses.
+func (t *pgTransaction) encode(st *pgStatement, g []pgWrite) [][]byte {
+	t.args, t.buf = t.args[:0], t.buf[:0]
+	for i := range st.params {
+		start := len(t.buf)
+		t.buf = st.params[i].appendTo(t.buf, g)
+		t.args = append(t.args, t.buf[start:])
+	}
+	return t.args
 }
 
 // finish ends an atomic transaction: it commits only if every write was done.

@@ -39,12 +39,20 @@ func appendElem(b []byte, v any) []byte {
 	case string:
 		return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
 	case []byte:
-		return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
+		return appendBytes(b, v)
 	case int64:
 		return appendInt(b, v)
-	default: // NULL
+	default:
+		return appendBytes(b, nil)
+	}
+}
+
+// appendBytes appends a []byte, which is NULL if it is nil.
+func appendBytes(b, v []byte) []byte {
+	if v == nil {
 		return binary.BigEndian.AppendUint32(b, 0xffffffff)
 	}
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
 }
 
 func appendInt(b []byte, v int64) []byte {

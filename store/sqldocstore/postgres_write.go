@@ -44,7 +44,9 @@ func (db *postgresDB) transact(reqs []*request) error {
 		return db.timedOut(err)
 	}
 	defer conn.Release()
-	t := pgTransaction{db: db, ctx: ctx, conn: conn.Conn(), atomic: reqs[0].atomic}
+	t := transactions.Get().(*pgTransaction)
+	defer t.release()
+	t.db, t.ctx, t.conn, t.atomic = db, ctx, conn.Conn(), reqs[0].atomic
 	for _, r := range reqs {
 		r.fail(nil)
 		for i := range r.writes {

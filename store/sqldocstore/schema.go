@@ -39,9 +39,9 @@ func (l *layout) schema(d Dialect) []string {
 	}
 	b.WriteString("  " + quote("doc") + " " + sqlType(d, Bytes) + "\n)")
 	if d == Postgres {
-		// Room in each page lets an update that moves no index entry stay in its
-		// page, where it needs no index write (HOT).
-		b.WriteString(" WITH (fillfactor = 70)")
+		// Half of each page is left for updates: one that moves no index entry and
+		// stays in its page needs no index write (HOT).
+		b.WriteString(" WITH (fillfactor = 50)")
 	}
 	stmts := []string{b.String()}
 	for _, index := range l.Indexes {
