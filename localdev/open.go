@@ -1,0 +1,164 @@
+package localdev
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/blob/memblob"
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/memdocstore"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/sqldocstore"
+)
+
+// Names in the data directory.
+const (
+	storeFile  = "piecework.db"
+	blobsDir   = "blobs"
+	formatFile = "format.json"
+)
+
+// formatVersion is the layout of the data directory that this version writes.
+const formatVersion = 1
+
+// openDir makes the data directory, if anything is kept there, and refuses one of a newer version.
+func openDir(c Config) error {
+	if c.Store != "" && c.Blobs != "" {
+		return nil
+	}
+	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
+		return dirError(c.Dir, err)
+	}
+	name := filepath.Join(c.Dir, formatFile)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(name, fmt.Appendf(nil, "{\"format\": %d}\n", formatVersion), 0o600); err != nil {
+			return dirError(c.Dir, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return dirError(c.Dir, err)
+	}
+	var have struct{ Format int }
+	if err := json.Unmarshal(text, &have); err != nil || have.Format < 1 {
+		return fmt.Errorf("%w: data directory %s: %s does not say which format the directory has: if piecework wrote "+
+			"the directory, remove that file; otherwise choose another directory", functions.ErrConfig, c.Dir, formatFile)
+	}
+	if have.Format > formatVersion {
+		return fmt.Errorf("%w: data directory %s: a newer version wrote it (format %d, this one knows %d): update this "+
+			"program, or choose another directory", functions.ErrConfig, c.Dir, have.Format, formatVersion)
+	}
+	return nil
+}
+
+// openStore opens the collection of the records.
+func openStore(ctx context.Context, c Config) (*docstore.Collection, error) {
+	address := c.Store
+	if address == "" {
+		address = "sqlite://" + urlPath(filepath.Join(c.Dir, storeFile))
+	}
+	scheme, _, _ := strings.Cut(address, ":")
+	switch scheme {
+	case "mem":
+		coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+		if err != nil {
+			return nil, fmt.Errorf("open store %s: %w", address, err)
+		}
+		return coll, nil
+	case sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL:
+		coll, err := sqldocstore.Open(ctx, address, SQLOptions())
+		if err != nil {
+			return nil, storeError(address, err)
+		}
+		return coll, nil
+	default:
+		return nil, fmt.Errorf("%w: store %q: use sqlite:///path/to/file, sqlite::memory:, postgres://user@host/db or mem://",
+			functions.ErrConfig, redact(address))
+	}
+}
+
+// SQLOptions is how the records are laid out in SQLite and PostgreSQL.
+func SQLOptions() *sqldocstore.Options {
+	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
+	for _, name := range store.Columns() {
+		column := sqldocstore.Column{Name: name, Type: sqldocstore.Text}
+		if name == "data" {
+			column.Type = sqldocstore.Bytes
+		}
+		o.Columns = append(o.Columns, column)
+	}
+	return o
+}
+
+// openBlobs opens the bucket, and says in which directory it is, if it is one.
+func openBlobs(ctx context.Context, c Config) (bucket *blob.Bucket, dir string, err error) {
+	address := c.Blobs
+	if address == "" {
+		return openFolder(filepath.Join(c.Dir, blobsDir))
+	}
+	scheme, _, _ := strings.Cut(address, ":")
+	switch scheme {
+	case memblob.Scheme:
+		return memblob.OpenBucket(nil), "", nil
+	case fileblob.Scheme:
+		u, err := url.Parse(address)
+		if err != nil || u.Host != "" || u.Path == "" || u.RawQuery != "" {
+			return nil, "", fmt.Errorf("%w: blobs %q: want file:///path/to/folder, without parameters", functions.ErrConfig, address)
+		}
+		return openFolder(folder(u))
+	}
+	if !blob.DefaultURLMux().ValidBucketScheme(scheme) {
+		return nil, "", fmt.Errorf("%w: blobs %q: use file:///path/to/folder or mem://; another service needs a program "+
+			"that imports its driver", functions.ErrConfig, redact(address))
+	}
+	if bucket, err = blob.OpenBucket(ctx, address); err != nil {
+		return nil, "", fmt.Errorf("open blobs %s: %w", redact(address), err)
+	}
+	return bucket, "", nil
+}
+
+// openFolder opens a directory as a bucket, as blobout wants it.
+func openFolder(dir string) (*blob.Bucket, string, error) {
+	b, err := fileblob.OpenBucket(dir, &fileblob.Options{CreateDir: true, NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
+	if err != nil {
+		return nil, "", dirError(dir, err)
+	}
+	return b, dir, nil
+}
+
+// folder is the directory of a file URL; on Windows, /C:/x is C:\x.
+func folder(u *url.URL) string {
+	path := u.Path
+	if runtime.GOOS == "windows" {
+		path = strings.TrimPrefix(path, "/")
+	}
+	return filepath.FromSlash(path)
+}
+
+// urlPath is an absolute file name in the form that a URL has it.
+func urlPath(name string) string {
+	name = filepath.ToSlash(name)
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	return (&url.URL{Path: name}).EscapedPath()
+}
+
+// blobStore is the outputs' side of a bucket.
+func blobStore(bucket *blob.Bucket, dir string) *blobout.Store {
+	return blobout.New(bucket, &blobout.Options{Dir: dir})
+}

@@ -1,0 +1,188 @@
+package localdev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/docstore"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/pubsubq/memqueue"
+	"github.com/piecework/piecework/store"
+)
+
+// Stack is a running system. Make one with Start, and end it with Stop.
+type Stack struct {
+	cfg    Config
+	coll   *docstore.Collection
+	bucket *blob.Bucket
+	blobs  *blobout.Store
+	queue  *memqueue.Queue
+	sender *pubsubq.Sender
+	rt     *functions.Runtime
+	worker *worker.Worker
+
+	cancel context.CancelFunc
+	ran    chan error // what the worker's Run returned
+	back   sync.WaitGroup
+	stop   func() error
+}
+
+// Start opens a store, blobs and a queue in this process, and starts a worker for jobs. It returns when jobs can be
+// submitted; what an earlier process left is taken up in the background. The context bounds the opening only: what
+// was started runs until Stop.
+//
+// It returns functions.ErrConfig for what cannot work, and says what to do.
+func Start(ctx context.Context, jobs *functions.Registry, cfg Config) (*Stack, error) {
+	cfg, err := cfg.withDefaults(jobs)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{cfg: cfg, ran: make(chan error, 1)}
+	if err := s.open(ctx, jobs); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	var run context.Context
+	run, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = sync.OnceValue(s.close)
+	go func() { s.ran <- s.worker.Run(run) }()
+	s.back.Go(func() { s.takeUp(run) })
+	return s, nil
+}
+
+// open opens everything in order.
+func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) {
+	if err := openDir(s.cfg); err != nil {
+		return err
+	}
+	if s.coll, err = openStore(ctx, s.cfg); err != nil {
+		return err
+	}
+	var dir string
+	if s.bucket, dir, err = openBlobs(ctx, s.cfg); err != nil {
+		return err
+	}
+	s.blobs = blobStore(s.bucket, dir)
+	s.queue = memqueue.New(nil)
+	s.sender = pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: s.queue})
+	st, err := store.New(s.coll, &store.Options{Timing: s.cfg.Timing, Rand: s.cfg.Runtime.Rand})
+	if err != nil {
+		return fmt.Errorf("%w: localdev: %w", functions.ErrConfig, err)
+	}
+	s.rt, err = functions.New(jobs, functions.Backends{Store: st, Queue: s.sender, Blobs: s.blobs}, s.cfg.Runtime)
+	if err != nil {
+		return err
+	}
+	lanes := map[string]*pubsubq.Receiver{}
+	for _, queue := range s.cfg.Queues {
+		lanes[queue] = s.receiver(queue)
+	}
+	s.worker, err = worker.New(s.rt, lanes, s.receiver(functions.SubmitQueue), &s.cfg.Worker)
+	return err
+}
+
+func (s *Stack) receiver(queue string) *pubsubq.Receiver {
+	return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: s.queue, Queue: queue})
+}
+
+// takeUp sends the messages that an earlier process had in its queue when it died: at once those of jobs that wait, and
+// once the leases which it held must have run out, those of jobs that it ran.
+func (s *Stack) takeUp(ctx context.Context) {
+	t := s.rt.Timing()
+	for _, wait := range []time.Duration{0, t.Lease + t.Skew + time.Millisecond} {
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		res, err := s.rt.Recover(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.cfg.Log.LogAttrs(ctx, slog.LevelError, "what an earlier process left is not all taken up; sweep will do it",
+				slog.Any("error", err))
+		case res.Resent+res.Lost > 0:
+			s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "took up what an earlier process left",
+				slog.Int("waiting", res.Resent), slog.Int("running", res.Lost))
+		}
+	}
+}
+
+// Client returns a client that submits jobs and asks after them.
+func (s *Stack) Client() *functions.Client { return s.rt.Client() }
+
+// Runtime returns the runtime, whose verbs may be called beside the worker.
+func (s *Stack) Runtime() *functions.Runtime { return s.rt }
+
+// Collection returns the store's collection. Nothing but package store should write to it.
+func (s *Stack) Collection() *docstore.Collection { return s.coll }
+
+// Blobs returns the store of the outputs.
+func (s *Stack) Blobs() *blobout.Store { return s.blobs }
+
+// Bucket returns the bucket in which the outputs lie.
+func (s *Stack) Bucket() *blob.Bucket { return s.bucket }
+
+// Queue returns the queue in this process.
+func (s *Stack) Queue() *memqueue.Queue { return s.queue }
+
+// Sender returns the sender to the queue in this process. Its Submit, with functions.SubmitQueue, submits a job by
+// message.
+func (s *Stack) Sender() *pubsubq.Sender { return s.sender }
+
+// Config returns the configuration in force, defaults filled in.
+func (s *Stack) Config() Config { return s.cfg }
+
+// SubmitMessage puts a submission on the submit queue, in our JSON form or as a CloudEvent, as if it came from a
+// broker. Nil means that it is in the queue, in memory: the job is stored a moment later, or the message parked.
+func (s *Stack) SubmitMessage(ctx context.Context, body []byte, metadata map[string]string) error {
+	return s.queue.SendDirect(ctx, functions.SubmitQueue, 0, []pubsubq.Raw{{Body: body, Metadata: metadata}})
+}
+
+// Stop ends the system. Running jobs have Config.Worker.DrainGrace to finish and are then handed back; when ctx ends
+// before that, they are left behind at once, which costs them a restart when their leases have run out.
+func (s *Stack) Stop(ctx context.Context) error {
+	s.cancel()
+	var err error
+	select {
+	case err = <-s.ran:
+	case <-ctx.Done():
+		s.worker.Leave()
+		err = <-s.ran
+	}
+	s.ran <- err // for another call of Stop
+	return errors.Join(err, s.stop())
+}
+
+// close closes what was opened, the last first.
+func (s *Stack) close() error {
+	s.back.Wait()
+	var errs []error
+	if s.rt != nil {
+		errs = append(errs, s.rt.Close())
+	}
+	if s.queue != nil {
+		errs = append(errs, s.queue.Close())
+	}
+	if s.bucket != nil {
+		errs = append(errs, s.bucket.Close())
+	}
+	if s.coll != nil {
+		errs = append(errs, s.coll.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("localdev: close: %w", err)
+	}
+	return nil
+}
