@@ -30,7 +30,7 @@ type listInput struct {
 type listOutput struct{ Body functions.List }
 
 type cancelInput struct {
-	jobInput
+	ID   string `path:"id" maxLength:"200" doc:"the job's id"`
 	Body *wire.Cancel
 }
 

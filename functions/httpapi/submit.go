@@ -64,7 +64,7 @@ func (a *API) submit(ctx context.Context, in *submitInput) (*submitOutput, error
 
 func (a *API) submitMany(ctx context.Context, in *batchInput) (*batchOutput, error) {
 	jobs := in.Body.Jobs
-	out := &batchOutput{Body: wire.Receipts{Receipts: make([]wire.Receipt, len(jobs))}}
+	out := &batchOutput{Body: wire.Receipts{Receipts: make([]wire.BatchReceipt, len(jobs))}}
 	var subs []functions.Submission
 	var at []int
 	for i, sub := range jobs {

@@ -18,7 +18,7 @@ const waitPattern = "GET /v1/jobs/{id}/wait"
 const defaultWait = 30 * time.Second
 
 type waitInput struct {
-	jobInput
+	ID      string `path:"id" maxLength:"200" doc:"the job's id"`
 	Timeout string `query:"timeout" default:"30s" doc:"how long to wait at most; longer than the server allows is shortened"`
 }
 

@@ -9,13 +9,13 @@ import (
 
 // Receipts answer a batch, in its order.
 type Receipts struct {
-	Submitted int       `json:"submitted" doc:"how many were accepted, those that existed included"`
-	Refused   int       `json:"refused" doc:"how many were not"`
-	Receipts  []Receipt `json:"receipts" doc:"one for each job of the request, in its order"`
+	Submitted int            `json:"submitted" doc:"how many were accepted, those that existed included"`
+	Refused   int            `json:"refused" doc:"how many were not"`
+	Receipts  []BatchReceipt `json:"receipts" doc:"one for each job of the request, in its order"`
 }
 
-// Receipt says what became of one job of a batch: it has an ID, or an Error.
-type Receipt struct {
+// BatchReceipt says what became of one job of a batch: it has an ID, or an Error.
+type BatchReceipt struct {
 	ID       string      `json:"id,omitempty"`
 	State    store.State `json:"state,omitempty" enum:"held,scheduled,queued,running,retrying,blocked,succeeded,failed,cancelled,skipped"`
 	Existing bool        `json:"existing,omitempty" doc:"the key was used before, and this is that job"`

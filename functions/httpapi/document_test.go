@@ -1,0 +1,131 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/piecework/piecework/functions/httpapi"
+)
+
+var update = flag.Bool("update", false, "write openapi.json")
+
+func TestDocumentIsChecked(t *testing.T) {
+	got := newDesk(t, nil).ask(t, "GET", "/openapi.json", "")
+	if *update {
+		if err := os.WriteFile("openapi.json", got.Body.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Body.Bytes(), golden) {
+		t.Error("openapi.json is not what is served; if the change is meant: go test ./functions/httpapi -run Document -update")
+	}
+}
+
+func TestDocumentIsServedAsYAMLToo(t *testing.T) {
+	w := newDesk(t, nil).ask(t, "GET", "/openapi.yaml", "")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "openapi: 3.1.0") {
+		t.Errorf("%d: %.200s", w.Code, w.Body)
+	}
+}
+
+// Every route that is served is described, and every schema that is referred to is there.
+func TestDocumentIsComplete(t *testing.T) {
+	d := newDesk(t, nil)
+	var missing []string
+	for _, c := range routes {
+		path, _, _ := strings.Cut(c.target, "?")
+		if operation(d.Document(), c.method, path) == nil {
+			missing = append(missing, c.method+" "+path)
+		}
+	}
+	if operation(d.Document(), "GET", "/v1/jobs/{id}/outputs/{name}") == nil || operation(d.Document(), "GET", "/v1/health") == nil {
+		missing = append(missing, "outputs or health")
+	}
+	if len(missing) > 0 {
+		t.Errorf("not described: %v", missing)
+	}
+	text := d.ask(t, "GET", "/openapi.json", "").Body.String()
+	var doc struct {
+		Paths      map[string]map[string]any `json:"paths"`
+		Components struct {
+			Schemas map[string]any `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range strings.Split(text, `"#/components/schemas/`)[1:] {
+		if name, _, _ := strings.Cut(part, `"`); doc.Components.Schemas[name] == nil {
+			t.Errorf("schema %q is referred to, but not there", name)
+		}
+	}
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			r := httptest.NewRequest(strings.ToUpper(method), strings.NewReplacer("{id}", "job-1", "{name}", "a").Replace(path), nil)
+			if d.Pattern(r) == "" {
+				t.Errorf("%s %s is described, but not served", method, path)
+			}
+		}
+	}
+}
+
+// operation returns what describes a route.
+func operation(doc *huma.OpenAPI, method, path string) *huma.Operation {
+	item := doc.Paths[path]
+	switch {
+	case item == nil:
+		return nil
+	case method == http.MethodPost:
+		return item.Post
+	default:
+		return item.Get
+	}
+}
+
+// conforms checks an answer against the document's schema for its route and status.
+func conforms(t testing.TB, api *httpapi.API, r *http.Request, w *httptest.ResponseRecorder) {
+	t.Helper()
+	media, _, _ := mime.ParseMediaType(w.Header().Get("Content-Type"))
+	if media != "application/json" && media != "application/problem+json" || r.Method == http.MethodHead {
+		return
+	}
+	_, path, _ := strings.Cut(api.Pattern(r), " ")
+	op := operation(api.Document(), r.Method, strings.Replace(path, "...", "", 1))
+	if op == nil {
+		return // there is no such route
+	}
+	response := op.Responses[strconv.Itoa(w.Code)]
+	if response == nil {
+		response = op.Responses["default"]
+	}
+	content := response.Content[media]
+	if content == nil {
+		if strings.Contains(path, "outputs/") {
+			return // a file of a job
+		}
+		t.Fatalf("%s %s: %d with %s is not described", r.Method, r.URL.Path, w.Code, media)
+	}
+	var body any
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatalf("%v in %s", err, w.Body)
+	}
+	result := &huma.ValidateResult{}
+	huma.Validate(api.Document().Components.Schemas, content.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, body, result)
+	for _, err := range result.Errors {
+		t.Errorf("%s %s: the answer %s does not fit its description: %v", r.Method, r.URL.Path, w.Body, err)
+	}
+}

@@ -1,0 +1,50 @@
+package httpapi_test
+
+import (
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/store"
+)
+
+func TestWaitAnswersWhenTheJobEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, nil)
+		id := d.submit(t, `{"kind":"test.order"}`)
+		start := time.Now()
+		answer := make(chan *httptest.ResponseRecorder)
+		go func() { answer <- d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timeout=50s", "") }()
+		<-time.After(10 * time.Second)
+		d.run(t)
+		got := want[wire.Waited](t, <-answer, 200)
+		if !got.Done || got.Job.State != store.Succeeded || time.Since(start) > 13*time.Second {
+			t.Errorf("%+v after %v", got, time.Since(start))
+		}
+	})
+}
+
+func TestWaitEndsAfterItsTimeout(t *testing.T) {
+	for query, limit := range map[string]time.Duration{"": 30 * time.Second, "?timeout=7s": 7 * time.Second, "?timeout=1000h": time.Minute, "?timeout=0s": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t, nil)
+			id := d.submit(t, `{"kind":"test.order"}`)
+			start := time.Now()
+			got := want[wire.Waited](t, d.ask(t, "GET", "/v1/jobs/"+id+"/wait"+query, ""), 200)
+			if got.Done || got.Job.ID != id || time.Since(start) != limit {
+				t.Errorf("%q: done %v of %q after %v, want %v", query, got.Done, got.Job.ID, time.Since(start), limit)
+			}
+		})
+	}
+}
+
+func TestWaitRefusals(t *testing.T) {
+	d := newDesk(t, nil)
+	refused(t, d.ask(t, "GET", "/v1/jobs/job-none/wait", ""), 404, "no such record")
+	refused(t, d.ask(t, "GET", "/v1/jobs/kinds/wait", ""), 404, "not a job's id")
+	id := d.submit(t, `{"kind":"test.order"}`)
+	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timeout=long", ""), 400, "query.timeout")
+	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timout=1s", ""), 400, `did you mean "timeout"?`)
+}
