@@ -79,7 +79,9 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 func (j Job) goOn(t Timing, f Finish) (Job, error) {
 	j.Attempt--
 	if f.Checkpoint != nil {
+		was := j
 		j.Checkpoint, j.Open, j.Saved = *f.Checkpoint, f.Open, j.Saved+1
+		j.Dirty = j.Dirty || was.letsGo(j)
 	}
 	if f.Delay <= 0 {
 		next, err := j.move(EventContinue)

@@ -75,6 +75,9 @@ func (f Filter) passes(r Result) bool {
 		return false
 	}
 	j := r.Job
+	if r.Err != nil && j.Kind == "" { // all that can be read is that it is there
+		return f.State == "" && f.Tag == ""
+	}
 	return (f.State == "" || j.State == f.State) && (f.Tag == "" || slices.Contains(j.Tags, f.Tag)) &&
 		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, j.Kind))
 }

@@ -168,6 +168,7 @@ func (j Job) keep(t Timing, k Keep) (Job, bool, error) {
 	}
 	if k.Checkpoint != nil {
 		next.Checkpoint, next.Open, next.Saved = *k.Checkpoint, k.Open, k.Saved
+		next.Dirty = j.Dirty || j.letsGo(next)
 	}
 	return next, true, nil
 }
@@ -211,15 +212,17 @@ func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 // that of the outbox or of the retention.
 func (j Job) settle(now Time) Job {
 	j.Ended, j.At, j.Lease, j.Resends = now, 0, nil, 0
+	if j.State == Succeeded || j.State == Skipped { // failed and cancelled jobs may be retried from their checkpoint
+		was := j
+		j.Checkpoint, j.Open, j.Error = Payload{}, nil, ""
+		j.Dirty = j.Dirty || was.letsGo(j)
+	}
 	j.Outbox = nil
 	if j.Dirty {
 		j.Outbox = append(j.Outbox, EffectPurge)
 	}
 	if j.Policy.Hooks {
 		j.Outbox = append(j.Outbox, EffectHooks)
-	}
-	if j.State == Succeeded || j.State == Skipped { // failed and cancelled jobs may be retried from their checkpoint
-		j.Checkpoint, j.Open, j.Error = Payload{}, nil, ""
 	}
 	j.Due = j.rest(now)
 	return j
@@ -279,6 +282,14 @@ func (j Job) doom(now Time) (Job, bool, error) {
 // Overdue reports whether the job has ended and its retention has passed, with nothing left in its outbox.
 func (j Job) Overdue(now Time) bool {
 	return j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention > 0 && j.Ended+Time(j.Policy.Retention) <= now
+}
+
+// letsGo reports whether j refers to a blob that next does not. Such a blob is left to the purge at the job's end.
+func (j Job) letsGo(next Job) bool {
+	kept := next.Blobs()
+	return slices.ContainsFunc(j.Blobs(), func(b Blob) bool {
+		return !slices.ContainsFunc(kept, func(k Blob) bool { return k.Key == b.Key })
+	})
 }
 
 // HasFiles reports whether there may be blobs of the job, listed in the record or not.

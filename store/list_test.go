@@ -1,0 +1,370 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gocloud.dev/docstore/driver"
+
+	"github.com/piecework/piecework/tests/counting/relay"
+)
+
+// fill stores n jobs of three kinds, one a second, every tenth failed and every third tagged.
+func (l *lab) fill(t *testing.T, n int) {
+	t.Helper()
+	list := make([]Job, n)
+	for i := range list {
+		at := t0 + Time(i*1000)
+		j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: []string{"a", "b", "c"}[i%3]}, false, at)
+		if i%3 == 0 {
+			j.Tags = []string{"third"}
+		}
+		if i%10 == 0 {
+			j.State = Failed
+			j = j.settle(t0 + Time((n-i)*1000)) // the oldest failed last
+		}
+		list[i] = j
+	}
+	for _, r := range l.CreateMany(t.Context(), list) {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+}
+
+// all pages through a list.
+func (l *lab) all(t *testing.T, f Filter, limit int) []string {
+	t.Helper()
+	var ids []string
+	for cursor, pages := "", 0; ; pages++ {
+		page, err := l.List(t.Context(), f, limit, cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Jobs) > limit {
+			t.Fatalf("%d jobs on a page of %d", len(page.Jobs), limit)
+		}
+		for _, j := range page.Jobs {
+			ids = append(ids, j.ID)
+		}
+		if page.Next == "" {
+			return ids
+		}
+		if cursor = page.Next; pages > 10_000 {
+			t.Fatal("the list has no end")
+		}
+	}
+}
+
+func TestListPagesNewestFirstThroughFilters(t *testing.T) {
+	const n = 700
+	every := []string{"a", "b", "c"}
+	onEach(t, func(t *testing.T, l *lab) {
+		l.fill(t, n)
+		for name, c := range map[string]struct {
+			filter Filter
+			want   func(i int) bool
+		}{
+			"one kind":   {Filter{Kinds: []string{"b"}}, func(i int) bool { return i%3 == 1 }},
+			"all kinds":  {Filter{Kinds: every}, func(int) bool { return true }},
+			"tag":        {Filter{Kinds: every, Tag: "third"}, func(i int) bool { return i%3 == 0 }},
+			"state":      {Filter{Kinds: every, State: Queued}, func(i int) bool { return i%10 != 0 }},
+			"nothing":    {Filter{Kinds: every, State: Running}, func(int) bool { return false }},
+			"no kind":    {Filter{}, func(int) bool { return false }},
+			"failed":     {Filter{State: Failed}, func(i int) bool { return i%10 == 0 }},
+			"failed, a":  {Filter{Kinds: []string{"a"}, State: Failed}, func(i int) bool { return i%30 == 0 }},
+			"tag, other": {Filter{Kinds: []string{"b"}, Tag: "third"}, func(int) bool { return false }},
+		} {
+			var want []string
+			for i := range n {
+				if c.want(i) {
+					want = append(want, fmt.Sprintf("job-%05d", i))
+				}
+			}
+			if c.filter.State != Failed {
+				slices.Reverse(want) // newest first; of the failed ones the oldest failed last
+			}
+			for _, limit := range []int{1000, 37} {
+				if got := l.all(t, c.filter, limit); !slices.Equal(got, want) {
+					t.Errorf("%s by %d: %d jobs, want %d", name, limit, len(got), len(want))
+				}
+			}
+		}
+	})
+}
+
+func TestAListOfManyIsReadInPagesOfBoundedCost(t *testing.T) {
+	l := newLab(t, openers["sqlite"](t))
+	l.fill(t, 5000)
+	reads := 0
+	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		reads += len(acts)
+		return next(ctx, acts)
+	}
+	f := Filter{Kinds: []string{"a", "b", "c"}, State: Running} // passes none
+	page, err := l.List(t.Context(), f, 10, "")
+	if err != nil || page.Next == "" || len(page.Jobs) != 0 {
+		t.Errorf("%d jobs, next %q, %v", len(page.Jobs), page.Next, err)
+	}
+	if reads > maxScan+chunk {
+		t.Errorf("one page read %d records", reads)
+	}
+	if got := l.all(t, Filter{Kinds: []string{"a"}}, 1000); len(got) != 1667 {
+		t.Errorf("%d jobs", len(got))
+	}
+}
+
+func TestACursorFromElsewhereIsRefused(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	l.fill(t, 50)
+	page, err := l.List(t.Context(), Filter{Kinds: []string{"a"}}, 5, "")
+	if err != nil || page.Next == "" {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		filter Filter
+		cursor string
+	}{
+		"another kind":  {Filter{Kinds: []string{"b"}}, page.Next},
+		"another state": {Filter{Kinds: []string{"a"}, State: Queued}, page.Next},
+		"another tag":   {Filter{Kinds: []string{"a"}, Tag: "x"}, page.Next},
+		"not base64":    {Filter{Kinds: []string{"a"}}, "!!!"},
+		"too short":     {Filter{Kinds: []string{"a"}}, "YWJj"},
+	} {
+		_, err := l.List(t.Context(), c.filter, 5, c.cursor)
+		wantErr(t, err, ErrCursor)
+		if !strings.Contains(err.Error(), "again without it") && !strings.Contains(err.Error(), "previous page") {
+			t.Errorf("%s: %v does not say what to do", name, err)
+		}
+	}
+	if _, err := l.List(t.Context(), Filter{Kinds: []string{"a"}}, 5, page.Next); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAListLeavesOutWhatCannotBeReadAndShowsWhatIsNewer(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		l.fill(t, 9)
+		for id, data := range map[string]string{
+			"job-00001": `{"v":2,"kind":"b","state":"paused"}`, "job-00004": `garbage`, "job-00007": `{"v":3,"kind":["b"]}`,
+		} {
+			r, err := encode(l.read(t, id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Data = []byte(data)
+			if err := l.coll.Replace(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		page, err := l.List(t.Context(), Filter{Kinds: []string{"b"}}, 10, "")
+		if err != nil || len(page.Jobs) != 2 || page.Jobs[0].ID != "job-00007" || page.Jobs[1].State != "paused" {
+			t.Errorf("%v, %+v", err, page.Jobs)
+		}
+	})
+}
+
+func TestAListDoesNotRepeatWhileJobsAreAdded(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		l.fill(t, 300)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for i := range 200 {
+				at := t0 + Time((1000+i)*1000)
+				if _, err := l.Create(t.Context(), l.New(Job{ID: fmt.Sprintf("new-%03d", i), Kind: "a"}, false, at)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		got := l.all(t, Filter{Kinds: []string{"a", "b", "c"}}, 7)
+		wg.Wait()
+		seen := map[string]bool{}
+		old := 0
+		for _, id := range got {
+			if seen[id] {
+				t.Fatalf("%s is there twice", id)
+			}
+			if seen[id] = true; strings.HasPrefix(id, "job-") {
+				old++
+			}
+		}
+		if old != 300 {
+			t.Errorf("%d of 300 jobs that were there all the time", old)
+		}
+	})
+}
+
+func TestARetriedJobLeavesTheListOfFailedOnes(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		l.fill(t, 11)
+		if _, err := l.Requeue(t.Context(), "job-00010", t0+100_000); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.all(t, Filter{State: Failed}, 10); !slices.Equal(got, []string{"job-00000"}) {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// dueIDs reads one shard, page by page.
+func (l *lab) dueIDs(t *testing.T, n int, until Time, limit int) []DueRef {
+	t.Helper()
+	var all []DueRef
+	for after := ""; ; after = all[len(all)-1].Cursor {
+		refs, err := l.Due(t.Context(), n, until, after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all = append(all, refs...); len(refs) < limit {
+			return all
+		}
+	}
+}
+
+func TestDueGivesWhatIsDueTheLongestDueFirst(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		l.fill(t, 500) // due at creation + grace; the failed ones never, for they have no retention
+		until := t0.Add(l.Timing().Grace) + 299_000
+		for _, limit := range []int{1000, 7, 1} {
+			count := 0
+			for n := range DueShards {
+				refs := l.dueIDs(t, n, until, limit)
+				for i, r := range refs {
+					if shard(r.ID, DueShards) != n || r.Due() > until || i > 0 && r.Cursor <= refs[i-1].Cursor {
+						t.Errorf("shard %d has %+v", n, r)
+					}
+				}
+				count += len(refs)
+			}
+			if count != 270 {
+				t.Errorf("by %d: %d records are due, want 270", limit, count)
+			}
+		}
+	})
+}
+
+func TestALaggingIndexIsOnlyAHint(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		j := l.queued(t, "job-1")
+		refs, err := l.Due(t.Context(), shard("job-1", DueShards), j.Due, "", 10)
+		if err != nil || len(refs) != 1 {
+			t.Fatal(refs, err)
+		}
+		claimed, err := l.Claim(t.Context(), "job-1", Claim{Token: "t", Now: j.Due - 1}) // moves it on
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Sweep acts on what the index said before that.
+		got, looked, err := l.Look(t.Context(), j, Look{Now: j.Due})
+		if err != nil || looked != LookedNothing || got.Write != claimed.Write {
+			t.Errorf("%v, %q, %+v", err, looked, got)
+		}
+	})
+}
+
+func TestDueOfSomethingThatIsNoTime(t *testing.T) {
+	if got := (DueRef{Cursor: "x#y"}).Due(); got != 0 {
+		t.Errorf("%d", got)
+	}
+}
+
+func TestKindsAddedAtTheSameTimeAreAllThere(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		if kinds, err := l.Kinds(t.Context()); err != nil || len(kinds) != 0 {
+			t.Fatal(kinds, err)
+		}
+		var wg sync.WaitGroup
+		var want []string
+		for i := range 20 {
+			kind := fmt.Sprintf("kind-%02d", i)
+			want = append(want, kind)
+			wg.Go(func() {
+				if err := l.AddKinds(t.Context(), t0, kind, "common"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		want = append([]string{"common"}, want...)
+		if kinds, err := l.Kinds(t.Context()); err != nil || !slices.Equal(kinds, want) {
+			t.Errorf("%v, %v", kinds, err)
+		}
+	})
+}
+
+func TestADirectoryOfANewerVersionOrGarbageIsNotTouched(t *testing.T) {
+	for data, want := range map[string]error{`{"v":2,"kinds":{}}`: ErrNewerRecord, `{{`: ErrCorrupt} {
+		l := newLab(t, openMemory(t))
+		if err := l.coll.Create(t.Context(), &record{ID: kindsID, Data: []byte(data)}); err != nil {
+			t.Fatal(err)
+		}
+		wantErr(t, l.AddKinds(t.Context(), t0, "a"), want)
+		_, err := l.Kinds(t.Context())
+		wantErr(t, err, want)
+	}
+}
+
+func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		for i := range 25 {
+			p := Parked{ID: fmt.Sprintf("parked-%02d", i), At: t0 + Time(i), Queue: "submit", Reason: "bad \xff", Body: []byte{0xff, 0}}
+			for range 2 { // redelivered
+				if err := l.Park(t.Context(), p); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var ids []string
+		for cursor := ""; ; {
+			list, next, err := l.Parked(t.Context(), 10, cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range list {
+				ids = append(ids, p.ID)
+				if p.Queue != "submit" || len(p.Body) != 2 {
+					t.Errorf("%+v", p)
+				}
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+		if len(ids) != 25 || ids[0] != "parked-24" || ids[24] != "parked-00" {
+			t.Errorf("%v", ids)
+		}
+		if err := l.Unpark(t.Context(), "parked-24"); err != nil {
+			t.Error(err)
+		}
+		if list, _, err := l.Parked(t.Context(), 100, ""); err != nil || len(list) != 24 {
+			t.Errorf("%d parked, %v", len(list), err)
+		}
+		_, _, err := l.Parked(t.Context(), 10, "elsewhere")
+		wantErr(t, err, ErrCursor)
+		if err := l.coll.Create(t.Context(), &record{ID: "p", Data: []byte("{"), ListPK: parkedPK, ListSK: sortKey(t0+99, "p")}); err != nil {
+			t.Fatal(err)
+		}
+		if list, _, err := l.Parked(t.Context(), 1, ""); err != nil || !strings.Contains(list[0].Reason, "unreadable") {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
+func TestTimingThatCannotWorkIsRefused(t *testing.T) {
+	for _, timing := range []Timing{
+		{Lease: time.Millisecond}, {Grace: time.Millisecond}, {Grace: time.Hour, MaxGrace: time.Minute}, {Skew: -1}, {Native: -1},
+	} {
+		if _, err := New(openMemory(t), &Options{Timing: timing}); err == nil {
+			t.Errorf("%+v was taken", timing)
+		}
+	}
+	s, err := New(openMemory(t), &Options{Timing: Timing{Grace: 3 * time.Hour}})
+	if err != nil || s.Timing().MaxGrace != 3*time.Hour || s.Timing().Lease != time.Minute {
+		t.Errorf("%+v, %v", s.Timing(), err)
+	}
+}

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestAHeldJobWaitsForItsRelease(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		ctx := t.Context()
+		for id, at := range map[string]Time{"now": 0, "later": t0 + 3_600_000} {
+			j, err := l.Create(ctx, l.New(Job{ID: id, Kind: "a.b", At: at}, true, t0))
+			if err != nil || j.State != Held || j.Due != 0 {
+				t.Fatalf("%+v, %v", j, err)
+			}
+			_, err = l.Claim(ctx, id, Claim{Token: "t", Now: t0})
+			wantErr(t, err, ErrMove)
+			want := map[string]State{"now": Queued, "later": Scheduled}[id]
+			for range 2 {
+				if j, err = l.Release(ctx, id, t0); err != nil || j.State != want || j.Due == 0 {
+					t.Errorf("%s: %+v, %v", id, j, err)
+				}
+			}
+		}
+		j, err := l.RequestCancel(ctx, "later", "", t0)
+		if err != nil || j.State != Cancelled {
+			t.Fatal(err)
+		}
+		_, err = l.Release(ctx, "later", t0)
+		wantErr(t, err, ErrMove)
+	})
+}
+
+func TestAJobIsRetriedOnlyIfItFailedOrWasCancelled(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		ctx := t.Context()
+		l.queued(t, "queued")
+		_, err := l.Requeue(ctx, "queued", t0)
+		wantErr(t, err, ErrMove)
+		j := l.running(t, "done", "t")
+		if _, err := l.Finish(ctx, j, Finish{Token: "t", Now: t0, Outcome: OutcomeSuccess}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Requeue(ctx, "done", t0)
+		wantErr(t, err, ErrMove)
+		_, err = l.Requeue(ctx, "nobody", t0)
+		wantErr(t, err, ErrNotFound)
+
+		j = l.running(t, "failed", "t")
+		if j, err = l.Finish(ctx, j, Finish{Token: "t", Now: t0, Outcome: OutcomeError, Error: "e", Permanent: true}); err != nil || j.State != Failed {
+			t.Fatal(j.State, err)
+		}
+		if j, err = l.Requeue(ctx, "failed", t0+1); err != nil || j.State != Queued || j.Attempt != 0 || j.Errors != 0 || j.Ended != 0 {
+			t.Errorf("%+v, %v", j, err)
+		}
+	})
+}
+
+func TestARetentionThatHasPassedEndsInRemoval(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		ctx := t.Context()
+		j, err := l.Create(ctx, l.New(Job{ID: "job-1", Kind: "a.b", Policy: Policy{Retention: 1000}}, true, t0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j, err = l.RequestCancel(ctx, j.ID, "", t0); err != nil {
+			t.Fatal(err)
+		}
+		if j, err = l.Doom(ctx, j, t0+999); err != nil || len(j.Outbox) != 0 {
+			t.Errorf("doomed too early: %+v, %v", j, err)
+		}
+		if j, err = l.Doom(ctx, j, t0+1000); err != nil || !slices.Contains(j.Outbox, EffectRemove) {
+			t.Errorf("%+v, %v", j, err)
+		}
+		_, err = l.Requeue(ctx, j.ID, t0+1000)
+		wantErr(t, err, ErrMove)
+		stale := j
+		if j, err = l.Postpone(ctx, j, j.Due); err != nil || j.Due <= stale.Due {
+			t.Errorf("%+v, %v", j, err)
+		}
+		if gone, err := l.Delete(ctx, stale); gone || err != nil {
+			t.Errorf("a stale delete: %v, %v", gone, err)
+		}
+		if gone, err := l.Delete(ctx, j); !gone || err != nil {
+			t.Errorf("%v, %v", gone, err)
+		}
+		_, err = l.Get(ctx, j.ID)
+		wantErr(t, err, ErrNotFound)
+	})
+}
+
+func TestAnAttemptOfARemovedJobHasLostItsLease(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	j := l.running(t, "job-1", "t")
+	if gone, err := l.Delete(t.Context(), j); !gone || err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.Keep(t.Context(), j, Keep{Token: "t", Now: t0})
+	wantErr(t, err, ErrLeaseLost)
+	_, err = l.Finish(t.Context(), j, Finish{Token: "t", Now: t0, Outcome: OutcomeSuccess})
+	wantErr(t, err, ErrLeaseLost)
+}
+
+func TestOneOutboxEffectAfterTheOther(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	j := l.running(t, "job-1", "t")
+	j, err := l.Finish(t.Context(), j, Finish{Token: "t", Now: t0, Outcome: OutcomeSuccess, Dirty: true, Hooks: true})
+	if err != nil || !slices.Equal(j.Outbox, []Effect{EffectPurge, EffectHooks}) {
+		t.Fatal(j.Outbox, err)
+	}
+	if j, err = l.Done(t.Context(), j, []Effect{EffectPurge}, t0+1); err != nil || j.Due != t0+1+60_000 {
+		t.Errorf("%+v, %v", j, err)
+	}
+	for range 2 {
+		if j, err = l.Done(t.Context(), j, []Effect{EffectHooks}, t0+2); err != nil || j.Due != 0 || len(j.Outbox) != 0 {
+			t.Errorf("%+v, %v", j, err)
+		}
+	}
+}
+
+func TestTheIndexMovesOnlyAtCreationAndEndOfAPlainJob(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	j := l.queued(t, "job-1")
+	due := j.Due
+	j, err := l.Claim(t.Context(), "job-1", Claim{Token: "t", Now: t0 + 50_000})
+	if err != nil || j.Due != due {
+		t.Errorf("the claim moved it by %v, %v", j.Due.Sub(due), err)
+	}
+	moves, beats := 0, 0
+	for at := t0 + 70_000; at < t0+3_600_000; at += 20_000 {
+		before := j.Due
+		if j, err = l.Keep(t.Context(), j, Keep{Token: "t", Now: at}); err != nil {
+			t.Fatal(err)
+		}
+		if beats++; j.Due != before {
+			moves++
+		}
+	}
+	if moves > beats/3 {
+		t.Errorf("%d of %d heartbeats moved the index", moves, beats)
+	}
+}
+
+// A record that lets go of a blob must say that there are files to remove: nothing else remembers them.
+func TestABlobThatTheRecordLetsGoMakesItDirty(t *testing.T) {
+	timing := Timing{}.withDefaults()
+	blob := func(key string) Payload { return Payload{Blob: &Blob{Key: key, Size: 1}} }
+	part := func(key string) []Output { return []Output{{Name: "a", Parts: []Blob{{Key: key}}}} }
+	j := Job{ID: "job-1", State: Running, Lease: &Lease{Token: "t"}, Args: blob("args")}
+
+	saved, _, err := j.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p1"), Saved: 1})
+	if err != nil || saved.Dirty {
+		t.Fatalf("the first checkpoint lets nothing go: %v, %v", saved.Dirty, err)
+	}
+	for name, c := range map[string]struct {
+		next  func() (Job, bool, error)
+		dirty bool
+	}{
+		"another checkpoint": {func() (Job, bool, error) {
+			return saved.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c2")), Open: part("p1"), Saved: 2})
+		}, true},
+		"the same checkpoint": {func() (Job, bool, error) {
+			return saved.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p1"), Saved: 2})
+		}, false},
+		"other outputs": {func() (Job, bool, error) {
+			return saved.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p2"), Saved: 2})
+		}, true},
+		"heartbeat": {func() (Job, bool, error) { return saved.keep(timing, Keep{Token: "t", Now: t0}) }, false},
+		"continue": {func() (Job, bool, error) {
+			return saved.finish(timing, Finish{Token: "t", Now: t0, Outcome: OutcomeContinued, Checkpoint: new(blob("c2"))})
+		}, true},
+		"success": {func() (Job, bool, error) {
+			return saved.finish(timing, Finish{Token: "t", Now: t0, Outcome: OutcomeSuccess, Outputs: part("p1")})
+		}, true},
+		"failure keeps the checkpoint": {func() (Job, bool, error) {
+			return saved.finish(timing, Finish{Token: "t", Now: t0, Outcome: OutcomeError, Permanent: true})
+		}, false},
+		"success without a checkpoint": {func() (Job, bool, error) {
+			return j.finish(timing, Finish{Token: "t", Now: t0, Outcome: OutcomeSuccess, Outputs: part("p1")})
+		}, false},
+	} {
+		next, _, err := c.next()
+		if err != nil || next.Dirty != c.dirty || next.State.Final() && slices.Contains(next.Outbox, EffectPurge) != c.dirty {
+			t.Errorf("%s: dirty %v, outbox %v, error %v", name, next.Dirty, next.Outbox, err)
+		}
+	}
+}
+
+func TestAttemptsOfALongJobShareAnEntry(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	l.queued(t, "job-1")
+	now := t0
+	for i := range 30 {
+		now = now.Add(time.Second)
+		j, err := l.Claim(t.Context(), "job-1", Claim{Token: string(rune('A' + i)), Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := []Outcome{OutcomeContinued, OutcomeSnoozed, OutcomeHandBack}[i%3]
+		if j, err = l.Finish(t.Context(), j, Finish{Token: string(rune('A' + i)), Now: now, Outcome: o, Delay: time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+		if j.Attempt != 0 || len(j.Attempts) != 1 || j.Attempts[0].Start != t0+1000 {
+			t.Fatalf("%d: %+v", i, j)
+		}
+		now = now.Add(time.Second)
+	}
+}
