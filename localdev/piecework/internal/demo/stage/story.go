@@ -1,0 +1,110 @@
+package stage
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+)
+
+// story tells what happens, line by line, each with the time since it began.
+type story struct {
+	o     Options
+	bar   *bar
+	began time.Time
+	token string // of the attempt that runs
+	ended int    // attempts told of
+}
+
+func newStory(o Options) *story {
+	return &story{o: o, bar: &bar{out: o.Out, width: o.Width, quiet: o.JSON || o.Width == 0}, began: time.Now()}
+}
+
+// say tells that something has happened just now.
+func (s *story) say(format string, args ...any) {
+	s.bar.clear()
+	s.o.printf("%6.2f s  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// gap leaves a line free.
+func (s *story) gap() { s.o.printf("\n") }
+
+// see tells what is new in a job's record: attempts that ended, one that began, how far it is.
+func (s *story) see(v view) {
+	for ; s.ended < len(v.Attempts); s.ended++ {
+		switch a := v.Attempts[s.ended]; a.Outcome {
+		case store.OutcomeSuccess:
+			s.say("attempt %d won: all %s rows", a.Number, thousands(v.done()))
+		default:
+			s.say("attempt %d ended as %s: %s", a.Number, a.Outcome, a.Error)
+		}
+	}
+	if v.Lease == nil || v.State != store.Running {
+		return
+	}
+	if v.Lease.Token != s.token {
+		s.token = v.Lease.Token
+		if v.Saved == 0 {
+			s.say("attempt %d began at row 0, on %s", v.Attempt, v.Lease.Worker)
+		} else {
+			s.say("attempt %d began at row %s, from checkpoint %d, on %s", v.Attempt, thousands(v.row), v.Saved, v.Lease.Worker)
+		}
+	}
+	if p := v.Progress; p != nil {
+		s.bar.draw(p.Done, p.Total, "checkpoint "+strconv.Itoa(v.Saved)+" at row "+thousands(v.row))
+	}
+}
+
+// tell tells what came of it.
+func (k *killing) tell() {
+	r := k.Killed.Killed
+	k.printf("\nAttempts in the job's record\n")
+	var rows [][]string
+	for _, a := range r.Attempts {
+		rows = append(rows, []string{
+			strconv.Itoa(a.Number), string(a.Outcome), a.Worker, fmt.Sprintf("%.1f s", a.End.Sub(a.Start).Seconds()), reason(a),
+		})
+	}
+	k.table(rows)
+	again := k.Kill.ReachedRow - int64(k.Kill.CheckpointRow)
+	k.printf("\nWhat the kill cost\n")
+	k.table([][]string{
+		{"rows not done again", thousands(k.Kill.WentOnFrom), "those before the last checkpoint"},
+		{"rows done twice", thousands(again) + " or more", "those that worker 1 did after it"},
+		{"time", fmt.Sprintf("%.1f s", k.Kill.WentOnAfter), "until the dead worker's lease had run out and attempt 2 began"},
+	})
+	k.printf("\n")
+	k.files(r.Files)
+	k.printf("Compared with the undisturbed run\n")
+	rows = nil
+	for _, c := range k.Compared {
+		verdict := "the same, byte for byte"
+		if !c.Same {
+			verdict = "DIFFERENT"
+		}
+		rows = append(rows, []string{c.Name, thousands(c.Size) + " bytes", verdict})
+	}
+	k.table(rows)
+	k.printf("\n")
+	for _, d := range k.Differences {
+		k.printf("  DIFFERENCE: %s\n", d)
+	}
+	if k.Same {
+		k.printf("The kill left no trace in the files. See for yourself:\n")
+		k.table([][]string{
+			{"diff -r " + quote(k.Dir) + "/undisturbed " + quote(k.Dir), "(other files are listed as only in one of them)"},
+			{k.Program + " up --dir " + quote(k.Dir), "then, in another terminal:"},
+			{k.Program + " get " + r.Job},
+		})
+	}
+}
+
+// reason is an attempt's error, or what it did.
+func reason(a functions.AttemptInfo) string {
+	if a.Error != "" {
+		return a.Error
+	}
+	return ""
+}
