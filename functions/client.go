@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,44 +39,51 @@ type Submission struct {
 // submissions; one that was refused has its reason in Err, and does not keep the others from being submitted. The
 // error is nil if all were submitted, and otherwise says how many were not, and the first reason.
 func (c *Client) SubmitMany(ctx context.Context, subs []Submission) ([]Receipt, error) {
-	rt := c.rt
 	receipts := make([]Receipt, len(subs))
-	var at []int
-	var asked, fresh []store.Job
-	kinds := map[string]bool{}
-	for i, s := range subs {
-		j, held, err := rt.prepare(ctx, s.Kind, s.Args, s.Options)
-		if err != nil {
-			receipts[i].Err = err
-			continue
-		}
-		if !kinds[s.Kind] {
-			if err := rt.learn(ctx, s.Kind); err != nil {
-				receipts[i].Err = err
-				continue
+	for start := 0; start < len(subs); start += submitBatch {
+		end := min(start+submitBatch, len(subs))
+		c.rt.submitSome(ctx, subs[start:end], receipts[start:end])
+		if last := receipts[end-1].Err; errors.Is(last, store.ErrUnavailable) {
+			for i := end; i < len(subs); i++ { // the next would wait as long again
+				receipts[i].Err = last
 			}
-			kinds[s.Kind] = true
+			break
 		}
-		at, asked = append(at, i), append(asked, j)
-		fresh = append(fresh, rt.store.New(j, held, rt.now()))
-	}
-	for start := 0; start < len(fresh); start += submitBatch {
-		end := min(start+submitBatch, len(fresh))
-		var created []store.Job
-		for n, r := range rt.store.CreateMany(ctx, fresh[start:end]) {
-			i := at[start+n]
-			receipts[i], receipts[i].Err = rt.submitted(ctx, asked[start+n], r, false)
-			if r.Err == nil {
-				created = append(created, r.Job)
-			}
-		}
-		rt.nudge(ctx, created...)
 	}
 	return receipts, manyError(receipts)
 }
 
-// submitBatch is how many jobs are stored before their messages are sent, so that the first run while the last are
-// being stored.
+// submitSome submits a batch: one list of creations, then one of messages.
+func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts []Receipt) {
+	at := make([]int, 0, len(subs)) // of each job, the index of its submission
+	asked := make([]store.Job, 0, len(subs))
+	fresh := make([]store.Job, 0, len(subs))
+	unlearnt := map[string]error{} // so that a store that is away is waited for once
+	for i, s := range subs {
+		j, held, err := rt.prepare(ctx, s.Kind, s.Args, s.Options)
+		if err == nil && unlearnt[s.Kind] == nil {
+			unlearnt[s.Kind] = rt.learn(ctx, s.Kind)
+		}
+		err = cmp.Or(err, unlearnt[s.Kind])
+		if err != nil {
+			receipts[i].Err = err
+			continue
+		}
+		at, asked, fresh = append(at, i), append(asked, j), append(fresh, rt.store.New(j, held, rt.now()))
+	}
+	created := make([]store.Job, 0, len(fresh))
+	for n, r := range rt.store.CreateMany(ctx, fresh) {
+		i := at[n]
+		receipts[i], receipts[i].Err = rt.submitted(ctx, asked[n], r, false)
+		if r.Err == nil {
+			created = append(created, r.Job)
+		}
+	}
+	rt.nudge(ctx, created...)
+}
+
+// submitBatch is how many jobs are prepared and stored before their messages are sent, so that the first run while the
+// last are being stored.
 const submitBatch = 500
 
 func manyError(receipts []Receipt) error {

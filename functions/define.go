@@ -165,16 +165,14 @@ func decodeArgs(data []byte, into any, strict bool) error {
 	if len(data) == 0 {
 		data = []byte("null")
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
+	var err error
 	if strict {
-		d.DisallowUnknownFields()
+		err = decodeStrict(data, into)
+	} else { // as stored, so every attempt pays for it: without a Decoder's buffer
+		err = json.Unmarshal(data, into)
 	}
-	err := d.Decode(into)
 	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		return fmt.Errorf("%w: there is more than one JSON value", ErrArgs)
+		return nil
 	}
 	var wrong *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
@@ -191,6 +189,19 @@ func decodeArgs(data []byte, into any, strict bool) error {
 	default:
 		return fmt.Errorf("%w: %w", ErrArgs, err)
 	}
+}
+
+// decodeStrict refuses unknown fields and anything after the value.
+func decodeStrict(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one JSON value")
+	}
+	return nil
 }
 
 func unknownField(name string, t reflect.Type) error {

@@ -228,7 +228,7 @@ func (rt *Runtime) encodeArgs(k *kind, args any) ([]byte, error) {
 // learn puts a kind into the directory the first time this process submits one of it.
 func (rt *Runtime) learn(ctx context.Context, kinds ...string) error {
 	rt.mu.Lock()
-	var fresh []string
+	var fresh []string // seldom any, after the first
 	for _, k := range kinds {
 		if !rt.known[k] {
 			fresh = append(fresh, k)

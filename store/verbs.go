@@ -62,7 +62,14 @@ func (s *Store) CreateMany(ctx context.Context, jobs []Job) []Result {
 	results := make([]Result, len(jobs))
 	for start := 0; start < len(jobs); start += chunk {
 		part := jobs[start:min(start+chunk, len(jobs))]
-		s.createChunk(ctx, part, results[start:start+len(part)])
+		done := results[start : start+len(part)]
+		s.createChunk(ctx, part, done)
+		if away := unavailable(done[len(done)-1].Err); away != nil {
+			for i := start + len(part); i < len(jobs); i++ {
+				results[i] = Result{jobs[i], fmt.Errorf("create %s: %w", jobs[i].ID, away)}
+			}
+			return results
+		}
 	}
 	return results
 }
@@ -89,13 +96,26 @@ func (s *Store) createChunk(ctx context.Context, jobs []Job, results []Result) {
 		}
 	}
 	failed := failures(list.Do(ctx), len(at))
+	var away error
 	for n, i := range at {
-		if failed[n] {
+		if failed[n] && away != nil {
+			results[i].Err = fmt.Errorf("create %s: %w", jobs[i].ID, away)
+		} else if failed[n] {
 			results[i].Job, results[i].Err = s.Create(ctx, jobs[i])
+			away = unavailable(results[i].Err)
 		} else {
 			results[i].Job.rev = records[i].Rev
 		}
 	}
+}
+
+// unavailable is err if it says that the store does not answer, though asked patiently. The verbs over many then
+// give the same to what is left, which would otherwise wait as long again for each.
+func unavailable(err error) error {
+	if errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return nil
 }
 
 // failures tells which of n actions failed. Some drivers put an error at index -1: then any of them may have. And
@@ -169,9 +189,13 @@ func (s *Store) claimChunk(ctx context.Context, ids []string, claims []Claim, re
 		return
 	}
 	failed := failures(list.Do(ctx), len(at))
+	var away error
 	for n, i := range at {
-		if failed[n] {
+		if failed[n] && away != nil {
+			results[i].Err = fmt.Errorf("claim %s: %w", ids[i], away)
+		} else if failed[n] {
 			results[i].Job, results[i].Err = s.Claim(ctx, ids[i], claims[i])
+			away = unavailable(results[i].Err)
 		} else {
 			nexts[i].rev = records[i].Rev
 			results[i].Job = nexts[i]
@@ -213,9 +237,13 @@ func (s *Store) getMany(ctx context.Context, ids []string) ([]Job, []error) {
 			records[i] = nil
 		}
 	}
+	var away error
 	for i, id := range ids {
-		if records[i] == nil {
+		if records[i] == nil && away != nil {
+			errs[i] = fmt.Errorf("get %s: %w", id, away)
+		} else if records[i] == nil {
 			jobs[i], errs[i] = s.Get(ctx, id)
+			away = unavailable(errs[i])
 		} else {
 			jobs[i], errs[i] = decode(records[i])
 		}
