@@ -95,8 +95,6 @@ func (a *API) describe() error {
 	submit.Responses["200"] = &huma.Response{
 		Description: "The key exists, and this is that job", Content: submit.Responses["201"].Content, Headers: submit.Responses["201"].Headers,
 	}
-	unwell := doc.Paths["/v1/health"].Get
-	unwell.Responses["503"] = &huma.Response{Description: "The store does not answer", Content: unwell.Responses["200"].Content}
 	asJSON, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		return fmt.Errorf("generate the OpenAPI document: %w", err)

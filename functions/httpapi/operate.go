@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 	"unicode/utf8"
@@ -26,10 +27,7 @@ type (
 	}
 	parkedOutput struct{ Body wire.ParkedPage }
 
-	healthOutput struct {
-		Status int
-		Body   wire.Health
-	}
+	healthOutput struct{ Body wire.Health }
 )
 
 func (a *API) operateRoutes() {
@@ -112,9 +110,9 @@ func (a *API) health(ctx context.Context, _ *nothing) (*healthOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, probe)
 	defer cancel()
 	if err := a.client.Healthy(ctx); err != nil {
-		return &healthOutput{http.StatusServiceUnavailable, wire.Health{Status: "store unavailable", Version: a.opts.Version}}, nil
+		return nil, a.fail(ctx, fmt.Errorf("%w: %w", store.ErrUnavailable, err), "")
 	}
-	return &healthOutput{http.StatusOK, wire.Health{Status: "ok", Version: a.opts.Version}}, nil
+	return &healthOutput{wire.Health{Status: "ok", Version: a.opts.Version}}, nil
 }
 
 func (a *API) stats(context.Context, *nothing) (*statsOutput, error) {

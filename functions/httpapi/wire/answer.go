@@ -56,9 +56,9 @@ type ParkedPage struct {
 	Next   string   `json:"next,omitempty" doc:"the cursor of the next page"`
 }
 
-// Health answers whether the server works.
+// Health says that the server works; if it does not, the answer is a Problem.
 type Health struct {
-	Status  string `json:"status" enum:"ok,store unavailable"`
+	Status  string `json:"status" enum:"ok"`
 	Version string `json:"version,omitempty"`
 }
 
