@@ -7,79 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"gocloud.dev/blob/memblob"
-	"gocloud.dev/docstore/memdocstore"
-
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
-
-// desk is a runtime over memory, with a clock of its own and a queue that the test takes messages from.
-type desk struct {
-	*functions.Runtime
-	now   time.Time
-	queue []pubsubq.Message
-}
-
-func (d *desk) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
-	d.queue = append(d.queue, msgs...)
-	return nil
-}
-
-func (d *desk) MaxDelay(string) time.Duration { return 0 }
-
-func newDesk(t *testing.T, reg *functions.Registry) *desk {
-	t.Helper()
-	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &desk{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	s, err := store.New(coll, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket := memblob.OpenBucket(nil)
-	d.Runtime, err = functions.New(reg, functions.Backends{Store: s, Queue: d, Blobs: blobout.New(bucket, nil)},
-		functions.Config{Now: func() time.Time { return d.now }, Worker: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = d.Close()
-		_ = bucket.Close()
-		_ = coll.Close()
-	})
-	return d
-}
-
-// drain executes what is in the queue until it is empty, and returns the outcomes.
-func (d *desk) drain(t *testing.T) []functions.Outcome {
-	t.Helper()
-	var outs []functions.Outcome
-	for len(d.queue) > 0 {
-		m := d.queue[0]
-		d.queue = d.queue[1:]
-		outs = append(outs, d.Execute(t.Context(), m))
-	}
-	return outs
-}
-
-func (d *desk) get(t *testing.T, id string) functions.Info {
-	t.Helper()
-	i, err := d.Client().Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
-}
-
-type order struct {
-	Item  string `json:"item"`
-	Count int    `json:"count"`
-}
 
 func TestJobSucceedsWithResultAndOutput(t *testing.T) {
 	reg := functions.NewRegistry()
@@ -128,10 +58,8 @@ func TestJobRetriesAndSucceedsAtTheFourteenthAttempt(t *testing.T) {
 	}
 	for range 20 {
 		d.drain(t)
-		d.now = d.now.Add(11 * time.Minute)
-		if _, err := d.Sweep(t.Context(), functions.SweepRequest{}); err != nil {
-			t.Fatal(err)
-		}
+		d.advance(11 * time.Minute)
+		d.sweep(t)
 	}
 	i := d.get(t, r.ID)
 	if n, err := functions.ResultOf[int](i); err != nil || n != 14 {

@@ -269,9 +269,10 @@ func keyedID(kind, key string) string {
 }
 
 // hashArgs tells arguments apart by what they mean: the order of members and white space do not count.
+// Whole numbers are compared digit by digit: RFC 8785 would round account numbers beyond 2^53.
 func hashArgs(data []byte) string {
 	v := jsontext.Value(data).Clone()
-	if err := v.Canonicalize(); err != nil {
+	if err := v.Canonicalize(jsontext.CanonicalizeRawInts(false)); err != nil {
 		v = jsontext.Value(data)
 	}
 	sum := sha256.Sum256(v)
