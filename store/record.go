@@ -87,6 +87,12 @@ func encode(j Job) (*record, error) {
 		return nil, fmt.Errorf("job %s: %w: %d bytes, at most %d", j.ID, ErrTooLarge, len(data), MaxRecord)
 	}
 	r := &record{ID: j.ID, Rev: j.rev, Data: data}
+	r.index(j)
+	return r, nil
+}
+
+// index gives the document the index keys of a job.
+func (r *record) index(j Job) {
 	if j.Due != 0 {
 		r.DuePK, r.DueSK = duePK(shard(j.ID, DueShards)), sortKey(j.Due, j.ID)
 	}
@@ -95,7 +101,33 @@ func encode(j Job) (*record, error) {
 	if j.State == Failed {
 		r.FailPK, r.FailSK = failPK(n), sortKey(j.Ended, j.ID)
 	}
-	return r, nil
+}
+
+// changes lists what a write must change of a stored document to make it next: the data, and of each index the key if
+// it moves. Fields that stay are not written, which spares stores the work on their indexes; and fields of the
+// document that a later version has added stay as they are.
+func changes(cur Job, next *record) docstore.Mods {
+	mods := docstore.Mods{"data": next.Data}
+	key := func(pk, sk docstore.FieldPath, old, now [2]string) {
+		if old == now {
+			return
+		}
+		mods[pk], mods[sk] = field(now[0]), field(now[1])
+	}
+	was := record{ID: cur.ID}
+	was.index(cur)
+	key("due_pk", "due_sk", [2]string{was.DuePK, was.DueSK}, [2]string{next.DuePK, next.DueSK})
+	key("list_pk", "list_sk", [2]string{was.ListPK, was.ListSK}, [2]string{next.ListPK, next.ListSK})
+	key("fail_pk", "fail_sk", [2]string{was.FailPK, was.FailSK}, [2]string{next.FailPK, next.FailSK})
+	return mods
+}
+
+// field is a value to set a field to, or nil to remove it.
+func field(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 // decode reads a document's job. A record of a newer version comes with ErrNewerRecord, as far as it can be read.

@@ -181,7 +181,7 @@ func (s *Store) claimChunk(ctx context.Context, ids []string, claims []Claim, re
 		next.Write = s.token()
 		if records[i], results[i].Err = encode(next); results[i].Err == nil {
 			nexts[i] = next
-			list.Replace(records[i])
+			list.Update(records[i], changes(jobs[i], records[i]))
 			at = append(at, i)
 		}
 	}
