@@ -1,0 +1,336 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+func TestConcurrencyIsKeptAndUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, g := sleeper("sleep")
+		r := newWorld(t).start(reg, worker.Options{Concurrency: 7})
+		start := time.Now()
+		var ids []string
+		for range 35 {
+			ids = append(ids, r.submit(t, "sleep", 1000))
+		}
+		for _, id := range ids {
+			if _, err := r.rt.Client().Wait(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if most := g.most.Load(); most != 7 {
+			t.Errorf("%d ran at once, want 7", most)
+		}
+		if d := time.Since(start); d > 5100*time.Millisecond {
+			t.Errorf("35 jobs of 1s, 7 at once, took %v", d)
+		}
+		r.stop(t)
+	})
+}
+
+func TestLanesShareTheSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := functions.NewRegistry()
+		ends := map[string]int{}
+		var mu sync.Mutex
+		var g gauge
+		for _, lane := range []string{"busy", "quiet"} {
+			functions.Handle(reg, lane, func(ctx context.Context, job *functions.Job[int]) (int, error) {
+				defer func() {
+					mu.Lock()
+					ends[lane]++
+					mu.Unlock()
+				}()
+				return g.sleep(ctx, job)
+			}, functions.Queue(lane))
+		}
+		w := newWorld(t)
+		r := w.start(reg, worker.Options{Concurrency: 2}, "busy", "quiet")
+		for range 100 {
+			r.submit(t, "busy", 100)
+		}
+		time.Sleep(500 * time.Millisecond)
+		for range 10 {
+			r.submit(t, "quiet", 100)
+		}
+		time.Sleep(1200 * time.Millisecond)
+		mu.Lock()
+		if ends["quiet"] < 8 || ends["busy"] < 10 {
+			t.Errorf("after 1.2s beside each other ended %v", ends)
+		}
+		mu.Unlock()
+		if g.most.Load() != 2 {
+			t.Errorf("%d at once", g.most.Load())
+		}
+		r.stop(t)
+	})
+}
+
+func TestPerLaneLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, g := sleeper("sleep", functions.Queue("narrow"))
+		r := newWorld(t).start(reg, worker.Options{PerLane: map[string]int{"narrow": 3}}, "narrow")
+		for range 9 {
+			r.submit(t, "sleep", 1000)
+		}
+		start := time.Now()
+		for g.total.Load() < 9 || g.now.Load() > 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if d := time.Since(start); g.most.Load() != 3 || d > 3100*time.Millisecond {
+			t.Errorf("%d at once, %v", g.most.Load(), d)
+		}
+		r.stop(t)
+	})
+}
+
+func TestDrainLetsJobsFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, _ := sleeper("sleep")
+		r := newWorld(t).start(reg, worker.Options{Concurrency: 2})
+		running, waiting := r.submit(t, "sleep", 5000), r.submit(t, "sleep", 5000)
+		synctest.Wait()
+		last := r.submit(t, "sleep", 5000) // there is no slot for it
+		start := time.Now()
+		r.stop(t)
+		if d := time.Since(start); d != 5*time.Second {
+			t.Errorf("drained in %v", d)
+		}
+		if a, b, c := r.state(t, running), r.state(t, waiting), r.state(t, last); a != store.Succeeded || b != store.Succeeded || c != store.Queued {
+			t.Errorf("jobs are %s, %s, %s", a, b, c)
+		}
+	})
+}
+
+func TestDrainHandsBackWhatDoesNotFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, _ := sleeper("sleep")
+		w := newWorld(t)
+		r := w.start(reg, worker.Options{DrainGrace: 3 * time.Second})
+		id := r.submit(t, "sleep", 60_000)
+		synctest.Wait()
+		start := time.Now()
+		r.stop(t)
+		if d := time.Since(start); d != 3*time.Second {
+			t.Errorf("drained in %v", d)
+		}
+		info, err := r.rt.Client().Get(t.Context(), id)
+		if err != nil || info.State != store.Queued || info.Attempt != 0 {
+			t.Errorf("job is %s, attempts used %d, error %v", info.State, info.Attempt, err)
+		}
+		next := w.start(reg, worker.Options{}) // its message is in the queue already
+		synctest.Wait()
+		if s := next.state(t, id); s != store.Running {
+			t.Errorf("in the next worker, the job is %s", s)
+		}
+		if info, err := next.rt.Client().Wait(t.Context(), id); err != nil || info.State != store.Succeeded || info.Attempt != 1 {
+			t.Errorf("job is %s, attempts used %d, error %v", info.State, info.Attempt, err)
+		}
+		next.stop(t)
+	})
+}
+
+// A handler that sees DeadlineNear can save what it has.
+func TestDrainIsSeenByHandlers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := functions.NewRegistry()
+		functions.Handle(reg, "steps", func(_ context.Context, job *functions.Job[int]) (int, error) {
+			for !job.DeadlineNear() {
+				time.Sleep(100 * time.Millisecond)
+			}
+			return 0, functions.Continue(1)
+		})
+		r := newWorld(t).start(reg, worker.Options{})
+		id := r.submit(t, "steps", 0)
+		synctest.Wait()
+		r.stop(t)
+		if s := r.state(t, id); s != store.Queued {
+			t.Errorf("job is %s", s)
+		}
+	})
+}
+
+func TestLeaveGoesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stuck := make(chan struct{})
+		reg := functions.NewRegistry()
+		functions.Handle(reg, "stuck", func(context.Context, *functions.Job[int]) (int, error) {
+			<-stuck
+			return 0, nil
+		})
+		r := w.start(reg, worker.Options{})
+		r.submit(t, "stuck", 0)
+		synctest.Wait()
+		start := time.Now()
+		r.cancel()
+		synctest.Wait()
+		r.Leave()
+		if err := <-r.done; err == nil || !strings.Contains(err.Error(), "left at once") {
+			t.Errorf("error %v", err)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("left after %v", d)
+		}
+		close(stuck)
+		synctest.Wait()
+	})
+}
+
+func TestHandlerThatDoesNotStopIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		reg := functions.NewRegistry()
+		functions.Handle(reg, "stuck", func(context.Context, *functions.Job[int]) (int, error) {
+			<-stuck
+			return 7, nil
+		}, functions.Timeout(time.Second), functions.MaxAttempts(1))
+		r := newWorld(t).start(reg, worker.Options{Concurrency: 1})
+		id := r.submit(t, "stuck", 0)
+		info, err := r.rt.Client().Wait(t.Context(), id)
+		if err != nil || info.State != store.Failed || !strings.Contains(info.Error, "did not return within") {
+			t.Errorf("job is %s: %s, error %v", info.State, info.Error, err)
+		}
+		close(stuck)
+		synctest.Wait()
+		if s := r.state(t, id); s != store.Failed {
+			t.Errorf("late return made the job %s", s)
+		}
+		r.stop(t)
+	})
+}
+
+func TestUnknownKindIsLeftToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		known, _ := sleeper("sleep")
+		other, _ := sleeper("other")
+		functions.Declare[int, int](known, "other")
+		a := w.start(known, worker.Options{Concurrency: 1})
+		id := a.submit(t, "other", 1)
+		mine := a.submit(t, "sleep", 1)
+		if info, err := a.rt.Client().Wait(t.Context(), mine); err != nil || info.State != store.Succeeded {
+			t.Fatalf("job is %s, error %v", info.State, err)
+		}
+		time.Sleep(time.Minute)
+		if s := a.state(t, id); s != store.Queued {
+			t.Errorf("job of an unknown kind is %s", s)
+		}
+		b := w.start(other, worker.Options{})
+		if info, err := b.rt.Client().Wait(t.Context(), id); err != nil || info.State != store.Succeeded {
+			t.Errorf("job is %s, error %v", info.State, err)
+		}
+		a.stop(t)
+		b.stop(t)
+	})
+}
+
+func TestMessagesThatNobodyCanReadAreParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		reg, _ := sleeper("sleep")
+		r := w.start(reg, worker.Options{})
+		for _, queue := range []string{functions.DefaultQueue, functions.SubmitQueue} {
+			if err := w.queue.SendDirect(t.Context(), queue, 0, []pubsubq.Raw{{Body: []byte("\xff poison of " + queue)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.queue.SendDirect(t.Context(), functions.DefaultQueue, 0, []pubsubq.Raw{{Body: []byte(`{"id":"job-none"}`)}}); err != nil {
+			t.Fatal(err)
+		}
+		id := r.submit(t, "sleep", 1)
+		if info, err := r.rt.Client().Wait(t.Context(), id); err != nil || info.State != store.Succeeded {
+			t.Errorf("job is %s, error %v", info.State, err)
+		}
+		synctest.Wait()
+		parked, _, err := r.rt.Client().Parked(t.Context(), 10, "")
+		queues := map[string]bool{}
+		for _, p := range parked {
+			queues[p.Queue] = true
+		}
+		if err != nil || !maps.Equal(queues, map[string]bool{functions.DefaultQueue: true, functions.SubmitQueue: true}) {
+			t.Errorf("parked %+v, error %v", parked, err)
+		}
+		if n := w.queue.Len(functions.DefaultQueue) + w.queue.InFlight(functions.DefaultQueue); n != 0 {
+			t.Errorf("%d messages left", n)
+		}
+		r.stop(t)
+	})
+}
+
+func TestRetriesComeAtTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := functions.NewRegistry()
+		var at []time.Duration
+		start := time.Now()
+		functions.Handle(reg, "flaky", func(_ context.Context, job *functions.Job[int]) (int, error) {
+			at = append(at, time.Since(start))
+			if job.Attempt < 4 {
+				return 0, errors.New("not yet")
+			}
+			return 0, nil
+		}, functions.Retries(functions.Linear(time.Second, time.Minute)))
+		r := newWorld(t).start(reg, worker.Options{})
+		id := r.submit(t, "flaky", 0)
+		if info, err := r.rt.Client().Wait(t.Context(), id); err != nil || info.State != store.Succeeded {
+			t.Errorf("job is %s, error %v", info.State, err)
+		}
+		want := []time.Duration{0, time.Second, 3 * time.Second, 6 * time.Second}
+		if !slices.Equal(at, want) {
+			t.Errorf("attempts at %v, want %v", at, want)
+		}
+		r.stop(t)
+	})
+}
+
+// The sweeps of a worker find what no message tells of.
+func TestSweepStartsWhatHasNoMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, _ := sleeper("sleep")
+		r := newWorld(t).start(reg, worker.Options{SweepEvery: 10 * time.Second})
+		start := time.Now()
+		id := r.submit(t, "sleep", 1, functions.After(3*time.Hour)) // longer than the queue keeps a message back
+		if info, err := r.rt.Client().Wait(t.Context(), id); err != nil || info.State != store.Succeeded {
+			t.Errorf("job is %s, error %v", info.State, err)
+		}
+		if late := time.Since(start) - 3*time.Hour; late < 0 || late > 15*time.Second {
+			t.Errorf("it ended %v after its time", late)
+		}
+		r.stop(t)
+	})
+}
+
+func TestMisconfigurationIsRefused(t *testing.T) {
+	w := newWorld(t)
+	rt := w.runtime(functions.NewRegistry(), functions.Config{})
+	lanes := map[string]*pubsubq.Receiver{"default": w.receiver("default"), "reports": w.receiver("reports")}
+	for _, c := range []struct {
+		opts  worker.Options
+		lanes map[string]*pubsubq.Receiver
+		want  string
+	}{
+		{worker.Options{Concurrency: -1}, lanes, "Concurrency -1"},
+		{worker.Options{PerLane: map[string]int{"report": 1}}, lanes, `"report"`},
+		{worker.Options{PerLane: map[string]int{"reports": 0}}, lanes, "at least 1"},
+		{worker.Options{}, map[string]*pubsubq.Receiver{"default": nil}, "no receiver"},
+	} {
+		_, err := worker.New(rt, c.lanes, nil, &c.opts)
+		if !errors.Is(err, functions.ErrConfig) || !strings.Contains(fmt.Sprint(err), c.want) {
+			t.Errorf("error %v, want one that says %s", err, c.want)
+		}
+	}
+}
