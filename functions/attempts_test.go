@@ -1,0 +1,260 @@
+package functions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+// die claims the job of the first message and forgets about it, as a worker does that is killed.
+func (d *desk) die(t *testing.T) {
+	t.Helper()
+	msgs := d.take()
+	if len(msgs) == 0 {
+		t.Fatal("nobody was asked to work")
+	}
+	if c := d.Claim(t.Context(), msgs[0].msg)[0]; c.Attempt == nil {
+		t.Fatalf("%+v", c.Outcome)
+	}
+}
+
+func TestAPoisonJobThatKillsItsWorkerEndsAsFailed(t *testing.T) {
+	d := newDesk(t, handle(echoing, functions.MaxAttempts(functions.Unlimited), functions.Retries(functions.Constant(0))))
+	id := d.submit(t, "shop.order", order{})
+	for range functions.DefaultMaxLost {
+		d.die(t)
+		d.advance(3 * time.Minute)
+		if r := d.sweep(t); r.Lost != 1 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	i := d.get(t, id)
+	if i.State != store.Failed || len(i.Attempts) != 3 || i.Attempts[2].Outcome != store.OutcomeLost || !strings.Contains(i.Error, "no heartbeat since") {
+		t.Errorf("%+v", i)
+	}
+	if !d.logged("attempt lost with its worker", "job="+id, "kind=shop.order", "attempt=1") || !d.logged("job ended by sweep", "attempt=3") {
+		t.Error("nothing was said")
+	}
+}
+
+func TestSeparateLimitsEndAJobOnTheirOwn(t *testing.T) {
+	handler := func(_ context.Context, job *functions.Job[order]) (order, error) {
+		if job.Args.Item == "panic" {
+			panic("boom")
+		}
+		return order{}, errors.New("no")
+	}
+	for _, item := range []string{"error", "panic"} {
+		d := newDesk(t, handle(handler, functions.MaxAttempts(functions.Unlimited), functions.MaxErrors(3), functions.Retries(functions.Constant(0))))
+		if i := d.once(t, "shop.order", order{Item: item}); i.State != store.Failed || i.Attempt != 3 {
+			t.Errorf("%s: %+v", item, i)
+		}
+	}
+}
+
+func TestUnlimitedAttempts(t *testing.T) {
+	d := newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
+		if job.Attempt < 200 {
+			return order{}, fmt.Errorf("failure %d", job.Attempt)
+		}
+		if job.LastError != "failure 199" {
+			t.Errorf("last error %q", job.LastError)
+		}
+		return order{}, nil
+	}, functions.MaxAttempts(functions.Unlimited), functions.Retries(functions.Constant(0))))
+	if i := d.once(t, "shop.order", order{}); i.State != store.Succeeded || i.Attempt != 200 || i.Error != "" {
+		t.Errorf("%+v", i)
+	}
+}
+
+func TestAPanicIsAnErrorWithItsStack(t *testing.T) {
+	d := newDesk(t, handle(func(context.Context, *functions.Job[order]) (order, error) { panic("boom") }, functions.MaxAttempts(1)))
+	i := d.once(t, "shop.order", order{})
+	a := i.Attempts[0]
+	if i.State != store.Failed || a.Outcome != store.OutcomePanic || a.Error != "panic: boom" || !strings.Contains(a.Stack, "attempts_test.go") {
+		t.Errorf("%+v", i)
+	}
+}
+
+func TestAHandlerThatEndsItsGoroutineHasFailed(t *testing.T) {
+	d := newDesk(t, handle(func(context.Context, *functions.Job[order]) (order, error) {
+		runtime.Goexit()
+		return order{}, nil
+	}, functions.MaxAttempts(1)))
+	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || !strings.Contains(i.Error, "Goexit") {
+		t.Errorf("%+v", i)
+	}
+}
+
+// shy cannot be encoded: its method panics.
+type shy struct{}
+
+// MarshalJSON panics.
+func (shy) MarshalJSON() ([]byte, error) { panic("shy") }
+
+func TestAResultThatCannotBeEncodedFailsTheJobForGood(t *testing.T) {
+	reg := functions.NewRegistry()
+	functions.Handle(reg, "channel", func(context.Context, *functions.Job[order]) (any, error) { return make(chan int), nil })
+	functions.Handle(reg, "shy", func(context.Context, *functions.Job[order]) (shy, error) { return shy{}, nil })
+	d := newDesk(t, reg)
+	if i := d.once(t, "channel", order{}); i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, "encode result") {
+		t.Errorf("%+v", i)
+	}
+	i := d.once(t, "shy", order{})
+	if i.State == store.Running || !strings.Contains(i.Error, "panic: shy") {
+		t.Errorf("%+v", i)
+	}
+}
+
+func TestDirectives(t *testing.T) {
+	var what error
+	handler := func(context.Context, *functions.Job[order]) (order, error) { return order{}, what }
+	inner := errors.New("inner")
+	for name, c := range map[string]struct {
+		err     error
+		state   store.State
+		attempt int
+		wait    time.Duration
+	}{
+		"permanent":          {functions.Permanent(inner), store.Failed, 1, 0},
+		"wrapped permanent":  {fmt.Errorf("outer: %w", functions.Permanent(inner)), store.Failed, 1, 0},
+		"nil permanent":      {functions.Permanent(nil), store.Failed, 1, 0},
+		"retry after":        {functions.RetryAfter(42*time.Minute, inner), store.Retrying, 1, 42 * time.Minute},
+		"snooze":             {functions.Snooze(time.Hour), store.Scheduled, 0, time.Hour},
+		"snooze a moment":    {functions.Snooze(0), store.Scheduled, 0, time.Millisecond},
+		"skip":               {functions.Skip("nothing to do"), store.Skipped, 1, 0},
+		"continue after":     {functions.ContinueAfter(time.Minute, 7), store.Scheduled, 0, time.Minute},
+		"continue after nil": {functions.ContinueAfter(time.Minute, nil), store.Scheduled, 0, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			what = c.err
+			d := newDesk(t, handle(handler))
+			id := d.submit(t, "shop.order", order{})
+			d.Execute(t.Context(), d.take()[0].msg)
+			i := d.get(t, id)
+			if i.State != c.state || i.Attempt != c.attempt || c.wait > 0 && i.At.Sub(d.clock()) != c.wait {
+				t.Errorf("%+v", i)
+			}
+			if i.State == store.Skipped && (i.Reason != "nothing to do" || i.Error != "") {
+				t.Errorf("%+v", i)
+			}
+		})
+	}
+	if err := functions.Permanent(inner); !errors.Is(err, inner) || err.Error() != "inner" {
+		t.Error(err)
+	}
+	for _, err := range []error{functions.Snooze(time.Second), functions.Skip("x"), functions.Continue(1)} {
+		if err.Error() == "" {
+			t.Errorf("%T has no text", err)
+		}
+	}
+}
+
+func TestRetryAfterStillCountsAttempts(t *testing.T) {
+	d := newDesk(t, handle(func(context.Context, *functions.Job[order]) (order, error) {
+		return order{}, functions.RetryAfter(0, errors.New("busy"))
+	}, functions.MaxAttempts(3)))
+	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || i.Attempt != 3 {
+		t.Errorf("%+v", i)
+	}
+}
+
+func TestAJobsDeadlineEndsItWhileItWaits(t *testing.T) {
+	reg := handle(failing, functions.Deadline(10*time.Minute), functions.Retries(functions.Constant(4*time.Minute)))
+	d := newDesk(t, reg)
+	never := d.submit(t, "shop.order", order{})
+	held := d.submit(t, "shop.order", order{}, functions.Held())
+	late := d.submit(t, "shop.order", order{})
+	msgs := d.take()
+	d.advance(9 * time.Minute)
+	d.Execute(t.Context(), msgs[1].msg) // fails, and the next attempt would come too late
+	if i := d.get(t, late); i.State != store.Failed || i.Attempt != 1 || i.Error != "no" {
+		t.Errorf("%+v", i)
+	}
+	d.advance(time.Minute)
+	if out := d.Execute(t.Context(), msgs[0].msg); out.Verdict != functions.Ack {
+		t.Errorf("%+v", out)
+	}
+	if i := d.get(t, never); i.State != store.Failed || i.Attempt != 0 || !strings.Contains(i.Error, "deadline passed before an attempt") {
+		t.Errorf("%+v", i)
+	}
+	if r := d.sweep(t); r.Expired != 1 {
+		t.Errorf("%+v", r)
+	}
+	if i := d.get(t, held); i.State != store.Failed {
+		t.Errorf("%+v", i)
+	}
+	i, err := d.Client().Retry(t.Context(), never)
+	if err != nil || i.State != store.Queued || !i.Deadline.IsZero() {
+		t.Errorf("retried: %+v, %v", i, err)
+	}
+}
+
+func TestRetryGoesOnFromTheCheckpoint(t *testing.T) {
+	broken := true
+	var starts []int
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		var step int
+		if _, err := job.LoadCheckpoint(ctx, &step); err != nil {
+			return order{}, err
+		}
+		starts = append(starts, step)
+		if err := job.Checkpoint(ctx, 7); err != nil {
+			return order{}, err
+		}
+		if broken {
+			return order{}, functions.Permanent(errors.New("broken"))
+		}
+		return order{Count: step}, nil
+	}))
+	i := d.once(t, "shop.order", order{})
+	if i.State != store.Failed {
+		t.Fatal(i.State)
+	}
+	failed, err := d.Client().List(t.Context(), functions.ListFilter{State: store.Failed})
+	if err != nil || len(failed.Jobs) != 1 {
+		t.Error(failed, err)
+	}
+	broken = false
+	if _, err := d.Client().Retry(t.Context(), i.ID); err != nil {
+		t.Fatal(err)
+	}
+	d.drain(t)
+	i = d.get(t, i.ID)
+	if got, err := functions.ResultOf[order](i); err != nil || got.Count != 7 || i.Attempt != 1 || fmt.Sprint(starts) != "[0 7]" {
+		t.Errorf("%+v, %v, starts %v", i, err, starts)
+	}
+	_, err = d.Client().Retry(t.Context(), i.ID)
+	wantErr(t, err, store.ErrMove, "succeeded")
+}
+
+func TestADuplicateMessageIsDropped(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	id := d.submit(t, "shop.order", order{})
+	m := d.take()[0].msg
+	claimed := d.Claim(t.Context(), m, m, pubsubq.Message{ID: "job-nobody"})
+	if claimed[0].Attempt == nil || claimed[1].Outcome.Verdict != functions.Drop || claimed[2].Outcome.Verdict != functions.Drop {
+		t.Fatalf("%+v", claimed)
+	}
+	if !errors.Is(claimed[2].Outcome.Err, store.ErrNotFound) || claimed[0].Attempt.ID() != id {
+		t.Errorf("%+v", claimed[2].Outcome)
+	}
+	claimed[0].Attempt.Execute(t.Context())
+	if out := d.Execute(t.Context(), m); out.Verdict != functions.Drop || !errors.Is(out.Err, store.ErrMove) {
+		t.Errorf("%+v", out)
+	}
+	if n := d.Stats().Dropped.Load(); n != 3 {
+		t.Errorf("%d dropped", n)
+	}
+	if functions.Drop.String() != "drop" || functions.Retry.String() != "retry" || functions.Ack.String() != "ack" {
+		t.Error("verdicts have other names")
+	}
+}
