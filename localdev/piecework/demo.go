@@ -2,19 +2,17 @@ package main
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/localdev/piecework/internal/demo"
 	"github.com/piecework/piecework/localdev/piecework/internal/demo/stage"
 )
@@ -31,11 +29,10 @@ type demoFlags struct {
 	pace  time.Duration
 	every int
 	kill  bool
-	json  bool
 }
 
 // demoCommand is `piecework demo`: a real job over real data, which can be watched, and killed.
-func demoCommand() *cobra.Command {
+func demoCommand(c *console) *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -59,17 +56,21 @@ A demo that is interrupted leaves its job behind: the same command goes on with 
   piecework demo --kill`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SilenceUsage = true
-			if f.json && !f.kill && !cmd.Flags().Changed("pace") {
+			if c.JSON && !f.kill && !cmd.Flags().Changed("pace") {
 				f.pace = 0
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			o := f.options(cmd)
+			show := stage.Run
 			if f.kill {
-				return stage.Kill(ctx, o)
+				show = stage.Kill
 			}
-			return stage.Run(ctx, o)
+			err := show(cmd.Context(), f.options(c))
+			switch {
+			case errors.Is(err, errInterrupted):
+				c.Hint("The same command goes on with the job.\n")
+			case errors.Is(err, functions.ErrInvalid):
+				return usage("%w", err)
+			}
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -77,18 +78,20 @@ A demo that is interrupted leaves its job behind: the same command goes on with 
 	flags.DurationVar(&f.pace, "pace", demoPace, "how long the job takes at least; 0 is full speed (the default with --json)")
 	flags.IntVar(&f.every, "checkpoint-every", demo.DefaultCheckpointEvery, "rows from one checkpoint to the next")
 	flags.BoolVar(&f.kill, "kill", false, "kill the worker in the middle, and compare with an undisturbed run")
-	flags.BoolVar(&f.json, "json", false, "print one JSON document")
-	cmd.AddCommand(demoWorkerCommand())
+	cmd.AddCommand(demoWorkerCommand(c))
 	return cmd
 }
 
-// options are the flags and the surroundings in the form that the stage wants.
-func (f demoFlags) options(cmd *cobra.Command) stage.Options {
-	out := cmd.OutOrStdout()
-	return stage.Options{
-		Dir: f.dir, Pace: f.pace, CheckpointEvery: f.every, JSON: f.json,
-		Out: out, Width: demoWidth(out), Program: demoProgram(), Worker: demoWorkerProcess, Log: demoLog(cmd.ErrOrStderr()),
+// options are the flags and the console in the form that the stage wants.
+func (f demoFlags) options(c *console) stage.Options {
+	o := stage.Options{
+		Dir: f.dir, Pace: f.pace, CheckpointEvery: f.every, JSON: c.JSON,
+		Out: c.Out, Width: c.Width(), Program: demoProgram(), Worker: demoWorkerProcess,
 	}
+	if c.Env["TERM"] == "dumb" {
+		o.Width = 0
+	}
+	return o
 }
 
 // demoWorker is the name of the hidden command that is a worker's process.
@@ -104,7 +107,7 @@ func demoWorkerProcess(ctx context.Context, dir string) *exec.Cmd {
 }
 
 // demoWorkerCommand is what demoWorkerProcess calls.
-func demoWorkerCommand() *cobra.Command {
+func demoWorkerCommand(c *console) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:    demoWorker,
@@ -112,32 +115,11 @@ func demoWorkerCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SilenceUsage = true
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return stage.Worker(ctx, dir, cmd.InOrStdin(), demoLog(cmd.ErrOrStderr()))
+			return stage.Worker(cmd.Context(), dir, c.In, slog.New(slog.NewTextHandler(c.Err, nil)))
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", demoDir, "directory of the demo")
 	return cmd
-}
-
-// demoLog writes what an operator should know.
-func demoLog(out io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
-}
-
-// demoWidth is the width of the terminal behind out, 0 if there is none.
-func demoWidth(out io.Writer) int {
-	f, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		return 80
-	}
-	return width
 }
 
 // demoProgram is what the reader can type to call this program: `go run` builds it where nobody would look for it.

@@ -71,8 +71,8 @@ func (a Args) Check() error {
 	return nil
 }
 
-// every is CheckpointEvery with its default.
-func (a Args) every() int {
+// Every is CheckpointEvery with its default.
+func (a Args) Every() int {
 	if a.CheckpointEvery == 0 {
 		return DefaultCheckpointEvery
 	}

@@ -45,7 +45,7 @@ func (r *run) begin(ctx context.Context) error {
 
 // next is the row at which the next stride ends: at the latest where a checkpoint is due, or the table ends.
 func (r *run) next() int {
-	every := r.job.Args.every()
+	every := r.job.Args.Every()
 	checkpoint := (r.at.Row/every + 1) * every
 	return min(r.at.Row+stride, checkpoint, r.data.Len())
 }
@@ -61,7 +61,7 @@ func (r *run) rows(ctx context.Context, until int) error {
 		}
 	}
 	r.job.Progress(int64(r.at.Row), int64(r.data.Len()), fmt.Sprintf("%s %s, %s", r.last.ZIPCode, r.last.City, r.last.State))
-	if r.at.Row%r.job.Args.every() == 0 && r.at.Row < r.data.Len() {
+	if r.at.Row%r.job.Args.Every() == 0 && r.at.Row < r.data.Len() {
 		if err := r.save(ctx); err != nil {
 			return err
 		}

@@ -25,14 +25,15 @@ const cells = 30
 
 // show shows how far the job is.
 func (b *bar) show(i functions.Info) {
-	done, total, text := int64(0), int64(0), i.Waiting
-	if p := i.Progress; p != nil {
-		done, total = p.Done, p.Total
-		if text == "" {
-			text = p.Message
-		}
+	p := i.Progress
+	if p == nil {
+		return
 	}
-	b.draw(done, total, text)
+	text := p.Message
+	if i.Waiting != "" {
+		text = "waiting " + i.Waiting
+	}
+	b.draw(p.Done, p.Total, text)
 }
 
 // draw shows done of total.
@@ -43,18 +44,18 @@ func (b *bar) draw(done, total int64, text string) {
 		full := int(done * cells / total)
 		line := fmt.Sprintf("  %s%s %3d %%  %s of %s rows  %s", strings.Repeat("█", full), strings.Repeat("░", cells-full),
 			done*100/total, thousands(done), thousands(total), text)
-		fmt.Fprintf(b.out, "\r%s\x1b[K", clip(line, b.width-1))
+		_, _ = fmt.Fprintf(b.out, "\r%s\x1b[K", clip(line, b.width-1))
 		b.drawn = true
 	case done*10/total > b.tenth:
 		b.tenth = done * 10 / total
-		fmt.Fprintf(b.out, "  %3d %%  %s of %s rows  %s\n", done*100/total, thousands(done), thousands(total), text)
+		_, _ = fmt.Fprintf(b.out, "  %3d %%  %s of %s rows  %s\n", done*100/total, thousands(done), thousands(total), text)
 	}
 }
 
 // clear takes the line away, for another to be printed in its place.
 func (b *bar) clear() {
 	if b.drawn {
-		fmt.Fprint(b.out, "\r\x1b[K")
+		_, _ = fmt.Fprint(b.out, "\r\x1b[K")
 		b.drawn = false
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -19,9 +20,24 @@ const (
 // ignoreFile keeps the directory out of the version control of whatever project it was made in.
 const ignoreFile = ".gitignore"
 
-// prepare makes the directory, or takes that of an earlier demo. Any other that holds something is refused, so that
-// no file of the user's is overwritten.
-func prepare(dir string) error {
+// logFile gets what an operator should know: on a terminal it would run into the progress.
+const logFile = "demo.log"
+
+// prepare makes the directory, or takes that of an earlier demo, and opens a log there.
+func prepare(dir string) (log *slog.Logger, closeLog func() error, err error) {
+	if err := claim(dir); err != nil {
+		return nil, nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, logFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the demo's log: %w", err)
+	}
+	return slog.New(slog.NewTextHandler(f, nil)), f.Close, nil
+}
+
+// claim makes the directory the demo's. One that holds something which no demo wrote is refused, so that no file of
+// the user's is overwritten.
+func claim(dir string) error {
 	if dir == "" {
 		return fmt.Errorf("%w: the directory has no name", functions.ErrInvalid)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -49,6 +50,7 @@ type Compared struct {
 type killing struct {
 	Options
 
+	log   *slog.Logger
 	story *story
 	watch *watcher
 	id    string
@@ -61,16 +63,18 @@ func Kill(ctx context.Context, o Options) (err error) {
 	if err := o.checkKill(); err != nil {
 		return err
 	}
-	if err := prepare(o.Dir); err != nil {
+	log, closeLog, err := prepare(o.Dir)
+	if err != nil {
 		return err
 	}
-	k := &killing{Options: o, story: newStory(o)}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	k := &killing{Options: o, log: log, story: newStory(o)}
 	o.printf(title)
-	o.printf("The job runs twice: once left alone, and once with its worker killed in the middle.\n\n")
+	o.printf("The job runs twice: left alone, and with its worker killed in the middle.\n\n")
 	if err := k.undisturbed(ctx); err != nil {
 		return err
 	}
-	if k.watch, err = watch(ctx, o.Dir, o.Log); err != nil {
+	if k.watch, err = watch(ctx, o.Dir, log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.watch.close()) }()
@@ -93,7 +97,7 @@ func Kill(ctx context.Context, o Options) (err error) {
 
 // undisturbed runs the job in this process at full speed.
 func (k *killing) undisturbed(ctx context.Context) (err error) {
-	stack, err := start(ctx, k.Dir, k.Log)
+	stack, err := start(ctx, k.Dir, k.log)
 	if err != nil {
 		return err
 	}
@@ -103,7 +107,7 @@ func (k *killing) undisturbed(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	k.story.say("job %s submitted, to be left alone: in this process, at full speed", receipt.ID)
+	k.story.sayf("%s submitted: left alone, at full speed", receipt.ID)
 	info, err := Options{JSON: true}.follow(ctx, stack.Client(), receipt.ID)
 	if err != nil {
 		return err
@@ -113,7 +117,7 @@ func (k *killing) undisturbed(ctx context.Context) (err error) {
 		return err
 	}
 	k.Undisturbed.Seconds = seconds(time.Since(began))
-	k.story.say("it succeeded: %s rows, %s", thousands(k.Undisturbed.Result.Rows), plural(k.Undisturbed.Result.Checkpoints, "checkpoint"))
+	k.story.sayf("it has succeeded: %s rows, %s", thousands(k.Undisturbed.Result.Rows), plural(k.Undisturbed.Result.Checkpoints, "checkpoint"))
 	k.story.gap()
 	return nil
 }
@@ -127,7 +131,7 @@ func (k *killing) disturbed(ctx context.Context) (err error) {
 		return err
 	}
 	k.id = receipt.ID
-	k.story.say("job %s submitted, slowed down to %v", k.id, k.Pace)
+	k.story.sayf("%s submitted: slowed down to %v", k.id, k.Pace)
 	defer k.story.bar.clear()
 	died, err := k.first(ctx)
 	if err != nil {
@@ -158,14 +162,9 @@ func (k *killing) first(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	k.Kill.FirstWorker = p.pid()
-	k.story.say("worker 1 started: process %d", p.pid())
-	middle := 2 // checkpoints: not the first
-	if every := max(k.CheckpointEvery, 0); every > 0 {
-		middle = max(middle, demo.ZIPCodes/every/2)
-	} else {
-		middle = max(middle, demo.ZIPCodes/demo.DefaultCheckpointEvery/2)
-	}
-	if _, err := k.watch.until(ctx, k.id, p, k.story.see, func(v view) bool {
+	k.story.sayf("worker 1 started, process %d", p.pid())
+	middle := max(2, demo.ZIPCodes/k.args().Every()/2) // checkpoints: not the first
+	if err := k.watch.until(ctx, k.id, p, k.story.see, func(v view) bool {
 		return v.State.Final() || v.Saved >= middle && v.done() > int64(v.row)
 	}); err != nil {
 		return time.Time{}, errors.Join(err, p.stop())
@@ -183,9 +182,9 @@ func (k *killing) first(ctx context.Context) (time.Time, error) {
 		return died, fmt.Errorf("job %s is %s already: it was over before it could be killed; use a longer pace than %v", k.id, v.State, k.Pace)
 	}
 	k.Kill.Signal, k.Kill.Checkpoint, k.Kill.CheckpointRow, k.Kill.ReachedRow = signal, v.Saved, v.row, v.done()
-	k.story.say("SIGKILL to process %d in the middle of the rows after checkpoint %d; the system says: %s", p.pid(), v.Saved, signal)
-	k.story.say("the record still says running: last checkpoint at row %s, last seen at row %s, lease for %.1f s more",
-		thousands(v.row), thousands(v.done()), v.Lease.Until.Time().Sub(died).Seconds())
+	k.story.sayf("worker 1 got SIGKILL some rows after checkpoint %d (%s)", v.Saved, signal)
+	k.story.sayf("its record: running, checkpoint at row %s, last seen at row %s", thousands(v.row), thousands(v.done()))
+	k.story.sayf("the job is worker 1's until its lease runs out, in %.1f s", v.Lease.Until.Time().Sub(died).Seconds())
 	return died, nil
 }
 
@@ -196,9 +195,9 @@ func (k *killing) second(ctx context.Context, died time.Time) error {
 		return err
 	}
 	k.Kill.SecondWorker = p.pid()
-	k.story.say("worker 2 started: process %d", p.pid())
+	k.story.sayf("worker 2 started, process %d", p.pid())
 	attempt := 0
-	_, err = k.watch.until(ctx, k.id, p, func(v view) {
+	err = k.watch.until(ctx, k.id, p, func(v view) {
 		now := seconds(time.Since(died))
 		if len(v.Attempts) > 0 && k.Kill.NoticedAfter == 0 {
 			k.Kill.NoticedAfter = now

@@ -39,7 +39,7 @@ func printJSON(out io.Writer, v any) error {
 // printf prints in text mode.
 func (o Options) printf(format string, args ...any) {
 	if !o.JSON {
-		fmt.Fprintf(o.Out, format, args...)
+		_, _ = fmt.Fprintf(o.Out, format, args...)
 	}
 }
 
@@ -49,12 +49,12 @@ const title = "For each of 42,049 US ZIP codes, the nearest of 3,376 airports\n\
 // opening says what is about to be seen.
 func (o Options) opening(id string, left int64) {
 	o.printf(title)
-	o.printf("  system  in this process: records in %s, files in %s\n", filepath.Join(o.Dir, storeFile), filepath.Join(o.Dir, blobsDir))
+	o.printf("  system  in this process, over the directory %s\n", o.Dir)
 	switch {
 	case left > 1:
-		o.printf("  job     %s, left at row %s by a demo that was interrupted: it goes on\n\n", id, thousands(left))
+		o.printf("  job     %s, left at row %s\n          by a demo that was interrupted: it goes on\n\n", id, thousands(left))
 	case left == 1:
-		o.printf("  job     %s, left by a demo that was interrupted: it goes on\n\n", id)
+		o.printf("  job     %s, left\n          by a demo that was interrupted: it goes on\n\n", id)
 	case o.Pace > 0:
 		o.printf("  job     %s\n", id)
 		o.printf("  pace    slowed down to %v, so that you can watch; --pace 0 is full speed\n\n", o.Pace)
@@ -71,9 +71,9 @@ func (o Options) ending(r *Report) {
 	o.remotest(r.Result)
 	o.printf("Look further\n")
 	o.table([][]string{
-		{o.Program + " up --dir " + quote(o.Dir), "serves what is there now; then, in another terminal:"},
-		{o.Program + " get " + r.Job, "shows the job and its attempts"},
-		{o.Program + " demo --kill", "kills the worker in the middle"},
+		{o.Program + " demo --kill"},
+		{o.Program + " up --dir " + quote(o.Dir) + "   (then, in another terminal:)"},
+		{o.Program + " get " + r.Job},
 	})
 }
 
@@ -87,7 +87,7 @@ func (o Options) files(files []File) {
 			verdict = "NOT what an independent program found"
 		}
 		rows = append(rows,
-			[]string{o.short(f.Path), thousands(f.Size) + " bytes", verdict},
+			[]string{o.short(f.Path), fmt.Sprintf("%9s bytes", thousands(f.Size)), verdict},
 			[]string{"  sha256 " + f.SHA256})
 	}
 	o.table(rows)
@@ -106,7 +106,7 @@ func (o Options) short(path string) string {
 
 // remotest lists the remotest ZIP codes, with a word of warning.
 func (o Options) remotest(res demo.Result) {
-	o.printf("The ten remotest of %s ZIP codes in %d states and territories (mean %.1f km)\n", thousands(res.Rows), res.States, res.MeanKM)
+	o.printf("The ten remotest of %s ZIP codes in %d states and territories; mean %.1f km\n", thousands(res.Rows), res.States, res.MeanKM)
 	var rows [][]string
 	for _, m := range res.Remotest {
 		rows = append(rows, []string{
@@ -114,8 +114,10 @@ func (o Options) remotest(res demo.Result) {
 		})
 	}
 	o.table(rows)
-	o.printf("  The tables have faults, which are kept: some airports of the western Pacific lie on the wrong side of the\n" +
-		"  world, and American Samoa (AS) is 800 km off. localdev/piecework/internal/airports/data/README.md has more.\n\n")
+	o.printf("\n  Some are remote, and some are faults of the tables, which are kept:\n" +
+		"  airports of the western Pacific with a wrong sign, American Samoa (AS) 800 km\n" +
+		"  off, 50 ZIP codes of Honolulu out at sea. More of it is told in\n" +
+		"  localdev/piecework/internal/airports/data/README.md.\n\n")
 }
 
 // table prints rows with aligned columns. A row of one cell stands alone.

@@ -18,10 +18,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if err := prepare(o.Dir); err != nil {
+	log, closeLog, err := prepare(o.Dir)
+	if err != nil {
 		return err
 	}
-	stack, err := start(ctx, o.Dir, o.Log)
+	defer func() { err = errors.Join(err, closeLog()) }()
+	stack, err := start(ctx, o.Dir, log)
 	if err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func (o Options) interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("stopped; the job keeps what it has done: the same command goes on with it: %w", context.Cause(ctx))
+	return fmt.Errorf("stopped; the same command goes on with the job: %w", context.Cause(ctx))
 }
 
 // report collects what came of a job.

@@ -42,11 +42,9 @@ type Options struct {
 	Program string
 	// Worker makes the command of a process that calls the function Worker over dir. Kill needs it.
 	Worker func(ctx context.Context, dir string) *exec.Cmd
-	// Log gets what an operator should know.
-	Log *slog.Logger
 }
 
-// ErrDiffers: a file, or the way to it, is not what it must be. The report says what.
+// ErrDiffers says that a file, or the way to it, is not what it must be. The report says what.
 var ErrDiffers = errors.New("the demo found a difference")
 
 // MinKillPace is the shortest pace at which a job can be killed in the middle and not at its ends.

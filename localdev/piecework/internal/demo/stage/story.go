@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
 )
 
@@ -22,8 +21,8 @@ func newStory(o Options) *story {
 	return &story{o: o, bar: &bar{out: o.Out, width: o.Width, quiet: o.JSON || o.Width == 0}, began: time.Now()}
 }
 
-// say tells that something has happened just now.
-func (s *story) say(format string, args ...any) {
+// sayf tells that something has happened just now.
+func (s *story) sayf(format string, args ...any) {
 	s.bar.clear()
 	s.o.printf("%6.2f s  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
 }
@@ -36,9 +35,11 @@ func (s *story) see(v view) {
 	for ; s.ended < len(v.Attempts); s.ended++ {
 		switch a := v.Attempts[s.ended]; a.Outcome {
 		case store.OutcomeSuccess:
-			s.say("attempt %d won: all %s rows", a.Number, thousands(v.done()))
+			s.sayf("attempt %d won: all %s rows", a.Number, thousands(v.done()))
+		case store.OutcomeLost:
+			s.sayf("attempt %d ended as lost, together with its worker", a.Number)
 		default:
-			s.say("attempt %d ended as %s: %s", a.Number, a.Outcome, a.Error)
+			s.sayf("attempt %d ended as %s: %s", a.Number, a.Outcome, a.Error)
 		}
 	}
 	if v.Lease == nil || v.State != store.Running {
@@ -47,9 +48,9 @@ func (s *story) see(v view) {
 	if v.Lease.Token != s.token {
 		s.token = v.Lease.Token
 		if v.Saved == 0 {
-			s.say("attempt %d began at row 0, on %s", v.Attempt, v.Lease.Worker)
+			s.sayf("attempt %d began at row 0, on %s", v.Attempt, v.Lease.Worker)
 		} else {
-			s.say("attempt %d began at row %s, from checkpoint %d, on %s", v.Attempt, thousands(v.row), v.Saved, v.Lease.Worker)
+			s.sayf("attempt %d began at row %s, from checkpoint %d, on %s", v.Attempt, thousands(v.row), v.Saved, v.Lease.Worker)
 		}
 	}
 	if p := v.Progress; p != nil {
@@ -64,8 +65,11 @@ func (k *killing) tell() {
 	var rows [][]string
 	for _, a := range r.Attempts {
 		rows = append(rows, []string{
-			strconv.Itoa(a.Number), string(a.Outcome), a.Worker, fmt.Sprintf("%.1f s", a.End.Sub(a.Start).Seconds()), reason(a),
+			strconv.Itoa(a.Number), string(a.Outcome), a.Worker, fmt.Sprintf("%.1f s", a.End.Sub(a.Start).Seconds()),
 		})
+		if a.Error != "" {
+			rows = append(rows, []string{"   " + a.Error})
+		}
 	}
 	k.table(rows)
 	again := k.Kill.ReachedRow - int64(k.Kill.CheckpointRow)
@@ -73,7 +77,7 @@ func (k *killing) tell() {
 	k.table([][]string{
 		{"rows not done again", thousands(k.Kill.WentOnFrom), "those before the last checkpoint"},
 		{"rows done twice", thousands(again) + " or more", "those that worker 1 did after it"},
-		{"time", fmt.Sprintf("%.1f s", k.Kill.WentOnAfter), "until the dead worker's lease had run out and attempt 2 began"},
+		{"time", fmt.Sprintf("%.1f s", k.Kill.WentOnAfter), "until the lease ran out and attempt 2 began"},
 	})
 	k.printf("\n")
 	k.files(r.Files)
@@ -84,7 +88,7 @@ func (k *killing) tell() {
 		if !c.Same {
 			verdict = "DIFFERENT"
 		}
-		rows = append(rows, []string{c.Name, thousands(c.Size) + " bytes", verdict})
+		rows = append(rows, []string{c.Name, fmt.Sprintf("%9s bytes", thousands(c.Size)), verdict})
 	}
 	k.table(rows)
 	k.printf("\n")
@@ -94,17 +98,9 @@ func (k *killing) tell() {
 	if k.Same {
 		k.printf("The kill left no trace in the files. See for yourself:\n")
 		k.table([][]string{
-			{"diff -r " + quote(k.Dir) + "/undisturbed " + quote(k.Dir), "(other files are listed as only in one of them)"},
-			{k.Program + " up --dir " + quote(k.Dir), "then, in another terminal:"},
+			{"cmp " + quote(k.short(r.Files[0].Path)) + " " + quote(k.short(k.Undisturbed.Files[0].Path))},
+			{k.Program + " up --dir " + quote(k.Dir) + "   (then, in another terminal:)"},
 			{k.Program + " get " + r.Job},
 		})
 	}
-}
-
-// reason is an attempt's error, or what it did.
-func reason(a functions.AttemptInfo) string {
-	if a.Error != "" {
-		return a.Error
-	}
-	return ""
 }

@@ -117,23 +117,23 @@ func (v view) done() int64 {
 
 // until reads the record again and again until it is as wanted, and shows each change to see. It ends with an error
 // when the worker's process ends.
-func (w *watcher) until(ctx context.Context, id string, p *process, see func(view), wanted func(view) bool) (view, error) {
+func (w *watcher) until(ctx context.Context, id string, p *process, see func(view), wanted func(view) bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		v, err := w.look(ctx, id)
 		if err != nil {
-			return v, err
+			return err
 		}
 		if see(v); wanted(v) {
-			return v, nil
+			return nil
 		}
 		if err := p.alive(); err != nil && ctx.Err() == nil {
-			return v, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return v, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
