@@ -31,7 +31,7 @@ type Finish struct {
 // but success and skip: then the work is done, and saying otherwise would be false.
 func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	if !j.holds(f.Token) {
-		if _, ok := j.Ran(f.Token); ok {
+		if a, ok := j.Ran(f.Token); ok && a.endedBy(f) {
 			return j, false, nil
 		}
 		return j, false, ErrLeaseLost
@@ -73,6 +73,13 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	}
 	next.Lease = nil
 	return next, true, nil
+}
+
+// endedBy reports whether the attempt ended with f, or as f would have ended it. One that sweep ended as lost did not
+// end with what its worker brings later.
+func (a Attempt) endedBy(f Finish) bool {
+	return a.Outcome == f.Outcome ||
+		a.Outcome == OutcomeCancelled && f.Outcome != OutcomeSuccess && f.Outcome != OutcomeSkipped
 }
 
 // goOn ends an attempt that asked to be called again, which uses no attempt.

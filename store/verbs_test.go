@@ -207,3 +207,17 @@ func TestAttemptsOfALongJobShareAnEntry(t *testing.T) {
 		now = now.Add(time.Second)
 	}
 }
+
+func TestAnAttemptThatSweepEndedAsLostHasLostItsLease(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		j := l.running(t, "job-1", "t")
+		look := Look{Now: t0 + 3_600_000, Delay: func(Job) time.Duration { return 0 }}
+		if _, looked, err := l.Look(t.Context(), j, look); err != nil || looked != LookedLost {
+			t.Fatal(looked, err)
+		}
+		for _, o := range []Outcome{OutcomeSuccess, OutcomeError, OutcomeContinued} {
+			_, err := l.Finish(t.Context(), j, Finish{Token: "t", Now: t0 + 3_600_000, Outcome: o})
+			wantErr(t, err, ErrLeaseLost)
+		}
+	})
+}
