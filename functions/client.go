@@ -224,11 +224,16 @@ func (c *Client) Release(ctx context.Context, id string) (Info, error) {
 func (c *Client) Wait(ctx context.Context, id string) (Info, error) {
 	touched, stop := c.rt.watch.on(id)
 	defer stop()
+	var last Info
 	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, 2*time.Second) {
 		i, err := c.Get(ctx, id)
+		if err != nil && ctx.Err() != nil {
+			return last, fmt.Errorf("wait for job %s: %w", id, context.Cause(ctx))
+		}
 		if err != nil || i.Done() {
 			return i, err
 		}
+		last = i
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,439 @@
+package functions_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gocloud.dev/docstore/driver"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/counting/relay"
+)
+
+// bubble runs a test in virtual time.
+func bubble(s *setup) { s.real = true }
+
+// stopped runs a job whose handler waits until its context is cancelled, and returns the cause that it saw.
+func stopped(
+	t *testing.T, d *desk, cause *error, during func(id string), ctx context.Context, opts ...functions.SubmitOption, //nolint:revive // the context is what is tested
+) functions.Info {
+	t.Helper()
+	id := d.submit(t, "shop.order", order{}, opts...)
+	if during != nil {
+		go during(id)
+	}
+	d.Execute(ctx, d.take()[0].msg)
+	synctest.Wait()
+	if *cause == nil {
+		t.Error("the handler was not stopped")
+	}
+	return d.get(t, id)
+}
+
+// waiting is a handler that waits for the end of its context and notes its cause.
+func waiting(cause *error) func(context.Context, *functions.Job[order]) (order, error) {
+	return func(ctx context.Context, _ *functions.Job[order]) (order, error) {
+		<-ctx.Done()
+		*cause = context.Cause(ctx)
+		return order{}, errors.New("some library's own error")
+	}
+}
+
+func TestAttemptTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		d := newDesk(t, handle(waiting(&cause), functions.Timeout(10*time.Minute), functions.MaxTimeouts(1)), bubble)
+		start := time.Now()
+		i := stopped(t, d, &cause, nil, t.Context())
+		if !errors.Is(cause, functions.ErrAttemptTimeout) || time.Since(start) != 10*time.Minute {
+			t.Errorf("%v after %v", cause, time.Since(start))
+		}
+		if i.State != store.Failed || i.Attempts[0].Outcome != store.OutcomeTimeout || !strings.HasPrefix(i.Error, "attempt timeout: some") {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+func TestNoTimeoutIsReallyOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			if _, ok := ctx.Deadline(); ok || !job.Deadline.IsZero() || job.DeadlineNear() {
+				t.Error("there is a deadline")
+			}
+			select {
+			case <-ctx.Done():
+				return order{}, context.Cause(ctx)
+			case <-time.After(100 * time.Hour):
+				return order{}, nil
+			}
+		}, functions.Timeout(0)), bubble)
+		if i := d.once(t, "shop.order", order{}); i.State != store.Succeeded {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+func TestAJobsDeadlineEndsItWhileItRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		d := newDesk(t, handle(waiting(&cause), functions.Deadline(5*time.Minute)), bubble)
+		i := stopped(t, d, &cause, nil, t.Context())
+		if !errors.Is(cause, functions.ErrJobDeadline) || i.State != store.Failed || i.Attempt != 1 {
+			t.Errorf("%v, %+v", cause, i)
+		}
+	})
+}
+
+func TestCancelStopsARunningJobHereAndElsewhere(t *testing.T) {
+	for _, here := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var cause error
+			d := newDesk(t, handle(waiting(&cause)), bubble)
+			start := time.Now()
+			i := stopped(t, d, &cause, func(id string) {
+				synctest.Wait()
+				var err error
+				if here {
+					_, err = d.Client().Cancel(t.Context(), id, "enough")
+				} else {
+					_, err = d.store.RequestCancel(t.Context(), id, "enough", store.At(time.Now()))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}, t.Context())
+			took := time.Since(start)
+			if !errors.Is(cause, functions.ErrCancelRequested) || i.State != store.Cancelled || i.Reason != "enough" {
+				t.Errorf("%v, %+v", cause, i)
+			}
+			if here && took != 0 || took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if again, err := d.Client().Cancel(t.Context(), i.ID, "again"); err != nil || again.Reason != "enough" {
+				t.Errorf("cancelled twice: %+v, %v", again, err)
+			}
+		})
+	}
+}
+
+func TestAResultCountsThoughCancelWasRequested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			<-ctx.Done()
+			return job.Args, nil
+		}), bubble)
+		id := d.submit(t, "shop.order", order{})
+		go func() {
+			synctest.Wait()
+			if i, err := d.Client().Cancel(t.Context(), id, "enough"); err != nil || !strings.Contains(i.Waiting, "for its handler to stop") {
+				t.Errorf("%+v, %v", i, err)
+			}
+		}()
+		d.drain(t)
+		if i := d.get(t, id); i.State != store.Succeeded {
+			t.Errorf("%+v", i)
+		}
+		_, err := d.Client().Cancel(t.Context(), id, "")
+		wantErr(t, err, store.ErrMove, "succeeded")
+	})
+}
+
+func TestALostLeaseThrowsTheResultAndTheFilesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			w, err := job.Output(ctx, "a.txt")
+			if err != nil {
+				return order{}, err
+			}
+			if _, err := io.WriteString(w, "from attempt "+string(rune('0'+job.Attempt))); err != nil {
+				return order{}, err
+			}
+			if job.Attempt > 1 {
+				return order{Count: job.Attempt}, w.Close()
+			}
+			if err := w.Close(); err != nil {
+				return order{}, err
+			}
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			if err := job.Checkpoint(context.WithoutCancel(ctx), 1); !errors.Is(err, functions.ErrLeaseLost) {
+				t.Errorf("checkpoint: %v", err)
+			}
+			if _, err := job.Output(ctx, "b.txt"); !errors.Is(err, functions.ErrLeaseLost) {
+				t.Errorf("output: %v", err)
+			}
+			return order{Count: job.Attempt}, nil
+		}), bubble)
+		id := d.submit(t, "shop.order", order{})
+		first := d.take()[0].msg
+		done := make(chan functions.Outcome)
+		go func() { done <- d.Execute(t.Context(), first) }()
+		synctest.Wait()
+		d.steal(t, id)
+		d.Execute(t.Context(), first) // the second attempt wins
+		if out := <-done; out.Verdict != functions.Drop || !errors.Is(out.Err, functions.ErrLeaseLost) || !errors.Is(cause, functions.ErrLeaseLost) {
+			t.Errorf("%+v, cause %v", out, cause)
+		}
+		i := d.get(t, id)
+		if got, err := functions.ResultOf[order](i); err != nil || got.Count != 2 {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		if got := d.output(t, id, "a.txt"); got != "from attempt 2" {
+			t.Errorf("output %q", got)
+		}
+		if files := d.files(t); len(files) != 1 {
+			t.Errorf("files are left: %v", files)
+		}
+		if d.Stats().LeasesLost.Load() != 1 || !d.logged("lease lost", "job="+id, "attempt=1") {
+			t.Error("nothing was said")
+		}
+	})
+}
+
+// steal lets sweep believe that the worker of a job has died.
+func (d *desk) steal(t *testing.T, id string) {
+	t.Helper()
+	j, err := d.store.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Due = 1
+	if _, looked, err := d.store.Look(t.Context(), j, store.Look{
+		Now: store.At(time.Now().Add(time.Hour)), Delay: func(store.Job) time.Duration { return 0 },
+	}); err != nil || looked != store.LookedLost {
+		t.Fatal(looked, err)
+	}
+}
+
+func TestAStoreThatIsAwayTooLongCostsTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		d := newDesk(t, handle(waiting(&cause)), bubble)
+		start := time.Now()
+		id := d.submit(t, "shop.order", order{})
+		m := d.take()[0].msg
+		go func() {
+			synctest.Wait()
+			d.storeFails()
+		}()
+		out := d.Execute(t.Context(), m)
+		d.storeWorks()
+		if !errors.Is(cause, functions.ErrLeaseLost) || out.Verdict != functions.Drop || time.Since(start) > 2*d.Timing().Lease {
+			t.Errorf("%v, %+v after %v", cause, out, time.Since(start))
+		}
+		if i := d.get(t, id); i.State != store.Running || !strings.Contains(i.Waiting, "for sweep to end its attempt: worker test gave no heartbeat") {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+func TestShutdownHandsTheJobBackWithoutUsingAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		d := newDesk(t, handle(waiting(&cause)), bubble)
+		ctx, cancel := context.WithCancel(t.Context())
+		i := stopped(t, d, &cause, func(string) {
+			synctest.Wait()
+			cancel()
+		}, ctx)
+		if !errors.Is(cause, functions.ErrShutdown) || i.State != store.Queued || i.Attempt != 0 || i.Attempts[0].Outcome != store.OutcomeHandBack {
+			t.Errorf("%v, %+v", cause, i)
+		}
+		if msgs := d.take(); len(msgs) != 1 || d.Stats().HandedBack.Load() != 1 {
+			t.Errorf("%d messages", len(msgs))
+		}
+	})
+}
+
+func TestDrainTellsTheHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
+			for !job.DeadlineNear() {
+				time.Sleep(time.Second) // virtual time
+			}
+			return order{}, functions.Continue(1)
+		}), bubble)
+		id := d.submit(t, "shop.order", order{})
+		time.AfterFunc(time.Minute, d.Drain)
+		d.Execute(t.Context(), d.take()[0].msg)
+		if i := d.get(t, id); i.State != store.Queued || i.Attempt != 0 {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+// invocation is the context of a platform that ends the process after 15 minutes.
+func invocation(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestThePlatformsDeadlineContinuesWhatAdvanced(t *testing.T) {
+	for _, advances := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var cause error
+			d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+				if at, ok := ctx.Deadline(); !ok || !at.Equal(job.Deadline) {
+					t.Errorf("deadline %v, job's %v", at, job.Deadline)
+				}
+				if advances {
+					if err := job.Checkpoint(ctx, 1); err != nil {
+						return order{}, err
+					}
+				}
+				return waiting(&cause)(ctx, job)
+			}), bubble)
+			start := time.Now()
+			i := stopped(t, d, &cause, nil, invocation(t))
+			if !errors.Is(cause, functions.ErrPlatformDeadline) || time.Since(start) != 15*time.Minute-5*time.Second {
+				t.Errorf("%v after %v", cause, time.Since(start))
+			}
+			if advances && (i.State != store.Queued || i.Attempt != 0) || !advances && (i.State != store.Retrying || i.Attempt != 1 || i.Attempts[0].Outcome != store.OutcomeTimeout) {
+				t.Errorf("advanced %v: %+v", advances, i)
+			}
+		})
+	}
+}
+
+func TestDeadlineNearComesBeforeTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			for !job.DeadlineNear() {
+				time.Sleep(time.Second) // virtual time
+			}
+			if ctx.Err() != nil {
+				t.Error("too late")
+			}
+			return order{}, functions.Continue(1)
+		}), bubble)
+		start := time.Now()
+		d.submit(t, "shop.order", order{})
+		d.Execute(invocation(t), d.take()[0].msg)
+		if took := time.Since(start); took != 15*time.Minute-10*time.Second {
+			t.Errorf("near after %v", took)
+		}
+	})
+}
+
+func TestAHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(context.Context, *functions.Job[order]) (order, error) {
+			time.Sleep(10 * time.Hour) // virtual time
+			return order{Count: 1}, nil
+		}, functions.Timeout(time.Minute), functions.MaxTimeouts(1)), bubble)
+		start := time.Now()
+		i := d.once(t, "shop.order", order{})
+		if took := time.Since(start); took != 90*time.Second || i.State != store.Failed || !strings.Contains(i.Error, "did not return within 30s") {
+			t.Errorf("after %v: %+v", took, i)
+		}
+		time.Sleep(10 * time.Hour) // virtual time: what it returns in the end is not kept
+		synctest.Wait()
+		if i := d.get(t, i.ID); i.State != store.Failed || len(i.Result) != 0 {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+func TestHeartbeatsKeepALongJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			for n := range int64(100) {
+				job.Progress(n+1, 100, "counting")
+				time.Sleep(30 * time.Second) // virtual time
+			}
+			return order{}, ctx.Err()
+		}), bubble)
+		id := d.submit(t, "shop.order", order{})
+		done := make(chan struct{})
+		go func() { d.drain(t); close(done) }()
+		for range 40 {
+			time.Sleep(time.Minute) // virtual time
+			synctest.Wait()
+			if r, err := d.Sweep(t.Context(), functions.SweepRequest{}); err != nil || r.Lost != 0 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			i := d.get(t, id)
+			if i.Progress == nil || i.Progress.Total != 100 || time.Since(i.Progress.At) > time.Minute || i.Worker != "test" || i.Heartbeat.Before(time.Now()) {
+				t.Fatalf("%+v", i)
+			}
+		}
+		<-done
+		if i := d.get(t, id); i.State != store.Succeeded || i.Attempt != 1 || i.Progress.Done != 100 {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+func TestWaitSeesTheEndHereAndElsewhere(t *testing.T) {
+	for _, here := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			reg := handle(func(context.Context, *functions.Job[order]) (order, error) {
+				time.Sleep(time.Minute) // virtual time
+				return order{}, nil
+			})
+			d := newDesk(t, reg, bubble)
+			rt := d.Runtime
+			if !here {
+				var err error
+				if rt, err = functions.New(reg, functions.Backends{Store: d.store, Queue: d, Blobs: d.blobs}, functions.Config{Log: d.Runtime.Config().Log}); err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = rt.Close() }()
+			}
+			id := d.submit(t, "shop.order", order{})
+			go d.drain(t)
+			start := time.Now()
+			i, err := rt.Client().Wait(t.Context(), id)
+			if took := time.Since(start); err != nil || !i.Done() || here && took != time.Minute || took > time.Minute+2*time.Second {
+				t.Errorf("here %v: %+v, %v after %v", here, i, err, took)
+			}
+		})
+	}
+}
+
+func TestWaitEndsWithItsContextInTheMiddleOfARead(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	id := d.submit(t, "shop.order", order{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	reads, gone := 0, errors.New("the caller has gone")
+	d.mu.Lock()
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if reads++; reads == 2 {
+			cancel(gone)
+			return driver.ActionListError{{Index: -1, Err: ctx.Err()}}
+		}
+		return next(ctx, acts)
+	}
+	d.mu.Unlock()
+	i, err := d.Client().Wait(ctx, id)
+	wantErr(t, err, gone, "wait for job "+id)
+	if i.ID != id || i.State != store.Queued {
+		t.Errorf("as last seen: %+v", i)
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(echoing), bubble)
+		id := d.submit(t, "shop.order", order{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		i, err := d.Client().Wait(ctx, id)
+		if !errors.Is(err, context.DeadlineExceeded) || functions.HTTPStatus(err) != 504 || i.State != store.Queued {
+			t.Errorf("%+v, %v", i, err)
+		}
+		_, err = d.Client().Wait(ctx, id) // it has ended before
+		wantErr(t, err, context.DeadlineExceeded)
+		_, err = d.Client().Wait(t.Context(), "job-nobody")
+		wantErr(t, err, store.ErrNotFound)
+	})
+}
