@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+)
+
+// run runs a command line and returns its exit status.
+func run(ctx context.Context, args []string, c *console) int {
+	ctx, stop := interrupted(ctx)
+	defer stop()
+	root := rootCommand(c)
+	root.SetArgs(args)
+	root.SetContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) && errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	if f := cmd.Flags().Lookup("json"); f != nil && f.Value.String() == "true" {
+		c.JSON = true // a command may have a flag of its own
+	}
+	err = misuse(cmd, err)
+	c.report(err)
+	return exitStatus(err)
+}
+
+// interrupted returns a context that ends with ctrl-C or a request to terminate. The second of these ends the process,
+// as if nobody listened.
+func interrupted(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
+			cancel(errInterrupted)
+		case <-done:
+		}
+	}()
+	return ctx, func() { close(done); signal.Stop(signals); cancel(nil) }
+}
+
+// misuse makes cobra's own errors errors of usage.
+func misuse(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, prefix := range []string{"unknown command", "accepts ", "requires ", "invalid argument", "required flag", "if any flags in the group"} {
+		if strings.HasPrefix(text, prefix) {
+			text = strings.ReplaceAll(strings.ReplaceAll(text, "\n\nDid you mean this?\n\t", "; did you mean: "), "\n\t", ", ")
+			return usage("%s\nSee: %s --help", strings.TrimSpace(text), cmd.CommandPath())
+		}
+	}
+	return err
+}
+
+// The groups of commands.
+const (
+	groupRun   = "run"
+	groupJobs  = "jobs"
+	groupAfter = "after"
+)
+
+func rootCommand(c *console) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "piecework",
+		Short: "Background jobs: run them here, ask after them, steer them",
+		Long: "Piecework runs background jobs. Begin with \"piecework up\", which starts everything in one process on this\n" +
+			"machine, or with \"piecework demo\", which shows a real job.\n\n" + exitHelp,
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	root.SetIn(c.In)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
+	root.SetFlagErrorFunc(unknownFlag)
+	flags := root.PersistentFlags()
+	flags.BoolVar(&c.JSON, "json", false, "print one JSON document")
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupJobs, Title: "Jobs, on a running server:"},
+		&cobra.Group{ID: groupAfter, Title: "Looking after the system:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, cmd := range commands {
+			cmd.GroupID = group
+			root.AddCommand(cmd)
+		}
+	}
+	add(groupRun, upCommand(c), demoCommand(c))
+	add(groupJobs, submitCommand(c), getCommand(c), listCommand(c), waitCommand(c), cancelCommand(c), retryCommand(c),
+		releaseCommand(c), outputCommand(c))
+	add(groupAfter, kindsCommand(c), parkedCommand(c), sweepCommand(c), statsCommand(c), fsckCommand(c), versionCommand(c))
+	root.SetHelpCommandGroupID(groupAfter)
+	root.SetCompletionCommandGroupID(groupAfter)
+	return root
+}
+
+// unknownFlag names the nearest flag.
+func unknownFlag(cmd *cobra.Command, err error) error {
+	var missing *pflag.NotExistError
+	if !errors.As(err, &missing) {
+		return usage("%w\nSee: %s --help", err, cmd.CommandPath())
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	name := strings.TrimLeft(missing.GetSpecifiedName(), "-")
+	if near := wire.Nearest(name, names); near != "" && len(name) > 1 {
+		return usage("unknown flag --%s; did you mean --%s?", name, near)
+	}
+	return usage("%w\nSee: %s --help", err, cmd.CommandPath())
+}
+
+// asks gives a command the flags of those that ask a server.
+func (c *console) asks(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&c.url, "url", c.value("url"), help("url"))
+	cmd.Flags().StringVar(&c.token, "token", "", help("token"))
+	return cmd
+}
+
+// client returns a client of the server that a command asks.
+func (c *console) client() (*apiclient.Client, error) {
+	token := c.token
+	if token == "" {
+		token = c.value("token") // not a flag's default, which --help would print
+	}
+	return apiclient.New(c.url, &apiclient.Options{Token: token, Agent: "piecework/" + version()})
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/localdev"
+)
+
+// setting is a piece of configuration. The command line wins over the environment, and that over the default.
+type setting struct {
+	env, flag string
+	def       string
+	doc       string
+}
+
+// settings are all there are, of the server and of the commands that ask one.
+var settings = []setting{
+	{"PIECEWORK_URL", "url", "http://127.0.0.1:7433", "the server that commands ask"},
+	{"PIECEWORK_TOKEN", "token", "", "the token to show it"},
+
+	{"PIECEWORK_ADDR", "addr", "127.0.0.1:7433", "where to listen; without tokens, on this machine only"},
+	{"PIECEWORK_DIR", "dir", localdev.DefaultDir, "the data directory"},
+	{"PIECEWORK_STORE", "store", "", "the store's URL: sqlite:///path/to/file, postgres://user@host/db or mem:// (default: a file in the data directory)"},
+	{"PIECEWORK_BLOBS", "blobs", "", "the blobs' URL: file:///path/to/folder or mem:// (default: a folder in the data directory)"},
+	{"PIECEWORK_CONCURRENCY", "concurrency", "16", "how many jobs run at once"},
+	{"PIECEWORK_TOKENS", "tokens", "", "who may use the API: ROLE:TOKEN or ROLE:NAME:TOKEN, separated by commas; roles are reader and operator"},
+	{"PIECEWORK_TOKEN_FILE", "token-file", "", "a file with such entries, one a line; # begins a comment"},
+	{"PIECEWORK_LOG", "log", "info", "what to log: debug, info, warn or error"},
+}
+
+// lookup returns a setting by its flag.
+func lookup(flag string) setting {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.flag == flag })
+	return settings[i]
+}
+
+// value is what a setting has if the command line does not say.
+func (c *console) value(flag string) string {
+	s := lookup(flag)
+	if v, ok := c.Env[s.env]; ok && v != "" {
+		return v
+	}
+	return s.def
+}
+
+// help is a setting's text for the list of flags.
+func help(flag string) string {
+	s := lookup(flag)
+	return s.doc + " [$" + s.env + "]"
+}
+
+const envPrefix = "PIECEWORK_"
+
+// foreign are prefixes of variables that are not for this program: tests have switches of their own.
+var foreign = []string{"PIECEWORK_TEST_", "PIECEWORK_REQUIRE_SERVERS"}
+
+// checkEnv refuses variables that look like settings and are none: a misspelt one would be ignored in silence.
+func (c *console) checkEnv() error {
+	var known, wrong []string
+	for _, s := range settings {
+		known = append(known, s.env)
+	}
+	for name := range c.Env {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) ||
+			slices.ContainsFunc(foreign, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			continue
+		}
+		wrong = append(wrong, wire.Unknown("environment variable", name, known))
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.Sort(wrong)
+	return &statusError{exitUsage, fmt.Errorf("%s", strings.Join(wrong, "\n"))}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/store"
+)
+
+// The exit statuses, for scripts. They never change.
+const (
+	exitOK          = 0
+	exitError       = 1 // anything else
+	exitUsage       = 2 // the command line or the configuration is wrong
+	exitFailed      = 3 // the job failed
+	exitCancelled   = 4 // the job was cancelled or skipped
+	exitNotFound    = 5 // there is no such job or output
+	exitTimeout     = 6 // the time was up; the job goes on
+	exitUnreachable = 7 // no server answers
+	exitInterrupted = 130
+)
+
+// exitHelp is the same for people.
+const exitHelp = `Exit status: 0 done, 1 error, 2 wrong command line or configuration, 3 the job failed, 4 the job was
+cancelled or skipped, 5 no such job or output, 6 the time was up, 7 no server answers, 130 interrupted.`
+
+// statusError is an error with an exit status of its own.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+// usage returns an error of the command line.
+func usage(format string, args ...any) error {
+	return &statusError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// silent is an error whose text was printed, or needs none.
+type silent struct{ status int }
+
+func (e *silent) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
+// exitStatus tells scripts what became of a command.
+func exitStatus(err error) int {
+	var told *statusError
+	var quiet *silent
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &quiet):
+		return quiet.status
+	case errors.As(err, &told):
+		return told.status
+	case errors.Is(err, apiclient.ErrUnreachable):
+		return exitUnreachable
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, functions.ErrNoOutput):
+		return exitNotFound
+	case errors.Is(err, functions.ErrConfig):
+		return exitUsage
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
+	case errors.Is(err, context.Canceled), errors.Is(err, errInterrupted):
+		return exitInterrupted
+	default:
+		return exitError
+	}
+}
+
+// errInterrupted: the user pressed ctrl-C.
+var errInterrupted = errors.New("interrupted")
+
+// stateStatus is the exit status that tells of a job that has ended.
+func stateStatus(i functions.Info) error {
+	switch i.State {
+	case store.Failed:
+		return &silent{exitFailed}
+	case store.Cancelled, store.Skipped:
+		return &silent{exitCancelled}
+	default:
+		return nil
+	}
+}
+
+// report prints an error on standard error: a line for people, a document for programs.
+func (c *console) report(err error) {
+	var quiet *silent
+	if err == nil || errors.As(err, &quiet) {
+		return
+	}
+	text := explain(c, err)
+	if !c.JSON {
+		fmt.Fprintf(c.Err, "piecework: %s\n", text)
+		return
+	}
+	type problem struct {
+		Status int          `json:"exit_status"`
+		Detail string       `json:"detail"`
+		Code   string       `json:"code,omitempty"`
+		Errors []wire.Fault `json:"errors,omitempty"`
+	}
+	p := problem{Status: exitStatus(err), Detail: text}
+	var refused *wire.Problem
+	if errors.As(err, &refused) {
+		p.Code, p.Errors = refused.Code, refused.Errors
+	}
+	to := *c
+	to.Out = c.Err
+	_ = to.PrintJSON(map[string]any{"error": p}) // nowhere else to tell it
+}
+
+// explain is an error's text, with what to do about it where the error does not say.
+func explain(c *console, err error) string {
+	text := err.Error()
+	var refused *wire.Problem
+	switch {
+	case errors.Is(err, errInterrupted):
+		return "interrupted"
+	case errors.Is(err, apiclient.ErrUnreachable):
+		reason := ""
+		if !strings.Contains(text, "connection refused") {
+			reason = " (" + text + ")"
+		}
+		return fmt.Sprintf("no Piecework server at %s%s; start one with: piecework up", c.url, reason)
+	case errors.As(err, &refused) && refused.Status == 401:
+		return text + "; give it with --token or PIECEWORK_TOKEN"
+	case errors.As(err, &refused) && len(refused.Errors) > 1:
+		for _, f := range refused.Errors {
+			text += "\n  " + f.Location + ": " + f.Message
+		}
+	}
+	return text
+}

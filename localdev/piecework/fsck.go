@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/docstore"
+
+	"github.com/piecework/piecework/functions/fsck"
+	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/store/sqldocstore"
+)
+
+// fsckFlags say where to look and how strictly.
+type fsckFlags struct {
+	dir, store, blobs string
+	deep              bool
+	late              time.Duration
+}
+
+func fsckCommand(c *console) *cobra.Command {
+	var f fsckFlags
+	cmd := &cobra.Command{
+		Use: "fsck", Short: "Check the stored state for broken rules", Args: cobra.NoArgs,
+		Long: "Reads the store and the files directly, without a server, and reports every rule that the stored state breaks.\n" +
+			"It changes nothing, and may run beside a server. The exit status is 1 if there is a problem.",
+		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd.Context(), c, f) },
+	}
+	flags := cmd.Flags()
+	for name, to := range map[string]*string{"dir": &f.dir, "store": &f.store, "blobs": &f.blobs} {
+		flags.StringVar(to, name, c.value(name), help(name))
+	}
+	flags.BoolVar(&f.deep, "deep", false, "read every file and compare its checksum")
+	flags.DurationVar(&f.late, "late", 0, "report records that have been due for longer than this (default: none)")
+	return cmd
+}
+
+func check(ctx context.Context, c *console, f fsckFlags) error {
+	coll, bucket, err := openState(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer coll.Close()
+	defer bucket.Close()
+	report, err := fsck.Check(ctx, coll, bucket, fsck.Options{Now: c.Now(), Timing: localdev.Timing(), Late: f.late, Deep: f.deep})
+	if err != nil {
+		return err
+	}
+	if report.Problems == nil {
+		report.Problems = []fsck.Problem{}
+	}
+	if c.JSON {
+		err = c.PrintJSON(report)
+	} else {
+		c.fsck(report)
+	}
+	if err == nil && len(report.Problems) > 0 {
+		err = &silent{exitError}
+	}
+	return err
+}
+
+// fsck shows a report.
+func (c *console) fsck(r fsck.Report) {
+	for _, list := range [][]fsck.Problem{r.Problems, r.Notes} {
+		if len(list) == 0 {
+			continue
+		}
+		t := newTable("RECORD", "RULE", "WHAT")
+		for _, p := range list {
+			t.add(oneLine(p.ID), p.Rule, oneLine(p.Text))
+		}
+		t.print(c)
+		c.Printf("\n")
+	}
+	var states []string
+	for s, n := range r.ByState {
+		states = append(states, fmt.Sprintf("%d %s", n, s))
+	}
+	slices.Sort(states)
+	c.Printf("%s, %s (%s), %s, %s of files\n", count(r.Records, "record", "records"), count(r.Jobs, "job", "jobs"),
+		strings.Join(states, ", "), count(r.Blobs, "file", "files"), size(r.Bytes))
+	if len(r.Problems) == 0 {
+		c.Printf("%s\n", c.paint("32", "no problems"))
+		return
+	}
+	c.Printf("%s\n", c.paint("31", count(len(r.Problems), "problem", "problems")))
+}
+
+// openState opens what a server has stored, without making anything.
+func openState(ctx context.Context, f fsckFlags) (*docstore.Collection, *blob.Bucket, error) {
+	dir, err := filepath.Abs(f.dir)
+	if err != nil {
+		return nil, nil, usage("--dir %s: %w", f.dir, err)
+	}
+	address := f.store
+	if address == "" {
+		file := filepath.Join(dir, "piecework.db")
+		if _, err := os.Stat(file); err != nil {
+			return nil, nil, usage("there is no store in %s: name the data directory of a server with --dir, or its store with --store: %w", dir, err)
+		}
+		address = (&url.URL{Scheme: sqldocstore.SchemeSQLite, Path: filepath.ToSlash(file)}).String()
+	}
+	coll, err := sqldocstore.Open(ctx, address, localdev.SQLOptions())
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the store: %w", err)
+	}
+	folder := filepath.Join(dir, "blobs")
+	if f.blobs != "" {
+		u, err := url.Parse(f.blobs)
+		if err != nil || u.Scheme != fileblob.Scheme {
+			return nil, nil, errors.Join(usage("--blobs %q: fsck reads file:///path/to/folder", f.blobs), coll.Close())
+		}
+		folder = filepath.FromSlash(u.Path)
+	}
+	bucket, err := fileblob.OpenBucket(folder, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
+	if err != nil {
+		return nil, nil, errors.Join(usage("open the files in %s: %w", folder, err), coll.Close())
+	}
+	return coll, bucket, nil
+}

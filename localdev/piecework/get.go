@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/functions"
+)
+
+func getCommand(c *console) *cobra.Command {
+	return c.asks(&cobra.Command{
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a job", Args: cobra.ExactArgs(1),
+		Long: "Shows a job: its state, what it waits for, its attempts, result and files.\n\n" + exitHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			job, err := client.Get(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				return c.PrintJSON(job)
+			}
+			c.job(job)
+			return nil
+		},
+	})
+}
+
+// job shows a job.
+func (c *console) job(j functions.Info) {
+	line := func(name, value string) {
+		if value != "" {
+			c.Printf("%s %s\n", c.dim(fmt.Sprintf("%-9s", name)), value)
+		}
+	}
+	at := func(name string, t time.Time) {
+		if !t.IsZero() {
+			line(name, c.moment(t))
+		}
+	}
+	line("job", c.bold(j.ID))
+	line("kind", j.Kind)
+	line("state", strings.TrimSpace(c.state(j.State)+"  "+c.dim(oneLine(j.Waiting))))
+	if p := j.Progress; p != nil && !j.Done() {
+		line("progress", progressText(*p))
+	}
+	line("attempt", attempts(j))
+	line("queue", j.Queue)
+	line("key", oneLine(j.Key))
+	line("tags", oneLine(strings.Join(j.Tags, ", ")))
+	at("created", j.Created)
+	if !j.Done() {
+		at("start at", j.At)
+	}
+	at("started", j.Started)
+	at("ended", j.Ended)
+	at("deadline", j.Deadline)
+	at("kept till", j.Expires)
+	line("worker", oneLine(j.Worker))
+	line("args", jsonText(j.Args))
+	line("result", jsonText(j.Result))
+	line("error", c.paint("31", strings.TrimSpace(clean(j.Error))))
+	line("reason", oneLine(j.Reason))
+	c.attempts(j)
+	c.outputs(j.Outputs)
+}
+
+// attempts shows the attempts of a job that needed more than one, or failed.
+func (c *console) attempts(j functions.Info) {
+	if len(j.Attempts) == 0 || len(j.Attempts) == 1 && j.Attempts[0].Error == "" {
+		return
+	}
+	c.Printf("\n")
+	t := newTable("ATTEMPT", "STARTED", "TOOK", "OUTCOME", "ERROR")
+	for _, a := range j.Attempts {
+		t.add(fmt.Sprint(a.Number), c.when(a.Start), short(a.End.Sub(a.Start)), string(a.Outcome), oneLine(a.Error))
+	}
+	t.print(c)
+	if last := j.Attempts[len(j.Attempts)-1]; last.Stack != "" {
+		c.Printf("\n%s\n", strings.TrimSpace(clean(last.Stack)))
+	}
+}
+
+// outputs shows files.
+func (c *console) outputs(list []functions.OutputInfo) {
+	if len(list) == 0 {
+		return
+	}
+	c.Printf("\n")
+	t := newTable("OUTPUT", "SIZE", "TYPE")
+	for _, o := range list {
+		t.add(oneLine(o.Name), size(o.Size), o.ContentType)
+	}
+	t.print(c)
+}
+
+// attempts says how many attempts were used of how many.
+func attempts(j functions.Info) string {
+	if j.Limits.MaxAttempts == 0 {
+		return fmt.Sprint(j.Attempt)
+	}
+	return fmt.Sprintf("%d/%d", j.Attempt, j.Limits.MaxAttempts)
+}
+
+// maxJSON is how much of a value is shown; --json shows it all.
+const maxJSON = 2000
+
+// jsonText is a value on one line.
+func jsonText(v json.RawMessage) string {
+	var b bytes.Buffer
+	if len(v) == 0 || json.Compact(&b, v) != nil {
+		return clean(string(v))
+	}
+	return cut(clean(b.String()), maxJSON)
+}

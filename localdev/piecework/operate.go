@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+)
+
+func kindsCommand(c *console) *cobra.Command {
+	return c.asks(&cobra.Command{
+		Use: "kinds", Short: "List the kinds of jobs that the server knows", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			kinds, err := client.Kinds(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				return c.PrintJSON(wire.Kinds{Kinds: kinds})
+			}
+			t := newTable("KIND", "RUNS HERE", "QUEUE", "TRIES", "TIME LIMIT", "KEPT", "FIELDS")
+			for _, k := range kinds {
+				t.add(kindRow(k)...)
+			}
+			t.print(c)
+			return nil
+		},
+	})
+}
+
+// kindRow is a kind's line.
+func kindRow(k functions.KindInfo) []string {
+	if k.Queue == "" {
+		return []string{k.Name, "no", "", "", "", "", ""} // jobs of it were submitted once; nobody here knows more
+	}
+	runs, tries, limit, kept := "no", "no limit", "none", "for ever"
+	if k.Handled {
+		runs = "yes"
+	}
+	if k.Limits.MaxAttempts > 0 {
+		tries = fmt.Sprint(k.Limits.MaxAttempts)
+	}
+	if k.Limits.TimeoutMS > 0 {
+		limit = short(time.Duration(k.Limits.TimeoutMS) * time.Millisecond)
+	}
+	if k.Keep > 0 {
+		kept = short(k.Keep)
+	}
+	return []string{k.Name, runs, k.Queue, tries, limit, kept, strings.Join(k.Fields, ", ")}
+}
+
+// completeKinds offers the server's kinds to the shell.
+func (c *console) completeKinds(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	client, err := c.client()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), time.Second)
+	defer cancel()
+	kinds, err := client.Kinds(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func parkedCommand(c *console) *cobra.Command {
+	var limit int
+	var cursor string
+	cmd := &cobra.Command{
+		Use: "parked", Short: "List messages that could not be made jobs", Args: cobra.NoArgs,
+		Long: "Lists messages of the submit queue that could not be made jobs, with the reason, newest first.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			page, err := client.Parked(cmd.Context(), limit, cursor)
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				return c.PrintJSON(page)
+			}
+			if len(page.Parked) == 0 {
+				c.Hint("no parked messages\n")
+				return nil
+			}
+			t := newTable("ID", "WHEN", "REASON")
+			for _, p := range page.Parked {
+				t.add(p.ID, c.when(p.At), oneLine(p.Reason))
+			}
+			t.print(c)
+			if page.Next != "" {
+				c.Printf("more: --cursor %s\n", page.Next)
+			}
+			return nil
+		},
+	}
+	flags := c.asks(cmd).Flags()
+	flags.IntVar(&limit, "limit", 50, "how many to show, at most 1000")
+	flags.StringVar(&cursor, "cursor", "", "go on where a list ended")
+	return cmd
+}
+
+func sweepCommand(c *console) *cobra.Command {
+	var s wire.Sweep
+	cmd := &cobra.Command{
+		Use: "sweep", Short: "Look after what is due, now", Args: cobra.NoArgs,
+		Long: "Starts jobs whose time has come, sends lost messages again, ends attempts whose worker died, and removes what is\n" +
+			"past its retention. \"piecework up\" does it every second by itself; elsewhere a timer does.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			r, err := client.Sweep(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				return c.PrintJSON(r)
+			}
+			c.swept(r)
+			return nil
+		},
+	}
+	flags := c.asks(cmd).Flags()
+	flags.IntVar(&s.Limit, "limit", 0, "how many records to look at, at most")
+	flags.StringVar(&s.For, "for", "", "how long to go on, as in 20s")
+	return cmd
+}
+
+// swept says what a sweep did, leaving out what did not happen.
+func (c *console) swept(r functions.SweepResult) {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{r.Started, "started"}, {r.Resent, "sent again"}, {r.Lost, "attempts lost"}, {r.Expired, "past their deadline"},
+		{r.Rearmed, "alive"}, {r.Settled, "settled"}, {r.Removed, "removed"}, {r.Left, "left to others"}, {r.Failures, "failed: see the server's log"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	text := "nothing was due"
+	if r.Looked > 0 {
+		text = count(r.Looked, "record was due", "records were due")
+	}
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	if r.More {
+		text += "; there is more: sweep again"
+	}
+	c.Printf("%s\n", text)
+}
+
+func statsCommand(c *console) *cobra.Command {
+	return c.asks(&cobra.Command{
+		Use: "stats", Short: "Count what the server's process did since it started", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			s, err := client.Stats(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				return c.PrintJSON(s)
+			}
+			c.Printf("since %s\n", c.moment(s.Started))
+			t := newTable("JOBS", "", "ATTEMPTS", "", "MESSAGES", "")
+			n := func(v int64) string { return fmt.Sprint(v) }
+			t.add("submitted", n(s.Submitted), "started", n(s.Claimed), "parked", n(s.Parked))
+			t.add("existing", n(s.Existing), "retried", n(s.Retried), "given back", n(s.Retries))
+			t.add("succeeded", n(s.Succeeded), "continued", n(s.Continued), "without use", n(s.Dropped))
+			t.add("failed", n(s.Failed), "handed back", n(s.HandedBack), "not sent", n(s.SendErrors))
+			t.add("cancelled", n(s.Cancelled), "leases lost", n(s.LeasesLost), "", "")
+			t.add("skipped", n(s.Skipped), "", "", "", "")
+			t.print(c)
+			return nil
+		},
+	})
+}

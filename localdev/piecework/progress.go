@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// progress shows how a job gets on: in one line that is written over and over on a terminal, in a line for each change
+// of its state, and now and then for its progress, elsewhere.
+type progress struct {
+	c     *console
+	drawn bool
+	said  string
+	at    time.Time
+}
+
+// every is how often progress is told where it cannot be drawn.
+const every = 10 * time.Second
+
+// see shows the job as it is now.
+func (p *progress) see(j functions.Info) {
+	if p.c.JSON {
+		return
+	}
+	if w := width(p.c.errTerm); w > 0 {
+		fmt.Fprintf(p.c.Err, "\r%s\x1b[K", cut(p.line(j), w-1))
+		p.drawn = true
+		return
+	}
+	now := p.c.Now()
+	text := string(j.State)
+	if j.Waiting != "" {
+		text += " " + oneLine(j.Waiting)
+	}
+	state := fmt.Sprint(j.State, j.Attempt)
+	if state == p.said && (j.Progress == nil || now.Sub(p.at) < every) {
+		return
+	}
+	if state == p.said || j.Progress != nil && !j.Done() {
+		text = string(j.State) + " " + oneLine(progressText(*j.Progress))
+	}
+	p.said, p.at = state, now
+	fmt.Fprintf(p.c.Err, "%s %s\n", j.ID, text)
+}
+
+// clear takes the line away, for another to be printed in its place.
+func (p *progress) clear() {
+	if p.drawn {
+		fmt.Fprint(p.c.Err, "\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+// cells is how many characters the bar has.
+const cells = 24
+
+// line is the line on a terminal.
+func (p *progress) line(j functions.Info) string {
+	text := string(j.State)
+	if q := j.Progress; q != nil && !j.Done() && q.Total > 0 {
+		full := int(min(max(q.Done, 0), q.Total) * cells / q.Total)
+		text += " " + strings.Repeat("█", full) + strings.Repeat("░", cells-full)
+	}
+	if q := j.Progress; q != nil && !j.Done() {
+		text += " " + progressText(*q)
+	}
+	if j.Attempt > 1 {
+		text += fmt.Sprintf("  attempt %s", attempts(j))
+	}
+	if j.Waiting != "" {
+		text += "  waits " + j.Waiting
+	} else if !j.Started.IsZero() && !j.Done() {
+		text += "  " + short(p.c.Now().Sub(j.Started))
+	}
+	return oneLine(text)
+}
+
+// progressText says how far a job is.
+func progressText(p functions.ProgressInfo) string {
+	text := ""
+	switch {
+	case p.Total > 0:
+		text = fmt.Sprintf("%d %%", p.Done*100/p.Total)
+		if p.Message == "" {
+			text += fmt.Sprintf("  %d of %d", p.Done, p.Total)
+		}
+	case p.Message == "":
+		text = fmt.Sprintf("%d done", p.Done)
+	}
+	return strings.TrimSpace(text + "  " + p.Message)
+}

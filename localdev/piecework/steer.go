@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+)
+
+func cancelCommand(c *console) *cobra.Command {
+	var reason string
+	cmd := steer(c, "cancel", "Cancel jobs", "A job that waits is cancelled at once. One that runs is told to stop.",
+		func(ctx context.Context, client *apiclient.Client, id string) (functions.Info, error) {
+			return client.Cancel(ctx, id, reason)
+		})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at the job later")
+	return cmd
+}
+
+func retryCommand(c *console) *cobra.Command {
+	return steer(c, "retry", "Run failed or cancelled jobs again", "They have a fresh set of attempts, and go on from their last checkpoints.",
+		func(ctx context.Context, client *apiclient.Client, id string) (functions.Info, error) {
+			return client.Retry(ctx, id)
+		})
+}
+
+func releaseCommand(c *console) *cobra.Command {
+	return steer(c, "release", "Let held jobs go", "",
+		func(ctx context.Context, client *apiclient.Client, id string) (functions.Info, error) {
+			return client.Release(ctx, id)
+		})
+}
+
+// steer is a command that does one thing to some jobs. It goes on after one that is refused, and tells of the first.
+func steer(
+	c *console, name, short, long string, do func(context.Context, *apiclient.Client, string) (functions.Info, error),
+) *cobra.Command {
+	return c.asks(&cobra.Command{
+		Use: name + " ID...", Short: short, Args: cobra.MinimumNArgs(1), Long: short + ". " + long + "\n\n" + exitHelp,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			var first error
+			jobs := []functions.Info{}
+			for _, id := range ids {
+				job, err := do(cmd.Context(), client, id)
+				if err != nil {
+					if first != nil {
+						c.report(first)
+					}
+					first = err
+					continue
+				}
+				if jobs = append(jobs, job); !c.JSON {
+					c.Printf("%s %s\n", job.ID, c.state(job.State))
+				}
+			}
+			if c.JSON && len(ids) == 1 && first == nil {
+				return c.PrintJSON(jobs[0])
+			}
+			if c.JSON && len(ids) > 1 {
+				if err := c.PrintJSON(functions.List{Jobs: jobs}); err != nil {
+					return err
+				}
+			}
+			return first
+		},
+	})
+}

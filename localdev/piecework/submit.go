@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+)
+
+// submitFlags are the options of a submission.
+type submitFlags struct {
+	sub         wire.Submit
+	at          string
+	maxAttempts int
+	wait        bool
+	timeout     time.Duration
+}
+
+func submitCommand(c *console) *cobra.Command {
+	var f submitFlags
+	cmd := &cobra.Command{
+		Use:   "submit KIND [ARGS]",
+		Short: "Submit a job and print its id",
+		Long: "Submits a job of a kind. ARGS are JSON, @FILE for what a file holds, or - for standard input; left out: null.\n\n" +
+			"Prints the job's id. With --wait it waits for the end as \"piecework wait\" does.\n\n" + exitHelp,
+		Example: `  piecework submit demo.echo '{"hello":"world"}' --wait
+  piecework submit demo.sleep '{"for":"20s"}' --in 5m --tag test
+  piecework submit banking.statement @args.json --key acct-42/2026-11 --at 2026-12-01T06:00:00Z`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("max-attempts") {
+				f.sub.MaxAttempts = &f.maxAttempts
+			}
+			return submit(cmd.Context(), c, args, f)
+		},
+		ValidArgsFunction: c.completeKinds,
+	}
+	flags := c.asks(cmd).Flags()
+	flags.StringVar(&f.sub.Key, "key", "", "idempotency key: the same kind and key is the same job")
+	flags.StringVar(&f.at, "at", "", "start not before this time: 2026-12-01T06:00:00Z, or \"2026-12-01 06:00\" in local time")
+	flags.StringVar(&f.sub.Delay, "in", "", "start not before this long from now, as in 90s or 1h30m")
+	flags.StringVar(&f.sub.Queue, "queue", "", "the lane of work (default: that of the kind)")
+	flags.StringSliceVar(&f.sub.Tags, "tag", nil, "a label to find the job by; can be repeated")
+	flags.BoolVar(&f.sub.Held, "held", false, "do not start before \"piecework release\"")
+	flags.IntVar(&f.maxAttempts, "max-attempts", 0, "how often to try in all, -1 for ever (default: that of the kind)")
+	flags.StringVar(&f.sub.Timeout, "time-limit", "", "how long one attempt may take, 0s without limit (default: that of the kind)")
+	flags.StringVar(&f.sub.Deadline, "deadline", "", "how long from now until it fails if it has not ended")
+	flags.StringVar(&f.sub.Retention, "retention", "", "how long to keep it after its end, 0s for ever")
+	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for its end")
+	flags.DurationVar(&f.timeout, "timeout", 0, "with --wait: how long to wait at most")
+	cmd.MarkFlagsMutuallyExclusive("at", "in")
+	return cmd
+}
+
+func submit(ctx context.Context, c *console, args []string, f submitFlags) error {
+	f.sub.Kind = args[0]
+	var err error
+	if len(args) > 1 {
+		if f.sub.Args, err = c.arguments(args[1]); err != nil {
+			return err
+		}
+	}
+	if f.sub.At, err = parseTime(f.at); err != nil {
+		return err
+	}
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	receipt, err := client.Submit(ctx, f.sub)
+	if err != nil {
+		return unsure(err, f.sub)
+	}
+	switch {
+	case f.wait:
+		c.Hint("%s\n", receipt.ID)
+		return wait(ctx, c, client, receipt.ID, f.timeout)
+	case c.JSON:
+		return c.PrintJSON(receipt)
+	}
+	c.Printf("%s\n", receipt.ID)
+	note := string(receipt.State)
+	if receipt.Existing {
+		note = "the key exists; this is that job, which is " + note
+	}
+	c.Hint("%s\n", c.dim(note+"; see: "+demoProgram()+" wait "+receipt.ID))
+	return nil
+}
+
+// unsure says what to do about a submission whose fate is not known.
+func unsure(err error, sub wire.Submit) error {
+	var refused *wire.Problem
+	if errors.As(err, &refused) && refused.Status < 500 || errors.Is(err, apiclient.ErrUnreachable) {
+		return err
+	}
+	if sub.Key == "" {
+		return fmt.Errorf("%w\nThe job may have been submitted all the same: look with \"piecework list --kind %s\". With --key, submitting again is safe", err, sub.Kind)
+	}
+	return fmt.Errorf("%w\nSubmit again with the same --key to be sure", err)
+}
+
+// arguments reads a job's arguments: JSON, @file or - for standard input.
+func (c *console) arguments(text string) (json.RawMessage, error) {
+	from := "the arguments"
+	data := []byte(text)
+	var err error
+	switch {
+	case text == "-":
+		from = "standard input"
+		data, err = io.ReadAll(c.In)
+	case strings.HasPrefix(text, "@"):
+		from = text[1:]
+		data, err = os.ReadFile(from)
+	}
+	if err != nil {
+		return nil, usage("arguments: %w", err)
+	}
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		hint := ""
+		if from == "the arguments" && !strings.ContainsAny(text, `"{[`) {
+			hint = "; text must be in quotes within those of the shell: '\"" + oneLine(text) + "\"'"
+		} else if from == "the arguments" && strings.HasPrefix(text, "{") && !strings.Contains(text, `"`) {
+			hint = "; the shell took the quotes away: put all of it in single quotes"
+		}
+		return nil, usage("%s: not JSON: %w%s", from, err, hint)
+	}
+	return data, nil
+}
+
+// timeForms are the ways to write a time.
+var timeForms = []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
+
+// parseTime reads a time, in local time unless it says otherwise.
+func parseTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	for _, form := range timeForms {
+		if t, err := time.ParseInLocation(form, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("--at %q: write it as 2026-12-01T06:00:00Z, or \"2026-12-01 06:00\" in local time", text)
+}

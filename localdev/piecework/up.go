@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/localdev"
+)
+
+// upFlags are what the server can be told.
+type upFlags struct {
+	addr, dir, store, blobs, concurrency, tokens, tokenFile, log string
+	queues                                                       []string
+}
+
+func upCommand(c *console) *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start everything in one process on this machine",
+		Long: "Starts a store, a queue, files, a worker with a few example kinds, and the HTTP API. What is submitted survives\n" +
+			"the end of the process: start it again over the same directory and it goes on.\n\n" +
+			"Ctrl-C stops it gracefully: running jobs finish, or are handed back with their checkpoints. A second ctrl-C\n" +
+			"leaves at once, which loses nothing either: the jobs start again when their leases have run out.",
+		Example: "  piecework up\n  piecework up --addr 127.0.0.1:8000 --dir /var/lib/piecework\n" +
+			"  PIECEWORK_TOKENS=operator:ops:$(openssl rand -hex 16) piecework up --addr :7433",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), c, f) },
+	}
+	flags := cmd.Flags()
+	for name, to := range map[string]*string{
+		"addr": &f.addr, "dir": &f.dir, "store": &f.store, "blobs": &f.blobs, "concurrency": &f.concurrency,
+		"token-file": &f.tokenFile, "log": &f.log,
+	} {
+		flags.StringVar(to, name, c.value(name), help(name))
+	}
+	flags.StringVar(&f.tokens, "tokens", "", help("tokens"))
+	flags.StringSliceVar(&f.queues, "queue", nil, "another lane of work to take jobs from; can be repeated")
+	return cmd
+}
+
+// up runs the server until ctx ends.
+func up(ctx context.Context, c *console, f upFlags) (err error) {
+	if err := c.checkEnv(); err != nil {
+		return err
+	}
+	logger, err := c.logger(f.log)
+	if err != nil {
+		return err
+	}
+	concurrency, err := strconv.Atoi(f.concurrency)
+	if err != nil || concurrency < 1 || concurrency > 10_000 {
+		return usage("concurrency %q: must be a number from 1 to 10000", f.concurrency)
+	}
+	if f.tokens == "" {
+		f.tokens = c.value("tokens") // not a flag's default, which --help would print
+	}
+	who, err := tokens(f.tokens, f.tokenFile)
+	if err != nil {
+		return err
+	}
+	stack, err := localdev.Start(ctx, examples(), localdev.Config{
+		Dir: f.dir, Store: f.store, Blobs: f.blobs, Queues: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.stop(ctx, stack)) }()
+	api, err := httpapi.New(stack.Runtime(), &httpapi.Options{Tokens: who, Version: version(), Log: logger})
+	if err != nil {
+		return err
+	}
+	ln, err := api.Listen(ctx, f.addr)
+	if err != nil {
+		return listenError(f.addr, err)
+	}
+	if err := c.welcome(stack, ln, who); err != nil {
+		return err
+	}
+	return api.Serve(ctx, ln)
+}
+
+// listenError says what to do about an address that cannot be listened on.
+func listenError(addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use, perhaps by another piecework; choose another with --addr, as in --addr 127.0.0.1:0: %w", addr, err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("this user may not listen on %s; choose a port above 1023 with --addr: %w", addr, err)
+	default:
+		return err
+	}
+}
+
+// logger logs to standard error: as text, or as JSON with --json.
+func (c *console) logger(level string) (*slog.Logger, error) {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	l, ok := levels[level]
+	if !ok {
+		return nil, usage("%s", wire.Unknown("log level", level, []string{"debug", "info", "warn", "error"}))
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	if c.JSON {
+		return slog.New(slog.NewJSONHandler(c.Err, opts)), nil
+	}
+	return slog.New(slog.NewTextHandler(c.Err, opts)), nil
+}
+
+// welcome says what runs, and what to do next.
+func (c *console) welcome(stack *localdev.Stack, ln net.Listener, who []httpapi.Token) error {
+	url := "http://" + reachable(ln.Addr())
+	cfg := stack.Config()
+	if c.JSON {
+		return c.PrintJSON(map[string]any{
+			"url": url, "dir": cfg.Dir, "version": version(), "pid": os.Getpid(), "tokens": len(who),
+			"kinds": stack.Runtime().Registry().Kinds(), "queues": cfg.Queues,
+		})
+	}
+	c.Printf("%s is running at %s\n", c.bold("Piecework"), c.bold(url))
+	if cfg.Store == "" || cfg.Blobs == "" {
+		c.Printf("  data      %s\n", cfg.Dir)
+	}
+	c.Printf("  API       %s/v1, described at %s/openapi.json\n", url, url)
+	if len(who) > 0 {
+		c.Printf("  tokens    %d: set PIECEWORK_TOKEN for the commands below\n", len(who))
+	}
+	program, at := demoProgram(), ""
+	if url != lookup("url").def {
+		at = " --url " + url
+	}
+	c.Printf("\nTry, in another terminal:\n")
+	c.Printf("  %s submit demo.sleep '{\"for\":\"20s\"}' --wait%s\n", program, at)
+	c.Printf("  %s list%s\n\n", program, at)
+	c.Printf("Ctrl-C stops it; nothing that was submitted is lost.\n")
+	return nil
+}
+
+// reachable is an address that clients on this machine can use: that of "everywhere" is none.
+func reachable(addr net.Addr) string {
+	at, ok := addr.(*net.TCPAddr)
+	if ok && at.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.Port))
+	}
+	return addr.String()
+}
+
+// leaveAfter is how long stopping may take before the process gives up on it.
+const leaveAfter = time.Minute
+
+// stop ends the server gracefully, or at once if the user asks again.
+func (c *console) stop(ctx context.Context, stack *localdev.Stack) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveAfter)
+	defer cancel()
+	ctx, again := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer again()
+	if !c.JSON {
+		fmt.Fprintln(c.Err, "\nStopping: what runs finishes, or is handed back to go on later. Ctrl-C again leaves at once.")
+	}
+	err := stack.Stop(ctx)
+	if errors.Is(err, functions.ErrShutdown) || ctx.Err() != nil {
+		if !c.JSON {
+			fmt.Fprintln(c.Err, "Left at once. What ran starts again when its lease has run out.")
+		}
+		return &silent{exitInterrupted}
+	}
+	return err
+}

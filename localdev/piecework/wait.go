@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/store"
+)
+
+func waitCommand(c *console) *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "wait ID", Short: "Wait for a job's end and print its result", Args: cobra.ExactArgs(1),
+		Long: "Waits until a job has ended, and shows how it gets on meanwhile: a progress bar on a terminal, lines elsewhere,\n" +
+			"both on standard error. Then it prints the result on standard output.\n\n" + exitHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			return wait(cmd.Context(), c, client, args[0], timeout)
+		},
+	}
+	c.asks(cmd).Flags().DurationVar(&timeout, "timeout", 0, "how long to wait at most, as in 10m (default: without limit)")
+	return cmd
+}
+
+// wait waits for a job's end and says what became of it.
+func wait(ctx context.Context, c *console, client *apiclient.Client, id string, timeout time.Duration) error {
+	if timeout < 0 {
+		return usage("--timeout %v: cannot be negative", timeout)
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	p := &progress{c: c}
+	job, err := client.Wait(ctx, id, p.see)
+	p.clear()
+	if errors.Is(err, context.DeadlineExceeded) {
+		if c.JSON && job.ID != "" {
+			return errors.Join(c.PrintJSON(job), &silent{exitTimeout})
+		}
+		return &statusError{exitTimeout, fmt.Errorf("job %s is %s after %v; it goes on", id, orUnknown(job.State), timeout)}
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return errors.Join(c.PrintJSON(job), stateStatus(job))
+	}
+	c.ended(job)
+	return stateStatus(job)
+}
+
+// orUnknown is a state that may not have been seen.
+func orUnknown(s store.State) string {
+	if s == "" {
+		return "not known to have ended"
+	}
+	return string(s)
+}
+
+// ended says what became of a job: to people on standard error, its result on standard output.
+func (c *console) ended(j functions.Info) {
+	took := ""
+	if !j.Started.IsZero() && j.Ended.After(j.Started) {
+		took = " in " + short(j.Ended.Sub(j.Started))
+	}
+	text := ""
+	if why := oneLine(j.Error + j.Reason); why != "" && j.State != store.Succeeded {
+		text = ": " + why
+	}
+	fmt.Fprintf(c.Err, "%s %s%s%s\n", j.ID, c.errState(j.State), took, text)
+	for _, o := range j.Outputs {
+		fmt.Fprintf(c.Err, "  output %s  %s\n", oneLine(o.Name), size(o.Size))
+	}
+	if result := jsonText(j.Result); result != "" && result != "null" {
+		c.Printf("%s\n", result)
+	}
+}
+
+// errState colours a state on standard error.
+func (c *console) errState(s store.State) string {
+	if c.errTerm < 0 {
+		return string(s)
+	}
+	return c.state(s)
+}
