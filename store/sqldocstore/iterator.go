@@ -2,14 +2,19 @@ package sqldocstore
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"gocloud.dev/docstore/driver"
 )
 
+// errEnd is the end of the rows. It is not io.EOF, which a broken connection may
+// give: half of the rows must not look like all of them.
+var errEnd = errors.New("end of rows")
+
 // rowStream is the rows of a running query.
 type rowStream interface {
-	// next fills r, whose memory it does not reuse; io.EOF at the end.
+	// next fills r, whose memory it does not reuse; errEnd at the end.
 	next(ctx context.Context, r *result) error
 	stop()
 }
@@ -53,14 +58,14 @@ func (it *iterator) readAll(ctx context.Context) error {
 	for {
 		var r result
 		doc, err := it.match(ctx, &r)
-		if err == io.EOF {
+		if err == errEnd {
 			sortRows(it.sorted, it.p.asc)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		by, _ := it.c.fieldValue(&r, it.p.read, doc, []string{it.p.sortBy})
+		by, _ := it.c.fieldValue(&r, it.p.s, doc, []string{it.p.sortBy})
 		it.sorted = append(it.sorted, sortable{r, by})
 	}
 }
@@ -80,7 +85,7 @@ func (it *iterator) match(ctx context.Context, r *result) (map[string]any, error
 		if err != nil {
 			return nil, err
 		}
-		if it.c.matches(it.p.filters, r, it.p.read, doc) {
+		if it.c.matches(it.p.filters, r, it.p.s, doc) {
 			return doc, nil
 		}
 	}
@@ -96,8 +101,8 @@ func (it *iterator) Next(ctx context.Context, doc driver.Document) error {
 		}
 		if err := it.row(ctx, &r); err != nil {
 			it.Stop()
-			if err == io.EOF {
-				return err
+			if err == errEnd {
+				return io.EOF
 			}
 			return wrapf(err, "next of %s", it.p.sql)
 		}
@@ -109,7 +114,7 @@ func (it *iterator) Next(ctx context.Context, doc driver.Document) error {
 	if it.left > 0 {
 		it.left--
 	}
-	return it.c.decode(it.asked(&r), it.p.s, doc)
+	return it.c.decode(it.asked(&r), it.p.asked, doc)
 }
 
 func (it *iterator) row(ctx context.Context, r *result) error {
@@ -118,7 +123,7 @@ func (it *iterator) row(ctx context.Context, r *result) error {
 		return err
 	}
 	if len(it.sorted) == 0 {
-		return io.EOF
+		return errEnd
 	}
 	*r = it.sorted[0].result
 	it.sorted = it.sorted[1:]
@@ -127,12 +132,12 @@ func (it *iterator) row(ctx context.Context, r *result) error {
 
 // asked cuts a row down to the columns that were asked for.
 func (it *iterator) asked(r *result) *result {
-	if it.p.read == it.p.s {
+	if it.p.s == it.p.asked {
 		return r
 	}
 	out := &result{id: r.id, rev: r.rev, doc: r.doc}
-	for i, col := range it.p.read.cols {
-		for _, want := range it.p.s.cols {
+	for i, col := range it.p.s.cols {
+		for _, want := range it.p.asked.cols {
 			if want == col {
 				out.cols = append(out.cols, r.cols[i])
 			}

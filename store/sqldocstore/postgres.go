@@ -171,9 +171,17 @@ func (db *postgresDB) as(i any) bool {
 	return ok
 }
 
-// close implements backend. It waits for queries that are still open.
+// close implements backend. Queries that are still open close their connections when
+// they are stopped.
 func (db *postgresDB) close() error {
-	db.pool.Close()
+	closed := make(chan struct{})
+	go func() {
+		db.pool.Close() // waits for every connection
+		close(closed)
+	}()
+	if len(db.streams) == 0 {
+		<-closed
+	}
 	return nil
 }
 

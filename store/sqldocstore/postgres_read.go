@@ -2,7 +2,6 @@ package sqldocstore
 
 import (
 	"context"
-	"io"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -82,7 +81,7 @@ func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, err
 		}
 	}
 	st.stop()
-	if err != io.EOF {
+	if err != errEnd {
 		return nil, unavailable(err)
 	}
 	return st, nil
@@ -99,7 +98,7 @@ type pgStream struct {
 	read int // of buf
 }
 
-// fill reads up to n rows more, or all; io.EOF at the end.
+// fill reads up to n rows more, or all; errEnd at the end.
 func (st *pgStream) fill(ctx context.Context, n int) error {
 	for ; n != 0; n-- {
 		if err := ctx.Err(); err != nil {
@@ -109,7 +108,7 @@ func (st *pgStream) fill(ctx context.Context, n int) error {
 			_, err := st.rows.Close()
 			st.rows = nil
 			if err == nil {
-				err = io.EOF
+				err = errEnd
 			}
 			return err
 		}
@@ -121,14 +120,17 @@ func (st *pgStream) fill(ctx context.Context, n int) error {
 func (st *pgStream) next(ctx context.Context, r *result) error {
 	if st.read == len(st.buf) {
 		if st.conn == nil {
-			return io.EOF
+			return errEnd
 		}
 		st.buf, st.read = st.buf[:0], 0
 		err := st.fill(ctx, firstRows)
 		if err != nil {
 			st.stop()
 		}
-		if err != nil && (err != io.EOF || len(st.buf) == 0) {
+		if err == errEnd && len(st.buf) == 0 {
+			return err
+		}
+		if err != nil && err != errEnd {
 			return unavailable(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 type postgresSQL struct {
 	insert, upsert, update, remove pgStatement
 	existing                       string
+	set                            *setSQL[*pgStatement]
 }
 
 // pgStatement is a statement and what its parameters are.
@@ -66,6 +67,7 @@ func newPostgresSQL(l *layout) postgresSQL {
 			" FROM " + unnest(update) + found(update), update},
 		remove:   pgStatement{"DELETE FROM " + table + " t USING " + unnest(remove) + found(remove), remove},
 		existing: `SELECT "id" FROM ` + table + ` WHERE "id" = ANY($1)`,
+		set:      newSetSQL(l.postgresSet),
 	}
 }
 
@@ -82,15 +84,17 @@ func unnest(params []pgParam) string {
 
 // statement is the statement for a group of writes.
 func (q *postgresSQL) statement(g []pgWrite) *pgStatement {
-	switch phase(g[0].kind) {
+	switch g[0].phase() {
 	case phaseInsert:
 		return &q.insert
 	case phaseUpsert:
 		return &q.upsert
 	case phaseRemove:
 		return &q.remove
-	default:
+	case phaseUpdate:
 		return &q.update
+	default:
+		return q.set.get(g[0].set)
 	}
 }
 

@@ -1,6 +1,7 @@
 package sqldocstore
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -80,10 +81,7 @@ func (t *pgTransaction) attempt() error {
 		return nil
 	}
 	slices.SortFunc(t.writes, func(a, b pgWrite) int {
-		if c := phase(a.kind) - phase(b.kind); c != 0 {
-			return c
-		}
-		return strings.Compare(a.id, b.id)
+		return cmp.Or(cmp.Compare(a.phase(), b.phase()), cmp.Compare(a.set, b.set), strings.Compare(a.id, b.id))
 	})
 	t.group()
 	if err := t.send(); err != nil {
@@ -100,28 +98,31 @@ func (t *pgTransaction) attempt() error {
 func (t *pgTransaction) group() {
 	t.groups = t.groups[:0]
 	for i, j := 0, 0; i < len(t.writes); i = j {
-		for j = i; j < len(t.writes) && phase(t.writes[j].kind) == phase(t.writes[i].kind); j++ {
+		for j = i; j < len(t.writes) && t.writes[j].phase() == t.writes[i].phase() && t.writes[j].set == t.writes[i].set; j++ {
 		}
 		t.groups = append(t.groups, t.writes[i:j])
 	}
 }
 
-// The phases of a transaction: one statement each.
+// The phases of a transaction: one statement each, and in the last one for each set of columns.
 const (
 	phaseInsert = iota
 	phaseUpsert
 	phaseUpdate
 	phaseRemove
+	phaseSet
 )
 
-func phase(kind driver.ActionKind) int {
-	switch kind {
-	case driver.Create:
+func (w *pgWrite) phase() int {
+	switch {
+	case w.kind == driver.Create:
 		return phaseInsert
-	case driver.Put:
+	case w.kind == driver.Put:
 		return phaseUpsert
-	case driver.Delete:
+	case w.kind == driver.Delete:
 		return phaseRemove
+	case w.set != 0:
+		return phaseSet
 	default:
 		return phaseUpdate
 	}
@@ -134,7 +135,7 @@ func (t *pgTransaction) readForUpdates() error {
 	for i := range t.writes {
 		w := &t.writes[i]
 		w.row, w.expected, w.rev = w.write.row, w.old, w.newRev(0)
-		if w.kind == driver.Update {
+		if w.reads() {
 			ids = append(ids, w.id)
 		}
 	}
@@ -150,12 +151,15 @@ func (t *pgTransaction) readForUpdates() error {
 		found[rows[i].id] = &rows[i]
 	}
 	for i := range t.writes {
-		if w := &t.writes[i]; w.kind == driver.Update {
+		if w := &t.writes[i]; w.reads() {
 			w.modify(t.db.layout, found[w.id])
 		}
 	}
 	return nil
 }
+
+// reads reports whether the row must be read before it can be written.
+func (w *pgWrite) reads() bool { return w.kind == driver.Update && w.set == 0 }
 
 // modify turns an Update into the replacement of the row that was read.
 func (w *pgWrite) modify(l *layout, cur *result) {

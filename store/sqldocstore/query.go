@@ -21,14 +21,14 @@ type sqlQuery struct {
 // plan is a query taken apart: what the database does, and what is left for Go. Only
 // when the database does all filtering and sorting does it do offset and limit too.
 type plan struct {
-	sqlQuery
-	read    *selection      // what is read: more than is asked for, if Go must look at it
-	filters []driver.Filter // for Go
-	sortBy  string          // for Go; "" if the database sorts
-	asc     bool
-	offset  int // for Go
-	limit   int // for Go; 0 for none
-	never   bool
+	sqlQuery                 // its selection is more than was asked for if Go must look at it
+	asked    *selection      // what to hand out
+	filters  []driver.Filter // for Go
+	sortBy   string          // for Go; "" if the database sorts
+	asc      bool
+	offset   int // for Go
+	limit    int // for Go; 0 for none
+	never    bool
 }
 
 // RunGetQuery implements driver.Collection.
@@ -68,8 +68,8 @@ func (c *collection) QueryPlan(q *driver.Query) (string, error) {
 
 func (c *collection) plan(q *driver.Query) (*plan, error) {
 	p := &plan{offset: max(q.Offset, 0), limit: max(q.Limit, 0), asc: q.OrderAscending}
-	p.s = c.selectPaths(q.FieldPaths)
-	p.read = p.s
+	p.asked = c.selectPaths(q.FieldPaths)
+	p.s = p.asked
 	b := sqlBuilder{dialect: c.db.dialect()}
 	for _, f := range q.Filters {
 		ok, never := c.filterSQL(&b, f)
@@ -88,8 +88,7 @@ func (c *collection) plan(q *driver.Query) (*plan, error) {
 	return p, nil
 }
 
-// readAlso widens what is read to what Go filters or sorts by. The order of the result
-// columns follows p.read; decoding hands out only p.s.
+// readAlso widens what is read to what Go filters or sorts by.
 func (c *collection) readAlso(p *plan) {
 	var fps [][]string
 	for _, f := range p.filters {
@@ -98,16 +97,16 @@ func (c *collection) readAlso(p *plan) {
 	if p.sortBy != "" {
 		fps = append(fps, []string{p.sortBy})
 	}
-	if len(fps) > 0 && p.s != c.all {
-		p.read = &selection{cols: slices.Clone(p.s.cols), doc: p.s.doc}
-		for _, fp := range fps {
-			c.selectPath(p.read, fp)
-		}
-		slices.Sort(p.read.cols)
-		p.read.cols = slices.Compact(p.read.cols)
-		p.read.sql = c.selectList(p.read)
+	if len(fps) == 0 || p.asked == c.all {
+		return
 	}
-	p.sqlQuery.s = p.read
+	p.s = &selection{cols: slices.Clone(p.asked.cols), doc: p.asked.doc}
+	for _, fp := range fps {
+		c.selectPath(p.s, fp)
+	}
+	slices.Sort(p.s.cols)
+	p.s.cols = slices.Compact(p.s.cols)
+	p.s.sql = c.selectList(p.s)
 }
 
 // columnSQL is the quoted column of a field that a query can use, or "".
@@ -233,7 +232,7 @@ func (b *sqlBuilder) whereIn(col string, not bool, typ ColumnType, args []any) {
 // finish writes the select list, the order, and, unless Go has still to filter or
 // sort, offset and limit.
 func (b *sqlBuilder) finish(c *collection, p *plan, q *driver.Query, order string) {
-	b.head = "SELECT " + p.read.sql + " FROM " + quote(c.Table)
+	b.head = "SELECT " + p.s.sql + " FROM " + quote(c.Table)
 	if order != "" {
 		b.tail = " ORDER BY " + c.orderSQL(q, order)
 	}

@@ -136,7 +136,7 @@ func (db *sqliteDB) query(ctx context.Context, q *sqlQuery) (rowStream, error) {
 		}
 		st.vals = make([]driver.Value, len(st.rows.Columns()))
 		st.buf = st.buf[:0]
-		if err = st.fill(ctx, firstRows); err == io.EOF {
+		if err = st.fill(ctx, firstRows); err == errEnd {
 			return nil
 		}
 		if err != nil && st.rows != nil {
@@ -179,7 +179,7 @@ func (st *sqliteStream) settle(ctx context.Context, c *sqliteConn) error {
 		}
 	}
 	err := st.fill(ctx, -1)
-	if err == io.EOF {
+	if err == errEnd {
 		err = nil
 	}
 	if st.rows != nil {
@@ -189,7 +189,7 @@ func (st *sqliteStream) settle(ctx context.Context, c *sqliteConn) error {
 	return err
 }
 
-// fill reads up to n rows more, or all. At the end it closes rows and returns io.EOF.
+// fill reads up to n rows more, or all. At the end it closes rows and returns errEnd.
 func (st *sqliteStream) fill(ctx context.Context, n int) error {
 	for ; n != 0; n-- {
 		if err := ctx.Err(); err != nil {
@@ -200,7 +200,7 @@ func (st *sqliteStream) fill(ctx context.Context, n int) error {
 			err = st.rows.Close()
 			st.rows = nil
 			if err == nil {
-				err = io.EOF
+				err = errEnd
 			}
 		}
 		if err != nil {
@@ -214,10 +214,10 @@ func (st *sqliteStream) fill(ctx context.Context, n int) error {
 func (st *sqliteStream) next(ctx context.Context, r *result) error {
 	if st.read == len(st.buf) {
 		if st.rows == nil {
-			return io.EOF
+			return errEnd
 		}
 		st.buf, st.read = st.buf[:0], 0
-		if err := st.fill(ctx, firstRows); err != nil && (err != io.EOF || len(st.buf) == 0) {
+		if err := st.fill(ctx, firstRows); err != nil && (err != errEnd || len(st.buf) == 0) {
 			return err
 		}
 	}

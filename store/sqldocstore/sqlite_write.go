@@ -3,7 +3,6 @@ package sqldocstore
 import (
 	"database/sql/driver"
 	"errors"
-	"io"
 	"strings"
 
 	docdriver "gocloud.dev/docstore/driver"
@@ -16,6 +15,7 @@ type writeSQL struct {
 	update, updateAny string // ... id [, old revision]
 	remove, removeAny string // id [, old revision]
 	exists, current   string // id
+	set               *setSQL[string]
 }
 
 func newWriteSQL(l *layout) writeSQL {
@@ -43,6 +43,7 @@ func newWriteSQL(l *layout) writeSQL {
 		removeAny: remove,
 		exists:    "SELECT 1 FROM " + table + ` WHERE "id" = ?`,
 		current:   "SELECT " + l.all.sql + " FROM " + table + ` WHERE "id" = ?`,
+		set:       newSetSQL(l.sqliteSet),
 	}
 }
 
@@ -126,11 +127,15 @@ func (db *sqliteDB) applyWrite(w *write) error {
 		_, err := db.execRow(q.upsert, w, w.newRev(0))
 		return err
 	case docdriver.Update:
-		return db.applyUpdate(w)
+		if w.set == 0 {
+			return db.applyUpdate(w)
+		}
 	}
 	var n int64
 	var err error
 	switch {
+	case w.set != 0:
+		n, err = db.execSet(w)
 	case w.kind == docdriver.Replace && w.old != 0:
 		n, err = db.execRow(q.update, w, w.newRev(0))
 	case w.kind == docdriver.Replace:
@@ -166,6 +171,17 @@ func (db *sqliteDB) execRow(query string, w *write, rev int64) (int64, error) {
 		c.add(w.old)
 	}
 	return c.execArgs(query)
+}
+
+// execSet sets columns.
+func (db *sqliteDB) execSet(w *write) (int64, error) {
+	c := db.writer
+	c.args = c.args[:0]
+	c.add(w.rev)
+	w.set.each(func(i int) { c.add(w.row.cols[i]) })
+	c.add(w.id)
+	c.add(w.old)
+	return c.execArgs(db.sql.set.get(w.set))
 }
 
 // exists reports whether the row of a write that found nothing is there. Only a
@@ -205,5 +221,5 @@ func (db *sqliteDB) applyUpdate(w *write) error {
 // worthRetrying reports whether the requests of a failed transaction may fare better
 // one by one: not if the database as a whole is the trouble.
 func worthRetrying(err error) bool {
-	return !errors.Is(err, ErrUnavailable) && !errors.Is(err, io.EOF) && !isContextError(err)
+	return !errors.Is(err, ErrUnavailable) && !isContextError(err)
 }

@@ -13,12 +13,13 @@ import (
 type write struct {
 	kind   driver.ActionKind
 	id     string
-	row    row   // Create, Replace, Put
-	mods   []mod // Update
-	old    int64 // the revision that the row must have; 0 for any
-	rev    int64 // the row's new revision
-	hidden bool  // the document has no revision field
-	err    error // the outcome
+	row    row    // Create, Replace, Put
+	mods   []mod  // Update
+	set    colSet // Update of columns alone from a known revision: row has the values, and mods is empty
+	old    int64  // the revision that the row must have; 0 for any
+	rev    int64  // the row's new revision
+	hidden bool   // the document has no revision field
+	err    error  // the outcome
 }
 
 // newRev is the revision to store. One that no document asked for is stored negative:
@@ -108,7 +109,9 @@ func (c *collection) encodeWrite(a *driver.Action) (w write, err error) {
 	case driver.Create, driver.Replace, driver.Put:
 		w.row, err = c.encodeRow(a.Doc)
 	case driver.Update:
-		w.mods, err = c.encodeMods(a.Mods)
+		if w.mods, err = c.encodeMods(a.Mods); err == nil && w.old != 0 {
+			w.setColumns(c.layout)
+		}
 	}
 	return w, err
 }
