@@ -232,11 +232,13 @@ func (k *killing) compare() error {
 			differ("%s has the sum %s, must have %s", other.Path, other.SHA256, known()[f.Name])
 		}
 	}
-	if k.Kill.WentOnFrom != k.Kill.CheckpointRow {
+	// A machine that stands still for longer than a lease costs the second worker an attempt too. The next goes on from
+	// a later checkpoint, and nothing is wrong with that.
+	if from := k.Kill.WentOnFrom; from < k.Kill.CheckpointRow || from > k.Kill.CheckpointRow && len(r.Attempts) == 2 {
 		differ("the second worker went on from row %d, the last checkpoint stood at row %d", k.Kill.WentOnFrom, k.Kill.CheckpointRow)
 	}
-	if lost, won := ends(r.Attempts, store.OutcomeLost), ends(r.Attempts, store.OutcomeSuccess); lost != 1 || won != 1 {
-		differ("%d attempts were lost and %d won, want 1 and 1", lost, won)
+	if lost, won := ends(r.Attempts, store.OutcomeLost), ends(r.Attempts, store.OutcomeSuccess); lost < 1 || won != 1 {
+		differ("%d attempts were lost and %d won, want 1 of each", lost, won)
 	}
 	k.Same = len(k.Differences) == 0
 	return nil
