@@ -265,7 +265,7 @@ func (a *Attempt) next() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.nextWrite()
-	if a.at != 0 && a.cause == nil {
+	if a.at != 0 && a.cause == nil && !a.ended {
 		t = min(t, a.at)
 	}
 	if t == never {

@@ -107,7 +107,7 @@ func (a *Attempt) wake() store.Time {
 	if !a.beating {
 		t = a.nextWrite()
 	}
-	if a.at != 0 && a.cause == nil {
+	if a.at != 0 && a.cause == nil && !a.ended {
 		t = min(t, a.at)
 	}
 	if a.leaveAt != 0 && !a.over {
