@@ -1,0 +1,105 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gocloud.dev/gcerrors"
+)
+
+// Op is an effect that is about to happen.
+type Op struct {
+	Layer string // "docs", "blobs" or, for queues of the tests' own, "queue"
+	Verb  string // get, create, replace, delete, query; read, write, list, remove; send
+	Key   string // the document, blob or query
+}
+
+// Writes reports whether the effect changes something.
+func (o Op) Writes() bool {
+	switch o.Verb {
+	case "create", "replace", "delete", "write", "remove", "send":
+		return true
+	default:
+		return false
+	}
+}
+
+// String names the effect.
+func (o Op) String() string { return o.Layer + " " + o.Verb + " " + o.Key }
+
+// How an effect goes.
+type How int
+
+// The ways.
+const (
+	Fine    How = iota
+	Refused     // not applied, and an error
+	Lost        // applied, but the answer is an error
+	Partial     // of a list: some are applied or read, and some are not
+)
+
+// String names the way.
+func (h How) String() string { return [...]string{"fine", "refused", "lost", "partial"}[h] }
+
+// Fate is what becomes of an effect.
+type Fate struct {
+	How  How
+	Code gcerrors.ErrorCode // of the error; 0: Unknown
+}
+
+// Hook decides. A nil Hook lets everything happen.
+type Hook interface {
+	// Before is called before the effect.
+	Before(ctx context.Context, op Op) Fate
+	// After is called when the effect has happened, before its answer is given.
+	After(ctx context.Context, op Op)
+}
+
+// Error is an error of a fake store, with the code that gocloud's drivers would give.
+type Error struct {
+	Code gcerrors.ErrorCode
+	Text string
+}
+
+// Error gives the text.
+func (e *Error) Error() string { return fmt.Sprintf("%s (%v)", e.Text, e.Code) }
+
+func newError(code gcerrors.ErrorCode, format string, args ...any) error {
+	return &Error{code, fmt.Sprintf(format, args...)}
+}
+
+// err is the error of an effect that was refused or whose answer was lost.
+func (f Fate) err(op Op) error {
+	code := f.Code
+	if code == gcerrors.OK {
+		code = gcerrors.Unknown
+	}
+	return newError(code, "fault: %v: %v", op, f.How)
+}
+
+// codeOf gives the code of an error of these stores.
+func codeOf(err error) gcerrors.ErrorCode {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	if errors.Is(err, context.Canceled) {
+		return gcerrors.Canceled
+	}
+	return gcerrors.Unknown
+}
+
+// before asks a hook that may be nil.
+func before(ctx context.Context, h Hook, op Op) Fate {
+	if h == nil {
+		return Fate{}
+	}
+	return h.Before(ctx, op)
+}
+
+func after(ctx context.Context, h Hook, op Op) {
+	if h != nil {
+		h.After(ctx, op)
+	}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// co is a coroutine: a goroutine, and those that it waits for, that run only while they have the token. They give it
+// back at every effect, so that one goroutine of a world runs at any time and the seed alone decides which.
+type co struct {
+	id     int
+	name   string
+	p      *proc
+	w      *world
+	resume chan struct{}
+	wake   int64 // it need not run before
+	killAt int64 // the platform ends it then; 0: never
+	killed bool
+	ended  bool
+	next   decision // what the effect under way still has in store
+	op     *userOp  // of a user's coroutine
+	claim  *co      // of one that runs an attempt: that which claimed it
+	seen   uint64   // a sum over all that it has seen, for the exhaustive search
+}
+
+// errDead is what a process that has crashed gets for every effect, until all of its code has returned. None of them
+// is applied, so nobody can tell it from a process that stopped where it was.
+var errDead = errors.New("the process has crashed")
+
+type coKey struct{}
+
+// of returns the coroutine on whose behalf ctx is, or nil for the oracle.
+func of(ctx context.Context) *co {
+	c, _ := ctx.Value(coKey{}).(*co)
+	return c
+}
+
+// spawn starts a coroutine in a process. It first runs when the scheduler gives it the token.
+func (w *world) spawn(p *proc, name string, body func(ctx context.Context, c *co)) *co {
+	w.lastCo++
+	c := &co{id: w.lastCo, name: name, p: p, w: w, resume: make(chan struct{}), wake: w.now}
+	w.cos = append(w.cos, c)
+	ctx := context.WithValue(context.Background(), coKey{}, c)
+	go func() {
+		<-c.resume
+		defer func() {
+			if r := recover(); r != nil {
+				w.violate("panic", "%s of process %d: %v\n%s", c.name, p.id, r, debug.Stack())
+			}
+			c.ended = true
+			w.back <- struct{}{}
+		}()
+		if !c.dead() {
+			body(ctx, c)
+		}
+	}()
+	return c
+}
+
+// dead reports whether its process has crashed, or the platform has ended it.
+func (c *co) dead() bool { return c.killed || c.p.dead }
+
+// yield gives the token back until the scheduler returns it, not before wake.
+func (c *co) yield(wake int64) {
+	if c.dead() {
+		return
+	}
+	c.wake = wake
+	c.w.back <- struct{}{}
+	<-c.resume
+}
+
+// sleep lets time pass, and reports errDead if the process crashed meanwhile.
+func (c *co) sleep(ms int64) error {
+	c.yield(c.w.now + ms)
+	if c.dead() {
+		return errDead
+	}
+	return nil
+}
+
+// run gives a coroutine the token until it gives it back.
+func (w *world) run(c *co) {
+	w.running = c
+	c.resume <- struct{}{}
+	<-w.back
+	w.running = nil
+	if c.ended {
+		w.forget(c)
+	}
+	w.bury()
+}
+
+// forget drops a coroutine that has ended.
+func (w *world) forget(c *co) {
+	for i, o := range w.cos {
+		if o == c {
+			w.cos = append(w.cos[:i], w.cos[i+1:]...)
+			return
+		}
+	}
+}
+
+// bury lets the coroutines of crashed processes run to their ends: no effect of theirs is applied any more.
+func (w *world) bury() {
+	for {
+		var c *co
+		for _, o := range w.cos {
+			if o.dead() {
+				c = o
+				break
+			}
+		}
+		if c == nil {
+			return
+		}
+		for rounds := 0; !c.ended; rounds++ {
+			if rounds > 1000 {
+				panic(fmt.Sprintf("coroutine %s does not end though its process has crashed", c.name))
+			}
+			c.resume <- struct{}{}
+			<-w.back
+		}
+		w.forget(c)
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+
+	"gocloud.dev/gcerrors"
+
+	"github.com/piecework/piecework/tests/fault"
+)
+
+// decision is what becomes of an effect and of the process that has it.
+type decision struct {
+	fate        fault.Fate
+	crashBefore bool
+	crashAfter  bool
+	slow        int64 // milliseconds until the answer comes
+}
+
+// Before is asked by every effect of the code under test: others may go first, and then its fate is decided.
+func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
+	c := of(ctx)
+	if c == nil {
+		return fault.Fate{} // the oracle looks around
+	}
+	dead := fault.Fate{How: fault.Refused, Code: gcerrors.Internal}
+	c.yield(w.now)
+	if c.dead() {
+		return dead
+	}
+	d := w.decide(c, op)
+	switch {
+	case d.crashBefore:
+		w.fault("process %d crashes before %v", c.p.id, op)
+		c.p.dead = true
+		return dead
+	case d.fate.How != fault.Fine:
+		w.fault("%s %d.%d %v: %v %v", c.name, c.p.id, c.id, op, d.fate.How, d.fate.Code)
+	default:
+		w.event("%s %d.%d %v", c.name, c.p.id, c.id, op)
+	}
+	c.next = d
+	return d.fate
+}
+
+// After lets the answer of an effect be slow, or never arrive.
+func (w *world) After(ctx context.Context, op fault.Op) {
+	c := of(ctx)
+	if c == nil || c.dead() {
+		return
+	}
+	d := c.next
+	c.next = decision{}
+	switch {
+	case d.crashAfter:
+		w.fault("process %d crashes after %v", c.p.id, op)
+		c.p.dead = true
+	case d.slow > 0:
+		w.fault("the answer to %v takes %d ms", op, d.slow)
+		c.yield(w.now + d.slow)
+	}
+}
+
+// codes are those of errors after which nobody knows.
+var codes = []gcerrors.ErrorCode{gcerrors.Unknown, gcerrors.Internal, gcerrors.ResourceExhausted, gcerrors.DeadlineExceeded}
+
+// chaos decides by the climate.
+func (w *world) chaos(_ *co, op fault.Op) decision {
+	if w.tamed {
+		return decision{}
+	}
+	r := w.rng.Float64()
+	took := func(p float64) bool {
+		if r < p {
+			return true
+		}
+		r -= p
+		return false
+	}
+	code := codes[w.rng.IntN(len(codes))]
+	switch {
+	case took(w.cfg.Refuse * 0.8):
+		return decision{fate: fault.Fate{How: fault.Refused, Code: code}}
+	case took(w.cfg.Refuse * 0.2):
+		return decision{fate: fault.Fate{How: fault.Partial, Code: code}}
+	case op.Writes() && took(w.cfg.Lose):
+		return decision{fate: fault.Fate{How: fault.Lost, Code: code}}
+	case took(w.cfg.Crash / 2):
+		return decision{crashBefore: true}
+	case took(w.cfg.Crash / 2):
+		return decision{crashAfter: true}
+	case took(w.cfg.Slow):
+		return decision{slow: w.rng.Int64N(15_000)}
+	}
+	return decision{}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+func main() {
+	seeds := flag.Uint64("seeds", 100, "how many histories to play")
+	from := flag.Uint64("from", 0, "the first seed")
+	verbose := flag.Bool("v", false, "tell each history event by event")
+	all := flag.Bool("mutants", false, "break each rule in turn and count in how many of the seeds that is noticed")
+	one := flag.String("mutant", "", "play with this rule broken")
+	exhaustive := flag.Bool("exhaustive", false, "play every order of events of a small world")
+	depth := flag.Int("switches", 2, "with -exhaustive: how often a coroutine may be interrupted by another")
+	workers := flag.Int("workers", runtime.NumCPU(), "how many histories to play at once")
+	flag.Parse()
+	if names, ok := nameOf(*one); *one != "" && !ok {
+		fmt.Fprintf(os.Stderr, "sim: there is no mutant %q; mutants are %s\n", *one, names)
+		os.Exit(2)
+	}
+	ok := true
+	switch {
+	case *exhaustive:
+		ok = explore(os.Stdout, *depth)
+	case *all:
+		ok = playMutants(*seeds, *from, *workers)
+	default:
+		ok = playSeeds(*seeds, *from, *workers, *one, *verbose)
+	}
+	if !ok {
+		os.Exit(1)
+	}
+}
+
+// tally counts over many histories.
+type tally struct {
+	seeds, jobs, events, faults, broken atomic.Int64
+
+	mu     sync.Mutex
+	sweeps int // the most that a history needed
+}
+
+// add counts a history.
+func (t *tally) add(w *world) {
+	t.seeds.Add(1)
+	t.jobs.Add(int64(len(w.oracle.jobs)))
+	t.events.Add(int64(w.events))
+	t.faults.Add(int64(w.faults))
+	if w.oracle.broken() {
+		t.broken.Add(1)
+	}
+	t.mu.Lock()
+	t.sweeps = max(t.sweeps, w.sweeps)
+	t.mu.Unlock()
+}
+
+// each plays many seeds on several workers; every world is its own.
+func each(seeds, from uint64, workers int, play func(seed uint64)) {
+	next := atomic.Uint64{}
+	var wg sync.WaitGroup
+	for range max(workers, 1) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < seeds; i = next.Add(1) - 1 {
+				play(from + i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// playSeeds plays histories and prints those that break a rule, and one last line.
+func playSeeds(seeds, from uint64, workers int, mutant string, verbose bool) bool {
+	start := time.Now()
+	var t tally
+	var mu sync.Mutex
+	each(seeds, from, workers, func(seed uint64) {
+		w := newWorld(seed, mutant)
+		if verbose {
+			w.log = &strings.Builder{}
+		}
+		w.play()
+		t.add(w)
+		mu.Lock()
+		defer mu.Unlock()
+		if verbose {
+			fmt.Printf("seed %d: %+v\n%s", seed, w.cfg, w.log)
+		}
+		for _, v := range w.oracle.found {
+			fmt.Printf("seed %d: %s: %s\n", seed, v.rule, v.text)
+		}
+		if w.oracle.broken() {
+			fmt.Printf("seed %d: replay with: go run ./tests/sim -seeds 1 -from %d -v\n", seed, seed)
+		}
+	})
+	fmt.Printf("sim: %d seeds, %d jobs, %d events, %d faults injected, at most %d of %d sweeps to come to rest, %d violations, %.1f s\n",
+		t.seeds.Load(), t.jobs.Load(), t.events.Load(), t.faults.Load(), t.sweeps, maxSweeps, t.broken.Load(),
+		time.Since(start).Seconds())
+	return t.broken.Load() == 0
+}
+
+// playMutants prints in how many of the seeds each broken rule was noticed.
+func playMutants(seeds, from uint64, workers int) bool {
+	missed := 0
+	for _, m := range mutants {
+		caught, first := caughtIn(seeds, from, workers, m.name)
+		by := "never"
+		if caught > 0 {
+			by = fmt.Sprintf("first in seed %d", first)
+		} else {
+			missed++
+		}
+		fmt.Printf("%-20s %4d of %d seeds, %-18s %s\n", m.name, caught, seeds, by, m.rule)
+	}
+	fmt.Printf("sim: %d mutants, %d noticed, %d missed\n", len(mutants), len(mutants)-missed, missed)
+	return missed == 0
+}
+
+// caughtIn counts the seeds in which a mutant breaks a rule that holds without it.
+func caughtIn(seeds, from uint64, workers int, mutant string) (caught int64, first uint64) {
+	var n atomic.Int64
+	var mu sync.Mutex
+	first = ^uint64(0)
+	each(seeds, from, workers, func(seed uint64) {
+		w := newWorld(seed, mutant)
+		w.play()
+		if w.oracle.broken() {
+			n.Add(1)
+			mu.Lock()
+			first = min(first, seed)
+			mu.Unlock()
+		}
+	})
+	return n.Load(), first
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/fault"
+)
+
+// oracle knows what must hold, and watches every write.
+type oracle struct {
+	w        *world
+	plans    map[int]plan
+	from     map[int]int64  // before which world time a submission must not start; 0: none
+	keyed    map[[2]int]int // key and variant to the submission's number
+	messages map[string]int // submissions by message; 0: malformed
+	parked   map[string]bool
+
+	jobs    map[string]*model
+	runs    []run // of handlers
+	snoozed map[string]int
+	soiled  map[string]string // of blobs, by key: the process that wrote them
+	found   []violation
+	excuse  map[string]bool // records of which blobs may be left, because a process died over them
+}
+
+// model is what the oracle knows of a job.
+type model struct {
+	n        int
+	id       string
+	job      store.Job // as it is stored
+	raw      string
+	accepted bool // somebody was told that it will run
+	removed  bool
+	cancel   bool // somebody asked
+	claims   int  // attempts that count, since the last retry by a user
+	bad      map[store.Outcome]int
+	saved    int // the highest checkpoint that the handler was told is saved
+	hooked   bool
+	owner    map[string]*co // who claimed it, by token of the lease
+	future   string         // what a newer version wrote and an older one must keep
+}
+
+// run is one call of a handler.
+type run struct {
+	id       string
+	returned bool
+}
+
+type violation struct{ rule, text string }
+
+func newOracle(w *world) *oracle {
+	return &oracle{
+		w: w, plans: map[int]plan{}, from: map[int]int64{}, keyed: map[[2]int]int{}, messages: map[string]int{},
+		parked: map[string]bool{}, jobs: map[string]*model{}, snoozed: map[string]int{}, soiled: map[string]string{},
+		excuse: map[string]bool{},
+	}
+}
+
+// violate notes that a rule is broken.
+func (w *world) violate(rule, format string, args ...any) {
+	v := violation{rule, fmt.Sprintf(format, args...)}
+	w.oracle.found = append(w.oracle.found, v)
+	w.event("VIOLATION %s: %s", v.rule, v.text)
+}
+
+func (o *oracle) broken() bool { return len(o.found) > 0 }
+
+// quiet reports whether all jobs have ended and nothing is under way.
+func (o *oracle) quiet() bool {
+	if len(o.w.cos) > 0 {
+		return false
+	}
+	for _, m := range o.jobs {
+		if !m.removed && (!m.job.State.Final() || len(m.job.Outbox) > 0) && m.job.State != store.Held {
+			return false
+		}
+	}
+	return true
+}
+
+// number finds a submission's number among the tags.
+func number(tags []string) int {
+	for _, t := range tags {
+		if n, err := strconv.Atoi(strings.TrimPrefix(t, "n")); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// submitted judges the answer to a submission without a key.
+func (o *oracle) submitted(op *userOp, n int, r functions.Receipt, err error) {
+	id, made := op.made[n]
+	switch {
+	case err == nil && (!made || r.ID != id || r.Existing):
+		o.w.violate("accepted", "submission %d was answered with %+v, and made job %q", n, r, id)
+	case err == nil:
+		o.jobs[id].accepted = true
+	case made && !unknown(err):
+		o.w.violate("refused", "submission %d was refused (%v), and yet made job %s", n, err, id)
+	}
+}
+
+// submittedKeyed judges the answer to a submission with a key.
+func (o *oracle) submittedKeyed(op *userOp, n int, r functions.Receipt, err error) {
+	m := o.jobs[r.ID]
+	_, made := op.made[n]
+	switch {
+	case err == nil && m == nil:
+		o.w.violate("accepted", "submission %d was answered with %+v, and there is no such job", n, r)
+	case err == nil && m.n != n:
+		o.w.violate("key", "submission %d got job %s of submission %d, with other arguments", n, r.ID, m.n)
+	case err == nil && made && r.Existing:
+		o.w.violate("key", "submission %d made job %s, and was told that it existed", n, r.ID)
+	case err == nil:
+		m.accepted = true
+	case errors.Is(err, functions.ErrKeyConflict) && (m == nil || m.n == n):
+		o.w.violate("key", "submission %d conflicts with itself: %v", n, err)
+	case made && !unknown(err):
+		o.w.violate("refused", "submission %d was refused (%v), and yet made a job", n, err)
+	}
+}
+
+// unknown reports whether an error leaves open what happened, as the documentation of Submit says.
+func unknown(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNewerRecord)
+}
+
+// received judges the outcome of a submission by message.
+func (o *oracle) received(m message, out functions.Outcome) {
+	n := o.messages[m.id]
+	switch {
+	case out.Verdict == functions.Retry:
+	case n == 0:
+		o.parked[m.id] = true
+	default:
+		if j := o.jobs[out.JobID]; j == nil || j.n != n {
+			o.w.violate("accepted", "message %s was acknowledged (%v), and made no job", m.id, out.Err)
+		} else {
+			j.accepted = true
+		}
+	}
+}
+
+// asks notes what users want.
+func (o *oracle) asks(verb, id string) {
+	if verb == "cancel" {
+		o.jobs[id].cancel = true
+	}
+}
+
+// got judges the answer to a Get.
+func (o *oracle) got(c *co, id string, i functions.Info, err error) {
+	if c.dead() {
+		return
+	}
+	m := o.jobs[id]
+	switch {
+	case errors.Is(err, store.ErrNotFound) && m.accepted && !m.removed:
+		o.w.violate("lost", "job %s cannot be found", id)
+	case err == nil && i.State != store.Succeeded && len(i.Outputs) > 0:
+		o.w.violate("visible", "job %s is %s and shows %v", id, i.State, i.Outputs)
+	}
+}
+
+// started notes that a handler was called, and gives the call a number.
+func (o *oracle) started(c *co, job *functions.Job[plan]) int {
+	m := o.jobs[job.ID]
+	switch {
+	case m == nil || m.removed:
+		o.w.violate("start", "job %s runs and is not stored", job.ID)
+		return 0
+	case job.Args.N != m.n:
+		o.w.violate("args", "job %s of submission %d runs with the arguments of %d", job.ID, m.n, job.Args.N)
+	}
+	r := run{id: job.ID}
+	o.runs = append(o.runs, r)
+	o.w.event("handler of job %d runs: attempt %d, run %d", m.n, job.Attempt, len(o.runs))
+	return len(o.runs)
+}
+
+// loaded checks that a checkpoint that was said to be saved is there.
+func (o *oracle) loaded(c *co, job *functions.Job[plan], at int) {
+	if m := o.jobs[job.ID]; m != nil && at < m.saved && m.held(c) {
+		o.w.violate("checkpoint", "job %s goes on from step %d, though step %d was saved", job.ID, at, m.saved)
+	}
+}
+
+// held reports whether the coroutine's attempt holds the job.
+func (m *model) held(c *co) bool {
+	return m.job.Lease != nil && c.claim != nil && m.owner[m.job.Lease.Token] == c.claim
+}
+
+// checkpointed notes that a handler was told its checkpoint is saved.
+func (o *oracle) checkpointed(c *co, id string, at int) {
+	if m := o.jobs[id]; m != nil && !c.dead() {
+		m.saved = max(m.saved, at)
+	}
+}
+
+// snoozes reports whether a handler is to snooze now.
+func (o *oracle) snoozes(p plan, id string) bool {
+	if o.snoozed[id] >= p.Snooze {
+		return false
+	}
+	o.snoozed[id]++
+	return true
+}
+
+// returned notes that a handler returned its result.
+func (o *oracle) returned(r int) {
+	if r > 0 {
+		o.runs[r-1].returned = true
+	}
+}
+
+// hooked notes that the hook of a job's end was called.
+func (o *oracle) hooked(job functions.Info) {
+	m := o.jobs[job.ID]
+	if m == nil || !job.State.Final() {
+		o.w.violate("hook", "the hook was called for job %s, which is %s", job.ID, job.State)
+		return
+	}
+	m.hooked = true
+}
+
+func effectOp(verb, key string) fault.Op { return fault.Op{Layer: "user", Verb: verb, Key: key} }

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/fsck"
+	"github.com/piecework/piecework/store"
+)
+
+// maxSweeps is within how many sweeps, ten seconds apart, everything must have ended after the last fault. Most of it
+// is the time that the jobs themselves ask for: their delays, retries and snoozes.
+const maxSweeps = 60
+
+// settle ends the faults, lets everything come to its end, and looks at what is left.
+func (w *world) settle() {
+	w.tamed = true
+	w.event("the faults stop")
+	for _, p := range w.procs {
+		if !p.newer || len(p.kinds) < len(allKinds) {
+			p.retired = true
+		}
+	}
+	w.start()
+	for _, id := range w.docs.IDs() {
+		if m := w.oracle.jobs[id]; m != nil && m.job.State == store.Held {
+			p := w.procs[len(w.procs)-1]
+			w.act(p, "release", id, func(ctx context.Context) error { _, err := p.rt.Client().Release(ctx, id); return err })
+		}
+	}
+	last := w.nextSw
+	for !w.oracle.broken() && !w.oracle.quiet() {
+		if w.nextSw != last {
+			last = w.nextSw
+			if w.sweeps++; w.sweeps > maxSweeps {
+				w.late()
+				return
+			}
+		}
+		if w.events > 20*chaosEvents {
+			w.violate("ends", "the world does not come to rest")
+			return
+		}
+		w.step()
+	}
+	w.inspect()
+	if w.cfg.Retention && !w.oracle.broken() {
+		w.outlive()
+	}
+}
+
+// late reports the jobs that have not ended.
+func (w *world) late() {
+	for _, id := range w.docs.IDs() {
+		if m := w.oracle.jobs[id]; m != nil && (!m.job.State.Final() || len(m.job.Outbox) > 0) {
+			w.violate("ends", "after %d sweeps job %d is %s, outbox %v, due in %d ms", w.sweeps, m.n, m.job.State,
+				m.job.Outbox, int64(m.job.Due)-w.now)
+		}
+	}
+	if !w.oracle.broken() {
+		w.violate("ends", "after %d sweeps coroutines still run: %d", w.sweeps, len(w.cos))
+	}
+}
+
+// inspect looks at everything, now that it is at rest.
+func (w *world) inspect() {
+	if w.oracle.broken() {
+		return
+	}
+	ctx := context.Background()
+	report, err := fsck.Check(ctx, w.coll, w.bucket, fsck.Options{
+		Now: time.UnixMilli(w.now), Timing: w.timing, Late: 5 * time.Minute, Deep: true,
+	})
+	if err != nil {
+		panic(err)
+	}
+	for _, p := range report.Problems {
+		w.violate("fsck", "%v", p)
+	}
+	for _, n := range report.Notes {
+		if n.Rule == fsck.NoteLeftover && !w.oracle.excused(n.ID) || n.Rule == fsck.NoteNoun {
+			w.violate("leftover", "%v", n)
+		}
+	}
+	for _, m := range w.oracle.sorted() {
+		w.oracle.end(m)
+	}
+	w.oracle.lists(ctx)
+	w.oracle.messagesEnd()
+}
+
+// sorted returns what is known of the jobs, by number.
+func (o *oracle) sorted() []*model {
+	var all []*model
+	for _, m := range o.jobs {
+		all = append(all, m)
+	}
+	slices.SortFunc(all, func(a, b *model) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// excused reports whether files of a record may be left: a process crashed that had written some.
+func (o *oracle) excused(id string) bool {
+	dead := map[string]bool{}
+	for _, p := range o.w.procs {
+		if p.dead || o.excuse[p.rt.Config().Worker] {
+			dead[p.rt.Config().Worker] = true
+		}
+	}
+	for key, worker := range o.soiled {
+		if strings.HasPrefix(key, "jobs/"+id+"/") && dead[worker] {
+			return true
+		}
+	}
+	return false
+}
+
+// end judges how a job ended.
+func (o *oracle) end(m *model) {
+	if m.removed {
+		return
+	}
+	j, p := m.job, o.plans[m.n]
+	if o.w.docs.Get(m.id) == nil {
+		o.w.violate("lost", "job %d is gone", m.n)
+	}
+	switch j.State {
+	case store.Succeeded:
+		o.success(m, p)
+	case store.Failed:
+		o.failure(m, p)
+	case store.Skipped:
+		if !p.Skip {
+			o.w.violate("result", "job %d was skipped, which its plan does not say", m.n)
+		}
+	}
+	if j.Policy.Hooks && !m.hooked {
+		o.w.violate("hook", "nobody was told that job %d has ended", m.n)
+	}
+}
+
+// success checks that a result and its files are those of one attempt that nobody disturbed.
+func (o *oracle) success(m *model, p plan) {
+	ctx := context.Background()
+	client := o.w.procs[len(o.w.procs)-1].rt.Client()
+	i, err := client.Get(ctx, m.id)
+	if err != nil {
+		o.w.violate("result", "job %d: %v", m.n, err)
+		return
+	}
+	var got product
+	if err := json.Unmarshal(i.Result, &got); err != nil || got.N != p.N || got.Steps != p.Steps || got.Pad != p.Pad {
+		o.w.violate("result", "job %d has the result %+v, error %v", m.n, got, err)
+		return
+	}
+	if got.Run < 1 || got.Run > len(o.runs) || o.runs[got.Run-1].id != m.id || !o.runs[got.Run-1].returned {
+		o.w.violate("result", "the result of job %d is that of run %d, which is not one of its own that returned", m.n, got.Run)
+	}
+	want := map[string]string{}
+	if p.Files {
+		want["data.txt"], want["who.txt"] = p.data(), strconv.Itoa(got.Run)
+	}
+	for _, out := range m.job.Outputs {
+		var data strings.Builder
+		for _, part := range out.Parts {
+			data.Write(o.w.blobs.Data(part.Key))
+		}
+		if text, ok := want[out.Name]; !ok || data.String() != text {
+			o.w.violate("output", "job %d: %s holds %q, want %q", m.n, out.Name, data.String(), text)
+		}
+		delete(want, out.Name)
+	}
+	for name := range want {
+		o.w.violate("output", "job %d has no %s", m.n, name)
+	}
+}
+
+// failure checks that there was a reason.
+func (o *oracle) failure(m *model, p plan) {
+	l := p.limits()
+	over := func(n, limit int) bool { return limit > 0 && n >= limit }
+	failed := m.bad[store.OutcomeError] + m.bad[store.OutcomePanic]
+	switch {
+	case over(m.claims, l.MaxAttempts), over(failed, l.MaxErrors), over(m.bad[store.OutcomeTimeout], l.MaxTimeouts),
+		over(m.bad[store.OutcomeLost], l.MaxLost):
+	case m.job.Deadline != 0:
+	case slices.Contains(p.Ends, "permanent"):
+	default:
+		o.w.violate("failed", "job %d failed without a reason: %d attempts, %v: %s", m.n, m.claims, m.bad, m.job.Error)
+	}
+}
+
+// lists checks that what exists can be found.
+func (o *oracle) lists(ctx context.Context) {
+	client := o.w.procs[len(o.w.procs)-1].rt.Client()
+	for _, f := range []functions.ListFilter{{Limit: 1000}, {Limit: 7, State: store.Failed}} {
+		listed := map[string]bool{}
+		for {
+			page, err := client.List(ctx, f)
+			if err != nil {
+				o.w.violate("list", "%v", err)
+				return
+			}
+			for _, i := range page.Jobs {
+				if listed[i.ID] {
+					o.w.violate("list", "job %s is listed twice", i.ID)
+				}
+				listed[i.ID] = true
+			}
+			if f.Cursor = page.Next; f.Cursor == "" {
+				break
+			}
+		}
+		for _, m := range o.sorted() {
+			if want := !m.removed && (f.State == "" || m.job.State == f.State); want != listed[m.id] {
+				o.w.violate("list", "job %d, which is %s: listed %v, want %v", m.n, m.job.State, listed[m.id], want)
+			}
+		}
+	}
+}
+
+// messagesEnd checks that malformed messages were parked.
+func (o *oracle) messagesEnd() {
+	parked := 0
+	for _, id := range o.w.docs.IDs() {
+		if strings.HasPrefix(id, "parked-") {
+			parked++
+		}
+	}
+	if parked < len(o.parked) {
+		o.w.violate("parked", "%d malformed messages were acknowledged, %d are parked", len(o.parked), parked)
+	}
+}
+
+// outlive lets the retention pass, after which nothing may be left of the jobs that had one.
+func (w *world) outlive() {
+	w.now += 20 * 60_000
+	for range 12 {
+		w.nextSw = w.now
+		for w.now < w.nextSw || len(w.cos) > 0 {
+			w.step()
+		}
+		w.sweep()
+		for len(w.cos) > 0 {
+			w.step()
+		}
+		w.now += 15_000
+	}
+	for _, m := range w.oracle.sorted() {
+		if m.removed || m.job.Policy.Retention == 0 {
+			continue
+		}
+		w.violate("retention", "job %d is still there", m.n)
+	}
+	for _, key := range w.blobs.Keys() {
+		id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+		if m := w.oracle.jobs[id]; m != nil && m.removed && !strings.Contains(key, "/p-args-") {
+			w.violate("retention", "blob %s outlived its job", key)
+		}
+	}
+}
