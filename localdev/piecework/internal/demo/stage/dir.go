@@ -45,7 +45,7 @@ func claim(dir string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return fmt.Errorf("make the demo's directory: %w", err)
+			return fmt.Errorf("the demo's directory cannot be made; choose another: %w", err)
 		}
 	case err != nil:
 		return fmt.Errorf("the demo's directory cannot be used; choose another: %w", err)
