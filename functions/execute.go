@@ -238,7 +238,7 @@ func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) 
 	}
 	f := a.base()
 	if !bytes.Equal(data, []byte("null")) && !bytes.Equal(data, []byte("{}")) {
-		if f.Result, err = a.rt.pack(ctx, a.seen().ID, "result", data); err != nil {
+		if f.Result, err = a.pack(ctx, "result", data); err != nil {
 			return fail(fmt.Errorf("store result: %w", err))
 		}
 	}

@@ -116,11 +116,16 @@ func (a *Attempt) snapshot(ctx context.Context, v any) (store.Payload, []store.O
 	if err != nil {
 		return store.Payload{}, nil, err
 	}
-	payload, err := a.rt.pack(ctx, a.seen().ID, "checkpoint", data)
-	if err == nil && payload.Blob != nil {
+	payload, err := a.pack(ctx, "checkpoint", data)
+	return payload, open, err
+}
+
+// pack is Runtime.pack for what the record may not come to list: an error may leave a blob, too.
+func (a *Attempt) pack(ctx context.Context, name string, data []byte) (store.Payload, error) {
+	if len(data) > store.MaxInline {
 		a.soil()
 	}
-	return payload, open, err
+	return a.rt.pack(ctx, a.seen().ID, name, data)
 }
 
 // loadCheckpoint reads the checkpoint and takes up the outputs that belong to it.

@@ -42,6 +42,7 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	}
 	if j.Cancel != 0 && f.Outcome != OutcomeSuccess && f.Outcome != OutcomeSkipped {
 		f.Outcome = OutcomeCancelled
+		f.Dirty = f.Dirty || f.Checkpoint != nil // nobody lists the files that it would have kept
 	}
 	next = next.record(f)
 	next.Dirty = j.Dirty || f.Dirty
