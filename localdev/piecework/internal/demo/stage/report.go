@@ -72,7 +72,7 @@ func (o Options) ending(r *Report) {
 	o.printf("Look further\n")
 	o.table([][]string{
 		{o.Program + " demo --kill"},
-		{o.Program + " up --dir " + quote(o.Dir) + "   (then, in another terminal:)"},
+		{o.Program + " up --dir " + quote(o.Dir) + "   # and in another terminal:"},
 		{o.Program + " get " + r.Job},
 	})
 }

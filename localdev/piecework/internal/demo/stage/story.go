@@ -99,7 +99,7 @@ func (k *killing) tell() {
 		k.printf("The kill left no trace in the files. See for yourself:\n")
 		k.table([][]string{
 			{"cmp " + quote(k.short(r.Files[0].Path)) + " " + quote(k.short(k.Undisturbed.Files[0].Path))},
-			{k.Program + " up --dir " + quote(k.Dir) + "   (then, in another terminal:)"},
+			{k.Program + " up --dir " + quote(k.Dir) + "   # and in another terminal:"},
 			{k.Program + " get " + r.Job},
 		})
 	}
