@@ -13,6 +13,7 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/memblob"
+	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/memdocstore"
 
@@ -40,6 +41,7 @@ type sent struct {
 // that fails when the test wants it to.
 type desk struct {
 	*functions.Runtime
+	inner  *docstore.Collection
 	bucket *blob.Bucket
 	blobs  *blobout.Store
 	store  *store.Store
@@ -74,6 +76,7 @@ func newDesk(t *testing.T, reg *functions.Registry, options ...func(*setup)) *de
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.inner = inner
 	coll := relay.New(inner, relay.Hooks{Actions: d.pass})
 	d.store, err = store.New(coll, &store.Options{Timing: s.timing, Pause: func(ctx context.Context, _ time.Duration) error {
 		return context.Cause(ctx)

@@ -45,7 +45,11 @@ func (rt *Runtime) waitingForWorker(j store.Job) string {
 		what += fmt.Sprintf(" that has kind %s (this process has no handler for it)", j.Kind)
 	}
 	if j.Resends > 0 {
-		what += fmt.Sprintf("; its message was sent again %d times, so there may be no worker, or a long backlog", j.Resends)
+		times := "once"
+		if j.Resends > 1 {
+			times = fmt.Sprintf("%d times", j.Resends)
+		}
+		what += fmt.Sprintf("; its message was sent again %s, so there may be no worker, or a long backlog", times)
 	}
 	return what
 }

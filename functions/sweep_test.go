@@ -1,0 +1,272 @@
+package functions_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/driver"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/counting/relay"
+)
+
+// pile submits n jobs whose messages are lost.
+func (d *desk) pile(t *testing.T, n int) {
+	t.Helper()
+	subs := make([]functions.Submission, n)
+	for i := range subs {
+		subs[i] = functions.Submission{Kind: "shop.order", Args: order{Count: i}}
+	}
+	if _, err := d.Client().SubmitMany(t.Context(), subs); err != nil {
+		t.Fatal(err)
+	}
+	d.take()
+}
+
+func TestSweepSendsLostMessagesAgainAndBacksOff(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.pile(t, 250)
+	if r := d.sweep(t); r.Looked != 0 || r.More {
+		t.Errorf("too early: %+v", r)
+	}
+	d.advance(d.Timing().Grace + time.Minute)
+	r := d.sweep(t)
+	if r.Looked != 250 || r.Resent != 250 || len(d.take()) != 250 || r.Lag != time.Minute {
+		t.Errorf("%+v", r)
+	}
+	sweeps, resent := 0, 0
+	for range 24 * 60 {
+		d.advance(time.Minute)
+		resent += d.sweep(t).Resent
+		sweeps++
+	}
+	if perJob := resent / 250; perJob < 20 || perJob > 32 {
+		t.Errorf("%d messages for a job that waits for a day", perJob)
+	}
+	d.drain(t)
+	if n := d.Stats().Succeeded.Load(); n != 250 {
+		t.Errorf("%d succeeded", n)
+	}
+}
+
+func TestSweepIsBoundedAndGoesOnWhereItStopped(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.pile(t, 300)
+	d.advance(time.Hour)
+	var from functions.SweepCursor
+	resent, rounds := 0, 0
+	for {
+		r, err := d.Sweep(t.Context(), functions.SweepRequest{Limit: 70, From: from})
+		if err != nil || r.Looked > 70 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		resent += r.Resent
+		rounds++
+		if from = r.Next; !r.More {
+			break
+		}
+	}
+	if resent != 300 || rounds != 5 {
+		t.Errorf("%d resent in %d rounds", resent, rounds)
+	}
+}
+
+func TestSweepStopsAtItsTimeAndWithItsContext(t *testing.T) {
+	d := newDesk(t, handle(echoing), func(s *setup) { s.config.Parallel = 1 })
+	d.pile(t, 300)
+	d.advance(time.Hour)
+	d.mu.Lock()
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		d.advance(time.Second)
+		return next(ctx, acts)
+	}
+	d.mu.Unlock()
+	r, err := d.Sweep(t.Context(), functions.SweepRequest{For: 30 * time.Second})
+	if err != nil || !r.More || r.Looked == 0 || r.Looked > 100 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err = d.Sweep(ctx, functions.SweepRequest{}); err != nil || !r.More || r.Looked != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestSweepCanBeDivided(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.pile(t, 200)
+	d.advance(time.Hour)
+	total := 0
+	for part := range 3 {
+		r, err := d.Sweep(t.Context(), functions.SweepRequest{Part: part, Parts: 3})
+		if err != nil || r.Resent == 0 || r.Resent == 200 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		total += r.Resent
+	}
+	if total != 200 {
+		t.Errorf("%d resent", total)
+	}
+	for _, req := range []functions.SweepRequest{{Part: 3, Parts: 3}, {Part: -1, Parts: 3}, {Parts: -1}, {Part: 1}} {
+		_, err := d.Sweep(t.Context(), req)
+		wantErr(t, err, functions.ErrInvalid, "numbered from 0")
+	}
+}
+
+func TestSweepLeavesWhatANewerVersionWroteAndSaysWhatItCannotRead(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	newer, corrupt := d.submit(t, "shop.order", order{}), d.submit(t, "shop.order", order{})
+	msgs := d.take()
+	d.rewrite(t, newer, `{"v":2,"id":"x","kind":"shop.order","state":"paused"}`)
+	d.rewrite(t, corrupt, `garbage`)
+	d.advance(time.Hour)
+	if r := d.sweep(t); r.Left != 1 || r.Failures != 1 || !d.logged("sweep could not deal with a record", "corrupt") {
+		t.Errorf("%+v", r)
+	}
+	if out := d.Execute(t.Context(), msgs[0].msg); out.Verdict != functions.Retry || !errors.Is(out.Err, store.ErrNewerRecord) {
+		t.Errorf("newer: %+v", out)
+	}
+	if out := d.Execute(t.Context(), msgs[1].msg); out.Verdict != functions.Drop || !errors.Is(out.Err, store.ErrCorrupt) {
+		t.Errorf("corrupt: %+v", out)
+	}
+	i, err := d.Client().Get(t.Context(), newer)
+	wantErr(t, err, store.ErrNewerRecord, "update this process")
+	if i.State != "paused" || i.Kind != "shop.order" {
+		t.Errorf("%+v", i)
+	}
+	_, err = d.Client().Cancel(t.Context(), newer, "")
+	wantErr(t, err, store.ErrNewerRecord)
+}
+
+// rewrite puts other data into a record.
+func (d *desk) rewrite(t *testing.T, id, data string) {
+	t.Helper()
+	if err := d.inner.Update(t.Context(), map[string]any{"id": id}, docstore.Mods{"data": []byte(data)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSweepReportsAStoreThatIsAway(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.pile(t, 5)
+	d.advance(time.Hour)
+	d.storeFails()
+	r, err := d.Sweep(t.Context(), functions.SweepRequest{})
+	if r.Failures != 5 || err != nil { // the queries answered, the reads did not
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestRecoverSendsWhatAnEmptyQueueHasLost(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.pile(t, 30)
+	held := d.submit(t, "shop.order", order{}, functions.Held())
+	later := d.submit(t, "shop.order", order{}, functions.After(10*time.Minute))
+	running := d.submit(t, "shop.order", order{})
+	d.die(t)
+	r, err := d.Recover(t.Context())
+	if err != nil || r.Resent != 30 || len(d.take()) != 30 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	d.advance(d.Timing().Lease + d.Timing().Skew + time.Second) // sweep would look a minute later
+	if r, err = d.Recover(t.Context()); err != nil || r.Lost != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if i := d.get(t, running); i.State != store.Retrying && i.State != store.Queued {
+		t.Errorf("%+v", i)
+	}
+	for id, want := range map[string]store.State{held: store.Held, later: store.Scheduled} {
+		if i := d.get(t, id); i.State != want {
+			t.Errorf("%+v", i)
+		}
+	}
+}
+
+func TestRetentionRemovesRecordAndFiles(t *testing.T) {
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		return order{}, writeTo(ctx, job, "a.txt", "x")
+	}, functions.Retention(time.Hour)))
+	ids := []string{d.submit(t, "shop.order", order{}), d.submit(t, "shop.order", order{}, functions.Retention(0))}
+	d.drain(t)
+	d.advance(time.Hour - time.Millisecond)
+	if r := d.sweep(t); r.Looked != 0 {
+		t.Errorf("%+v", r)
+	}
+	d.advance(time.Hour)
+	if r := d.sweep(t); r.Removed != 1 || len(d.files(t)) != 1 {
+		t.Errorf("%+v, %v", r, d.files(t))
+	}
+	_, err := d.Client().Get(t.Context(), ids[0])
+	wantErr(t, err, store.ErrNotFound)
+	d.get(t, ids[1])
+	if r := d.sweep(t); r.Looked != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestACrashInTheMiddleOfRemovalIsMadeGood(t *testing.T) {
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		return order{}, writeTo(ctx, job, "a.txt", "x")
+	}, functions.Retention(time.Hour)))
+	i := d.once(t, "shop.order", order{})
+	d.advance(2 * time.Hour)
+	d.mu.Lock()
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if acts[0].Kind == driver.Delete {
+			return driver.ActionListError{{Index: 0, Err: errors.New("crash")}}
+		}
+		return next(ctx, acts)
+	}
+	d.mu.Unlock()
+	if r := d.sweep(t); r.Failures != 1 || len(d.files(t)) != 0 {
+		t.Errorf("%+v", r)
+	}
+	d.storeWorks()
+	_, err := d.Client().Retry(t.Context(), i.ID)
+	wantErr(t, err, store.ErrMove)
+	d.advance(time.Hour)
+	if r := d.sweep(t); r.Removed != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestListThroughTheClient(t *testing.T) {
+	reg := handle(failing, functions.MaxAttempts(1))
+	functions.Handle(reg, "other", echoing)
+	d := newDesk(t, reg)
+	for i := range 10 {
+		d.once(t, "shop.order", order{Count: i}, functions.Tags(fmt.Sprint("t", i%2)))
+		d.once(t, "other", order{Count: i}, functions.Tags("t0"))
+		d.advance(time.Second)
+	}
+	for name, c := range map[string]struct {
+		filter functions.ListFilter
+		want   int
+	}{
+		"all": {functions.ListFilter{}, 20}, "kind": {functions.ListFilter{Kind: "other"}, 10},
+		"failed": {functions.ListFilter{State: store.Failed}, 10}, "tag": {functions.ListFilter{Tag: "t0"}, 15},
+		"page": {functions.ListFilter{Limit: 7}, 7}, "unknown kind": {functions.ListFilter{Kind: "nobody"}, 0},
+	} {
+		list, err := d.Client().List(t.Context(), c.filter)
+		if err != nil || len(list.Jobs) != c.want || (list.Next != "") != (name == "page") {
+			t.Errorf("%s: %d jobs, next %q, %v", name, len(list.Jobs), list.Next, err)
+		}
+		if b, err := json.Marshal(list); err != nil || !json.Valid(b) {
+			t.Error(err)
+		}
+	}
+	for text, f := range map[string]functions.ListFilter{
+		"states are": {State: "paused"}, "1 to 1000": {Limit: 1001}, "lower-case": {Kind: "No"},
+	} {
+		_, err := d.Client().List(t.Context(), f)
+		wantErr(t, err, functions.ErrInvalid, text)
+	}
+	_, err := d.Client().List(t.Context(), functions.ListFilter{Cursor: "elsewhere"})
+	wantErr(t, err, store.ErrCursor)
+}
