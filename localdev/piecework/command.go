@@ -58,7 +58,7 @@ func misuse(cmd *cobra.Command, err error) error {
 		return nil
 	}
 	text := err.Error()
-	for _, prefix := range []string{"unknown command", "accepts ", "requires ", "invalid argument", "required flag", "if any flags in the group"} {
+	for _, prefix := range []string{"unknown command", "accepts "} {
 		if strings.HasPrefix(text, prefix) {
 			text = strings.ReplaceAll(strings.ReplaceAll(text, "\n\nDid you mean this?\n\t", "; did you mean: "), "\n\t", ", ")
 			return usage("%s\nSee: %s --help", strings.TrimSpace(text), cmd.CommandPath())
@@ -105,8 +105,13 @@ func rootCommand(c *console) *cobra.Command {
 	return root
 }
 
-// unknownFlag names the nearest flag.
+// unknownFlag names the nearest flag, or says what a flag wants.
 func unknownFlag(cmd *cobra.Command, err error) error {
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) {
+		want := map[string]string{"int": "a number", "duration": "a duration, as in 90s or 1h30m", "bool": "true or false"}[wrong.GetFlag().Value.Type()]
+		return usage("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), want)
+	}
 	var missing *pflag.NotExistError
 	if !errors.As(err, &missing) {
 		return usage("%w\nSee: %s --help", err, cmd.CommandPath())
@@ -118,6 +123,23 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 		return usage("unknown flag --%s; did you mean --%s?", name, near)
 	}
 	return usage("%w\nSee: %s --help", err, cmd.CommandPath())
+}
+
+// takes checks the number of arguments; what names them, as the command's Use does.
+func takes(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		see := "; see: " + cmd.CommandPath() + " --help"
+		switch {
+		case len(args) < least:
+			return usage("%s: want %s%s", cmd.CommandPath(), what, see)
+		case most >= 0 && len(args) > most && most == 0:
+			return usage("%s takes no arguments, not %q%s", cmd.CommandPath(), args[0], see)
+		case most >= 0 && len(args) > most:
+			return usage("%s: want %s, and not %q too%s", cmd.CommandPath(), what, args[most], see)
+		default:
+			return nil
+		}
+	}
 }
 
 // asks gives a command the flags of those that ask a server.

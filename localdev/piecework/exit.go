@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/piecework/piecework/functions"
@@ -16,7 +17,7 @@ import (
 const (
 	exitOK          = 0
 	exitError       = 1 // anything else
-	exitUsage       = 2 // the command line or the configuration is wrong
+	exitUsage       = 2 // the command line or the configuration is wrong, or the server found the input wrong
 	exitFailed      = 3 // the job failed
 	exitCancelled   = 4 // the job was cancelled or skipped
 	exitNotFound    = 5 // there is no such job or output
@@ -52,6 +53,7 @@ func (e *silent) Error() string { return fmt.Sprintf("exit status %d", e.status)
 func exitStatus(err error) int {
 	var told *statusError
 	var quiet *silent
+	var refused *wire.Problem
 	switch {
 	case err == nil:
 		return exitOK
@@ -63,7 +65,7 @@ func exitStatus(err error) int {
 		return exitUnreachable
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, functions.ErrNoOutput):
 		return exitNotFound
-	case errors.Is(err, functions.ErrConfig):
+	case errors.Is(err, functions.ErrConfig), errors.As(err, &refused) && wrongInput(refused.Status):
 		return exitUsage
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitTimeout
@@ -72,6 +74,11 @@ func exitStatus(err error) int {
 	default:
 		return exitError
 	}
+}
+
+// wrongInput reports whether a status says that what was asked for is malformed.
+func wrongInput(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity || status == http.StatusRequestEntityTooLarge
 }
 
 // errInterrupted: the user pressed ctrl-C.
@@ -116,10 +123,19 @@ func (c *console) report(err error) {
 	_ = to.PrintJSON(map[string]any{"error": p}) // nowhere else to tell it
 }
 
+// inFlags says in the words of the command line what the API says in its own.
+var inFlags = strings.NewReplacer("body.kind", "KIND", "body.args", "ARGS", "body.key", "--key", "body.at", "--at", "body.delay", "--in",
+	"body.queue", "--queue", "body.tags", "--tag", "body.max_attempts", "--max-attempts", "body.timeout", "--time-limit",
+	"body.deadline", "--deadline", "body.retention", "--retention", "body.reason", "--reason", "body.for", "--for", "body.limit", "--limit",
+	"query.kind", "--kind", "query.tag", "--tag", "query.limit", "--limit", "query.cursor", "--cursor", "path.id", "ID")
+
 // explain is an error's text, with what to do about it where the error does not say.
 func explain(c *console, err error) string {
 	text := err.Error()
 	var refused *wire.Problem
+	if errors.As(err, &refused) {
+		text = inFlags.Replace(text)
+	}
 	switch {
 	case errors.Is(err, errInterrupted):
 		return "interrupted"
@@ -129,11 +145,11 @@ func explain(c *console, err error) string {
 			reason = " (" + text + ")"
 		}
 		return fmt.Sprintf("no Piecework server at %s%s; start one with: piecework up", c.url, reason)
-	case errors.As(err, &refused) && refused.Status == 401:
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
 		return text + "; give it with --token or PIECEWORK_TOKEN"
 	case errors.As(err, &refused) && len(refused.Errors) > 1:
 		for _, f := range refused.Errors {
-			text += "\n  " + f.Location + ": " + f.Message
+			text += "\n  " + inFlags.Replace(f.Location) + ": " + f.Message
 		}
 	}
 	return text

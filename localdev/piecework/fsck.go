@@ -31,7 +31,7 @@ type fsckFlags struct {
 func fsckCommand(c *console) *cobra.Command {
 	var f fsckFlags
 	cmd := &cobra.Command{
-		Use: "fsck", Short: "Check the stored state for broken rules", Args: cobra.NoArgs,
+		Use: "fsck", Short: "Check the stored state for broken rules", Args: takes(0, 0, ""),
 		Long: "Reads the store and the files directly, without a server, and reports every rule that the stored state breaks.\n" +
 			"It changes nothing, and may run beside a server. The exit status is 1 if there is a problem.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd.Context(), c, f) },

@@ -14,7 +14,7 @@ import (
 
 func getCommand(c *console) *cobra.Command {
 	return c.asks(&cobra.Command{
-		Use: "get ID", Aliases: []string{"show"}, Short: "Show a job", Args: cobra.ExactArgs(1),
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a job", Args: takes(1, 1, "the ID of a job"),
 		Long: "Shows a job: its state, what it waits for, its attempts, result and files.\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.client()
@@ -63,7 +63,7 @@ func (c *console) job(j functions.Info) {
 	at("started", j.Started)
 	at("ended", j.Ended)
 	at("deadline", j.Deadline)
-	at("kept till", j.Expires)
+	at("expires", j.Expires)
 	line("worker", oneLine(j.Worker))
 	line("args", jsonText(j.Args))
 	line("result", jsonText(j.Result))

@@ -11,7 +11,7 @@ import (
 func listCommand(c *console) *cobra.Command {
 	var f wire.List
 	cmd := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List jobs, newest first", Args: cobra.NoArgs,
+		Use: "list", Aliases: []string{"ls"}, Short: "List jobs, newest first", Args: takes(0, 0, ""),
 		Long:    "Lists jobs, newest first; failed jobs by the time they failed, with --state failed.",
 		Example: "  piecework list --state failed\n  piecework list --kind demo.sleep --json | jq -r '.jobs[].id'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -72,7 +72,7 @@ func (c *console) list(l functions.List) {
 func note(j functions.Info) string {
 	switch {
 	case j.State == store.Running && j.Progress != nil:
-		return oneLine(progressText(*j.Progress))
+		return progressText(*j.Progress)
 	case j.Done() && j.State != store.Succeeded:
 		return oneLine(j.Error + j.Reason)
 	case j.Waiting != "":

@@ -14,7 +14,7 @@ import (
 
 func kindsCommand(c *console) *cobra.Command {
 	return c.asks(&cobra.Command{
-		Use: "kinds", Short: "List the kinds of jobs that the server knows", Args: cobra.NoArgs,
+		Use: "kinds", Short: "List the kinds of jobs that the server knows", Args: takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -81,7 +81,7 @@ func parkedCommand(c *console) *cobra.Command {
 	var limit int
 	var cursor string
 	cmd := &cobra.Command{
-		Use: "parked", Short: "List messages that could not be made jobs", Args: cobra.NoArgs,
+		Use: "parked", Short: "List messages that could not be made jobs", Args: takes(0, 0, ""),
 		Long: "Lists messages of the submit queue that could not be made jobs, with the reason, newest first.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
@@ -119,7 +119,7 @@ func parkedCommand(c *console) *cobra.Command {
 func sweepCommand(c *console) *cobra.Command {
 	var s wire.Sweep
 	cmd := &cobra.Command{
-		Use: "sweep", Short: "Look after what is due, now", Args: cobra.NoArgs,
+		Use: "sweep", Short: "Look after what is due, now", Args: takes(0, 0, ""),
 		Long: "Starts jobs whose time has come, sends lost messages again, ends attempts whose worker died, and removes what is\n" +
 			"past its retention. \"piecework up\" does it every second by itself; elsewhere a timer does.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -173,7 +173,7 @@ func (c *console) swept(r functions.SweepResult) {
 
 func statsCommand(c *console) *cobra.Command {
 	return c.asks(&cobra.Command{
-		Use: "stats", Short: "Count what the server's process did since it started", Args: cobra.NoArgs,
+		Use: "stats", Short: "Count what the server's process did since it started", Args: takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {

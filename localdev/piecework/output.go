@@ -20,7 +20,7 @@ import (
 func outputCommand(c *console) *cobra.Command {
 	var to string
 	cmd := &cobra.Command{
-		Use: "output ID [NAME]", Aliases: []string{"outputs"}, Short: "List a job's files, or fetch one", Args: cobra.RangeArgs(1, 2),
+		Use: "output ID [NAME]", Aliases: []string{"outputs"}, Short: "List a job's files, or fetch one", Args: takes(1, 2, "the ID of a job, and the NAME of an output or none"),
 		Long: "Without NAME lists the files of a job. With NAME writes that file to standard output, or with -o to a file,\n" +
 			"which appears whole or not at all.\n\n" + exitHelp,
 		Example: "  piecework output job-... nearest.csv | head\n  piecework output job-... nearest.csv -o nearest.csv",

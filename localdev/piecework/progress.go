@@ -30,6 +30,9 @@ func (p *progress) see(j functions.Info) {
 		p.drawn = true
 		return
 	}
+	if j.Done() {
+		return // its end is told anyway
+	}
 	now := p.c.Now()
 	text := string(j.State)
 	if j.Waiting != "" {
@@ -39,8 +42,8 @@ func (p *progress) see(j functions.Info) {
 	if state == p.said && (j.Progress == nil || now.Sub(p.at) < every) {
 		return
 	}
-	if state == p.said || j.Progress != nil && !j.Done() {
-		text = string(j.State) + " " + oneLine(progressText(*j.Progress))
+	if j.Progress != nil {
+		text = string(j.State) + " " + progressText(*j.Progress)
 	}
 	p.said, p.at = state, now
 	fmt.Fprintf(p.c.Err, "%s %s\n", j.ID, text)
@@ -71,11 +74,11 @@ func (p *progress) line(j functions.Info) string {
 		text += fmt.Sprintf("  attempt %s", attempts(j))
 	}
 	if j.Waiting != "" {
-		text += "  waits " + j.Waiting
+		text += "  waits " + oneLine(j.Waiting)
 	} else if !j.Started.IsZero() && !j.Done() {
 		text += "  " + short(p.c.Now().Sub(j.Started))
 	}
-	return oneLine(text)
+	return text
 }
 
 // progressText says how far a job is.
@@ -90,5 +93,5 @@ func progressText(p functions.ProgressInfo) string {
 	case p.Message == "":
 		text = fmt.Sprintf("%d done", p.Done)
 	}
-	return strings.TrimSpace(text + "  " + p.Message)
+	return strings.TrimSpace(text + "  " + oneLine(p.Message))
 }

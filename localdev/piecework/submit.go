@@ -35,7 +35,7 @@ func submitCommand(c *console) *cobra.Command {
 		Example: `  piecework submit demo.echo '{"hello":"world"}' --wait
   piecework submit demo.sleep '{"for":"20s"}' --in 5m --tag test
   piecework submit banking.statement @args.json --key acct-42/2026-11 --at 2026-12-01T06:00:00Z`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: takes(1, 2, "KIND [ARGS]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("max-attempts") {
 				f.sub.MaxAttempts = &f.maxAttempts
@@ -57,7 +57,6 @@ func submitCommand(c *console) *cobra.Command {
 	flags.StringVar(&f.sub.Retention, "retention", "", "how long to keep it after its end, 0s for ever")
 	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for its end")
 	flags.DurationVar(&f.timeout, "timeout", 0, "with --wait: how long to wait at most")
-	cmd.MarkFlagsMutuallyExclusive("at", "in")
 	return cmd
 }
 
@@ -68,6 +67,9 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 		if f.sub.Args, err = c.arguments(args[1]); err != nil {
 			return err
 		}
+	}
+	if f.at != "" && f.sub.Delay != "" {
+		return usage("give --at or --in, not both")
 	}
 	if f.sub.At, err = parseTime(f.at); err != nil {
 		return err

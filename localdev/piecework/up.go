@@ -38,7 +38,7 @@ func upCommand(c *console) *cobra.Command {
 			"leaves at once, which loses nothing either: the jobs start again when their leases have run out.",
 		Example: "  piecework up\n  piecework up --addr 127.0.0.1:8000 --dir /var/lib/piecework\n" +
 			"  PIECEWORK_TOKENS=operator:ops:$(openssl rand -hex 16) piecework up --addr :7433",
-		Args: cobra.NoArgs,
+		Args: takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), c, f) },
 	}
 	flags := cmd.Flags()

@@ -33,7 +33,7 @@ func version() string {
 
 func versionCommand(c *console) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			if c.JSON {
 				return c.PrintJSON(map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})

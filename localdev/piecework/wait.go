@@ -16,7 +16,7 @@ import (
 func waitCommand(c *console) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "wait ID", Short: "Wait for a job's end and print its result", Args: cobra.ExactArgs(1),
+		Use: "wait ID", Short: "Wait for a job's end and print its result", Args: takes(1, 1, "the ID of a job"),
 		Long: "Waits until a job has ended, and shows how it gets on meanwhile: a progress bar on a terminal, lines elsewhere,\n" +
 			"both on standard error. Then it prints the result on standard output.\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {

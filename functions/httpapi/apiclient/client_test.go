@@ -1,0 +1,305 @@
+package apiclient_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gocloud.dev/blob/memblob"
+	"gocloud.dev/docstore/memdocstore"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi"
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+const operator = "operator-0123456789"
+
+// desk is a server whose jobs run when the test says so.
+type desk struct {
+	rt    *functions.Runtime
+	queue chan pubsubq.Message
+	*httptest.Server
+}
+
+func (d *desk) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
+	for _, m := range msgs {
+		d.queue <- m
+	}
+	return nil
+}
+
+func (d *desk) MaxDelay(string) time.Duration { return 0 }
+
+func newDesk(t *testing.T) (*desk, *apiclient.Client) {
+	t.Helper()
+	reg := functions.NewRegistry()
+	functions.Handle(reg, "test.file", func(ctx context.Context, j *functions.Job[string]) (string, error) {
+		w, err := j.Output(ctx, "a b/ü.txt")
+		if err != nil {
+			return "", err
+		}
+		_, err = io.WriteString(w, j.Args)
+		return j.Args, err
+	})
+	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.New(coll, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	bucket := memblob.OpenBucket(nil)
+	d := &desk{queue: make(chan pubsubq.Message, 100)}
+	d.rt, err = functions.New(reg, functions.Backends{Store: s, Queue: d, Blobs: blobout.New(bucket, nil)}, functions.Config{Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := httpapi.New(d.rt, &httpapi.Options{Log: quiet, Tokens: []httpapi.Token{{Value: operator, Role: httpapi.Operator}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Server = httptest.NewServer(api)
+	t.Cleanup(func() {
+		d.Server.Close()
+		_ = bucket.Close()
+		_ = coll.Close()
+	})
+	c, err := apiclient.New(d.URL, &apiclient.Options{Token: operator, Patience: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, c
+}
+
+// run executes what is queued.
+func (d *desk) run(t *testing.T) {
+	t.Helper()
+	for len(d.queue) > 0 {
+		d.rt.Execute(t.Context(), <-d.queue)
+	}
+}
+
+func TestEveryMethod(t *testing.T) {
+	d, c := newDesk(t)
+	ctx := t.Context()
+	check := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	receipt, err := c.Submit(ctx, wire.Submit{Kind: "test.file", Args: json.RawMessage(`"hello"`), Key: "k", Tags: []string{"x"}})
+	check("submit", err)
+	again, err := c.Submit(ctx, wire.Submit{Kind: "test.file", Args: json.RawMessage(`"hello"`), Key: "k"})
+	check("submit again", err)
+	if again.ID != receipt.ID || !again.Existing {
+		t.Errorf("again %+v", again)
+	}
+	waited, err := c.WaitFor(ctx, receipt.ID, time.Millisecond)
+	check("wait", err)
+	if waited.Done {
+		t.Error("done before it ran")
+	}
+	d.run(t)
+	seen := 0
+	job, err := c.Wait(ctx, receipt.ID, func(functions.Info) { seen++ })
+	check("wait", err)
+	if job.State != store.Succeeded || seen != 1 {
+		t.Errorf("job %s, seen %d times", job.State, seen)
+	}
+	if got, err := functions.ResultOf[string](job); err != nil || got != "hello" {
+		t.Errorf("result %q, %v", got, err)
+	}
+	outputs, err := c.Outputs(ctx, receipt.ID)
+	check("outputs", err)
+	for offset, want := range map[int64]string{0: "hello", 2: "llo"} {
+		r, info, err := c.OpenOutput(ctx, receipt.ID, outputs[0].Name, offset)
+		check("open output", err)
+		text, err := io.ReadAll(r)
+		check("read output", err)
+		if string(text) != want || info.Size != 5 || info.SHA256 != outputs[0].SHA256 {
+			t.Errorf("from %d: %q, %+v", offset, text, info)
+		}
+		check("close", r.Close())
+	}
+	receipts, err := c.SubmitMany(ctx, []wire.Submit{{Kind: "test.file", Args: json.RawMessage(`"a"`), Held: true}, {Kind: "test.fiel"}})
+	check("submit many", err)
+	if receipts.Submitted != 1 || receipts.Refused != 1 || !errors.Is(receipts.Receipts[1].Error, functions.ErrUnknownKind) {
+		t.Errorf("receipts %+v", receipts)
+	}
+	held := receipts.Receipts[0].ID
+	_, err = c.Release(ctx, held)
+	check("release", err)
+	_, err = c.Cancel(ctx, held, "not needed")
+	check("cancel", err)
+	_, err = c.Retry(ctx, held)
+	check("retry", err)
+	list, err := c.List(ctx, wire.List{Kind: "test.file", Tag: "x", State: "succeeded", Limit: 5})
+	check("list", err)
+	if len(list.Jobs) != 1 {
+		t.Errorf("list %+v", list)
+	}
+	_, err = c.Kinds(ctx)
+	check("kinds", err)
+	_, err = c.Parked(ctx, 5, "")
+	check("parked", err)
+	_, err = c.Sweep(ctx, wire.Sweep{Limit: 5})
+	check("sweep", err)
+	stats, err := c.Stats(ctx)
+	check("stats", err)
+	if health, err := c.Health(ctx); err != nil || health.Status != "ok" || stats.Submitted != 2 {
+		t.Errorf("health %+v, %v; stats %+v", health, err, stats)
+	}
+}
+
+func TestRefusalsMatchTheServersErrors(t *testing.T) {
+	_, c := newDesk(t)
+	_, unknown := c.Submit(t.Context(), wire.Submit{Kind: "nope"})
+	_, args := c.Submit(t.Context(), wire.Submit{Kind: "test.file", Args: json.RawMessage(`1`)})
+	_, missing := c.Get(t.Context(), "job-x")
+	_, cursor := c.List(t.Context(), wire.List{Cursor: "x"})
+	for _, e := range []struct{ got, want error }{
+		{unknown, functions.ErrUnknownKind}, {args, functions.ErrArgs}, {missing, store.ErrNotFound}, {cursor, store.ErrCursor},
+	} {
+		if !errors.Is(e.got, e.want) || errors.Is(e.got, functions.ErrKeyConflict) {
+			t.Errorf("%v, want %v", e.got, e.want)
+		}
+	}
+	for _, id := range []string{"", ".", ".."} {
+		if _, err := c.Get(t.Context(), id); !errors.Is(err, functions.ErrInvalid) {
+			t.Errorf("id %q: %v", id, err)
+		}
+	}
+}
+
+func TestOtherServers(t *testing.T) {
+	ctx := t.Context()
+	for _, address := range []string{"", "127.0.0.1:7433", "ftp://x", "http://", "http://x?y", "http://%zz"} {
+		if _, err := apiclient.New(address, nil); !errors.Is(err, functions.ErrConfig) {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	if _, err := apiclient.New("http://x", &apiclient.Options{Token: "two words"}); !errors.Is(err, functions.ErrConfig) {
+		t.Errorf("token: %v", err)
+	}
+	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "health") {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		_, _ = io.WriteString(w, "<html>")
+	}))
+	defer html.Close()
+	c, err := apiclient.New(html.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Health(ctx); !errors.Is(err, apiclient.ErrNotPiecework) || !strings.Contains(err.Error(), "502 Bad Gateway") {
+		t.Errorf("%v", err)
+	}
+	if _, err := c.Stats(ctx); !errors.Is(err, apiclient.ErrNotPiecework) {
+		t.Errorf("%v", err)
+	}
+	html.Close()
+	if _, err := c.Health(ctx); !errors.Is(err, apiclient.ErrUnreachable) || !strings.Contains(err.Error(), html.URL) {
+		t.Errorf("%v", err)
+	}
+}
+
+// transport answers requests without a network.
+type transport func(r *http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answer(status int, body string) *http.Response {
+	w := httptest.NewRecorder()
+	if status >= http.StatusBadRequest {
+		w.Header().Set("Content-Type", wire.ProblemType)
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+	return w.Result()
+}
+
+func TestAsksAgainWhileTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, away := 0, 3
+		c, err := apiclient.New("http://server", &apiclient.Options{HTTP: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			if asked++; asked <= away {
+				r := answer(503, `{"status":503,"title":"x","detail":"away","code":"unavailable"}`)
+				r.Header.Set("Retry-After", "2")
+				return r, nil
+			}
+			return answer(200, `{"id":"job-1","state":"queued","existing":false}`), nil
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if r, err := c.Submit(t.Context(), wire.Submit{Kind: "a", Key: "k"}); err != nil || r.ID != "job-1" || asked != 4 || time.Since(start) < 6*time.Second {
+			t.Errorf("with a key: %+v, %v, asked %d times in %v", r, err, asked, time.Since(start))
+		}
+		asked = 0
+		if _, err := c.Submit(t.Context(), wire.Submit{Kind: "a"}); !errors.Is(err, store.ErrUnavailable) || asked != 1 {
+			t.Errorf("without a key: %v, asked %d times", err, asked)
+		}
+		asked, away = 0, 1000
+		start = time.Now()
+		if _, err := c.Get(t.Context(), "job-1"); !errors.Is(err, store.ErrUnavailable) || time.Since(start) > 20*time.Second {
+			t.Errorf("for ever: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestWaitOutlivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c, err := apiclient.New("http://server", &apiclient.Options{HTTP: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			switch asked++; {
+			case asked == 1:
+				return answer(200, `{"done":false,"job":{"id":"job-1","state":"running"}}`), nil
+			case asked < 10:
+				return nil, errors.New("connection refused")
+			default:
+				return answer(200, `{"done":true,"job":{"id":"job-1","state":"succeeded"}}`), nil
+			}
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if job, err := c.Wait(t.Context(), "job-1", nil); err != nil || job.State != store.Succeeded {
+			t.Errorf("%+v, %v", job, err)
+		}
+		asked = 2
+		if _, err := c.Wait(t.Context(), "job-1", nil); !errors.Is(err, apiclient.ErrUnreachable) {
+			t.Errorf("never reached: %v", err)
+		}
+	})
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	_, c := newDesk(t)
+	receipt, err := c.Submit(t.Context(), wire.Submit{Kind: "test.file", Args: json.RawMessage(`"x"`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.Wait(ctx, receipt.ID, func(functions.Info) {}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
