@@ -45,7 +45,7 @@ type Docs struct {
 	Lag func(ctx context.Context, id string) int64
 	// Changed is told of every write that was applied; old or new are nil for a creation or a removal.
 	Changed func(ctx context.Context, id string, before, after Doc)
-	// Rewrite may change what is written, and Reread what is read by id, to play a faulty store or another version.
+	// Rewrite may change what is written, and Reread what is read, to play a faulty store or another version.
 	Rewrite func(ctx context.Context, id string, before, after Doc) Doc
 	Reread  func(ctx context.Context, id string, doc Doc) Doc
 	// Broken switches off what makes a store usable.

@@ -27,6 +27,9 @@ func (d *Docs) RunGetQuery(ctx context.Context, q *driver.Query) (driver.Documen
 	for _, id := range d.ids {
 		doc := d.lagging(ctx, id)
 		if doc != nil && matches(doc, q.Filters) {
+			if d.Reread != nil {
+				doc = d.Reread(ctx, id, doc)
+			}
 			found = append(found, doc)
 		}
 	}

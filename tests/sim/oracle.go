@@ -23,9 +23,8 @@ type oracle struct {
 	jobs    map[string]*model
 	runs    []run // of handlers
 	snoozed map[string]int
-	soiled  map[string]string // of blobs, by key: the process that wrote them
+	zombies map[string]bool // keys of blobs that were written without a lease
 	found   []violation
-	excuse  map[string]bool // records of which blobs may be left, because a process died over them
 }
 
 // model is what the oracle knows of a job.
@@ -56,8 +55,7 @@ type violation struct{ rule, text string }
 func newOracle(w *world) *oracle {
 	return &oracle{
 		w: w, plans: map[int]plan{}, from: map[int]int64{}, keyed: map[[2]int]int{}, messages: map[string]int{},
-		parked: map[string]bool{}, jobs: map[string]*model{}, snoozed: map[string]int{}, soiled: map[string]string{},
-		excuse: map[string]bool{},
+		parked: map[string]bool{}, jobs: map[string]*model{}, snoozed: map[string]int{}, zombies: map[string]bool{},
 	}
 }
 

@@ -83,13 +83,14 @@ func (w *world) inspect() {
 		w.violate("fsck", "%v", p)
 	}
 	for _, n := range report.Notes {
-		if n.Rule == fsck.NoteLeftover && !w.oracle.excused(n.ID) || n.Rule == fsck.NoteNoun {
-			w.violate("leftover", "%v", n)
+		if n.Rule != fsck.NoteLeftover && n.Rule != fsck.NoteUnborn {
+			w.violate("fsck", "%v", n)
 		}
 	}
 	for _, m := range w.oracle.sorted() {
 		w.oracle.end(m)
 	}
+	w.oracle.leftovers()
 	w.oracle.lists(ctx)
 	w.oracle.messagesEnd()
 }
@@ -104,20 +105,18 @@ func (o *oracle) sorted() []*model {
 	return all
 }
 
-// excused reports whether files of a record may be left: a process crashed that had written some.
-func (o *oracle) excused(id string) bool {
-	dead := map[string]bool{}
-	for _, p := range o.w.procs {
-		if p.dead || o.excuse[p.rt.Config().Worker] {
-			dead[p.rt.Config().Worker] = true
+// leftovers finds files of jobs that have ended which their records do not list.
+func (o *oracle) leftovers() {
+	for _, key := range o.w.blobs.Keys() {
+		id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+		m := o.jobs[id]
+		if m == nil || m.removed || !m.job.State.Final() || o.zombies[key] || strings.Contains(key, "/p-args-") {
+			continue
+		}
+		if !slices.ContainsFunc(m.job.Blobs(), func(b store.Blob) bool { return b.Key == key }) {
+			o.w.violate("leftover", "%s is not in the record of job %d, which is %s", key, m.n, m.job.State)
 		}
 	}
-	for key, worker := range o.soiled {
-		if strings.HasPrefix(key, "jobs/"+id+"/") && dead[worker] {
-			return true
-		}
-	}
-	return false
 }
 
 // end judges how a job ended.

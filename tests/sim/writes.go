@@ -226,9 +226,11 @@ func (o *oracle) keepsWhatIsNew(c *co, m *model, before, after []byte) {
 	}
 }
 
-// stored notes who wrote a blob.
+// stored notes which blobs were written by attempts that did not hold their job any more. Nobody can know of these;
+// they go when their job goes.
 func (o *oracle) stored(ctx context.Context, key string, _ []byte) {
-	if c := of(ctx); c != nil {
-		o.soiled[key] = c.p.rt.Config().Worker
+	id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+	if m, c := o.jobs[id], of(ctx); m != nil && c != nil && !m.held(c) {
+		o.zombies[key] = true
 	}
 }
