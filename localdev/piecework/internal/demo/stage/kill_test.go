@@ -36,7 +36,7 @@ func TestKilledWorkerLeavesNoTraceInTheFiles(t *testing.T) {
 	}
 	f := k.Kill
 	if f.Checkpoint < 2 || f.CheckpointRow != f.Checkpoint*demo.DefaultCheckpointEvery || f.WentOnFrom != f.CheckpointRow ||
-		f.ReachedRow <= int64(f.CheckpointRow) || f.ReachedRow > demo.ZIPCodes {
+		f.ReachedRow < int64(f.CheckpointRow) || f.ReachedRow > demo.ZIPCodes {
 		t.Errorf("rows %+v", f)
 	}
 	if f.FirstWorker == f.SecondWorker || attempts[0].Worker == attempts[1].Worker || !strings.Contains(f.Signal, "killed") {
@@ -68,6 +68,22 @@ func TestKillTellsItsStory(t *testing.T) {
 			t.Fatalf("%q is missing after byte %d of:\n%s", want, at, out)
 		}
 		at += next
+	}
+}
+
+func TestKillHitsTheMiddleAtTheShortestPaceAndWithManyCheckpoints(t *testing.T) {
+	t.Parallel()
+	for _, every := range []int{0, 300} {
+		o, out := options(t)
+		o.Pace, o.CheckpointEvery, o.JSON = MinKillPace, every, true
+		if err := Kill(bounded(t), o); err != nil {
+			t.Fatalf("%d rows: %v in %s", every, err, out)
+		}
+		var k Killed
+		decode(t, out, &k)
+		if row := k.Kill.CheckpointRow; row < demo.ZIPCodes/3 || row > demo.ZIPCodes*9/10 {
+			t.Errorf("%d rows: killed after row %d", every, row)
+		}
 	}
 }
 

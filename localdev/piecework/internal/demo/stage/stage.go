@@ -89,7 +89,7 @@ func start(ctx context.Context, dir string, log *slog.Logger) (*localdev.Stack, 
 	reg := functions.NewRegistry()
 	demo.Register(reg)
 	cfg := localdev.Config{
-		Dir: dir, Timing: timing(), Log: log, Runtime: functions.Config{ProgressEvery: 50 * time.Millisecond},
+		Dir: dir, Timing: timing(), Log: log, Runtime: functions.Config{ProgressEvery: 20 * time.Millisecond},
 	}
 	cfg.Worker.SweepEvery = 200 * time.Millisecond
 	return localdev.Start(ctx, reg, cfg)
