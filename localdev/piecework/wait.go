@@ -45,6 +45,9 @@ func wait(ctx context.Context, c *console, client *apiclient.Client, id string, 
 	job, err := client.Wait(ctx, id, p.see)
 	p.clear()
 	if errors.Is(err, context.DeadlineExceeded) {
+		if job.ID == "" {
+			job = look(ctx, client, id)
+		}
 		if c.JSON && job.ID != "" {
 			return errors.Join(c.PrintJSON(job), &silent{exitTimeout})
 		}
@@ -58,6 +61,17 @@ func wait(ctx context.Context, c *console, client *apiclient.Client, id string, 
 	}
 	c.ended(job)
 	return stateStatus(job)
+}
+
+// look looks at a job once more, when the time for that is over.
+func look(ctx context.Context, client *apiclient.Client, id string) functions.Info {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	job, err := client.Get(ctx, id)
+	if err != nil {
+		return functions.Info{}
+	}
+	return job
 }
 
 // orUnknown is a state that may not have been seen.

@@ -1,0 +1,55 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+)
+
+func TestNearest(t *testing.T) {
+	names := []string{"kind", "state", "tag", "limit", "cursor", "dir", "url"}
+	for name, want := range map[string]string{
+		"stat": "state", "State": "state", "limt": "limit", "dri": "dir", "crusor": "cursor", "kidn": "kind", "zzz": "", "": "", "completely": "",
+	} {
+		if got := Nearest(name, names); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+	if got := Unknown("flag", strings.Repeat("ü", 200), names); len(got) > 200 || !strings.Contains(got, "known are kind") {
+		t.Error(got)
+	}
+	if got := Unknown("flag", "x", nil); got != `unknown flag "x"; none can be given here` {
+		t.Error(got)
+	}
+}
+
+func TestEditDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		n    int
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"abcd", "acbd", 1}, {"abc", "abc", 0}} {
+		if got := editDistance(c.a, c.b); got != c.n {
+			t.Errorf("%q and %q: %d, want %d", c.a, c.b, got, c.n)
+		}
+	}
+}
+
+func TestCodesNameErrorsAndBack(t *testing.T) {
+	for _, c := range codes {
+		p := &Problem{Code: Code(fmt.Errorf("wrapped: %w", c.err))}
+		if !errors.Is(p, c.err) {
+			t.Errorf("%v has code %q, which is not it", c.err, p.Code)
+		}
+	}
+	if Code(errors.New("other")) != "" || errors.Is(&Problem{Code: "not_found"}, functions.ErrArgs) {
+		t.Error("an error matches what it is not")
+	}
+	if p := NewProblem(499, ""); p.Title == "" || p.Error() == "" || errors.Is(p, context.Canceled) || errors.Is(p, store.ErrNotFound) {
+		t.Errorf("%+v", p)
+	}
+}
