@@ -185,7 +185,9 @@ func (c *collection) RevisionToBytes(rev any) ([]byte, error) {
 }
 
 // BytesToRevision forwards the revision's form.
-func (c *collection) BytesToRevision(b []byte) (any, error) { return c.inner.StringToRevision(string(b)) }
+func (c *collection) BytesToRevision(b []byte) (any, error) {
+	return c.inner.StringToRevision(string(b))
+}
 
 // As gives access to what is behind.
 func (c *collection) As(i any) bool { return c.inner.As(i) }

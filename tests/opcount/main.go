@@ -1,0 +1,77 @@
+// Command opcount prints what each path of a job's life asks of the store and of the queue: documents read and
+// written, index entries changed, index queries, messages. These are what a cloud bills and what a job's speed comes
+// down to. A test holds them to what the design promises.
+//
+//	go run ./tests/opcount
+//
+// A path is everything from Submit to the end, the sweeps included that it needs; the process has submitted jobs of the
+// kind before. "index" are changes of entries of the due, list and failed indexes; "found" are the entries that
+// queries returned.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/piecework/piecework/tests/counting"
+)
+
+func main() {
+	if err := run(context.Background(), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "opcount:", err)
+		os.Exit(1)
+	}
+}
+
+// counted is a path with what it cost.
+type counted struct {
+	path string
+	ops  counting.Counts
+}
+
+// run measures all paths and prints the table.
+func run(ctx context.Context, out io.Writer) error {
+	rows, err := measure(ctx)
+	if err != nil {
+		return err
+	}
+	return table(out, rows)
+}
+
+// measure walks all paths.
+func measure(ctx context.Context) ([]counted, error) {
+	b, err := newBench(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	var rows []counted
+	for _, p := range paths {
+		if p.prepare != nil {
+			if err := p.prepare(ctx, b); err != nil {
+				return nil, fmt.Errorf("%s: %w", p.name, err)
+			}
+		}
+		b.ops.Take()
+		if err := p.walk(ctx, b); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		rows = append(rows, counted{p.name, b.ops.Take()})
+	}
+	return rows, nil
+}
+
+// table prints the rows, aligned.
+func table(out io.Writer, rows []counted) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)
+	fmt.Fprintf(w, "%-42s\treads\twrites\tindex\tdue\tlist\tfailed\tqueries\tfound\tmessages\t\n", "")
+	for _, r := range rows {
+		c := r.ops
+		fmt.Fprintf(w, "%-42s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			r.path, c.Reads, c.Writes, c.Indexes(), c.Due, c.List, c.Fail, c.Queries, c.Found, c.Messages)
+	}
+	return w.Flush()
+}
