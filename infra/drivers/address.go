@@ -1,0 +1,136 @@
+package drivers
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// Lane is what stands for the name of a lane in the URL of the queues.
+const Lane = "{queue}"
+
+// Address is a URL in its parts. It is not a *url.URL because those allow one host only, and no "{queue}" in it.
+type Address struct {
+	Scheme string
+	User   *url.Userinfo // nil if there is none
+	Host   string        // with port; may be a list, separated by commas
+	Path   string        // without the slash before it, unescaped
+	Params *Params
+
+	raw string
+}
+
+// ParseAddress takes a URL apart. What it refuses is functions.ErrConfig.
+func ParseAddress(rawURL string) (*Address, error) {
+	a := &Address{raw: rawURL}
+	var rest string
+	var ok bool
+	if a.Scheme, rest, ok = strings.Cut(rawURL, ":"); !ok || a.Scheme == "" || strings.ContainsAny(a.Scheme, "/?# ") {
+		return nil, fmt.Errorf("%w: %q is not a URL: it begins with no scheme and colon", functions.ErrConfig, shorten(rawURL))
+	}
+	a.Scheme = strings.ToLower(a.Scheme)
+	rest, query, _ := strings.Cut(rest, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, a.Errorf("its parameters cannot be read: %w", err)
+	}
+	a.Params = newParams(values)
+	if rest, ok = strings.CutPrefix(rest, "//"); !ok {
+		a.Path, err = url.PathUnescape(rest)
+		return a, a.wrap(err)
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		if a.User, err = userinfo(authority[:at]); err != nil {
+			return nil, a.Errorf("its user or password cannot be read: escape special characters as %%XX")
+		}
+		authority = authority[at+1:]
+	}
+	a.Host = authority
+	a.Path, err = url.PathUnescape(path)
+	return a, a.wrap(err)
+}
+
+func userinfo(text string) (*url.Userinfo, error) {
+	name, password, has := strings.Cut(text, ":")
+	name, err := url.PathUnescape(name)
+	if err != nil || !has {
+		return url.User(name), err
+	}
+	password, err = url.PathUnescape(password)
+	return url.UserPassword(name, password), err
+}
+
+// Raw is the URL as it was given, secrets included.
+func (a *Address) Raw() string { return a.raw }
+
+// String is the URL without user, password and parameters, fit for logs and errors.
+func (a *Address) String() string {
+	_, rest, _ := strings.Cut(a.raw, ":")
+	rest, _, _ = strings.Cut(rest, "?")
+	slashes := ""
+	if strings.HasPrefix(rest, "//") {
+		slashes, rest = "//", rest[2:]
+		authority, path, ok := strings.Cut(rest, "/")
+		if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+			authority = authority[at+1:]
+		}
+		if rest = authority; ok {
+			rest += "/" + path
+		}
+	}
+	return a.Scheme + ":" + slashes + rest
+}
+
+// Errorf is a functions.ErrConfig that names the URL.
+func (a *Address) Errorf(format string, args ...any) error {
+	return fmt.Errorf("%w: %s: %w", functions.ErrConfig, a, fmt.Errorf(format, args...))
+}
+
+// wrap is Errorf for an error of parsing; nil stays nil.
+func (a *Address) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return a.Errorf("%w", err)
+}
+
+// Check refuses the parameters that no getter has asked for, and tells the values that the getters could not read. Call
+// it after the last getter.
+func (a *Address) Check() error { return a.wrap(a.Params.err()) }
+
+// WantHost refuses a URL without a host; what says what the host is.
+func (a *Address) WantHost(what string) error {
+	if a.Host == "" {
+		return a.Errorf("it names no %s: want %s://%s...", what, a.Scheme, strings.ToUpper(what))
+	}
+	return nil
+}
+
+// WantNoPath refuses a URL with a path.
+func (a *Address) WantNoPath() error {
+	if strings.Trim(a.Path, "/") != "" {
+		return a.Errorf("it has a path, %q, which means nothing here: remove it", a.Path)
+	}
+	return nil
+}
+
+// InLane puts the name of a lane in the place of "{queue}".
+func InLane(template, lane string) string { return strings.ReplaceAll(template, Lane, lane) }
+
+// WantLane refuses names that are the same for all lanes.
+func (a *Address) WantLane(template string) error {
+	if !strings.Contains(template, Lane) {
+		return a.Errorf("%q is the same for all lanes: put %s where the lane's name belongs", template, Lane)
+	}
+	return nil
+}
+
+func shorten(s string) string {
+	if len(s) > 60 {
+		return s[:60] + "..."
+	}
+	return s
+}

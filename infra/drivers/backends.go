@@ -1,0 +1,90 @@
+package drivers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+)
+
+// Opened is all that a configuration names, open.
+type Opened struct {
+	functions.Backends
+
+	// Lanes are the queues; Backends.Queue is their sender.
+	Lanes Queue
+
+	closers []func(context.Context) error
+}
+
+// Open opens all that a configuration names, or nothing.
+func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
+	o := &Opened{}
+	if err := s.open(ctx, c, o); err != nil {
+		return nil, errors.Join(err, o.Close(ctx))
+	}
+	return o, nil
+}
+
+func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
+	var err error
+	if o.Lanes, err = s.OpenQueue(ctx, c.Queues); err != nil {
+		return err
+	}
+	o.Queue = o.Lanes.Sender()
+	o.closers = append(o.closers, o.Lanes.Close)
+
+	coll, closeStore, err := s.OpenStore(ctx, c.Store)
+	if err != nil {
+		return err
+	}
+	o.closers = append(o.closers, func(context.Context) error { return closeStore() })
+	if o.Store, err = store.New(coll, &store.Options{Timing: native(c.Timing, o.Queue)}); err != nil {
+		return fmt.Errorf("%w: %w", functions.ErrConfig, err)
+	}
+
+	bucket, err := s.openBucket(ctx, c.Blobs)
+	if err != nil {
+		return err
+	}
+	o.closers = append(o.closers, func(context.Context) error { return bucket.Close() })
+	o.Blobs = blobout.New(bucket.Bucket, &blobout.Options{Dir: bucket.Dir})
+	return nil
+}
+
+// native lets the queue keep messages back as far as it can, but not beyond the longest grace: that is how far a process
+// looks ahead for messages that were lost with a queue.
+func native(t store.Timing, q functions.Sender) store.Timing {
+	if t.Native == 0 {
+		longest := t.MaxGrace
+		if longest == 0 {
+			longest = time.Hour // its default
+		}
+		t.Native = min(q.MaxDelay(functions.DefaultQueue), longest)
+	}
+	return t
+}
+
+// Close closes everything, the last first. Shut the receivers down before.
+func (o *Opened) Close(ctx context.Context) error {
+	var errs []error
+	for _, c := range slices.Backward(o.closers) {
+		errs = append(errs, c(ctx))
+	}
+	o.closers = nil
+	return errors.Join(errs...)
+}
+
+// Backends opens what a runtime needs, and returns what closes it again. For the receivers of a worker, see [Set.Open].
+func (s *Set) Backends(ctx context.Context, c Config) (functions.Backends, func(context.Context) error, error) {
+	o, err := s.Open(ctx, c)
+	if err != nil {
+		return functions.Backends{}, nil, err
+	}
+	return o.Backends, o.Close, nil
+}

@@ -1,0 +1,73 @@
+// Package mem registers a store, queues and a bucket within the process, for tests and trials.
+//
+// # URLs
+//
+//	mem://      each opened is a new, empty one
+//
+// # Parameters
+//
+// None. The queues also take {queue} anywhere, and ignore it.
+//
+// # Environment and credentials
+//
+// None.
+//
+// # Limits
+//
+// All is lost with the process. The store is gocloud's memory store: it looks at every record on each query. The bucket
+// cannot sign URLs.
+//
+// # Delivery
+//
+// At least once, within the process; receivers of a lane compete.
+//
+// # Delay
+//
+// Of any length.
+package mem
+
+import (
+	"context"
+	"log/slog"
+
+	"gocloud.dev/blob/memblob"
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/memdocstore"
+
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/memqueue"
+	"github.com/piecework/piecework/store"
+)
+
+// Scheme is the scheme of all three.
+const Scheme = "mem"
+
+// Register registers the store, the queues and the bucket.
+func Register(s *drivers.Set) {
+	s.AddStore(Scheme, drivers.StoreDriver{Open: openStore})
+	s.AddQueue(Scheme, openQueue)
+	s.AddBucket(Scheme, openBucket)
+}
+
+func openStore(_ context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
+	if err := a.Check(); err != nil {
+		return nil, nil, err
+	}
+	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	if err != nil {
+		return nil, nil, err
+	}
+	return coll, coll.Close, nil
+}
+
+func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+	if err := a.Check(); err != nil {
+		return nil, err
+	}
+	q := memqueue.New(nil)
+	return drivers.NewQueue(drivers.Broker{Direct: q, Close: func(context.Context) error { return q.Close() }}, log), nil
+}
+
+func openBucket(_ context.Context, a *drivers.Address) (drivers.Bucket, error) {
+	return drivers.Bucket{Bucket: memblob.OpenBucket(nil)}, a.Check()
+}

@@ -1,0 +1,41 @@
+package drivers
+
+import (
+	"context"
+	"fmt"
+)
+
+// Provisioner creates what a store needs before it can be opened: a table, indexes, expiry.
+type Provisioner interface {
+	// Print returns the same as text, for those who provision otherwise: SQL, a command, a file of indexes. It needs no
+	// server.
+	Print() (string, error)
+	// Apply creates what is missing and leaves alone what is there. It may be called any number of times. What is there
+	// but cannot work, an index on other fields for instance, is an error.
+	Apply(ctx context.Context) error
+}
+
+// Provisioner returns what creates the store that a URL names.
+func (s *Set) Provisioner(rawURL string) (Provisioner, error) {
+	a, d, err := pick(s.stores, "store", rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if d.Provisioner == nil {
+		return Nothing{}, nil
+	}
+	p, err := d.Provisioner(a)
+	if err != nil {
+		return nil, fmt.Errorf("provision store %s: %w", a, err)
+	}
+	return p, nil
+}
+
+// Nothing is the Provisioner of a store that needs nothing.
+type Nothing struct{}
+
+// Print says that there is nothing to create.
+func (Nothing) Print() (string, error) { return "This store needs no preparation.\n", nil }
+
+// Apply does nothing.
+func (Nothing) Apply(context.Context) error { return nil }

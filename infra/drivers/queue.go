@@ -1,0 +1,82 @@
+package drivers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"gocloud.dev/pubsub"
+
+	"github.com/piecework/piecework/pubsubq"
+)
+
+// Queue is a set of lanes on one broker.
+type Queue interface {
+	// Sender returns the sender to all lanes, the same at each call.
+	Sender() *pubsubq.Sender
+	// Receiver returns a new receiver of a lane, which is the caller's to shut down, before Close. A worker that needs
+	// more throughput than one fetch at a time gives opens several.
+	Receiver(lane string) *pubsubq.Receiver
+	// Close shuts the sender down, which waits until what is being sent is sent, or until ctx ends, and closes the
+	// connections.
+	Close(ctx context.Context) error
+}
+
+// Broker is what a driver knows; [NewQueue] makes a Queue of it.
+type Broker struct {
+	// Topic opens a lane for sending, Subscription for receiving. They are called again after a failure, and then must
+	// dial again if that is what it takes.
+	Topic        func(ctx context.Context, lane string) (*pubsub.Topic, error)
+	Subscription func(ctx context.Context, lane string) (*pubsub.Subscription, error)
+	// MaxDelay and Delay are as in pubsubq.SenderOptions; without them the broker cannot keep a message back.
+	MaxDelay time.Duration
+	Delay    func(as func(any) bool, d time.Duration) error
+	// Direct, if not nil, takes the place of all of the above.
+	Direct pubsubq.Direct
+	// Close closes what the lanes share. Optional.
+	Close func(ctx context.Context) error
+}
+
+// NewQueue returns the queue of a broker.
+func NewQueue(b Broker, log *slog.Logger) Queue {
+	q := &queue{broker: b, log: log}
+	q.sender = pubsubq.NewSender(b.Topic, &pubsubq.SenderOptions{
+		MaxDelay: b.MaxDelay, Delay: b.Delay, Direct: b.Direct,
+		OnError: func(lane string, err error) {
+			log.LogAttrs(context.Background(), slog.LevelWarn, "queue cannot be sent to; it is opened again",
+				slog.String("queue", lane), slog.Any("error", err))
+		},
+	})
+	return q
+}
+
+type queue struct {
+	broker Broker
+	log    *slog.Logger
+	sender *pubsubq.Sender
+}
+
+// Sender returns the sender to all lanes.
+func (q *queue) Sender() *pubsubq.Sender { return q.sender }
+
+// Receiver returns a new receiver of a lane.
+func (q *queue) Receiver(lane string) *pubsubq.Receiver {
+	open := func(ctx context.Context) (*pubsub.Subscription, error) { return q.broker.Subscription(ctx, lane) }
+	return pubsubq.NewReceiver(open, &pubsubq.ReceiverOptions{
+		Queue: lane, Direct: q.broker.Direct,
+		OnError: func(err error) {
+			q.log.LogAttrs(context.Background(), slog.LevelWarn, "queue cannot be received from; it is opened again",
+				slog.String("queue", lane), slog.Any("error", err))
+		},
+	})
+}
+
+// Close shuts the sender down and closes the connections.
+func (q *queue) Close(ctx context.Context) error {
+	err := q.sender.Shutdown(ctx)
+	if q.broker.Close == nil {
+		return err
+	}
+	return errors.Join(err, q.broker.Close(ctx))
+}

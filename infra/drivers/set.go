@@ -1,0 +1,151 @@
+package drivers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/docstore"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// StoreDriver is what a subpackage registers for a store's scheme.
+type StoreDriver struct {
+	// Open opens the collection. The function closes it and what is behind it.
+	Open func(ctx context.Context, a *Address) (*docstore.Collection, func() error, error)
+	// Provisioner returns what creates the store; nil if there is nothing to create.
+	Provisioner func(a *Address) (Provisioner, error)
+}
+
+// QueueDriver is what a subpackage registers for the scheme of queues. It reads the template and opens what all lanes
+// share; log gets what an operator should know.
+type QueueDriver func(ctx context.Context, a *Address, log *slog.Logger) (Queue, error)
+
+// Bucket is an open bucket.
+type Bucket struct {
+	*blob.Bucket
+
+	Dir string // the directory, if the bucket is one
+}
+
+// BucketDriver is what a subpackage registers for a bucket's scheme.
+type BucketDriver func(ctx context.Context, a *Address) (Bucket, error)
+
+// Set opens what is registered with it. Fill it before it is used; from then on it is safe for concurrent use.
+type Set struct {
+	stores  map[string]StoreDriver
+	queues  map[string]QueueDriver
+	buckets map[string]BucketDriver
+	log     *slog.Logger
+}
+
+// New returns a set with what the functions register, which are those called Register in the subpackages.
+func New(register ...func(*Set)) *Set {
+	s := &Set{
+		stores: map[string]StoreDriver{}, queues: map[string]QueueDriver{}, buckets: map[string]BucketDriver{},
+		log: slog.Default(),
+	}
+	for _, r := range register {
+		r(s)
+	}
+	return s
+}
+
+// LogTo makes l get what an operator should know, connections that were lost for instance. Default slog.Default().
+func (s *Set) LogTo(l *slog.Logger) { s.log = l }
+
+// AddStore registers a store's scheme.
+func (s *Set) AddStore(scheme string, d StoreDriver) { s.stores[scheme] = d }
+
+// AddQueue registers a scheme of queues.
+func (s *Set) AddQueue(scheme string, d QueueDriver) { s.queues[scheme] = d }
+
+// AddBucket registers a bucket's scheme.
+func (s *Set) AddBucket(scheme string, d BucketDriver) { s.buckets[scheme] = d }
+
+// OpenStore opens the collection that a URL names, and returns what closes it and all that is behind it. Errors of
+// configuration are functions.ErrConfig.
+func (s *Set) OpenStore(ctx context.Context, rawURL string) (*docstore.Collection, func() error, error) {
+	a, d, err := pick(s.stores, "store", rawURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	coll, closeStore, err := d.Open(ctx, a)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open store %s: %w", a, err)
+	}
+	return coll, closeStore, nil
+}
+
+// OpenQueue opens the queues that a template names. Servers are dialled when a lane is first used, so that a broker
+// that is away does not keep a process from starting.
+func (s *Set) OpenQueue(ctx context.Context, rawURL string) (Queue, error) {
+	a, d, err := pick(s.queues, "queues", rawURL)
+	if err != nil {
+		return nil, err
+	}
+	q, err := d(ctx, a, s.log)
+	if err != nil {
+		return nil, fmt.Errorf("open queues %s: %w", a, err)
+	}
+	return q, nil
+}
+
+// OpenBucket opens the bucket that a URL names.
+func (s *Set) OpenBucket(ctx context.Context, rawURL string) (*blob.Bucket, error) {
+	b, err := s.openBucket(ctx, rawURL)
+	return b.Bucket, err
+}
+
+func (s *Set) openBucket(ctx context.Context, rawURL string) (Bucket, error) {
+	a, d, err := pick(s.buckets, "blobs", rawURL)
+	if err != nil {
+		return Bucket{}, err
+	}
+	b, err := d(ctx, a)
+	if err != nil {
+		return Bucket{}, fmt.Errorf("open blobs %s: %w", a, err)
+	}
+	return b, nil
+}
+
+// homes tells which subpackage has a scheme, for the error that it is not linked.
+var homes = map[string]map[string]string{
+	"store": {
+		"sqlite": "sql", "postgres": "sql", "postgresql": "sql", "mem": "mem", "dynamodb": "aws", "firestore": "gcp",
+		"mongodb": "mongo", "mongodb+srv": "mongo",
+	},
+	"queues": {
+		"mem": "mem", "awssqs": "aws", "awssns": "aws", "gcppubsub": "gcp", "azuresb": "azure", "nats": "nats",
+		"jetstream": "nats", "tls+nats": "nats", "tls+jetstream": "nats", "amqp": "rabbit", "amqps": "rabbit",
+		"kafka": "kafka", "kafka+tls": "kafka",
+	},
+	"blobs": {"mem": "mem", "file": "files", "s3": "aws", "gs": "gcp", "azblob": "azure"},
+}
+
+// pick finds the driver of a URL.
+func pick[D any](drivers map[string]D, what, rawURL string) (*Address, D, error) {
+	var none D
+	a, err := ParseAddress(rawURL)
+	if err != nil {
+		return nil, none, fmt.Errorf("%s: %w", what, err)
+	}
+	if d, ok := drivers[a.Scheme]; ok {
+		return a, d, nil
+	}
+	linked := slices.Sorted(maps.Keys(drivers))
+	if len(linked) == 0 {
+		linked = []string{"none"}
+	}
+	remedy := "correct the scheme"
+	if home, ok := homes[what][a.Scheme]; ok {
+		remedy = fmt.Sprintf("pass %s.Register of package infra/drivers/%s to drivers.New in main", home, home)
+	}
+	return nil, none, fmt.Errorf("%w: %s %s: this program has no driver for %q, only for %s: %s",
+		functions.ErrConfig, what, a, a.Scheme, strings.Join(linked, ", "), remedy)
+}

@@ -1,0 +1,170 @@
+package drivers_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/drivers/mem"
+	"github.com/piecework/piecework/infra/drivers/sql"
+	"github.com/piecework/piecework/pubsubq"
+)
+
+// refused wants an error of configuration that tells all of the words.
+func refused(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if !errors.Is(err, functions.ErrConfig) {
+		t.Errorf("error %v, want ErrConfig", err)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q does not say %q", err, w)
+		}
+	}
+}
+
+func TestSchemesThatAreNotLinkedAreRefusedWithTheRemedy(t *testing.T) {
+	set := drivers.New(mem.Register, sql.Register)
+	ctx := t.Context()
+	_, _, err := set.OpenStore(ctx, "dynamodb://table?region=x")
+	refused(t, err, "mem, postgres, postgresql, sqlite", "aws.Register", "infra/drivers/aws")
+	_, _, err = set.OpenStore(ctx, "redis://x")
+	refused(t, err, `"redis"`, "correct the scheme")
+	_, err = set.OpenQueue(ctx, "awssqs://sqs.x/1/{queue}")
+	refused(t, err, "aws.Register")
+	_, err = set.OpenBucket(ctx, "file:///x")
+	refused(t, err, "files.Register")
+	_, err = set.OpenBucket(ctx, "bucket")
+	refused(t, err, "not a URL")
+	_, err = drivers.New().OpenBucket(ctx, "mem://")
+	refused(t, err, "only for none")
+	_, err = set.Provisioner("mongodb://h/db")
+	refused(t, err, "mongo.Register")
+}
+
+func TestParametersThatAreNotKnownAreRefused(t *testing.T) {
+	set := drivers.New(mem.Register, sql.Register, files.Register)
+	dir := t.TempDir()
+	for _, raw := range []string{"mem://?x=1", "file://" + dir + "?base_ur=x", "file://" + dir + "?base_url=https://x.example"} {
+		if _, err := set.OpenBucket(t.Context(), raw); err == nil {
+			t.Errorf("%s was accepted", raw)
+		}
+	}
+	_, err := set.OpenBucket(t.Context(), "file://"+dir+"?base_ur=x")
+	refused(t, err, `did you mean "base_url"?`)
+	_, err = set.OpenQueue(t.Context(), "mem://?prefetch=3")
+	refused(t, err, "prefetch")
+	_, _, err = set.OpenStore(t.Context(), "sqlite://"+filepath.Join(dir, "x.db")+"?tabel=x")
+	if err == nil || !strings.Contains(err.Error(), `"table"`) {
+		t.Errorf("error %v", err)
+	}
+	_, _, err = set.OpenStore(t.Context(), "sqlite://"+filepath.Join(dir, "x.db")+"?column=x:text")
+	refused(t, err, "layout")
+}
+
+func TestBackendsWorkTogetherAndClose(t *testing.T) {
+	set := drivers.New(mem.Register, sql.Register, files.Register)
+	dir := t.TempDir()
+	o, err := set.Open(t.Context(), drivers.Config{
+		Store: "sqlite://" + filepath.Join(dir, "x.db"), Queues: "mem://{queue}", Blobs: "file://" + filepath.Join(dir, "blobs"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := o.Store.Timing().Native; got != time.Hour {
+		t.Errorf("native delay %v, want what the longest grace allows", got)
+	}
+	if err := o.Queue.Send(t.Context(), "default", 0, pubsubq.Message{ID: "job-1"}); err != nil {
+		t.Fatal(err)
+	}
+	r := o.Lanes.Receiver("default")
+	ds, err := r.Receive(t.Context(), 10)
+	if err != nil || len(ds) != 1 || !bytes.Contains(ds[0].Body, []byte("job-1")) {
+		t.Fatalf("received %v, %v", ds, err)
+	}
+	ds[0].Ack()
+	part, err := o.Blobs.Put(t.Context(), "job-1", "args", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "blobs", "jobs", "job-1", "*"))
+	if err != nil || len(found) != 1 {
+		t.Errorf("files %v of %v, %v", found, part, err)
+	}
+	if err := errors.Join(r.Shutdown(t.Context()), o.Close(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := set.Backends(t.Context(), drivers.Config{Store: "mem://", Queues: "mem://", Blobs: "s3://b"}); err == nil {
+		t.Error("a bucket without a driver was opened")
+	}
+}
+
+func TestProvisionersOfSQL(t *testing.T) {
+	set := drivers.New(sql.Register, mem.Register)
+	file := "sqlite://" + filepath.Join(t.TempDir(), "x.db")
+	for _, raw := range []string{file + "?table=jobs", "postgres://u@h/db?table=jobs&sslmode=disable"} {
+		p, err := set.Provisioner(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := p.Print()
+		if err != nil || !strings.Contains(text, "jobs") || strings.Count(strings.ToUpper(text), "CREATE INDEX") != 3 {
+			t.Errorf("%s: %v\n%s", raw, err, text)
+		}
+	}
+	p, err := set.Provisioner(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Apply(t.Context()), p.Apply(t.Context())); err != nil {
+		t.Error(err)
+	}
+	none, err := set.Provisioner("mem://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := none.Print(); err != nil || text == "" || none.Apply(t.Context()) != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestConfigurationFromTheEnvironment(t *testing.T) {
+	full := []string{
+		"PATH=/bin", "PIECEWORK_STORE=mem://", "PIECEWORK_QUEUES=mem://", "PIECEWORK_BLOBS=mem://", "PIECEWORK_TEST_X=1",
+		"PIECEWORK_REQUIRE_SERVERS=1", "PIECEWORK_ADDR=:80", "PIECEWORK_SKEW=",
+	}
+	c, err := drivers.FromEnv(slices.Concat(full, []string{"PIECEWORK_LEASE=30s"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Store != "mem://" || c.Timing.Lease != 30*time.Second || c.Timing.Grace != 2*time.Minute || c.Timing.Skew != 2*time.Second {
+		t.Errorf("%+v", c)
+	}
+	_, err = drivers.FromEnv([]string{"PIECEWORK_STOER=mem://", "PIECEWORK_GRACE=soon"})
+	refused(t, err, `"PIECEWORK_STOER"; did you mean "PIECEWORK_STORE"?`, "PIECEWORK_STORE is not set", "PIECEWORK_QUEUES is not set",
+		`PIECEWORK_GRACE="soon": want a duration`)
+	if _, err = drivers.FromEnv(append(full, "PIECEWORK_MINE=1"), "PIECEWORK_MINE"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpeningIsAllOrNothing(t *testing.T) {
+	closed := 0
+	set := drivers.New(mem.Register, func(s *drivers.Set) {
+		s.AddQueue("fake", func(context.Context, *drivers.Address, *slogLogger) (drivers.Queue, error) {
+			return fakeQueue{&closed}, nil
+		})
+	})
+	if _, err := set.Open(t.Context(), drivers.Config{Store: "mem://", Queues: "fake://", Blobs: "mem://?x=1"}); err == nil || closed != 1 {
+		t.Errorf("error %v, queues closed %d times", err, closed)
+	}
+}

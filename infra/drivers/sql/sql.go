@@ -1,0 +1,113 @@
+// Package sql registers SQLite and PostgreSQL as stores.
+//
+// # URLs
+//
+//	sqlite:///var/lib/piecework/piecework.db      a file; sqlite::memory: keeps nothing
+//	postgres://user@host:5432/database            also postgresql://
+//
+// # Parameters
+//
+//	table=piecework           the table's name
+//	create=false              the table exists already, as the provisioner creates it
+//	synchronous=full          SQLite: full, normal or off
+//	busy_timeout=10s          SQLite: how long to wait for another process's lock
+//	write_timeout=30s         PostgreSQL: when a connection is given up
+//	max_batch=500             writes in one transaction
+//
+// A postgres URL also takes PostgreSQL's own: sslmode, sslrootcert, pool_max_conns and the others of libpq and pgxpool.
+//
+// # Environment and credentials
+//
+// For PostgreSQL libpq's: PGPASSWORD, PGSSLMODE, a .pgpass file. A password in the URL works and is never logged.
+//
+// # Limits
+//
+// A record may be as large as the store package allows. SQLite is for the processes of one machine.
+//
+// # Delivery
+//
+// A store delivers nothing. Reads by id and queries see the last write.
+//
+// # Delay
+//
+// Not of a store.
+package sql
+
+import (
+	"context"
+	"fmt"
+
+	"gocloud.dev/docstore"
+
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/sqldocstore"
+)
+
+// Register registers the stores sqlite, postgres and postgresql.
+func Register(s *drivers.Set) {
+	for _, scheme := range []string{sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL} {
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
+	}
+}
+
+// options is how the records are laid out; localdev has the same, so that its files can be opened here.
+func options() *sqldocstore.Options {
+	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
+	for _, name := range store.Columns() {
+		column := sqldocstore.Column{Name: name, Type: sqldocstore.Text}
+		if name == "data" {
+			column.Type = sqldocstore.Bytes
+		}
+		o.Columns = append(o.Columns, column)
+	}
+	return o
+}
+
+// layout are sqldocstore's parameters that would change what the store package expects.
+var layout = []string{"id_field", "revision_field", "column", "index"}
+
+func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
+	if fixed := a.Params.Rest(layout...); len(fixed) > 0 {
+		return nil, nil, a.Errorf("the layout of the records is fixed: remove %s", fixed.Encode())
+	}
+	// The other parameters are checked by sqldocstore, which knows PostgreSQL's too.
+	coll, err := sqldocstore.Open(ctx, a.Raw(), options())
+	if err != nil {
+		return nil, nil, err
+	}
+	return coll, coll.Close, nil
+}
+
+func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
+	o := options()
+	o.Table = a.Params.String("table", o.Table)
+	dialect := sqldocstore.Postgres
+	if a.Scheme == sqldocstore.SchemeSQLite {
+		dialect = sqldocstore.SQLite
+	}
+	return &schema{address: a, dialect: dialect, options: o}, nil
+}
+
+// schema is the table and its indexes.
+type schema struct {
+	address *drivers.Address
+	dialect sqldocstore.Dialect
+	options *sqldocstore.Options
+}
+
+// Print returns the SQL.
+func (s *schema) Print() (string, error) { return sqldocstore.Schema(s.dialect, s.options) }
+
+// Apply creates what is missing, by opening the store, which does just that.
+func (s *schema) Apply(ctx context.Context) error {
+	if !s.address.Params.Bool("create", true) {
+		return s.address.Errorf("create=false asks not to create anything: remove it")
+	}
+	coll, closeStore, err := open(ctx, s.address)
+	if err != nil {
+		return fmt.Errorf("create table %s: %w", s.options.Table, err)
+	}
+	_ = coll
+	return closeStore()
+}
