@@ -105,7 +105,7 @@ func (a *API) describe() error {
 	}
 	a.static("GET /openapi.json", "application/vnd.oai.openapi+json;version=3.1", append(asJSON, '\n'))
 	a.static("GET /openapi.yaml", "application/vnd.oai.openapi+yaml;version=3.1", asYAML)
-	return nil
+	return a.serveDocs(doc)
 }
 
 // static serves bytes that never change.

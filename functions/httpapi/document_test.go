@@ -129,3 +129,28 @@ func conforms(t testing.TB, api *httpapi.API, r *http.Request, w *httptest.Respo
 		t.Errorf("%s %s: the answer %s does not fit its description: %v", r.Method, r.URL.Path, w.Body, err)
 	}
 }
+
+// The page for people shows every operation and form, and loads nothing from anywhere.
+func TestDocsPage(t *testing.T) {
+	d := newDesk(t, nil)
+	w := d.ask(t, "GET", "/docs", "")
+	text := w.Body.String()
+	if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Fatalf("%d, %v", w.Code, w.Header())
+	}
+	for path, item := range d.Document().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post} {
+			if op != nil && !strings.Contains(text, `id="`+op.OperationID+`"`) {
+				t.Errorf("%s %s is not shown", op.Method, path)
+			}
+		}
+	}
+	for _, link := range strings.Split(text, `href="#`)[1:] {
+		if id, _, _ := strings.Cut(link, `"`); !strings.Contains(text, `id="`+id+`"`) {
+			t.Errorf("link to %q, which is not there", id)
+		}
+	}
+	if strings.Contains(text, "://") || strings.Contains(text, "<script") {
+		t.Error("the page loads something")
+	}
+}

@@ -37,10 +37,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 	ans := &answer{ResponseWriter: w}
 	header := w.Header()
-	header.Set("X-Request-Id", q.id)
+	header.Set("X-Request-ID", q.id)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	defer a.finish(ans, r, q, start)
+	defer func() { a.finish(recover(), ans, r, q, start) }()
 	a.answer(ans, r, q)
 }
 
@@ -91,8 +91,7 @@ func noRoute(handler http.Handler, w http.ResponseWriter, r *http.Request) *wire
 }
 
 // finish turns a panic into a problem, and logs the request.
-func (a *API) finish(w *answer, r *http.Request, q *request, start time.Time) {
-	crashed := recover()
+func (a *API) finish(crashed any, w *answer, r *http.Request, q *request, start time.Time) {
 	if crashed == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 		panic(crashed)
 	}
@@ -123,7 +122,7 @@ func (a *API) finish(w *answer, r *http.Request, q *request, start time.Time) {
 
 // givenID is the request's id: the caller's, if it sent a sensible one.
 func givenID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
+	id := r.Header.Get("X-Request-ID")
 	if id == "" || len(id) > 64 {
 		return uuid.NewString()
 	}

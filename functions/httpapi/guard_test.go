@@ -57,11 +57,11 @@ func TestMediaTypes(t *testing.T) {
 func TestRequestIDs(t *testing.T) {
 	var log bytes.Buffer
 	d := newDesk(t, &httpapi.Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	if w := d.ask(t, "GET", "/v1/kinds", "", "X-Request-Id", "from-the-caller"); w.Header().Get("X-Request-Id") != "from-the-caller" {
-		t.Errorf("request id %q", w.Header().Get("X-Request-Id"))
+	if w := d.ask(t, "GET", "/v1/kinds", "", "X-Request-ID", "from-the-caller"); w.Header().Get("X-Request-ID") != "from-the-caller" {
+		t.Errorf("request id %q", w.Header().Get("X-Request-ID"))
 	}
 	for _, id := range []string{"", strings.Repeat("x", 65), "two words", "tab\t"} {
-		if got := d.ask(t, "GET", "/v1/kinds", "", "X-Request-Id", id).Header().Get("X-Request-Id"); len(got) != 36 {
+		if got := d.ask(t, "GET", "/v1/kinds", "", "X-Request-ID", id).Header().Get("X-Request-ID"); len(got) != 36 {
 			t.Errorf("request id %q for %q", got, id)
 		}
 	}
@@ -145,7 +145,7 @@ func TestServeEndsWaitsAndFinishes(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- d.Serve(ctx, ln) }()
 	url := "http://" + ln.Addr().String()
-	if r, err := http.Get(url + "/v1/health"); err != nil || r.StatusCode != 200 {
+	if r, err := http.Get(url + "/v1/health"); err != nil || r.StatusCode != http.StatusOK {
 		t.Fatalf("health: %v, %v", r, err)
 	}
 	answer := make(chan string, 1)

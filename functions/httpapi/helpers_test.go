@@ -181,8 +181,8 @@ func refused(t testing.TB, w *httptest.ResponseRecorder, status int, text string
 		t.Errorf("Content-Type %q, want %s", w.Header().Get("Content-Type"), wire.ProblemType)
 	case p.Status != status, p.Title == "", p.Detail == "", p.Type != "about:blank":
 		t.Errorf("incomplete problem: %s", w.Body)
-	case p.Request == "" || p.Request != w.Header().Get("X-Request-Id"):
-		t.Errorf("request id %q in the body, %q in the header", p.Request, w.Header().Get("X-Request-Id"))
+	case p.Request == "" || p.Request != w.Header().Get("X-Request-ID"):
+		t.Errorf("request id %q in the body, %q in the header", p.Request, w.Header().Get("X-Request-ID"))
 	case !strings.Contains(p.Detail, text):
 		t.Errorf("detail %q, want it to say %q", p.Detail, text)
 	}

@@ -1,9 +1,9 @@
 package httpapi_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,11 +203,11 @@ func TestOperation(t *testing.T) {
 	want[functions.SweepResult](t, d.ask(t, "POST", "/v1/sweep", ""), 200)
 	want[functions.SweepResult](t, d.ask(t, "POST", "/v1/sweep", `{"limit":5,"for":"1s"}`), 200)
 	refused(t, d.ask(t, "POST", "/v1/sweep", `{"for":"x"}`), 400, "body.for")
-	d.rt.Submit(context.Background(), []byte(`{"kind":1}`), map[string]string{"m": "1"}, "m1")
-	d.rt.Submit(context.Background(), []byte("\xff\x00"), nil, "m2")
+	d.rt.Submit(t.Context(), []byte(`{"kind":1}`), map[string]string{"m": "1"}, "m1")
+	d.rt.Submit(t.Context(), []byte("\xff\x00"), nil, "m2")
 	parked := want[wire.ParkedPage](t, d.ask(t, "GET", "/v1/parked?limit=1", ""), 200)
 	rest := want[wire.ParkedPage](t, d.ask(t, "GET", "/v1/parked?limit=5&cursor="+parked.Next, ""), 200)
-	all := append(parked.Parked, rest.Parked...)
+	all := slices.Concat(parked.Parked, rest.Parked)
 	if len(all) != 2 || all[0].Reason == "" || all[0].Text+all[1].Text != `{"kind":1}` {
 		t.Errorf("parked %+v", all)
 	}

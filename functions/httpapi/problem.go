@@ -232,7 +232,7 @@ func (a *API) refuseUnknownParameters(c huma.Context, next func(huma.Context)) {
 			p.Errors = []wire.Fault{{Location: "query." + name, Message: text}}
 			c.SetHeader("Content-Type", wire.ProblemType)
 			c.SetStatus(p.Status)
-			_ = json.NewEncoder(c.BodyWriter()).Encode(p) // the caller is gone if this fails
+			_ = json.NewEncoder(c.BodyWriter()).Encode(p) //nolint:errchkjson // the caller is gone if this fails
 			return
 		}
 	}

@@ -70,7 +70,7 @@ func (a *API) submitMany(ctx context.Context, in *batchInput) (*batchOutput, err
 	for i, sub := range jobs {
 		opts, err := options(ctx, sub, fmt.Sprintf("body.jobs[%d]", i))
 		if err != nil {
-			out.Body.Receipts[i].Error = err.(*wire.Problem) //nolint:errcheck,errorlint // options returns nothing else
+			out.Body.Receipts[i].Error = err.(*wire.Problem) //nolint:errorlint // options returns nothing else
 			continue
 		}
 		subs, at = append(subs, functions.Submission{Kind: sub.Kind, Args: arguments(sub), Options: opts}), append(at, i)

@@ -18,11 +18,13 @@ import (
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
-// ErrUnreachable: nobody answers at the server's address.
-var ErrUnreachable = errors.New("no answer from the server")
-
-// ErrNotPiecework: somebody answers there, but not as a Piecework server does.
-var ErrNotPiecework = errors.New("what answers there is no Piecework server")
+// The errors of this package, beside refusals. Match them with errors.Is.
+var (
+	// ErrUnreachable: nobody answers at the server's address.
+	ErrUnreachable = errors.New("no answer from the server")
+	// ErrNotPiecework: somebody answers there, but not as a Piecework server does.
+	ErrNotPiecework = errors.New("what answers there is no Piecework server")
+)
 
 // Options configures a Client. The zero value of each field means its default.
 type Options struct {
@@ -135,8 +137,7 @@ func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%s: %w", c.URL(), context.Cause(ctx))
 		}
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // it repeats the address
 		}
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.URL(), err)

@@ -12,7 +12,7 @@ import (
 
 // Problem is a refusal, as RFC 9457 has it. It is an error: on the client's side errors.Is matches it with the
 // error of functions or store that the server met.
-type Problem struct {
+type Problem struct { //nolint:errname // it is RFC 9457's own word
 	Type    string  `json:"type,omitempty" doc:"about:blank: the status says it all"`
 	Title   string  `json:"title" doc:"the status in words" example:"Not Found"`
 	Status  int     `json:"status" doc:"the HTTP status" example:"404"`
