@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ func openMemory(t *testing.T) *docstore.Collection {
 type lab struct {
 	*Store
 	coll   *docstore.Collection
+	mu     sync.Mutex
 	paused time.Duration
 	setup  bool // the test prepares something: no faults
 
@@ -90,7 +92,9 @@ func newLab(t *testing.T, inner *docstore.Collection) *lab {
 	})
 	var err error
 	l.Store, err = New(l.coll, &Options{Pause: func(ctx context.Context, d time.Duration) error {
+		l.mu.Lock()
 		l.paused += d
+		l.mu.Unlock()
 		return context.Cause(ctx)
 	}})
 	if err != nil {

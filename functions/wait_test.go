@@ -1,0 +1,110 @@
+package functions_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gocloud.dev/docstore/driver"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/counting/relay"
+)
+
+func TestHeartbeatsKeepALongJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			for n := range int64(100) {
+				job.Progress(n+1, 100, "counting")
+				time.Sleep(30 * time.Second) // virtual time
+			}
+			return order{}, ctx.Err()
+		}), bubble)
+		id := d.submit(t, "shop.order", order{})
+		done := make(chan struct{})
+		go func() { d.drain(t); close(done) }()
+		for range 40 {
+			time.Sleep(time.Minute) // virtual time
+			synctest.Wait()
+			if r, err := d.Sweep(t.Context(), functions.SweepRequest{}); err != nil || r.Lost != 0 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			i := d.get(t, id)
+			if i.Progress == nil || i.Progress.Total != 100 || time.Since(i.Progress.At) > time.Minute || i.Worker != "test" || i.Heartbeat.Before(time.Now()) {
+				t.Fatalf("%+v", i)
+			}
+		}
+		<-done
+		if i := d.get(t, id); i.State != store.Succeeded || i.Attempt != 1 || i.Progress.Done != 100 {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+func TestWaitSeesTheEndHereAndElsewhere(t *testing.T) {
+	for _, here := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			reg := handle(func(context.Context, *functions.Job[order]) (order, error) {
+				time.Sleep(time.Minute) // virtual time
+				return order{}, nil
+			})
+			d := newDesk(t, reg, bubble)
+			rt := d.Runtime
+			if !here {
+				var err error
+				if rt, err = functions.New(reg, functions.Backends{Store: d.store, Queue: d, Blobs: d.blobs}, functions.Config{Log: d.Runtime.Config().Log}); err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = rt.Close() }()
+			}
+			id := d.submit(t, "shop.order", order{})
+			go d.drain(t)
+			start := time.Now()
+			i, err := rt.Client().Wait(t.Context(), id)
+			if took := time.Since(start); err != nil || !i.Done() || here && took != time.Minute || took > time.Minute+2*time.Second {
+				t.Errorf("here %v: %+v, %v after %v", here, i, err, took)
+			}
+		})
+	}
+}
+
+func TestWaitEndsWithItsContextInTheMiddleOfARead(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	id := d.submit(t, "shop.order", order{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	reads, gone := 0, errors.New("the caller has gone")
+	d.mu.Lock()
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if reads++; reads == 2 {
+			cancel(gone)
+			return driver.ActionListError{{Index: -1, Err: ctx.Err()}}
+		}
+		return next(ctx, acts)
+	}
+	d.mu.Unlock()
+	i, err := d.Client().Wait(ctx, id)
+	wantErr(t, err, gone, "wait for job "+id)
+	if i.ID != id || i.State != store.Queued {
+		t.Errorf("as last seen: %+v", i)
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(echoing), bubble)
+		id := d.submit(t, "shop.order", order{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		i, err := d.Client().Wait(ctx, id)
+		if !errors.Is(err, context.DeadlineExceeded) || functions.HTTPStatus(err) != 504 || i.State != store.Queued {
+			t.Errorf("%+v, %v", i, err)
+		}
+		_, err = d.Client().Wait(ctx, id) // it has ended before
+		wantErr(t, err, context.DeadlineExceeded)
+		_, err = d.Client().Wait(t.Context(), "job-nobody")
+		wantErr(t, err, store.ErrNotFound)
+	})
+}
