@@ -45,7 +45,7 @@ func newCollection(l *layout, db backend, writers, readers int, exclusive bool) 
 		layout: l,
 		db:     db,
 		writes: newGroupWriter(db.commit, writers, l.MaxBatch, exclusive),
-		gets:   newGroupReader(db.get, readers),
+		gets:   newGroupReader(db.get, readers, l.WriteTimeout),
 	}
 }
 
@@ -149,6 +149,5 @@ func (c *collection) ErrorCode(err error) gcerrors.ErrorCode { return codeOf(err
 // Close implements driver.Collection. It waits for the writes that callers wait for.
 func (c *collection) Close() error {
 	c.writes.close()
-	c.gets.close()
 	return wrapf(c.db.close(), "close")
 }

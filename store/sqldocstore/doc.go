@@ -24,7 +24,7 @@
 //	create=false                              the table exists already
 //	synchronous=full|normal|off               SQLite
 //	busy_timeout=10s                          SQLite
-//	write_timeout=30s                         PostgreSQL
+//	write_timeout=30s                         PostgreSQL, a group of writes or Gets
 //	max_batch=500                             writes in one transaction
 //
 // A postgres URL also takes PostgreSQL's own parameters, such as sslmode, and
@@ -62,6 +62,13 @@
 // context ends while its write waits, the caller gets the context's error, and the
 // write may or may not be applied: read the document to know. The same holds for an
 // error of code Unknown, Internal or DeadlineExceeded.
+//
+// # Reads
+//
+// A Get reads what was committed last. Concurrent single Gets share statements as
+// writes share transactions; the Gets of an action list are one statement. To decode a
+// stored field that the struct lacks is an error, as with every docstore driver: give
+// field paths, which also limit what is read.
 //
 // # Queries
 //

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"gocloud.dev/docstore"
@@ -47,8 +49,8 @@ type Options struct {
 	// Default 10 s.
 	BusyTimeout time.Duration
 
-	// WriteTimeout is how long one group of writes to PostgreSQL may take before
-	// its connection is given up. Default 30 s.
+	// WriteTimeout is how long one group of writes to PostgreSQL, or of Gets, may take
+	// before its connection is given up. Default 30 s.
 	WriteTimeout time.Duration
 
 	// MaxBatch is the most writes in one transaction. Default 500.
@@ -77,6 +79,9 @@ type layout struct {
 	Options
 	colIndex map[string]int // by field name, into Columns
 	all      *selection
+
+	selections sync.Map // by field paths
+	selected   atomic.Int64
 }
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,54}$`)

@@ -73,23 +73,3 @@ func (c *collection) runGetChunk(ctx context.Context, gets []*driver.Action, err
 		}
 	}
 }
-
-// groupReader runs single Gets.
-type groupReader struct {
-	read func(context.Context, *selection, []string) ([]result, error)
-}
-
-func newGroupReader(read func(context.Context, *selection, []string) ([]result, error), _ int) *groupReader {
-	return &groupReader{read: read}
-}
-
-// get reads one row; nil if it does not exist.
-func (g *groupReader) get(ctx context.Context, s *selection, id string) (*result, error) {
-	rows, err := g.read(ctx, s, []string{id})
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	return &rows[0], nil
-}
-
-func (g *groupReader) close() {}

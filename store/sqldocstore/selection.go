@@ -32,6 +32,16 @@ func (l *layout) selectPaths(fps [][]string) *selection {
 	if len(fps) == 0 {
 		return l.all
 	}
+	var key []byte
+	for _, fp := range fps {
+		for _, name := range fp {
+			key = append(append(key, name...), '.')
+		}
+		key = append(key, ' ')
+	}
+	if s, ok := l.selections.Load(string(key)); ok {
+		return s.(*selection)
+	}
 	s := &selection{}
 	for _, fp := range fps {
 		l.selectPath(s, fp)
@@ -39,8 +49,14 @@ func (l *layout) selectPaths(fps [][]string) *selection {
 	slices.Sort(s.cols)
 	s.cols = slices.Compact(s.cols)
 	s.sql = l.selectList(s)
+	if l.selected.Add(1) <= maxSelections {
+		l.selections.Store(string(key), s)
+	}
 	return s
 }
+
+// maxSelections caps those that are kept; a program asks for few.
+const maxSelections = 100
 
 func (l *layout) selectPath(s *selection, fp []string) {
 	name := fp[0]
@@ -72,10 +88,11 @@ func (l *layout) selectList(s *selection) string {
 
 // result is one row that was read: the columns of a selection.
 type result struct {
-	id   string
-	rev  int64
-	cols []any // parallel to selection.cols
-	doc  []byte
+	id    string
+	rev   int64
+	cols  []any // parallel to selection.cols
+	doc   []byte
+	taken bool // a caller has it
 }
 
 // decode fills doc from a row. Like every docstore driver it refuses to decode a

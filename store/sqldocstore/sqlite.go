@@ -64,7 +64,7 @@ func openSQLite(ctx context.Context, path string, l *layout) (*collection, error
 		}
 		return nil, err
 	}
-	return newCollection(l, db, 1, 1, false), nil
+	return newCollection(l, db, 1, runtime.GOMAXPROCS(0), false), nil
 }
 
 // setUp opens the writing connection and makes or checks the table.

@@ -424,3 +424,46 @@ func TestContextEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestConcurrentGets: callers that share a statement do not share bytes, want
+// different fields, and may leave.
+func TestConcurrentGets(t *testing.T) {
+	stores(t, func(t *testing.T, open func(Options) *docstore.Collection) {
+		ctx, coll := t.Context(), open(jobOptions())
+		addJobs(t, coll, 20)
+		gone, cancel := context.WithCancel(ctx)
+		defer cancel()
+		var wg sync.WaitGroup
+		for c := range 64 {
+			wg.Go(func() {
+				for i := range 50 {
+					want := newJob((c + i) % 21)
+					got := &job{ID: want.ID}
+					var err error
+					switch {
+					case c == 0 && i == 25:
+						cancel()
+					case c%8 == 1:
+						err = coll.Get(gone, got, "due_sk")
+						if gcerrors.Code(err) == gcerrors.Canceled {
+							return
+						}
+					default:
+						err = coll.Get(ctx, got)
+					}
+					if (c+i)%21 == 20 {
+						if c > 0 && gcerrors.Code(err) != gcerrors.NotFound {
+							t.Errorf("got %v, want NotFound", err)
+						}
+						continue
+					}
+					if err != nil || c%8 != 1 && c > 0 && (string(got.Data) != "small" || got.DueSK != want.DueSK) {
+						t.Errorf("got %v, %v", got, err)
+					}
+					clear(got.Data)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
