@@ -34,7 +34,9 @@ func start(t *testing.T, dir string, args ...string) *server {
 		status <- run(ctx, append([]string{"up", "--json", "--addr", "127.0.0.1:0", "--dir", dir}, args...), c)
 		_ = w.Close()
 	}()
-	var hello struct{ URL, Dir string }
+	var hello struct {
+		URL string `json:"url"`
+	}
 	d := json.NewDecoder(bufio.NewReader(r))
 	if err := d.Decode(&hello); err != nil {
 		t.Fatalf("up: %v\n%s", err, errs.String())
@@ -277,7 +279,7 @@ func TestMisuse(t *testing.T) {
 		{[]string{"sumbit"}, `unknown command "sumbit" for "piecework"; did you mean: submit`},
 		{[]string{"list", "--kidn", "x"}, "unknown flag --kidn; did you mean --kind?"},
 		{[]string{"list", "--limit", "x"}, `--limit "x": want a number`},
-		{[]string{"list", "--state", "runing"}, `unknown state "runing"; did you mean "running"?`},
+		{[]string{"list", "--state", "hedl"}, `unknown state "hedl"; did you mean "held"?`},
 		{[]string{"list", "x"}, "takes no arguments"},
 		{[]string{"get"}, "want the ID of a job"},
 		{[]string{"get", "a", "b"}, `and not "b" too`},
@@ -321,9 +323,9 @@ func TestServersRefusalsInFlags(t *testing.T) {
 	r := s.ask(t, "get", "job-none", "--json")
 	var doc struct {
 		Error struct {
-			ExitStatus   int `json:"exit_status"`
-			Detail, Code string
-		}
+			ExitStatus int    `json:"exit_status"`
+			Code       string `json:"code"`
+		} `json:"error"`
 	}
 	if err := json.Unmarshal([]byte(r.err), &doc); err != nil || doc.Error.ExitStatus != exitNotFound || doc.Error.Code != "not_found" || r.out != "" {
 		t.Errorf("--json: %+v, %v", r, err)

@@ -52,7 +52,7 @@ func interrupted(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { close(done); signal.Stop(signals); cancel(nil) }
 }
 
-// misuse makes cobra's own errors errors of usage.
+// misuse turns cobra's own errors into those of usage.
 func misuse(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
@@ -107,13 +107,12 @@ func rootCommand(c *console) *cobra.Command {
 
 // unknownFlag names the nearest flag, or says what a flag wants.
 func unknownFlag(cmd *cobra.Command, err error) error {
-	var wrong *pflag.InvalidValueError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		want := map[string]string{"int": "a number", "duration": "a duration, as in 90s or 1h30m", "bool": "true or false"}[wrong.GetFlag().Value.Type()]
 		return usage("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), want)
 	}
-	var missing *pflag.NotExistError
-	if !errors.As(err, &missing) {
+	missing, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
 		return usage("%w\nSee: %s --help", err, cmd.CommandPath())
 	}
 	var names []string

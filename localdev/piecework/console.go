@@ -25,7 +25,6 @@ type console struct {
 	inTerm  bool // In is a terminal
 
 	url, token string // of the server that commands ask
-	quit       <-chan struct{}
 }
 
 // newConsole returns the console of a process.
@@ -65,14 +64,20 @@ func width(fd int) int {
 }
 
 // Printf prints for people.
-func (c *console) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
+func (c *console) Printf(format string, args ...any) { sayf(c.Out, format, args...) }
 
-// Hint prints for people who sit at a terminal, beside what scripts read.
-func (c *console) Hint(format string, args ...any) {
+// Notef prints beside what scripts read.
+func (c *console) Notef(format string, args ...any) { sayf(c.Err, format, args...) }
+
+// Hintf prints for people who sit at a terminal, beside what scripts read.
+func (c *console) Hintf(format string, args ...any) {
 	if c.errTerm >= 0 && !c.JSON {
-		fmt.Fprintf(c.Err, format, args...)
+		c.Notef(format, args...)
 	}
 }
+
+// sayf prints. Who closed the other end does not want to know more, and there is nowhere else to tell it.
+func sayf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // PrintJSON prints a document.
 func (c *console) PrintJSON(v any) error {

@@ -66,7 +66,7 @@ A demo that is interrupted leaves its job behind: the same command goes on with 
 			err := show(cmd.Context(), f.options(c))
 			switch {
 			case errors.Is(err, errInterrupted):
-				c.Hint("The same command goes on with the job.\n")
+				c.Hintf("The same command goes on with the job.\n")
 			case errors.Is(err, functions.ErrInvalid):
 				return usage("%w", err)
 			}

@@ -104,7 +104,7 @@ func (c *console) report(err error) {
 	}
 	text := explain(c, err)
 	if !c.JSON {
-		fmt.Fprintf(c.Err, "piecework: %s\n", text)
+		c.Notef("piecework: %s\n", text)
 		return
 	}
 	type problem struct {
@@ -114,8 +114,7 @@ func (c *console) report(err error) {
 		Errors []wire.Fault `json:"errors,omitempty"`
 	}
 	p := problem{Status: exitStatus(err), Detail: text}
-	var refused *wire.Problem
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*wire.Problem](err); ok {
 		p.Code, p.Errors = refused.Code, refused.Errors
 	}
 	to := *c

@@ -55,7 +55,7 @@ func stateNames() []string {
 // list shows jobs in a table.
 func (c *console) list(l functions.List) {
 	if len(l.Jobs) == 0 && l.Next == "" {
-		c.Hint("no jobs\n")
+		c.Hintf("no jobs\n")
 		return
 	}
 	t := newTable("ID", "KIND", "STATE", "ATTEMPT", "CREATED", "NOTE")

@@ -96,7 +96,7 @@ func parkedCommand(c *console) *cobra.Command {
 				return c.PrintJSON(page)
 			}
 			if len(page.Parked) == 0 {
-				c.Hint("no parked messages\n")
+				c.Hintf("no parked messages\n")
 				return nil
 			}
 			t := newTable("ID", "WHEN", "REASON")

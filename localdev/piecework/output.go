@@ -51,7 +51,7 @@ func (c *console) listOutputs(ctx context.Context, client *apiclient.Client, id 
 		return c.PrintJSON(wire.Outputs{Outputs: list})
 	}
 	if len(list) == 0 {
-		c.Hint("no outputs; they are visible when the job has succeeded\n")
+		c.Hintf("no outputs; they are visible when the job has succeeded\n")
 		return nil
 	}
 	t := newTable("OUTPUT", "SIZE", "TYPE", "SHA256")
@@ -94,7 +94,7 @@ func (c *console) fetch(ctx context.Context, client *apiclient.Client, id, name,
 			Path string `json:"path"`
 		}{info, path})
 	}
-	c.Hint("%s  %s\n", path, size(n))
+	c.Hintf("%s  %s\n", path, size(n))
 	return nil
 }
 

@@ -26,7 +26,7 @@ func (p *progress) see(j functions.Info) {
 		return
 	}
 	if w := width(p.c.errTerm); w > 0 {
-		fmt.Fprintf(p.c.Err, "\r%s\x1b[K", cut(p.line(j), w-1))
+		p.c.Notef("\r%s\x1b[K", cut(p.line(j), w-1))
 		p.drawn = true
 		return
 	}
@@ -46,13 +46,13 @@ func (p *progress) see(j functions.Info) {
 		text = string(j.State) + " " + progressText(*j.Progress)
 	}
 	p.said, p.at = state, now
-	fmt.Fprintf(p.c.Err, "%s %s\n", j.ID, text)
+	p.c.Notef("%s %s\n", j.ID, text)
 }
 
 // clear takes the line away, for another to be printed in its place.
 func (p *progress) clear() {
 	if p.drawn {
-		fmt.Fprint(p.c.Err, "\r\x1b[K")
+		p.c.Notef("\r\x1b[K")
 		p.drawn = false
 	}
 }

@@ -84,7 +84,7 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 	}
 	switch {
 	case f.wait:
-		c.Hint("%s\n", receipt.ID)
+		c.Hintf("%s\n", receipt.ID)
 		return wait(ctx, c, client, receipt.ID, f.timeout)
 	case c.JSON:
 		return c.PrintJSON(receipt)
@@ -94,7 +94,7 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 	if receipt.Existing {
 		note = "the key exists; this is that job, which is " + note
 	}
-	c.Hint("%s\n", c.dim(note+"; see: "+demoProgram()+" wait "+receipt.ID))
+	c.Hintf("%s\n", c.dim(note+"; see: "+demoProgram()+" wait "+receipt.ID))
 	return nil
 }
 

@@ -168,12 +168,12 @@ func (c *console) stop(ctx context.Context, stack *localdev.Stack) error {
 	ctx, again := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer again()
 	if !c.JSON {
-		fmt.Fprintln(c.Err, "\nStopping: what runs finishes, or is handed back to go on later. Ctrl-C again leaves at once.")
+		c.Notef("\nStopping: what runs finishes, or is handed back to go on later. Ctrl-C again leaves at once.\n")
 	}
 	err := stack.Stop(ctx)
 	if errors.Is(err, functions.ErrShutdown) || ctx.Err() != nil {
 		if !c.JSON {
-			fmt.Fprintln(c.Err, "Left at once. What ran starts again when its lease has run out.")
+			c.Notef("Left at once. What ran starts again when its lease has run out.\n")
 		}
 		return &silent{exitInterrupted}
 	}

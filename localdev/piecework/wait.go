@@ -53,6 +53,9 @@ func wait(ctx context.Context, c *console, client *apiclient.Client, id string, 
 		}
 		return &statusError{exitTimeout, fmt.Errorf("job %s is %s after %v; it goes on", id, orUnknown(job.State), timeout)}
 	}
+	if errors.Is(err, errInterrupted) {
+		c.Hintf("the job goes on; wait again with: %s wait %s\n", demoProgram(), id)
+	}
 	if err != nil {
 		return err
 	}
@@ -92,9 +95,9 @@ func (c *console) ended(j functions.Info) {
 	if why := oneLine(j.Error + j.Reason); why != "" && j.State != store.Succeeded {
 		text = ": " + why
 	}
-	fmt.Fprintf(c.Err, "%s %s%s%s\n", j.ID, c.errState(j.State), took, text)
+	c.Notef("%s %s%s%s\n", j.ID, c.errState(j.State), took, text)
 	for _, o := range j.Outputs {
-		fmt.Fprintf(c.Err, "  output %s  %s\n", oneLine(o.Name), size(o.Size))
+		c.Notef("  output %s  %s\n", oneLine(o.Name), size(o.Size))
 	}
 	if result := jsonText(j.Result); result != "" && result != "null" {
 		c.Printf("%s\n", result)
