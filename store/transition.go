@@ -102,6 +102,9 @@ func (j Job) claim(t Timing, c Claim) (Job, bool, error) {
 	if j.holds(c.Token) {
 		return j, false, nil
 	}
+	if _, ok := j.Ran(c.Token); ok { // it was applied, and by the time that its answer came the lease had run out
+		return j, false, ErrLeaseLost
+	}
 	if j.State == Running {
 		return j, false, ErrHeld
 	}

@@ -144,7 +144,8 @@ func failures(err error, n int) []bool {
 
 // Claim takes the lease of a job for the attempt that c names. The job it returns is running under that token,
 // or has failed because its deadline had passed. Errors: ErrNotFound, ErrHeld, ErrNotDue, ErrMove (it has ended, or
-// waits for somebody else), ErrKind, ErrNewerRecord, ErrUnavailable.
+// waits for somebody else), ErrKind, ErrLeaseLost (the claim was applied, and the lease ran out before its answer came),
+// ErrNewerRecord, ErrUnavailable.
 func (s *Store) Claim(ctx context.Context, id string, c Claim) (Job, error) {
 	return s.change(ctx, id, nil, func(j Job) (Job, bool, error) { return j.claim(s.opts.Timing, c) })
 }
@@ -181,7 +182,7 @@ func (s *Store) claimChunk(ctx context.Context, ids []string, claims []Claim, re
 		next.Write = s.token()
 		if records[i], results[i].Err = encode(next); results[i].Err == nil {
 			nexts[i] = next
-			list.Update(records[i], changes(jobs[i], records[i]))
+			list.Update(records[i], changes(jobs[i], next, records[i]))
 			at = append(at, i)
 		}
 	}
