@@ -22,7 +22,10 @@ type co struct {
 	next   decision // what the effect under way still has in store
 	op     *userOp  // of a user's coroutine
 	claim  *co      // of one that runs an attempt: that which claimed it
-	seen   uint64   // a sum over all that it has seen, for the exhaustive search
+
+	cancel  context.CancelFunc // of one that runs an attempt: what a shutdown calls
+	handler context.Context    // the context of its handler, once that runs
+	seen    uint64             // a sum over all that it has seen, for the exhaustive search
 }
 
 // errDead is what a process that has crashed gets for every effect, until all of its code has returned. None of them

@@ -104,10 +104,6 @@ func (w *world) mutantWrites(c *co, before fault.Doc, data []byte, doc fault.Doc
 		return nonce.ReplaceAll(data, []byte(`,"nonce":"x"`))
 	case "lease-for-ever":
 		return leaseEnd.ReplaceAll(data, []byte(`"until":9000000000000`))
-	case "lease-too-short":
-		if c.name == "claim" {
-			return leaseEnd.ReplaceAll(data, []byte(`"until":1`))
-		}
 	case "no-due":
 		if has(`"state":"running"`) {
 			delete(doc, "due_pk")
@@ -144,6 +140,8 @@ func (w *world) mutantReads(c *co, data []byte) []byte {
 	switch {
 	case w.mutant == "lease-ignored" && c.name == "claim":
 		return bytes.Replace(leased.ReplaceAll(data, nil), []byte(`"state":"running"`), []byte(`"state":"queued"`), 1)
+	case w.mutant == "lease-too-short" && c.name == "sweep":
+		return leaseEnd.ReplaceAll(data, []byte(`"until":1`))
 	case w.mutant == "cancel-ignored" && c.name == "claim":
 		return bytes.Replace(data, []byte(`"state":"cancelled"`), []byte(`"state":"queued"`), 1)
 	}

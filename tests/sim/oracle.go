@@ -36,6 +36,7 @@ type model struct {
 	accepted bool // somebody was told that it will run
 	removed  bool
 	cancel   bool // somebody asked
+	asking   int  // requests to cancel that are under way
 	claims   int  // attempts that count, since the last retry by a user
 	bad      map[store.Outcome]int
 	saved    int // the highest checkpoint that the handler was told is saved
@@ -149,6 +150,7 @@ func (o *oracle) received(m message, out functions.Outcome) {
 func (o *oracle) asks(verb, id string) {
 	if verb == "cancel" {
 		o.jobs[id].cancel = true
+		o.jobs[id].asking++
 	}
 }
 

@@ -79,6 +79,7 @@ func work(ctx context.Context, c *co, p plan, d int64) error {
 // handle is the handler of all kinds.
 func (p *proc) handle(ctx context.Context, job *functions.Job[plan]) (product, error) {
 	a, c := job.Args, of(ctx)
+	c.handler = ctx
 	run := p.w.oracle.started(c, job)
 	var at saved
 	if _, err := job.LoadCheckpoint(ctx, &at); err != nil {

@@ -31,20 +31,24 @@ type proc struct {
 // allKinds are those that there are.
 var allKinds = []string{"sim.a", "sim.b", "sim.c"}
 
-// kindOptions are their options. Retention is long enough for every zombie to be over.
-var kindOptions = map[string][]functions.KindOption{
-	"sim.a": {
+// kindOptions are their options.
+func (w *world) kindOptions(kind string) []functions.KindOption {
+	keep := 15 * time.Minute // which is longer than any zombie lives
+	if w.cfg.Short {
+		keep = 25 * time.Second
+	}
+	return map[string][]functions.KindOption{"sim.a": {
 		functions.MaxAttempts(4), functions.MaxLost(3), functions.Timeout(30 * time.Second),
-		functions.Retries(functions.Exponential(time.Second, 15*time.Second)), functions.Retention(15 * time.Minute),
+		functions.Retries(functions.Exponential(time.Second, 15*time.Second)), functions.Retention(keep),
 	},
-	"sim.b": {
-		functions.MaxAttempts(3), functions.MaxErrors(2), functions.MaxLost(2), functions.Timeout(0),
-		functions.Retries(functions.Constant(2 * time.Second)), functions.Retention(0), functions.Queue("slow"),
-	},
-	"sim.c": {
-		functions.MaxAttempts(functions.Unlimited), functions.MaxErrors(3), functions.MaxTimeouts(2), functions.MaxLost(5),
-		functions.Timeout(20 * time.Second), functions.Retries(functions.Constant(0)), functions.Retention(15 * time.Minute),
-	},
+		"sim.b": {
+			functions.MaxAttempts(3), functions.MaxErrors(2), functions.MaxLost(2), functions.Timeout(0),
+			functions.Retries(functions.Constant(2 * time.Second)), functions.Retention(0), functions.Queue("slow"),
+		},
+		"sim.c": {
+			functions.MaxAttempts(functions.Unlimited), functions.MaxErrors(3), functions.MaxTimeouts(2), functions.MaxLost(5),
+			functions.Timeout(20 * time.Second), functions.Retries(functions.Constant(0)), functions.Retention(keep),
+		}}[kind]
 }
 
 // start starts a process with what the climate gives it.
@@ -75,7 +79,7 @@ func (w *world) admit(p *proc) {
 	blobs := blobout.New(w.bucket, &blobout.Options{Parallel: 1})
 	p.rt, err = functions.New(p.registry(), functions.Backends{Store: s, Queue: sender{p}, Blobs: blobs}, functions.Config{
 		Worker: fmt.Sprintf("p%d", p.id), CancelPoll: 3 * time.Second, Margin: 2 * time.Second, StopGrace: time.Hour,
-		Parallel: 1, Log: slog.New(slog.DiscardHandler), Now: p.clock, Rand: p.random,
+		Parallel: 1, JoinLimit: w.cfg.Join, Log: slog.New(slog.DiscardHandler), Now: p.clock, Rand: p.random,
 	})
 	if err != nil {
 		panic(err)
@@ -89,9 +93,9 @@ func (p *proc) registry() *functions.Registry {
 	reg := functions.NewRegistry()
 	for _, k := range allKinds {
 		if slices.Contains(p.kinds, k) {
-			functions.Handle(reg, k, p.handle, kindOptions[k]...)
+			functions.Handle(reg, k, p.handle, p.w.kindOptions(k)...)
 		} else {
-			functions.Declare[plan, product](reg, k, kindOptions[k]...)
+			functions.Declare[plan, product](reg, k, p.w.kindOptions(k)...)
 		}
 	}
 	if p.w.cfg.Hooks {
@@ -123,6 +127,19 @@ func (w *world) crash(p *proc) {
 	if !p.dead {
 		p.dead = true
 		w.fault("process %d crashes", p.id)
+	}
+}
+
+// shutDown ends a process in order: it takes no more work, and what runs is told to stop.
+func (w *world) shutDown(p *proc) {
+	w.event("process %d shuts down", p.id)
+	p.retired = true
+	p.rt.Drain()
+	for _, c := range w.cos {
+		if c.p == p && c.handler != nil && c.cancel != nil && !c.dead() {
+			c.cancel()
+			<-c.handler.Done() // what cancels it runs in a goroutine of its own
+		}
 	}
 }
 

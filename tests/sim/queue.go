@@ -204,6 +204,8 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 		if limit != 0 {
 			ctx = platform{ctx, time.UnixMilli(limit + p.skew)}
 		}
+		ctx, c.cancel = context.WithCancel(ctx)
+		defer c.cancel()
 		out := a.Run(ctx)
 		if !c.dead() {
 			w.settleMessage(m, out)

@@ -213,6 +213,9 @@ func (w *world) act(p *proc, verb, id string, do func(ctx context.Context) error
 	w.oracle.asks(verb, id)
 	w.spawn(p, verb, func(ctx context.Context, c *co) {
 		err := do(ctx)
+		if m := w.oracle.jobs[id]; verb == "cancel" && m.asking > 0 {
+			m.asking--
+		}
 		if c.dead() || err == nil {
 			return
 		}

@@ -70,9 +70,11 @@ type climate struct {
 	AtLeast   bool  // the queue delivers at least once
 	Platform  int64 // milliseconds that the platform gives an invocation; 0: no limit
 	Hooks     bool
-	NewFormat bool // newer processes write a format that older ones must not touch
-	Mixed     bool // some processes have not all kinds
-	Retention bool // go on until all that can go is gone
+	NewFormat bool  // newer processes write a format that older ones must not touch
+	Mixed     bool  // some processes have not all kinds
+	Retention bool  // go on until all that can go is gone
+	Short     bool  // retention is so short that jobs go while others still run
+	Join      int64 // bytes up to which outputs are joined; 0: all are
 }
 
 // draw makes a climate.
@@ -88,6 +90,10 @@ func draw(rng *rand.Rand) climate {
 		Flavour: fault.Flavour(rng.IntN(4)), Refuse: some(0.06), Lose: some(0.12), Crash: some(0.012), Slow: some(0.02),
 		Freeze: some(0.01), Drop: some(0.3), Double: some(0.4), Procs: 2 + rng.IntN(3), Ops: 8 + rng.IntN(22),
 		AtLeast: flip(2), Hooks: flip(3), NewFormat: flip(3), Mixed: flip(2), Retention: flip(4),
+		Short: flip(4),
+	}
+	if flip(3) {
+		c.Join = 40
 	}
 	if flip(2) {
 		c.Lag = int64(rng.IntN(4000))
@@ -139,6 +145,9 @@ func bare(cfg climate, mutant string) *world {
 
 // lag is how far a query is behind for a document.
 func (w *world) lag(ctx context.Context, _ string) int64 {
+	if w.mutant == "stale-reads" && of(ctx) != nil {
+		return w.rng.Int64N(4000)
+	}
 	if c := of(ctx); w.cfg.Lag == 0 || w.tamed || c == nil {
 		return 0
 	}
@@ -247,10 +256,16 @@ func (w *world) weather() {
 			w.fault("process %d freezes for %d ms", p.id, p.frozen-w.now)
 		}
 	}
-	if w.cfg.Crash > 0 && w.rng.IntN(3000) == 0 {
-		p := w.procs[w.rng.IntN(len(w.procs))]
-		w.crash(p)
-		w.bury()
+	switch w.rng.IntN(3000) {
+	case 0:
+		if p := w.pickProc(); p != nil && w.cfg.Crash > 0 {
+			w.crash(p)
+			w.bury()
+		}
+	case 1, 2:
+		if p := w.pickProc(); p != nil {
+			w.shutDown(p)
+		}
 	}
 }
 

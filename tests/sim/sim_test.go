@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// check plays a seed and fails with what was broken and how to replay it.
+func check(t *testing.T, seed uint64) *world {
+	t.Helper()
+	w := newWorld(seed, "")
+	w.play()
+	for _, v := range w.oracle.found {
+		t.Errorf("seed %d: %s: %s; replay with: go run ./tests/sim -seeds 1 -from %d -v", seed, v.rule, v.text, seed)
+	}
+	return w
+}
+
+func TestRandomHistories(t *testing.T) {
+	t.Parallel()
+	faults := 0
+	for seed := range uint64(100) {
+		faults += check(t, seed).faults
+	}
+	if faults < 1000 {
+		t.Errorf("only %d faults were injected", faults)
+	}
+}
+
+// The corpus has the seeds that once found something, with what it was. What they play changes with the simulator, so
+// each stands for nothing but itself; together they cost little.
+func TestHistoriesThatFailedOnce(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open("testdata/corpus.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, seed)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestASeedIsAHistory(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		a, b := check(t, seed), check(t, seed)
+		if a.hash != b.hash || a.events != b.events {
+			t.Errorf("seed %d: %d events with hash %x, then %d with hash %x", seed, a.events, a.hash, b.events, b.hash)
+		}
+	}
+}
+
+// The command looks at more seeds for each mutant; here it must be noticed at all, and soon.
+func TestEveryMutantIsNoticed(t *testing.T) {
+	t.Parallel()
+	const within = 60
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(within) {
+				w := newWorld(seed, m.name)
+				w.play()
+				if w.oracle.broken() {
+					return
+				}
+			}
+			t.Errorf("not noticed in %d seeds: %s", within, m.rule)
+		})
+	}
+}
