@@ -67,9 +67,9 @@ func shard(id string, n int) int {
 	return int(h.Sum32() % uint32(n))
 }
 
-func duePK(n int) string               { return fmt.Sprintf("due#%02d", n) }
+func duePK(n int) string               { return "due#" + string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
 func listPK(kind string, n int) string { return "job#" + kind + "#" + strconv.Itoa(n) }
-func failPK(n int) string              { return fmt.Sprintf("failed#%d", n) }
+func failPK(n int) string              { return "failed#" + strconv.Itoa(n) }
 func sortKey(t Time, id string) string { return pad(t) + "#" + id }
 
 // tolerant lets through what encoding/json does too: users' arguments and results may repeat a name, and texts of
@@ -106,19 +106,17 @@ func (r *record) index(j Job) {
 // changes lists what a write must change of a stored document to make it next: the data, and of each index the key if
 // it moves. Fields that stay are not written, which spares stores the work on their indexes; and fields of the
 // document that a later version has added stay as they are.
-func changes(cur Job, next *record) docstore.Mods {
-	mods := docstore.Mods{"data": next.Data}
-	key := func(pk, sk docstore.FieldPath, old, now [2]string) {
-		if old == now {
-			return
-		}
-		mods[pk], mods[sk] = field(now[0]), field(now[1])
+func changes(cur, next Job, r *record) docstore.Mods {
+	mods := docstore.Mods{"data": r.Data}
+	if cur.Due != next.Due {
+		mods["due_pk"], mods["due_sk"] = field(r.DuePK), field(r.DueSK)
 	}
-	was := record{ID: cur.ID}
-	was.index(cur)
-	key("due_pk", "due_sk", [2]string{was.DuePK, was.DueSK}, [2]string{next.DuePK, next.DueSK})
-	key("list_pk", "list_sk", [2]string{was.ListPK, was.ListSK}, [2]string{next.ListPK, next.ListSK})
-	key("fail_pk", "fail_sk", [2]string{was.FailPK, was.FailSK}, [2]string{next.FailPK, next.FailSK})
+	if cur.Kind != next.Kind || cur.Created != next.Created {
+		mods["list_pk"], mods["list_sk"] = field(r.ListPK), field(r.ListSK)
+	}
+	if (cur.State == Failed) != (next.State == Failed) || cur.State == Failed && cur.Ended != next.Ended {
+		mods["fail_pk"], mods["fail_sk"] = field(r.FailPK), field(r.FailSK)
+	}
 	return mods
 }
 

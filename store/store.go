@@ -155,7 +155,7 @@ func (s *Store) change(ctx context.Context, id string, have *Job, t transition) 
 		if err != nil {
 			return cur, err
 		}
-		err = s.coll.Update(ctx, r, changes(cur, r))
+		err = s.coll.Update(ctx, r, changes(cur, next, r))
 		f := classify(ctx, err)
 		if f == faultNone {
 			next.rev = r.Rev
