@@ -50,10 +50,8 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 		claims[i] = store.Claim{Token: rt.token(), Worker: rt.cfg.Worker, Now: now, Runs: rt.reg.runs}
 	}
 	results := rt.store.ClaimMany(ctx, ids, claims)
+	rt.claimLate(ctx, ids, claims, results)
 	for i, r := range results {
-		if errors.Is(r.Err, store.ErrNotFound) {
-			r.Job, r.Err = rt.claimLate(ctx, ids[i], claims[i])
-		}
 		claimed[i] = rt.claimed(ctx, r, claims[i], now)
 	}
 	return claimed
@@ -62,12 +60,28 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 // overtaken is how long a message may be ahead of its record.
 const overtaken = 100 * time.Millisecond
 
-// claimLate claims a job that a first read did not find: the message may have overtaken the record.
-func (rt *Runtime) claimLate(ctx context.Context, id string, c store.Claim) (store.Job, error) {
-	if err := rt.store.Pause(ctx, overtaken); err != nil {
-		return store.Job{}, err
+// claimLate claims those jobs that a first read did not find: their messages may have overtaken the records.
+func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.Claim, results []store.Result) {
+	var at []int
+	var lateIDs []string
+	var late []store.Claim
+	for i, r := range results {
+		if errors.Is(r.Err, store.ErrNotFound) {
+			at, lateIDs, late = append(at, i), append(lateIDs, ids[i]), append(late, claims[i])
+		}
 	}
-	return rt.store.Claim(ctx, id, c)
+	if len(at) == 0 {
+		return
+	}
+	if err := rt.store.Pause(ctx, overtaken); err != nil {
+		for _, i := range at {
+			results[i].Err = err
+		}
+		return
+	}
+	for n, r := range rt.store.ClaimMany(ctx, lateIDs, late) {
+		results[at[n]] = r
+	}
 }
 
 // claimed makes an attempt of a claim that won.

@@ -13,9 +13,9 @@ import (
 type slots struct {
 	mu      sync.Mutex
 	free    int
-	takers  []*taker      // lanes with messages in hand, the longest waiting first
-	waiting int           // calls of room that wait
-	change  chan struct{} // closed when there may be room again
+	takers  []*taker       // lanes with messages in hand, the longest waiting first
+	waiting map[*share]int // calls of room that wait, by lane
+	change  chan struct{}  // closed when there may be room again
 }
 
 // share is what one lane has of the slots.
@@ -38,18 +38,25 @@ type taker struct {
 	got   chan int // has room for one answer
 }
 
-func newSlots(n int) *slots { return &slots{free: n, change: make(chan struct{})} }
+func newSlots(n int) *slots {
+	return &slots{free: n, waiting: map[*share]int{}, change: make(chan struct{})}
+}
 
-// room waits until a lane may receive, and says how many messages. It reserves nothing.
+// room waits until a lane may receive, and says how many messages: its part of what is free, if other lanes wait too.
+// It reserves nothing.
 func (s *slots) room(ctx context.Context, lane *share) (int, error) {
 	for {
 		s.mu.Lock()
 		if n := lane.left(s.free); n > 0 && len(s.takers) == 0 {
+			lanes := len(s.waiting)
+			if s.waiting[lane] == 0 {
+				lanes++
+			}
 			s.mu.Unlock()
-			return n, nil
+			return (n + lanes - 1) / lanes, nil
 		}
 		change := s.change
-		s.waiting++
+		s.waiting[lane]++
 		s.mu.Unlock()
 		var err error
 		select {
@@ -58,7 +65,9 @@ func (s *slots) room(ctx context.Context, lane *share) (int, error) {
 		case <-change:
 		}
 		s.mu.Lock()
-		s.waiting--
+		if s.waiting[lane]--; s.waiting[lane] == 0 {
+			delete(s.waiting, lane)
+		}
 		s.mu.Unlock()
 		if err != nil {
 			return 0, err
@@ -118,7 +127,7 @@ func (s *slots) wake() {
 		s.takers = slices.Delete(s.takers, i, i+1)
 		t.got <- n
 	}
-	if s.free > 0 && s.waiting > 0 {
+	if s.free > 0 && len(s.waiting) > 0 {
 		close(s.change)
 		s.change = make(chan struct{})
 	}
