@@ -1,0 +1,117 @@
+// Package aws registers DynamoDB as a store, SQS (alone or behind SNS) as queues, and S3 and compatibles as buckets.
+//
+// # URLs
+//
+//	dynamodb://TABLE?region=eu-central-1
+//	awssqs://sqs.eu-central-1.amazonaws.com/123456789012/piecework-{queue}
+//	awssns:///arn:aws:sns:eu-central-1:123456789012:piecework-{queue}?queue=https://sqs.../123456789012/piecework-{queue}
+//	s3://BUCKET?region=eu-central-1
+//
+// The host and path of an SQS URL are those of the queue's URL. SNS sends to the topic, and receives from the queue that
+// is subscribed to it, with raw message delivery.
+//
+// # Parameters
+//
+// Of all:
+//
+//	region, profile, role, anonymous, dualstack, fips, rate_limiter_capacity,
+//	request_checksum_calculation, response_checksum_validation         as gocloud.dev/aws has them
+//	endpoint=http://127.0.0.1:8000    another server than Amazon's
+//
+// Of dynamodb:
+//
+//	parallel=16         requests of one bulk write at a time
+//	ttl=false           the provisioner: let DynamoDB delete records by the attribute "expires"
+//
+// Of awssqs and awssns:
+//
+//	prefetch=1          messages fetched at a time, up to 10
+//	visibility=30s      how long a received message is hidden from others; extended while it is held here
+//	hold=15m            how long that goes on for one message
+//	wait=20s            long polling
+//	queue=, raw=true    awssns only: where to receive from, and whether SNS delivers raw
+//
+// Of s3:
+//
+//	prefix=             a folder in the bucket
+//	ssetype, kmskeyid   encryption, as gocloud's s3blob has them
+//	accelerate=false
+//	use_path_style      default: true if there is an endpoint, since most compatibles want it
+//
+// # Environment and credentials
+//
+// The SDK's: AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, the shared files, the role of the
+// function, task or instance.
+//
+// Rights: dynamodb DescribeTable, BatchGetItem, PutItem, UpdateItem, DeleteItem, and Query on the indexes; sqs
+// SendMessage, ReceiveMessage, DeleteMessage, ChangeMessageVisibility; sns Publish; s3 GetObject, PutObject,
+// DeleteObject, ListBucket.
+//
+// # Limits
+//
+// An item is at most 400 KB, attribute names included; a partition of an index takes about 1000 writes a second, which
+// is why due records are spread over shards. A message is at most 1 MiB (SNS: 256 KB), with 10 attributes. SQS names
+// have no dots. FIFO queues are refused: hints need no order, and FIFO has no delay for one message.
+//
+// # Delivery
+//
+// SQS: at least once, unordered; a nacked message comes again after a second, a forgotten one after visibility. Reads by
+// id are strongly consistent. Queries run on the indexes, which lag by a moment.
+//
+// # Delay
+//
+// SQS: up to 15 minutes. SNS: none.
+package aws
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	gcaws "gocloud.dev/aws"
+
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+// Register registers the store dynamodb, the queues awssqs and awssns, and the bucket s3.
+func Register(s *drivers.Set) {
+	s.AddStore("dynamodb", drivers.StoreDriver{Open: openTable, Provisioner: provisioner})
+	s.AddQueue("awssqs", openSQS)
+	s.AddQueue("awssns", openSNS)
+	s.AddBucket("s3", openBucket)
+}
+
+// common are the parameters that gocloud turns into the SDK's configuration.
+var common = []string{
+	"region", "profile", "role", "anonymous", "dualstack", "fips", "rate_limiter_capacity", "request_checksum_calculation",
+	"response_checksum_validation",
+}
+
+// session is what all services need: the SDK's configuration, and the endpoint if it is not Amazon's.
+type session struct {
+	config   aws.Config
+	endpoint *string
+}
+
+// newSession reads the parameters that all services have. It must come after the getters of the service's own, because
+// it checks them all. The region is that of the URL, else the environment's, else what hint says.
+func newSession(ctx context.Context, a *drivers.Address, hint string) (session, error) {
+	var s session
+	if e := a.Params.String("endpoint", ""); e != "" {
+		s.endpoint = &e
+	}
+	values := a.Params.Rest(common...)
+	if err := a.Check(); err != nil {
+		return s, err
+	}
+	if hint != "" && !values.Has("region") {
+		values.Set("region", hint)
+	}
+	var err error
+	if s.config, err = gcaws.V2ConfigFromURLParams(ctx, values); err != nil {
+		return s, a.Errorf("AWS configuration: %w", err)
+	}
+	if s.config.Region == "" {
+		return s, a.Errorf("no region: add region=... to the URL or set AWS_REGION")
+	}
+	return s, nil
+}

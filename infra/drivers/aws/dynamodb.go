@@ -1,0 +1,61 @@
+package aws
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/awsdynamodb/v2"
+
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/store"
+)
+
+// tableURL is what a dynamodb URL says.
+type tableURL struct {
+	client   *dynamodb.Client
+	table    string
+	parallel int
+	ttl      bool
+}
+
+func parseTable(ctx context.Context, a *drivers.Address) (tableURL, error) {
+	t := tableURL{
+		table:    a.Host,
+		parallel: a.Params.Int("parallel", 16, 1, 1000),
+		ttl:      a.Params.Bool("ttl", false),
+	}
+	if err := a.WantHost("table"); err != nil {
+		return t, err
+	}
+	if err := a.WantNoPath(); err != nil {
+		return t, err
+	}
+	s, err := newSession(ctx, a, "")
+	if err != nil {
+		return t, err
+	}
+	t.client = dynamodb.NewFromConfig(s.config, func(o *dynamodb.Options) {
+		o.BaseEndpoint = s.endpoint
+		o.APIOptions = append(o.APIOptions, readAll)
+	})
+	return t, nil
+}
+
+func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
+	t, err := parseTable(ctx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	inner, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
+		RevisionField:            store.RevisionField,
+		MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
+		// AllowScans stays false: a query that no index serves is refused, and not read from the whole table.
+	})
+	if err != nil {
+		return nil, nil, a.Errorf("describe table %s: %w (does it exist? piecework init creates it)", t.table, err)
+	}
+	outer := split(inner)
+	return outer, func() error { return errors.Join(outer.Close(), inner.Close()) }, nil
+}

@@ -1,0 +1,188 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/awssnssqs"
+	"gocloud.dev/pubsub/batcher"
+
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+// MaxDelay is the longest that SQS keeps a message back.
+const MaxDelay = 15 * time.Minute
+
+// reception is how messages are received.
+type reception struct {
+	queue      string // URL of the queue, with "{queue}"
+	raw        bool
+	topic      string // ARN of the topic, with "{queue}", if raw is false
+	prefetch   int
+	visibility time.Duration
+	hold       time.Duration
+	wait       time.Duration
+}
+
+func parseReception(p *drivers.Params) reception {
+	return reception{
+		raw:        true, // otherwise a body that looks like a notification of SNS could forge metadata
+		prefetch:   p.Int("prefetch", 1, 1, 10),
+		visibility: p.Duration("visibility", 30*time.Second, 2*time.Second, 12*time.Hour),
+		hold:       p.Duration("hold", 15*time.Minute, 0, 12*time.Hour),
+		wait:       p.Duration("wait", 20*time.Second, 0, 20*time.Second),
+	}
+}
+
+// options are gocloud's, which a URL of gocloud's cannot give.
+func (r reception) options(lane string) *awssnssqs.SubscriptionOptions {
+	return &awssnssqs.SubscriptionOptions{
+		Raw:         r.raw,
+		SNSTopicARN: drivers.InLane(r.topic, lane), // notifications of other topics are not unwrapped
+		WaitTime:    r.wait,                        // long polling: a message is returned at once, and an idle queue costs three calls a minute
+		// One fetch of prefetch messages at a time: what is fetched ahead, nobody else can run.
+		ReceiveBatcherOptions: batcher.Options{MaxBatchSize: r.prefetch, MaxHandlers: 1},
+	}
+}
+
+func openSQS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+	r := parseReception(a.Params)
+	if err := a.WantHost("host"); err != nil {
+		return nil, err
+	}
+	if err := checkQueue(a, a.Path); err != nil {
+		return nil, err
+	}
+	s, err := newSession(ctx, a, regionOf(a.Host))
+	if err != nil {
+		return nil, err
+	}
+	r.queue = s.scheme() + "://" + a.Host + "/" + a.Path
+	client := s.sqs()
+	keep := newKeeper(client, r.visibility, r.hold, log)
+	return drivers.NewQueue(drivers.Broker{
+		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
+			if err := checkLane(lane); err != nil {
+				return nil, err
+			}
+			// Ten messages a request, which is gocloud's default and SQS's most.
+			return awssnssqs.OpenSQSTopic(ctx, client, drivers.InLane(r.queue, lane), nil), nil
+		},
+		Subscription: r.subscribe(s, keep),
+		MaxDelay:     MaxDelay,
+		Delay:        delay,
+		Close:        keep.close,
+	}, log), nil
+}
+
+func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+	r := parseReception(a.Params)
+	r.queue, r.raw, r.topic = a.Params.String("queue", ""), a.Params.Bool("raw", true), a.Path
+	parts := strings.Split(a.Path, ":")
+	if a.Host != "" || len(parts) != 6 || parts[0] != "arn" || parts[2] != "sns" {
+		return nil, a.Errorf("want the topic's ARN after three slashes: awssns:///arn:aws:sns:REGION:ACCOUNT:piecework-%s", drivers.Lane)
+	}
+	if err := checkQueue(a, parts[5]); err != nil {
+		return nil, err
+	}
+	if r.queue != "" {
+		if u, err := url.Parse(drivers.InLane(r.queue, "x")); err != nil || u.Host == "" {
+			return nil, a.Errorf("queue=%q: want the URL of the subscribed SQS queue", r.queue)
+		}
+		if err := checkQueue(a, r.queue); err != nil {
+			return nil, err
+		}
+	}
+	s, err := newSession(ctx, a, parts[3])
+	if err != nil {
+		return nil, err
+	}
+	topics := sns.NewFromConfig(s.config, func(o *sns.Options) { o.BaseEndpoint = s.endpoint })
+	keep := newKeeper(s.sqs(), r.visibility, r.hold, log)
+	return drivers.NewQueue(drivers.Broker{
+		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
+			if err := checkLane(lane); err != nil {
+				return nil, err
+			}
+			return awssnssqs.OpenSNSTopic(ctx, topics, drivers.InLane(a.Path, lane), nil), nil
+		},
+		Subscription: r.subscribe(s, keep),
+		Close:        keep.close,
+	}, log), nil
+}
+
+// subscribe returns what opens a lane for receiving. The SDK's client dials for each request as needed, so that opening
+// again is making another subscription.
+func (r reception) subscribe(s session, keep *keeper) func(context.Context, string) (*pubsub.Subscription, error) {
+	client := s.sqs(keep.watch)
+	return func(ctx context.Context, lane string) (*pubsub.Subscription, error) {
+		if r.queue == "" {
+			return nil, fmt.Errorf("the URL names no SQS queue to receive from: add queue=https://.../piecework-%s", drivers.Lane)
+		}
+		if err := checkLane(lane); err != nil {
+			return nil, err
+		}
+		return awssnssqs.OpenSubscription(ctx, client, drivers.InLane(r.queue, lane), r.options(lane)), nil
+	}
+}
+
+// delay keeps a message back.
+func delay(as func(any) bool, d time.Duration) error {
+	var entry *sqstypes.SendMessageBatchRequestEntry
+	if !as(&entry) {
+		return fmt.Errorf("delay %v: this is not a message of SQS", d)
+	}
+	entry.DelaySeconds = int32((d + time.Second - 1) / time.Second) // rounded up: not to be seen before
+	return nil
+}
+
+// sqs makes a client; watch may be left out.
+func (s session) sqs(watch ...func(*sqs.Options)) *sqs.Client {
+	return sqs.NewFromConfig(s.config, append(watch, func(o *sqs.Options) { o.BaseEndpoint = s.endpoint })...)
+}
+
+// scheme is that of the endpoint.
+func (s session) scheme() string {
+	if s.endpoint != nil {
+		if scheme, _, ok := strings.Cut(*s.endpoint, "://"); ok {
+			return scheme
+		}
+	}
+	return "https"
+}
+
+// regionOf is the region in the name of one of SQS's hosts, such as sqs.eu-central-1.amazonaws.com.
+func regionOf(host string) string {
+	parts := strings.Split(host, ".")
+	if len(parts) >= 4 && parts[0] == "sqs" && parts[2] == "amazonaws" {
+		return parts[1]
+	}
+	return ""
+}
+
+func checkQueue(a *drivers.Address, name string) error {
+	if err := a.WantLane(name); err != nil {
+		return err
+	}
+	if strings.HasSuffix(path.Base(name), ".fifo") {
+		return a.Errorf("%q is FIFO, which has no delay for one message, and hints need no order: use a standard queue", path.Base(name))
+	}
+	return nil
+}
+
+// checkLane refuses lanes that SQS has no name for.
+func checkLane(lane string) error {
+	if strings.Contains(lane, ".") {
+		return fmt.Errorf("queue %q: names of SQS and SNS have no dots: call it %q", lane, strings.ReplaceAll(lane, ".", "-"))
+	}
+	return nil
+}
