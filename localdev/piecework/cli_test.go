@@ -379,3 +379,17 @@ func TestHelpAndCompletion(t *testing.T) {
 		t.Errorf("states are not completed: %+v", r)
 	}
 }
+
+func TestCancelOfARunningJob(t *testing.T) {
+	s := start(t, t.TempDir())
+	id := strings.TrimSpace(s.ask(t, "submit", "demo.sleep", `{"for":"1h"}`).out)
+	for state := ""; state != "running"; {
+		state = string(document[functions.Info](t, s.ask(t, "get", id, "--json")).State)
+	}
+	if r := s.ask(t, "cancel", id); r.code != 0 || r.out != id+" running, told to stop\n" {
+		t.Errorf("cancel: %+v", r)
+	}
+	if r := s.ask(t, "wait", id); r.code != exitCancelled {
+		t.Errorf("wait: %+v", r)
+	}
+}

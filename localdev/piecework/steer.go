@@ -56,7 +56,7 @@ func steer(
 					continue
 				}
 				if jobs = append(jobs, job); !c.JSON {
-					c.Printf("%s %s\n", job.ID, c.state(job.State))
+					c.Printf("%s %s%s\n", job.ID, c.state(job.State), told(job))
 				}
 			}
 			if c.JSON && len(ids) == 1 && first == nil {
@@ -70,4 +70,12 @@ func steer(
 			return first
 		},
 	})
+}
+
+// told is a word on a job that was asked to stop and has not yet.
+func told(job functions.Info) string {
+	if job.Cancel.IsZero() || job.Done() {
+		return ""
+	}
+	return ", told to stop"
 }

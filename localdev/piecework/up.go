@@ -134,7 +134,7 @@ func (c *console) welcome(stack *localdev.Stack, ln net.Listener, who []httpapi.
 	if cfg.Store == "" || cfg.Blobs == "" {
 		c.Printf("  data      %s\n", cfg.Dir)
 	}
-	c.Printf("  API       %s/v1, described at %s/openapi.json\n", url, url)
+	c.Printf("  API       %s/v1, described at %s/docs\n", url, url)
 	if len(who) > 0 {
 		c.Printf("  tokens    %d: set PIECEWORK_TOKEN for the commands below\n", len(who))
 	}
