@@ -18,10 +18,10 @@ func bubble(s *setup) { s.real = true }
 
 // stopped runs a job whose handler waits until its context is cancelled, and returns the cause that it saw.
 func stopped(
-	t *testing.T, d *desk, cause *error, during func(id string), ctx context.Context, opts ...functions.SubmitOption, //nolint:revive // the context is what is tested
+	ctx context.Context, t *testing.T, d *desk, cause *error, during func(id string),
 ) functions.Info {
 	t.Helper()
-	id := d.submit(t, "shop.order", order{}, opts...)
+	id := d.submit(t, "shop.order", order{})
 	if during != nil {
 		go during(id)
 	}
@@ -47,7 +47,7 @@ func TestAttemptTimeout(t *testing.T) {
 		var cause error
 		d := newDesk(t, handle(waiting(&cause), functions.Timeout(10*time.Minute), functions.MaxTimeouts(1)), bubble)
 		start := time.Now()
-		i := stopped(t, d, &cause, nil, t.Context())
+		i := stopped(t.Context(), t, d, &cause, nil)
 		if !errors.Is(cause, functions.ErrAttemptTimeout) || time.Since(start) != 10*time.Minute {
 			t.Errorf("%v after %v", cause, time.Since(start))
 		}
@@ -80,7 +80,7 @@ func TestAJobsDeadlineEndsItWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
 		d := newDesk(t, handle(waiting(&cause), functions.Deadline(5*time.Minute)), bubble)
-		i := stopped(t, d, &cause, nil, t.Context())
+		i := stopped(t.Context(), t, d, &cause, nil)
 		if !errors.Is(cause, functions.ErrJobDeadline) || i.State != store.Failed || i.Attempt != 1 {
 			t.Errorf("%v, %+v", cause, i)
 		}
@@ -93,7 +93,7 @@ func TestCancelStopsARunningJobHereAndElsewhere(t *testing.T) {
 			var cause error
 			d := newDesk(t, handle(waiting(&cause)), bubble)
 			start := time.Now()
-			i := stopped(t, d, &cause, func(id string) {
+			i := stopped(t.Context(), t, d, &cause, func(id string) {
 				synctest.Wait()
 				var err error
 				if here {
@@ -104,7 +104,7 @@ func TestCancelStopsARunningJobHereAndElsewhere(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			}, t.Context())
+			})
 			took := time.Since(start)
 			if !errors.Is(cause, functions.ErrCancelRequested) || i.State != store.Cancelled || i.Reason != "enough" {
 				t.Errorf("%v, %+v", cause, i)
@@ -236,10 +236,10 @@ func TestShutdownHandsTheJobBackWithoutUsingAnAttempt(t *testing.T) {
 		var cause error
 		d := newDesk(t, handle(waiting(&cause)), bubble)
 		ctx, cancel := context.WithCancel(t.Context())
-		i := stopped(t, d, &cause, func(string) {
+		i := stopped(ctx, t, d, &cause, func(string) {
 			synctest.Wait()
 			cancel()
-		}, ctx)
+		})
 		if !errors.Is(cause, functions.ErrShutdown) || i.State != store.Queued || i.Attempt != 0 || i.Attempts[0].Outcome != store.OutcomeHandBack {
 			t.Errorf("%v, %+v", cause, i)
 		}
@@ -290,7 +290,7 @@ func TestThePlatformsDeadlineContinuesWhatAdvanced(t *testing.T) {
 				return waiting(&cause)(ctx, job)
 			}), bubble)
 			start := time.Now()
-			i := stopped(t, d, &cause, nil, invocation(t))
+			i := stopped(invocation(t), t, d, &cause, nil)
 			if !errors.Is(cause, functions.ErrPlatformDeadline) || time.Since(start) != 15*time.Minute-5*time.Second {
 				t.Errorf("%v after %v", cause, time.Since(start))
 			}

@@ -2,7 +2,6 @@ package functions_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"time"
 
@@ -38,7 +37,7 @@ func open(jobs *functions.Registry) *workshop {
 	w := &workshop{now: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
 	w.runtime, err = functions.New(jobs, functions.Backends{
 		Store: records, Queue: w, Blobs: blobout.New(memblob.OpenBucket(nil), nil),
-	}, functions.Config{Now: func() time.Time { return w.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	}, functions.Config{Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		panic(err)
 	}

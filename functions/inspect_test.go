@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -81,8 +82,8 @@ func TestStatsCountWhatHappened(t *testing.T) {
 }
 
 func TestTheLogNamesJobKindAndAttempt(t *testing.T) {
-	d := newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
-		job.Log().Info("hello", "item", job.Args.Item)
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		job.Log().InfoContext(ctx, "hello", slog.String("item", job.Args.Item))
 		return order{}, fmt.Errorf("failure of attempt %d", job.Attempt)
 	}, functions.MaxAttempts(2), functions.Retries(functions.Constant(time.Second))))
 	i := d.until(t, d.submit(t, "shop.order", order{Item: "tea"}))

@@ -8,7 +8,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Unlimited, given to MaxAttempts, lets a job be tried for ever; the separate limits still hold.
+// Unlimited lets a job be tried for ever, given to MaxAttempts; the separate limits still hold.
 const Unlimited = -1
 
 // Defaults of a kind's options.

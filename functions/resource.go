@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// ErrResource: a shared resource could not be opened. It is an ordinary error of the attempt, tried again like
+// ErrResource says that a shared resource could not be opened. It is an ordinary error of the attempt, tried again like
 // others.
 var ErrResource = errors.New("resource cannot be opened")
 

@@ -27,9 +27,9 @@ func (j Job) holds(token string) bool {
 
 // Ran returns the ended attempt that had that token, if the record still has it.
 func (j Job) Ran(token string) (Attempt, bool) {
-	for i := len(j.Attempts) - 1; i >= 0; i-- {
-		if j.Attempts[i].Token == token {
-			return j.Attempts[i], true
+	for _, a := range slices.Backward(j.Attempts) {
+		if a.Token == token {
+			return a, true
 		}
 	}
 	return Attempt{}, false

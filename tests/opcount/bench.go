@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -52,7 +51,7 @@ func newBench(ctx context.Context) (*bench, error) {
 	}
 	b.rt, err = functions.New(handlers(b), functions.Backends{
 		Store: s, Queue: counting.Sender(&b.queue, &b.ops), Blobs: blobout.New(b.bucket, nil),
-	}, functions.Config{Now: b.clock.read, Worker: "opcount", Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	}, functions.Config{Now: b.clock.read, Worker: "opcount", Log: slog.New(slog.DiscardHandler)})
 	return b, err
 }
 

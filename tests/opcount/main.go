@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/piecework/piecework/tests/counting"
@@ -66,12 +67,16 @@ func measure(ctx context.Context) ([]counted, error) {
 
 // table prints the rows, aligned.
 func table(out io.Writer, rows []counted) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)
-	fmt.Fprintf(w, "%-42s\treads\twrites\tindex\tdue\tlist\tfailed\tqueries\tfound\tmessages\t\n", "")
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-42s\treads\twrites\tindex\tdue\tlist\tfailed\tqueries\tfound\tmessages\t\n", "")
 	for _, r := range rows {
 		c := r.ops
-		fmt.Fprintf(w, "%-42s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+		fmt.Fprintf(&b, "%-42s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
 			r.path, c.Reads, c.Writes, c.Indexes(), c.Due, c.List, c.Fail, c.Queries, c.Found, c.Messages)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
 	}
 	return w.Flush()
 }
