@@ -1,0 +1,194 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/driver"
+	"gocloud.dev/gcerrors"
+
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/counting/relay"
+)
+
+// once runs do at the first write of the store under test, in place of it.
+func (l *storeLab) once(do func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError) (happened *bool) {
+	happened = new(bool)
+	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if *happened || !isWrite(acts) {
+			return next(ctx, acts)
+		}
+		*happened = true
+		return do(ctx, acts, next)
+	}
+	return happened
+}
+
+// applyAndLose applies the actions and loses the answer.
+func applyAndLose(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+	if errs := next(ctx, acts); errs != nil {
+		return errs
+	}
+	return fail(acts, gcerrors.Unknown)
+}
+
+// refuse applies nothing.
+func refuse(_ context.Context, acts []*driver.Action, _ relay.Run) driver.ActionListError {
+	return fail(acts, gcerrors.Unknown)
+}
+
+func testLostAnswer(t *testing.T, l *storeLab) { eachFault(t, l, applyAndLose) }
+
+func testRefusedWrite(t *testing.T, l *storeLab) { eachFault(t, l, refuse) }
+
+// eachFault lets the first write of each verb fail: it must do its work once all the same.
+func eachFault(
+	t *testing.T, l *storeLab,
+	happens func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError,
+) {
+	t.Helper()
+	t.Run("create", func(t *testing.T) {
+		happened := l.once(happens)
+		got, err := l.Create(t.Context(), l.job("created"))
+		if err != nil || !*happened {
+			t.Fatalf("error %v, happened: %v", err, *happened)
+		}
+		l.sameAsStored(t, got)
+	})
+	t.Run("kinds", func(t *testing.T) {
+		l.once(happens)
+		if err := l.AddKinds(t.Context(), t0, "a.b"); err != nil {
+			t.Fatal(err)
+		}
+		if kinds, err := l.other.Kinds(t.Context()); err != nil || len(kinds) != 1 {
+			t.Errorf("%v, %v", kinds, err)
+		}
+	})
+	eachVerb(t, l, func(t *testing.T, l *storeLab, v verb, have store.Job) {
+		happened := l.once(happens)
+		got, err := v.do(t.Context(), l, have)
+		if err != nil || !v.after(got) || !*happened {
+			t.Fatalf("error %v, happened: %v, job %s", err, *happened, text(t, got))
+		}
+		l.sameAsStored(t, got)
+	})
+}
+
+func testConflict(t *testing.T, l *storeLab) {
+	eachVerb(t, l, func(t *testing.T, l *storeLab, v verb, have store.Job) {
+		n := 0
+		l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			if isWrite(acts) && n < 2 { // twice, so that the record that is read again is old as well
+				n++
+				l.rewrite(t, l.id, docstore.Mods{"later": fmt.Sprint("written in between, ", n)})
+			}
+			return next(ctx, acts)
+		}
+		got, err := v.do(t.Context(), l, have)
+		if err != nil || !v.after(got) || n != 2 {
+			t.Fatalf("error %v after %d conflicts, job %s", err, n, text(t, got))
+		}
+		l.sameAsStored(t, got)
+		if d := l.raw(t, l.id); d.Later != "written in between, 2" {
+			t.Errorf("what was written in between became %q", d.Later)
+		}
+	})
+}
+
+// A read that is behind decides nothing: the write that follows from it loses, and the next read is right.
+func testStaleRead(t *testing.T, l *storeLab) {
+	eachVerb(t, l, func(t *testing.T, l *storeLab, v verb, _ store.Job) {
+		old := l.raw(t, l.id)
+		l.rewrite(t, l.id, docstore.Mods{"later": "newer than what is read"})
+		stale := 2
+		l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			errs := next(ctx, acts)
+			if errs != nil || isWrite(acts) || stale == 0 {
+				return errs
+			}
+			stale--
+			for _, a := range acts {
+				if err := a.Doc.SetField("rev", old.Rev); err != nil {
+					t.Error(err)
+				}
+				if err := a.Doc.SetField("data", old.Data); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}
+		got, err := v.do(t.Context(), l, store.Job{ID: l.id})
+		if err != nil || !v.after(got) {
+			t.Fatalf("error %v, job %s", err, text(t, got))
+		}
+		l.sameAsStored(t, got)
+		if stale != 0 {
+			t.Error("it did not read again")
+		}
+	})
+}
+
+func testPartialLists(t *testing.T, l *storeLab) {
+	const n = 130 // more than one list
+	jobs := make([]store.Job, n)
+	ids := make([]string, n)
+	for i := range jobs {
+		ids[i] = fmt.Sprintf("job-%03d", i)
+		jobs[i] = l.job(ids[i])
+	}
+	taken := l.put(t, l.job(ids[7]))
+	l.once(applyHalf)
+	for i, r := range l.CreateMany(t.Context(), jobs) {
+		switch {
+		case i == 7:
+			wantErr(t, r.Err, store.ErrExists)
+			if text(t, r.Job) != text(t, taken) {
+				t.Errorf("create gives %s", text(t, r.Job))
+			}
+		case r.Err != nil:
+			t.Fatalf("create %d: %v", i, r.Err)
+		default:
+			l.sameAsStored(t, r.Job)
+		}
+	}
+	if _, err := l.other.Claim(t.Context(), ids[9], store.Claim{Token: "first", Now: t0}); err != nil {
+		t.Fatal(err)
+	}
+	claims := make([]store.Claim, n)
+	for i := range claims {
+		claims[i] = store.Claim{Token: "token-" + ids[i], Worker: "w", Now: t0}
+	}
+	l.once(applyHalf)
+	for i, r := range l.ClaimMany(t.Context(), ids, claims) {
+		switch {
+		case i == 9:
+			wantErr(t, r.Err, store.ErrHeld)
+		case r.Err != nil || r.Job.Lease == nil || r.Job.Lease.Token != claims[i].Token:
+			t.Fatalf("claim %d: %v", i, r.Err)
+		default:
+			l.sameAsStored(t, r.Job)
+		}
+	}
+	for i, r := range l.GetMany(t.Context(), slices.Concat(ids, []string{"nothing", ids[0]})) {
+		if i == n {
+			wantErr(t, r.Err, store.ErrNotFound)
+		} else if r.Err != nil || r.Job.ID != ids[i%(n+1)] || r.Job.Run != 1 {
+			t.Errorf("get %d: %s, %v", i, text(t, r.Job), r.Err)
+		}
+	}
+}
+
+// applyHalf applies every other action and says of all that nobody knows, as some drivers do of a list.
+func applyHalf(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+	var half []*driver.Action
+	for i, a := range acts {
+		if i%2 == 0 {
+			half = append(half, a)
+		}
+	}
+	_ = next(ctx, half) // that some of these failed too is not known either
+	return driver.ActionListError{{Index: -1, Err: relay.Error{Code: gcerrors.Unknown}}}
+}
