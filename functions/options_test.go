@@ -70,9 +70,7 @@ func TestOptionsThatCannotWorkAreRefusedAtTheStart(t *testing.T) {
 // waits lets a job fail again and again and returns the pauses before its next attempts.
 func waits(t *testing.T, n int, opts ...functions.KindOption) []time.Duration {
 	t.Helper()
-	d := newDesk(t, handle(failing, append(opts, functions.MaxAttempts(n+1))...), func(s *setup) {
-		s.config.Rand = func() uint64 { return 1 << 63 }
-	})
+	d := newDesk(t, handle(failing, append(opts, functions.MaxAttempts(n+1))...))
 	id := d.submit(t, "shop.order", order{})
 	var list []time.Duration
 	for range n {
