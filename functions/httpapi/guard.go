@@ -111,11 +111,11 @@ func (a *API) finish(crashed any, w *answer, r *http.Request, q *request, start 
 		a.refuse(w, r, internal(r.Context()))
 	}
 	level := slog.LevelDebug
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		level = slog.LevelInfo
-	}
-	if w.status >= http.StatusInternalServerError {
+	switch {
+	case w.status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
+	case w.status >= http.StatusBadRequest:
+		level = slog.LevelInfo
 	}
 	a.opts.Log.LogAttrs(r.Context(), level, "request", append(attrs, slog.Int("status", w.status), slog.Int64("bytes", w.bytes))...)
 }
