@@ -178,6 +178,15 @@ func (a *Attempt) takeProgress() *store.Progress {
 	return p
 }
 
+// giveBack keeps progress for the next write, because this one failed, unless the handler has reported anew.
+func (a *Attempt) giveBack(p *store.Progress) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.progress == nil {
+		a.progress = p
+	}
+}
+
 // kept takes note of a write that extended the lease.
 func (a *Attempt) kept(j store.Job) {
 	now := a.rt.now()
@@ -232,6 +241,7 @@ func (a *Attempt) Beat(ctx context.Context) time.Time {
 		a.mu.Unlock()
 		kept, err := a.rt.store.Keep(ctx, j, store.Keep{Token: a.token, Now: now, Progress: progress})
 		if err != nil {
+			a.giveBack(progress)
 			a.missed(err)
 			a.rt.log.LogAttrs(ctx, levelWarn, "heartbeat failed", append(identity(j), errAttr(err))...)
 			a.later()

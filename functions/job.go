@@ -96,6 +96,7 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 		Token: a.token, Now: a.rt.now(), Progress: progress, Checkpoint: &payload, Open: open, Saved: n,
 	})
 	if err != nil {
+		a.giveBack(progress)
 		a.missed(err)
 		return fmt.Errorf("checkpoint %d of job %s: %w", n, have.ID, err)
 	}

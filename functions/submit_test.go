@@ -37,6 +37,8 @@ func TestBadSubmissionsSayWhatIsWrong(t *testing.T) {
 		{"shop.order", order{}, []functions.SubmitOption{functions.Key(strings.Repeat("k", 513))}, functions.ErrInvalid, "has 513"},
 		{"shop.order", order{}, []functions.SubmitOption{functions.Queue("Reports")}, functions.ErrInvalid, `queue "Reports"`},
 		{"shop.order", order{}, []functions.SubmitOption{functions.Tags("")}, functions.ErrInvalid, "1 to 200"},
+		{"shop.order", order{}, []functions.SubmitOption{functions.Tags("\xff")}, functions.ErrInvalid, "UTF-8"},
+		{"shop.order", order{}, []functions.SubmitOption{functions.Key("\xff")}, functions.ErrInvalid, "UTF-8"},
 		{"shop.order", order{}, []functions.SubmitOption{functions.Tags(make([]string, 21)...)}, functions.ErrInvalid, "Tags"},
 		{"shop.order", order{}, []functions.SubmitOption{functions.MaxAttempts(0)}, functions.ErrInvalid, "at least 1"},
 	} {

@@ -108,3 +108,19 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		wantErr(t, err, store.ErrNotFound)
 	})
 }
+
+func TestProgressSurvivesAHeartbeatThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d *desk
+		d = newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
+			d.storeFails()
+			job.Progress(7, 10, "rows")
+			time.Sleep(time.Second) // virtual time
+			d.storeWorks()
+			return order{}, nil
+		}), bubble)
+		if i := d.once(t, "shop.order", order{}); i.Progress == nil || i.Progress.Done != 7 {
+			t.Errorf("%+v", i)
+		}
+	})
+}
