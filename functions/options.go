@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+	"unicode/utf8"
 
 	"github.com/piecework/piecework/store"
 )
@@ -179,6 +180,10 @@ func Key(key string) SubmitOption {
 			s.refusef("Key: must be 1 to 512 bytes long, has %d", len(key))
 			return
 		}
+		if !utf8.ValidString(key) {
+			s.refusef("Key: %q is not UTF-8", key)
+			return
+		}
 		s.key = key
 	})
 }
@@ -197,8 +202,8 @@ func After(d time.Duration) SubmitOption {
 func Tags(tags ...string) SubmitOption {
 	return submitOption(func(s *settings) {
 		for _, t := range tags {
-			if t == "" || len(t) > 200 {
-				s.refusef("Tags: %q: a tag is 1 to 200 bytes long", t)
+			if t == "" || len(t) > 200 || !utf8.ValidString(t) {
+				s.refusef("Tags: %q: a tag is 1 to 200 bytes long, and UTF-8", t)
 				return
 			}
 		}
