@@ -356,6 +356,20 @@ func TestMessagesThatCannotBecomeJobsAreParked(t *testing.T) {
 	}
 }
 
+func TestValuesNestedTooDeepForARecordAreRefusedForGood(t *testing.T) {
+	const depth = 9999 // encoding/json takes 10,000, and the record adds two
+	deep := json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+	reg := functions.NewRegistry()
+	functions.Handle(reg, "any", func(context.Context, *functions.Job[any]) (any, error) { return deep, nil })
+	d := newDesk(t, reg)
+	if out := d.Submit(t.Context(), []byte(`{"kind":"any","args":`+string(deep)+`}`), nil, "m"); out.Verdict != functions.Ack || out.Err == nil {
+		t.Errorf("%v", out.Verdict)
+	}
+	if i := d.once(t, "any", nil); i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, "max depth") {
+		t.Errorf("%s after %d attempts: %s", i.State, i.Attempt, i.Error)
+	}
+}
+
 func TestArgumentsThatEncodingJSONTakesAreTaken(t *testing.T) {
 	reg := functions.NewRegistry()
 	functions.Handle(reg, "any", func(_ context.Context, job *functions.Job[map[string]any]) (any, error) { return job.Args["a"], nil })

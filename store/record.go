@@ -81,7 +81,7 @@ func encode(j Job) (*record, error) {
 	j.Version = max(j.Version, Version)
 	data, err := json.Marshal(&j, tolerant)
 	if err != nil {
-		return nil, fmt.Errorf("encode job %s: %w", j.ID, err)
+		return nil, fmt.Errorf("encode job %s: %w: %w", j.ID, ErrTooLarge, err) // nested too deep: all else is let through
 	}
 	if len(data) > MaxRecord {
 		return nil, fmt.Errorf("job %s: %w: %d bytes, at most %d", j.ID, ErrTooLarge, len(data), MaxRecord)
