@@ -1,0 +1,192 @@
+package localdev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/memblob"
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/memdocstore"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev/internal/tripwire"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+// desk is what the runtimes of a test share, and what survives the death of one: the stored state, the queue and the
+// clock.
+type desk struct {
+	opts   kitOptions
+	coll   *docstore.Collection
+	bucket *blob.Bucket
+	rand   func() uint64
+
+	mu   sync.Mutex // handlers may submit jobs
+	at   time.Time
+	mail []letter
+	sent int
+}
+
+// letter is a message in the queue.
+type letter struct {
+	at  time.Time
+	n   int // in the order of sending
+	msg pubsubq.Message
+}
+
+func newDesk(o kitOptions) (*desk, error) {
+	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	if err != nil {
+		return nil, err
+	}
+	src := rand.New(rand.NewPCG(o.seed, 0))
+	var mu sync.Mutex
+	return &desk{opts: o, coll: coll, bucket: memblob.OpenBucket(nil), at: o.start, rand: func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return src.Uint64()
+	}}, nil
+}
+
+func (d *desk) close() {
+	_ = d.bucket.Close() // memory only
+	_ = d.coll.Close()
+}
+
+// now is the bubble's clock, or the desk's own.
+func (d *desk) now() time.Time {
+	if d.opts.bubble {
+		return time.Now()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at
+}
+
+// move sets the clock forward.
+func (d *desk) move(to time.Time) {
+	if d.opts.bubble {
+		timer := time.NewTimer(time.Until(to))
+		<-timer.C
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if to.After(d.at) {
+		d.at = to
+	}
+}
+
+// runtime returns a runtime over the desk's state. What it does to the state trips the wire, if there is one.
+func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.Wire) (*functions.Runtime, *store.Store, error) {
+	coll := d.coll
+	if wire != nil {
+		coll = tripwire.Docs(coll, wire)
+	}
+	st, err := store.New(coll, &store.Options{
+		Timing: Timing(), Rand: d.rand, Pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := d.opts.config
+	cfg.Now, cfg.Rand, cfg.Log, cfg.Parallel, cfg.Worker = d.now, d.rand, d.opts.log, 1, worker
+	rt, err := functions.New(jobs, functions.Backends{Store: st, Queue: sender{d, wire}, Blobs: d.blobs(wire)}, cfg)
+	return rt, st, err
+}
+
+func (d *desk) blobs(wire *tripwire.Wire) *blobout.Store {
+	if wire == nil {
+		return blobout.New(d.bucket, nil)
+	}
+	return blobout.New(tripwire.Blobs(d.bucket, wire), nil)
+}
+
+// sender puts messages into the desk's queue.
+type sender struct {
+	desk *desk
+	wire *tripwire.Wire
+}
+
+var _ functions.Sender = sender{}
+
+// Send puts messages into the queue.
+func (s sender) Send(_ context.Context, queue string, delay time.Duration, msgs ...pubsubq.Message) error {
+	return s.wire.Do(fmt.Sprintf("send to queue %s", queue), func() error {
+		at := s.desk.now().Add(max(delay, 0))
+		s.desk.mu.Lock()
+		defer s.desk.mu.Unlock()
+		for _, m := range msgs {
+			s.desk.sent++
+			s.desk.mail = append(s.desk.mail, letter{at, s.desk.sent, m})
+		}
+		return nil
+	})
+}
+
+// MaxDelay is without limit.
+func (s sender) MaxDelay(string) time.Duration { return math.MaxInt64 }
+
+// next takes the message that has been due longest.
+func (d *desk) next() (pubsubq.Message, bool) {
+	now := d.now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	best := -1
+	for i, l := range d.mail {
+		if !l.at.After(now) && (best < 0 || l.at.Before(d.mail[best].at) || l.at.Equal(d.mail[best].at) && l.n < d.mail[best].n) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return pubsubq.Message{}, false
+	}
+	m := d.mail[best].msg
+	d.mail = slices.Delete(d.mail, best, best+1)
+	return m, true
+}
+
+// event is when something is due next, by a message or by the store's index, after now; false if nothing is by then.
+func (d *desk) event(ctx context.Context, st *store.Store, until time.Time) (time.Time, bool, error) {
+	now := d.now()
+	best := until.Add(time.Nanosecond)
+	d.mu.Lock()
+	for _, l := range d.mail {
+		if l.at.After(now) && l.at.Before(best) {
+			best = l.at
+		}
+	}
+	d.mu.Unlock()
+	var errs []error
+	for shard := range store.DueShards {
+		refs, err := st.Due(ctx, shard, store.At(until), "", 100)
+		errs = append(errs, err)
+		for _, r := range refs {
+			at := r.Due().Time()
+			if !at.After(now) { // sweep has left it: newer, or to be tried again
+				at = now.Add(time.Second)
+			}
+			if at.Before(best) {
+				best = at
+			}
+		}
+	}
+	return best, !best.After(until), errors.Join(errs...)
+}
+
+// waiting reports whether a message can be received now.
+func (d *desk) waiting() bool {
+	now := d.now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.mail, func(l letter) bool { return !l.at.After(now) })
+}

@@ -1,0 +1,140 @@
+package localdev_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev"
+)
+
+// steps registers a job that writes a line for each step and saves a checkpoint after it.
+func steps(handler func(ctx context.Context, job *functions.Job[int]) (int, error)) (*functions.Registry, []functions.Submission) {
+	jobs := functions.NewRegistry()
+	functions.Handle(jobs, "steps", handler, functions.MaxAttempts(5))
+	return jobs, []functions.Submission{{Kind: "steps", Args: 3}, {Kind: "steps", Args: 1}}
+}
+
+// correct goes on from its checkpoint, and all that it does follows from its arguments.
+func correct(ctx context.Context, job *functions.Job[int]) (int, error) {
+	var step int
+	if _, err := job.LoadCheckpoint(ctx, &step); err != nil {
+		return 0, err
+	}
+	w, err := job.Output(ctx, "steps.txt")
+	if err != nil {
+		return 0, err
+	}
+	for ; step < job.Args; step++ {
+		if _, err := fmt.Fprintf(w, "step %d\n", step); err != nil {
+			return 0, err
+		}
+		if err := job.Checkpoint(ctx, step+1); err != nil {
+			return 0, err
+		}
+	}
+	return step, w.Close()
+}
+
+func TestTortureFindsNothingInACorrectHandler(t *testing.T) {
+	jobs, subs := steps(correct)
+	localdev.Torture(t, jobs, subs)
+}
+
+func TestTortureFindsNothingInAHandlerThatRetriesAndContinues(t *testing.T) {
+	jobs, subs := steps(func(ctx context.Context, job *functions.Job[int]) (int, error) {
+		var step int
+		if _, err := job.LoadCheckpoint(ctx, &step); err != nil {
+			return 0, err
+		}
+		if step == 0 {
+			return 0, functions.Continue(1)
+		}
+		if step == 1 {
+			if err := job.Checkpoint(ctx, 2); err != nil {
+				return 0, err
+			}
+			return 0, functions.RetryAfter(0, errors.New("once"))
+		}
+		return correct(ctx, job)
+	})
+	localdev.Torture(t, jobs, subs)
+}
+
+func TestTortureFindsTypicalMistakes(t *testing.T) {
+	calls := 0
+	for name, c := range map[string]struct {
+		handler func(ctx context.Context, job *functions.Job[int]) (int, error)
+		want    string
+	}{
+		"the result depends on how often it ran": {func(context.Context, *functions.Job[int]) (int, error) {
+			calls++
+			return calls, nil
+		}, "its result is"},
+		"the result depends on the attempt": {func(_ context.Context, job *functions.Job[int]) (int, error) {
+			return job.Attempt, nil
+		}, "its result is 2, undisturbed 1"},
+		"the checkpoint is loaded and ignored": {func(ctx context.Context, job *functions.Job[int]) (int, error) {
+			var step int
+			if _, err := job.LoadCheckpoint(ctx, &step); err != nil {
+				return 0, err
+			}
+			w, err := job.Output(ctx, "steps.txt")
+			if err != nil {
+				return 0, err
+			}
+			for step = range job.Args {
+				if _, err := fmt.Fprintf(w, "step %d\n", step); err != nil {
+					return 0, err
+				}
+				if err := job.Checkpoint(ctx, step+1); err != nil {
+					return 0, err
+				}
+			}
+			return job.Args, nil
+		}, `its output "steps.txt" differs from byte`},
+		"the checkpoint is saved before the work": {func(ctx context.Context, job *functions.Job[int]) (int, error) {
+			var step int
+			if _, err := job.LoadCheckpoint(ctx, &step); err != nil {
+				return 0, err
+			}
+			w, err := job.Output(ctx, "steps.txt")
+			if err != nil {
+				return 0, err
+			}
+			for ; step < job.Args; step++ {
+				if err := job.Checkpoint(ctx, step+1); err != nil {
+					return 0, err
+				}
+				if _, err := fmt.Fprintf(w, "step %d\n", step); err != nil {
+					return 0, err
+				}
+			}
+			return job.Args, nil
+		}, `its output "steps.txt" differs from byte`},
+		"it gives up instead of trying again": {func(_ context.Context, job *functions.Job[int]) (int, error) {
+			if job.Attempt > 1 {
+				return 0, functions.Permanent(errors.New("was begun before"))
+			}
+			return 1, nil
+		}, "it is failed, undisturbed succeeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			jobs, subs := steps(c.handler)
+			r := &recorder{TB: t}
+			localdev.Torture(r, jobs, subs)
+			if !strings.Contains(r.text, c.want) {
+				t.Fatalf("found: %s\nwant one that says: %s", r.text, c.want)
+			}
+			first, _, _ := strings.Cut(r.text, ": job ")
+			r.text = ""
+			localdev.Torture(r, jobs, subs, localdev.Only(first))
+			if !strings.HasPrefix(r.text, first) {
+				t.Errorf("Only(%q) finds: %s", first, r.text)
+			}
+		})
+	}
+}
