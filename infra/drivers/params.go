@@ -37,6 +37,9 @@ func (p *Params) value(name string) (string, bool) {
 	return vs[0], true
 }
 
+// Lookup returns a parameter's text, and whether it is given.
+func (p *Params) Lookup(name string) (string, bool) { return p.value(name) }
+
 // String returns a parameter's text, def if there is none.
 func (p *Params) String(name, def string) string {
 	if v, ok := p.value(name); ok {
@@ -105,6 +108,18 @@ func (p *Params) Rest(names ...string) url.Values {
 			p.known = append(p.known, name)
 		}
 		if vs, ok := p.values[name]; ok {
+			out[name] = vs
+		}
+	}
+	return out
+}
+
+// RestFold is [Params.Rest] for a library that does not mind upper and lower case. The names in the result are as given.
+func (p *Params) RestFold(names ...string) url.Values {
+	out := p.Rest(names...)
+	for name, vs := range p.values {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			p.known = append(p.known, name)
 			out[name] = vs
 		}
 	}

@@ -1,0 +1,196 @@
+// Package mongo registers MongoDB as a store, and Azure Cosmos DB through its API for MongoDB, RU and vCore.
+//
+// # URLs
+//
+//	mongodb://host1:27017,host2:27017/DATABASE?replicaSet=rs0
+//	mongodb+srv://cluster.example.com/DATABASE
+//
+// It is MongoDB's own connection string, so that of the Azure portal works as it is. Without a database in it,
+// "piecework" is used.
+//
+// # Parameters
+//
+//	collection=records    the collection
+//	cosmos=auto           auto, no, ru or vcore: which of Cosmos DB's services it is; auto goes by the host's name
+//	ttl=false             the provisioner: let the server delete records by the date in "expires"
+//
+// and all of MongoDB's. Different from their defaults are, if the URL does not say otherwise: w=majority and
+// journalled, so that an acknowledged write survives a change of primary, readConcernLevel=majority, so that what is
+// read does, and serverSelectionTimeoutMS=5000, so that a server that is away is noticed. On Cosmos DB for RU the
+// three are the account's business, and retryWrites is false, because it refuses them.
+//
+// # Environment and credentials
+//
+// User and password in the URL, or authMechanism with what it needs (AWS_ACCESS_KEY_ID for MONGODB-AWS, a certificate
+// for X.509). None is logged.
+//
+// # Limits
+//
+// A record may be as large as the store package allows: MongoDB's limit is 16 MB, that of Cosmos DB for RU 2 MB. The
+// collection is not sharded, or sharded by _id: every write names _id and the revision and nothing else. On Cosmos DB
+// for RU, an account at session consistency or stronger.
+//
+// # Delivery
+//
+// A store delivers nothing. Reads and queries go to the primary. A stale write is reported as not found, which the store
+// package knows. Throttling by Cosmos DB (error 16500, or 429) leaves a write's outcome unknown: the store waits, with
+// jitter and longer each time, reads again, and repeats it.
+//
+// # Delay
+//
+// Not of a store.
+package mongo
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/mongo/readpref"
+	"go.mongodb.org/mongo-driver/mongo/writeconcern"
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/mongodocstore"
+
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/store"
+)
+
+// Register registers the stores mongodb and mongodb+srv.
+func Register(s *drivers.Set) {
+	for _, scheme := range []string{"mongodb", "mongodb+srv"} {
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
+	}
+}
+
+// native are MongoDB's own parameters, as its Go driver has them.
+var native = []string{
+	"appName", "authMechanism", "authMechanismProperties", "authSource", "compressors", "connect", "connectTimeoutMS",
+	"directConnection", "heartbeatFrequencyMS", "heartbeatIntervalMS", "journal", "loadBalanced", "localThresholdMS",
+	"maxConnecting", "maxIdleTimeMS", "maxPoolSize", "maxStaleness", "maxStalenessSeconds", "minPoolSize",
+	"readConcernLevel", "replicaSet", "retryReads", "retryWrites", "serverMonitoringMode", "serverSelectionTimeoutMS",
+	"socketTimeoutMS", "srvMaxHosts", "srvServiceName", "ssl", "sslCertificateAuthorityFile", "sslClientCertificateKeyFile",
+	"sslClientCertificateKeyPassword", "sslInsecure", "timeoutMS", "tls", "tlsCAFile", "tlsCertificateFile",
+	"tlsCertificateKeyFile", "tlsCertificateKeyFilePassword", "tlsDisableOCSPEndpointCheck", "tlsInsecure",
+	"tlsPrivateKeyFile", "w", "wtimeout", "wtimeoutMS", "zlibCompressionLevel", "zstdCompressionLevel",
+}
+
+// service is whose implementation of the protocol it is.
+type service string
+
+const (
+	mongoDB     service = "no"
+	cosmosRU    service = "ru"
+	cosmosVCore service = "vcore"
+)
+
+// place is what a URL says.
+type place struct {
+	options              *options.ClientOptions
+	database, collection string
+	service              service
+	ttl                  bool
+}
+
+func parse(a *drivers.Address) (*place, error) {
+	p := &place{
+		database: strings.Trim(a.Path, "/"), collection: a.Params.String("collection", "records"),
+		service: service(a.Params.OneOf("cosmos", "auto", string(mongoDB), string(cosmosRU), string(cosmosVCore))),
+		ttl:     a.Params.Bool("ttl", false),
+	}
+	theirs := a.Params.RestFold(native...)
+	if err := a.WantHost("host"); err != nil {
+		return nil, err
+	}
+	if _, given := a.Params.Lookup("readPreference"); given {
+		return nil, a.Errorf("readPreference: reads go to the primary, because a job is decided by what it says: remove it")
+	}
+	if err := a.Check(); err != nil {
+		return nil, err
+	}
+	if p.database == "" {
+		p.database = "piecework"
+	}
+	if p.service == "auto" {
+		p.service = guess(a.Host)
+	}
+	uri, _, _ := strings.Cut(a.Raw(), "?")
+	if strings.Trim(a.Path, "/") == "" { // its parser wants a slash before the question mark
+		uri = strings.TrimRight(uri, "/") + "/"
+	}
+	p.options = options.Client().ApplyURI(uri + "?" + theirs.Encode())
+	p.defaults(theirs.Has)
+	if err := p.options.Validate(); err != nil {
+		return nil, a.Errorf("%w", err)
+	}
+	return p, nil
+}
+
+// guess tells Cosmos DB by its hosts' names.
+func guess(host string) service {
+	switch {
+	case strings.Contains(host, ".mongocluster.cosmos.azure."):
+		return cosmosVCore
+	case strings.Contains(host, ".mongo.cosmos.azure.") || strings.Contains(host, ".documents.azure."):
+		return cosmosRU
+	default:
+		return mongoDB
+	}
+}
+
+// defaults sets what the URL leaves open.
+func (p *place) defaults(given func(string) bool) {
+	o := p.options
+	o.SetReadPreference(readpref.Primary())
+	if o.ServerSelectionTimeout == nil {
+		o.SetServerSelectionTimeout(5 * time.Second)
+	}
+	if o.AppName == nil && p.service != cosmosRU { // there the portal's connection string carries the account in it
+		o.SetAppName("piecework")
+	}
+	if p.service == cosmosRU {
+		o.SetRetryWrites(false)
+		return
+	}
+	if o.WriteConcern == nil || !given("w") {
+		majority, journal := writeconcern.Majority(), true
+		majority.Journal = &journal
+		o.SetWriteConcern(majority)
+	}
+	if o.ReadConcern == nil {
+		o.SetReadConcern(readconcern.Majority())
+	}
+}
+
+// connect makes a client. It dials in the background: a server that is away is noticed by the first request.
+func (p *place) connect(ctx context.Context) (*mongo.Collection, error) {
+	client, err := mongo.Connect(ctx, p.options)
+	if err != nil {
+		return nil, err
+	}
+	return client.Database(p.database).Collection(p.collection), nil
+}
+
+func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
+	p, err := parse(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The client lives longer than the context of opening.
+	behind, err := p.connect(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, nil, err
+	}
+	coll, err := mongodocstore.OpenCollection(behind, store.IDField, &mongodocstore.Options{RevisionField: store.RevisionField})
+	if err != nil {
+		return nil, nil, err
+	}
+	return coll, func() error {
+		defer coll.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return behind.Database().Client().Disconnect(ctx)
+	}, nil
+}

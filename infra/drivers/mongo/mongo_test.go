@@ -1,0 +1,110 @@
+package mongo
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+func mustParse(t *testing.T, raw string) *place {
+	t.Helper()
+	a, err := drivers.ParseAddress(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := parse(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestDefaultsAreDurable(t *testing.T) {
+	p := mustParse(t, "mongodb://u:p%40@a:1,b:2/jobs?replicaSet=rs0&maxpoolsize=7")
+	o := p.options
+	if p.database != "jobs" || p.collection != "records" || p.service != mongoDB || len(o.Hosts) != 2 || *o.ReplicaSet != "rs0" ||
+		*o.MaxPoolSize != 7 || o.Auth.Password != "p@" {
+		t.Errorf("%+v %+v", p, o)
+	}
+	if o.WriteConcern.W != "majority" || !*o.WriteConcern.Journal || o.ReadConcern.Level != "majority" ||
+		o.ReadPreference.Mode().String() != "primary" || *o.ServerSelectionTimeout != 5*time.Second {
+		t.Errorf("%+v %+v", o.WriteConcern, o.ReadConcern)
+	}
+	p = mustParse(t, "mongodb://a/?w=1&readConcernLevel=local&collection=c&serverSelectionTimeoutMS=100")
+	if o = p.options; o.WriteConcern.W != 1 || o.ReadConcern.Level != "local" || p.database != "piecework" || p.collection != "c" ||
+		*o.ServerSelectionTimeout != 100*time.Millisecond {
+		t.Errorf("%+v %+v", p, o.WriteConcern)
+	}
+}
+
+func TestCosmosIsKnownByItsHost(t *testing.T) {
+	p := mustParse(t, "mongodb://acct:a2V5@acct.mongo.cosmos.azure.com:10255/?ssl=true&replicaSet=globaldb&retrywrites=false&maxIdleTimeMS=120000&appName=@acct@")
+	if o := p.options; p.service != cosmosRU || *o.RetryWrites || o.WriteConcern != nil || o.ReadConcern != nil || *o.AppName != "@acct@" || o.TLSConfig == nil {
+		t.Errorf("%+v %+v", p, o)
+	}
+	p = mustParse(t, "mongodb://u:p@c.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256")
+	if p.service != cosmosVCore || p.options.WriteConcern == nil {
+		t.Errorf("%+v", p)
+	}
+	if p = mustParse(t, "mongodb://127.0.0.1:10255?cosmos=ru"); p.service != cosmosRU {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestURLsThatAreRefused(t *testing.T) {
+	set := drivers.New(Register)
+	for raw, want := range map[string]string{
+		"mongodb:///db":                       "no host",
+		"mongodb://h/db?replicaset=a&tlz=1":   `did you mean "tls"?`,
+		"mongodb://h/db?colection=x":          `did you mean "collection"?`,
+		"mongodb://h/db?readPreference=x":     "primary",
+		"mongodb://h/db?cosmos=maybe":         "one of auto, no, ru, vcore",
+		"mongodb://h/db?w=-1":                 "w",
+		"mongodb://h:x/db":                    "port",
+		"mongodb://h/db?ttl=perhaps":          "true or false",
+		"mongodb://h/db?readpreference=x&w=1": "readpreference",
+	} {
+		if _, _, err := set.OpenStore(t.Context(), raw); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", raw, err, want)
+		}
+	}
+}
+
+func TestOpeningNeedsNoServer(t *testing.T) {
+	_, closeStore, err := drivers.New(Register).OpenStore(t.Context(), "mongodb://127.0.0.1:1/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := closeStore(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIndexesAsAScript(t *testing.T) {
+	for raw, want := range map[string]string{
+		"mongodb://h/db?ttl=true": `db.getSiblingDB("db").getCollection("records").createIndex({due_pk: 1, due_sk: 1}, {name: "due", partialFilterExpression: {due_pk: {$exists: true}}})
+db.getSiblingDB("db").getCollection("records").createIndex({list_pk: 1, list_sk: 1}, {name: "list", partialFilterExpression: {list_pk: {$exists: true}}})
+db.getSiblingDB("db").getCollection("records").createIndex({fail_pk: 1, fail_sk: 1}, {name: "fail", partialFilterExpression: {fail_pk: {$exists: true}}})
+db.getSiblingDB("db").getCollection("records").createIndex({expires: 1}, {name: "expires", expireAfterSeconds: 0})
+`,
+		"mongodb://h/db?cosmos=ru": `db.getSiblingDB("db").getCollection("records").createIndex({due_sk: 1}, {name: "due_order"})
+db.getSiblingDB("db").getCollection("records").createIndex({due_pk: 1, due_sk: 1}, {name: "due"})
+db.getSiblingDB("db").getCollection("records").createIndex({list_sk: 1}, {name: "list_order"})
+db.getSiblingDB("db").getCollection("records").createIndex({list_pk: 1, list_sk: 1}, {name: "list"})
+db.getSiblingDB("db").getCollection("records").createIndex({fail_sk: 1}, {name: "fail_order"})
+db.getSiblingDB("db").getCollection("records").createIndex({fail_pk: 1, fail_sk: 1}, {name: "fail"})
+`,
+	} {
+		p, err := drivers.New(Register).Provisioner(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := p.Print(); err != nil || text != want {
+			t.Errorf("%s: %v\n%s", raw, err, text)
+		}
+	}
+}
