@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -56,19 +57,27 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 	}
 	q := s.coll.Query().Where("list_pk", "=", parkedPK).Where("list_sk", "<", before).
 		OrderBy("list_sk", docstore.Descending).Limit(limit)
-	found, err := s.find(ctx, q, IDField, "data", "list_sk")
+	found, err := s.find(ctx, q, IDField, "list_sk") // an index need not hold the data
 	if err != nil {
 		return nil, "", fmt.Errorf("list parked messages: %w", err)
 	}
-	list := make([]Parked, len(found))
-	for i, r := range found {
-		list[i] = Parked{ID: r.ID}
-		if err := json.Unmarshal(r.Data, &list[i], tolerant); err != nil {
-			list[i].Reason = "unreadable record: " + err.Error()
+	list := make([]Parked, 0, len(found))
+	for _, ref := range found {
+		before = ref.ListSK
+		r, err := s.read(ctx, ref.ID)
+		if errors.Is(err, ErrNotFound) {
+			continue // it was dealt with meanwhile
 		}
-		before = r.ListSK
+		if err != nil {
+			return nil, "", fmt.Errorf("read parked message %s: %w", ref.ID, err)
+		}
+		p := Parked{ID: ref.ID}
+		if err := json.Unmarshal(r.Data, &p, tolerant); err != nil {
+			p.Reason = "unreadable record: " + err.Error()
+		}
+		list = append(list, p)
 	}
-	if len(list) < limit {
+	if len(found) < limit {
 		return list, "", nil
 	}
 	return list, f.cursor(before), nil
