@@ -98,12 +98,13 @@ func (s *Store) createChunk(ctx context.Context, jobs []Job, results []Result) {
 	failed := failures(list.Do(ctx), len(at))
 	var away error
 	for n, i := range at {
-		if failed[n] && away != nil {
+		switch {
+		case failed[n] && away != nil:
 			results[i].Err = fmt.Errorf("create %s: %w", jobs[i].ID, away)
-		} else if failed[n] {
+		case failed[n]:
 			results[i].Job, results[i].Err = s.Create(ctx, jobs[i])
 			away = unavailable(results[i].Err)
-		} else {
+		default:
 			results[i].Job.rev = records[i].Rev
 		}
 	}
@@ -192,12 +193,13 @@ func (s *Store) claimChunk(ctx context.Context, ids []string, claims []Claim, re
 	failed := failures(list.Do(ctx), len(at))
 	var away error
 	for n, i := range at {
-		if failed[n] && away != nil {
+		switch {
+		case failed[n] && away != nil:
 			results[i].Err = fmt.Errorf("claim %s: %w", ids[i], away)
-		} else if failed[n] {
+		case failed[n]:
 			results[i].Job, results[i].Err = s.Claim(ctx, ids[i], claims[i])
 			away = unavailable(results[i].Err)
-		} else {
+		default:
 			nexts[i].rev = records[i].Rev
 			results[i].Job = nexts[i]
 		}
@@ -240,12 +242,13 @@ func (s *Store) getMany(ctx context.Context, ids []string) ([]Job, []error) {
 	}
 	var away error
 	for i, id := range ids {
-		if records[i] == nil && away != nil {
+		switch {
+		case records[i] == nil && away != nil:
 			errs[i] = fmt.Errorf("get %s: %w", id, away)
-		} else if records[i] == nil {
+		case records[i] == nil:
 			jobs[i], errs[i] = s.Get(ctx, id)
 			away = unavailable(errs[i])
-		} else {
+		default:
 			jobs[i], errs[i] = decode(records[i])
 		}
 	}
