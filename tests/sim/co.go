@@ -25,6 +25,9 @@ type co struct {
 
 	cancel  context.CancelFunc // of one that runs an attempt: what a shutdown calls
 	handler context.Context    // the context of its handler, once that runs
+	key     uint64             // names it whatever the order of events
+	births  uint64             // coroutines that it has started
+	draws   uint64             // random numbers that it was given in a scenario
 	seen    uint64             // a sum over all that it has seen, for the exhaustive search
 }
 
@@ -45,6 +48,13 @@ func (w *world) spawn(p *proc, name string, body func(ctx context.Context, c *co
 	w.lastCo++
 	c := &co{id: w.lastCo, name: name, p: p, w: w, resume: make(chan struct{}), wake: w.now}
 	w.cos = append(w.cos, c)
+	if by := w.running; by != nil {
+		by.births++
+		c.key = mix(by.key, by.births)
+	} else {
+		w.births++
+		c.key = mix(1, w.births)
+	}
 	ctx := context.WithValue(context.Background(), coKey{}, c)
 	go func() {
 		<-c.resume

@@ -39,6 +39,9 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 		w.event("%s %d.%d %v", c.name, c.p.id, c.id, op)
 	}
 	c.next = d
+	if w.glance != nil {
+		c.seen = mix(mix(c.seen, sum(op.String())+uint64(d.fate.How)), w.glance(op))
+	}
 	return d.fate
 }
 

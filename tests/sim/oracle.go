@@ -21,7 +21,8 @@ type oracle struct {
 	parked   map[string]bool
 
 	jobs    map[string]*model
-	runs    []run // of handlers
+	runs    map[int]*run // of handlers, by number
+	times   map[int]int  // how often the handler ran, by submission
 	snoozed map[string]int
 	zombies map[string]bool // keys of blobs that were written without a lease
 	found   []violation
@@ -57,6 +58,7 @@ func newOracle(w *world) *oracle {
 	return &oracle{
 		w: w, plans: map[int]plan{}, from: map[int]int64{}, keyed: map[[2]int]int{}, messages: map[string]int{},
 		parked: map[string]bool{}, jobs: map[string]*model{}, snoozed: map[string]int{}, zombies: map[string]bool{},
+		runs: map[int]*run{}, times: map[int]int{},
 	}
 }
 
@@ -178,10 +180,11 @@ func (o *oracle) started(c *co, job *functions.Job[plan]) int {
 	case job.Args.N != m.n:
 		o.w.violate("args", "job %s of submission %d runs with the arguments of %d", job.ID, m.n, job.Args.N)
 	}
-	r := run{id: job.ID}
-	o.runs = append(o.runs, r)
-	o.w.event("handler of job %d runs: attempt %d, run %d", m.n, job.Attempt, len(o.runs))
-	return len(o.runs)
+	o.times[m.n]++
+	r := 1000*m.n + o.times[m.n]
+	o.runs[r] = &run{id: job.ID}
+	o.w.event("handler of job %d runs: attempt %d, run %d", m.n, job.Attempt, r)
+	return r
 }
 
 // loaded checks that a checkpoint that was said to be saved is there.
@@ -215,7 +218,7 @@ func (o *oracle) snoozes(p plan, id string) bool {
 // returned notes that a handler returned its result.
 func (o *oracle) returned(r int) {
 	if r > 0 {
-		o.runs[r-1].returned = true
+		o.runs[r].returned = true
 	}
 }
 

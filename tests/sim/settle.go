@@ -160,7 +160,7 @@ func (o *oracle) success(m *model, p plan) {
 		o.w.violate("result", "job %d has the result %+v, error %v", m.n, got, err)
 		return
 	}
-	if got.Run < 1 || got.Run > len(o.runs) || o.runs[got.Run-1].id != m.id || !o.runs[got.Run-1].returned {
+	if r := o.runs[got.Run]; r == nil || r.id != m.id || !r.returned {
 		o.w.violate("result", "the result of job %d is that of run %d, which is not one of its own that returned", m.n, got.Run)
 	}
 	want := map[string]string{}

@@ -120,7 +120,11 @@ func (w *world) submitKeyed(p *proc) {
 	kind := allKinds[key]
 	n := w.oracle.keyed[[2]int{key, variant}]
 	if n == 0 {
-		n = w.plan(kind).N
+		pl := w.plan(kind)
+		if n = pl.N; w.rng.IntN(3) == 0 {
+			pl.Pad = strings.Repeat("y", store.MaxInline+100)
+			w.oracle.plans[n] = pl
+		}
 		w.oracle.keyed[[2]int{key, variant}] = n
 	}
 	pl := w.oracle.plans[n]

@@ -24,14 +24,16 @@ type world struct {
 	mutant string
 	log    *strings.Builder // nil: not wanted
 
-	now     int64
-	back    chan struct{}
-	cos     []*co
-	running *co
-	lastCo  int
-	procs   []*proc
-	lastPro int
-	tamed   bool // faults have stopped
+	now         int64
+	back        chan struct{}
+	cos         []*co
+	running     *co
+	lastCo      int
+	births      uint64 // coroutines that no coroutine started
+	lastDeliver int64
+	procs       []*proc
+	lastPro     int
+	tamed       bool // faults have stopped
 
 	docs   *fault.Docs
 	blobs  *fault.Blobs
@@ -44,6 +46,7 @@ type world struct {
 
 	decide func(c *co, op fault.Op) decision // what becomes of an effect
 	rand   func(c *co) uint64                // for the code under test; c is who runs
+	glance func(op fault.Op) uint64          // what an effect can see, as a number; nil: nobody wants to know
 
 	hash   uint64
 	events int
@@ -94,6 +97,9 @@ func draw(rng *rand.Rand) climate {
 	}
 	if flip(3) {
 		c.Join = 40
+	}
+	if c.Short {
+		c.Ops *= 2
 	}
 	if flip(2) {
 		c.Lag = int64(rng.IntN(4000))
