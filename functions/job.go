@@ -121,12 +121,13 @@ func (a *Attempt) snapshot(ctx context.Context, v any) (store.Payload, []store.O
 	return payload, open, err
 }
 
-// pack is Runtime.pack for what the record may not come to list: an error may leave a blob, too.
+// pack is Runtime.pack for what the record may not come to list: an error may leave a blob, too. Its name is this
+// attempt's own, so that removing it takes nothing from another.
 func (a *Attempt) pack(ctx context.Context, name string, data []byte) (store.Payload, error) {
 	if len(data) > store.MaxInline {
 		a.soil()
 	}
-	return a.rt.pack(ctx, a.seen().ID, name, data)
+	return a.rt.pack(ctx, a.seen().ID, name+"-"+a.token, data)
 }
 
 // loadCheckpoint reads the checkpoint and takes up the outputs that belong to it.

@@ -146,6 +146,7 @@ func (rt *Runtime) submitted(ctx context.Context, asked store.Job, r store.Resul
 		}
 		return receipt, nil
 	case errors.Is(r.Err, store.ErrExists) && asked.Key != "":
+		rt.discardArgs(ctx, asked)
 		if r.Job.ArgsHash != asked.ArgsHash {
 			return receipt, fmt.Errorf("%w: kind %s, key %q, job %s", ErrKeyConflict, asked.Kind, asked.Key, r.Job.ID)
 		}
@@ -154,6 +155,17 @@ func (rt *Runtime) submitted(ctx context.Context, asked store.Job, r store.Resul
 		return receipt, nil
 	default:
 		return receipt, r.Err
+	}
+}
+
+// discardArgs removes the arguments of a submission that made no job.
+func (rt *Runtime) discardArgs(ctx context.Context, asked store.Job) {
+	if asked.Args.Blob == nil {
+		return
+	}
+	if err := rt.blobs.Remove(ctx, asPart(*asked.Args.Blob)); err != nil {
+		rt.log.LogAttrs(ctx, levelWarn, "arguments of a submission that made no job could not be removed; they stay",
+			append(identity(asked), errAttr(err))...)
 	}
 }
 
@@ -193,7 +205,11 @@ func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []Su
 		j.ID = keyedID(name, s.key)
 		j.ArgsHash = hashArgs(data)
 	}
-	if j.Args, err = rt.pack(ctx, j.ID, "args", data); err != nil {
+	file := "args"
+	if s.key != "" { // others may submit under the key, and must not share a file that one of them may remove
+		file += "-" + rt.token()
+	}
+	if j.Args, err = rt.pack(ctx, j.ID, file, data); err != nil {
 		return j, false, fmt.Errorf("submit %s: store arguments: %w", name, err)
 	}
 	return j, s.held, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -258,13 +259,30 @@ func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
 	return store.Job{}
 }
 
-// removeFiles removes the files of a job and then its record.
+// removeFiles removes the files of a job and then its record. It lists them before it reads the record once more: if
+// that is still the doomed one, all that was on the list is its own, and nothing of a job that somebody submits under
+// the same key when this one is gone. Arguments of such a submission may be on the list all the same: they come first.
 func (s *sweep) removeFiles(ctx context.Context, j store.Job) error {
 	if !slices.Contains(j.Outbox, store.EffectRemove) {
 		s.add(func(res *SweepResult) { res.Left++ })
 		return nil
 	}
-	if _, err := s.rt.blobs.RemoveAll(ctx, j.ID); err != nil {
+	there, err := s.rt.blobs.List(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	fresh, err := s.rt.store.Get(ctx, j.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && fresh.Write != j.Write {
+		s.add(func(res *SweepResult) { res.Left++ })
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	there = slices.DeleteFunc(there, func(p blobPart) bool {
+		return strings.Contains(p.Key, "/p-args-") && (j.Args.Blob == nil || p.Key != j.Args.Blob.Key)
+	})
+	if err := s.rt.blobs.Remove(ctx, there...); err != nil {
 		return err
 	}
 	return s.remove(ctx, j)
