@@ -39,6 +39,13 @@ func (r *Registry) hooked() bool {
 	return len(r.hooks) > 0
 }
 
+// wrapped reports whether there is middleware.
+func (r *Registry) wrapped() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.middleware) > 0
+}
+
 // wrap puts the middleware around a call.
 func (r *Registry) wrap(job Info, call func(context.Context) error) func(context.Context) error {
 	r.mu.Lock()

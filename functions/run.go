@@ -20,8 +20,8 @@ var errGoexit = errors.New("the handler ended its goroutine without returning (r
 // Start runs an attempt in a goroutine of its own, keeps its lease meanwhile, and when it has ended calls done with
 // the outcome, once. When ctx is cancelled, or near its deadline, the handler is told to stop. A handler that does not
 // stop within StopGrace of being told is left behind: the attempt ends without it, and nothing that it does later
-// is kept.
-func (a *Attempt) Start(ctx context.Context, done func(Outcome)) {
+// is kept. spawn runs a function concurrently, on a goroutine that the caller keeps for it perhaps; nil: on a new one.
+func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outcome)) {
 	inner, release := a.begin(ctx)
 	a.mu.Lock()
 	a.ctx = ctx
@@ -35,11 +35,16 @@ func (a *Attempt) Start(ctx context.Context, done func(Outcome)) {
 	}
 	a.mu.Unlock()
 	a.rt.pulse.add(a)
-	go func() {
+	run := func() {
 		r := returned{err: errGoexit}
 		defer func() { a.conclude(r) }()
 		r.value, r.err = a.call(inner)
-	}()
+	}
+	if spawn == nil {
+		go run()
+	} else {
+		spawn(run)
+	}
 }
 
 // conclude ends a started attempt, unless it was ended before: of a handler that returns and the clock that leaves it
@@ -58,7 +63,7 @@ func (a *Attempt) conclude(r returned) {
 // Execute is Start that waits for the end.
 func (a *Attempt) Execute(ctx context.Context) Outcome {
 	out := make(chan Outcome, 1)
-	a.Start(ctx, func(o Outcome) { out <- o })
+	a.Start(ctx, nil, func(o Outcome) { out <- o })
 	return <-out
 }
 
@@ -108,6 +113,9 @@ func (a *Attempt) call(ctx context.Context) (value any, err error) {
 	args, err := a.kind.decode(data, false)
 	if err != nil {
 		return nil, Permanent(err)
+	}
+	if !a.rt.reg.wrapped() {
+		return a.kind.call(ctx, a, args)
 	}
 	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) (err error) {
 		value, err = a.kind.call(ctx, a, args)

@@ -133,7 +133,7 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		d.Ack()
 		unused--
 		w.attempts.Add(1)
-		c.Attempt.Start(w.work, func(out functions.Outcome) {
+		c.Attempt.Start(w.work, w.crew.run, func(out functions.Outcome) {
 			w.slots.put(l.share, 1)
 			w.opts.OnOutcome(l.queue, out)
 			w.attempts.Done()

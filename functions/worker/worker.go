@@ -25,6 +25,7 @@ type Worker struct {
 
 	slots *slots
 	held  *held
+	crew  *crew
 
 	started  atomic.Bool
 	work     context.Context         // of claims, handlers and sweeps
@@ -48,7 +49,7 @@ func New(rt *functions.Runtime, lanes map[string]*pubsubq.Receiver, submit *pubs
 	}
 	o = o.withDefaults(rt)
 	w := &Worker{
-		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), left: make(chan struct{}),
+		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), crew: newCrew(), left: make(chan struct{}),
 	}
 	for _, queue := range slices.Sorted(maps.Keys(lanes)) {
 		w.lanes = append(w.lanes, &lane{w: w, queue: queue, recv: lanes[queue], share: &share{limit: o.PerLane[queue]}})
@@ -69,6 +70,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.started.Swap(true) {
 		return errors.New("worker: Run was called before")
 	}
+	defer w.crew.dismiss()
 	w.work, w.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.stop(functions.ErrShutdown)
 	pull, stopPulling := context.WithCancel(ctx)
