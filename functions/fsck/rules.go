@@ -35,7 +35,7 @@ const (
 	NoteNoun     = "noun"     // a record that this version does not know
 	NoteForeign  = "foreign"  // a blob that is not of Piecework's
 	NoteLeftover = "leftover" // a file of an ended job that it does not list; it goes with the job
-	NoteUnborn   = "unborn"   // arguments of a job that was never created
+	NoteUnborn   = "unborn"   // arguments or a body of a record that was never created
 )
 
 // ruleTexts says what must hold.

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/piecework/piecework/store"
@@ -70,16 +71,20 @@ func dueForRemoval(w *world) bool {
 }
 
 // explore searches all small worlds; switches bounds how often one coroutine may be interrupted by another.
-func explore(out io.Writer, switches int) bool {
+func explore(out io.Writer, switches, workers int) bool {
 	start, clean := time.Now(), true
 	var states, runs int
-	for _, s := range small {
+	var mu sync.Mutex
+	each(uint64(len(small)), 0, workers, func(n uint64) {
+		s, told := small[n], &strings.Builder{}
 		e := &search{scenario: s.scenario, faults: s.faults, switches: switches, visited: map[uint64]bool{}}
-		e.all(out)
-		fmt.Fprintf(out, "%-52s %d faults, %d switches: %7d states, %7d runs, %d violations\n",
-			s.name, s.faults, switches, len(e.visited), e.runs, e.violations)
+		e.all(told)
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(out, "%s%-52s %d faults, %d switches: %7d states, %7d runs, %d violations\n",
+			told, s.name, s.faults, switches, len(e.visited), e.runs, e.violations)
 		states, runs, clean = states+len(e.visited), runs+e.runs, clean && e.violations == 0
-	}
+	})
 	fmt.Fprintf(out, "sim: %d small worlds, %d states explored in %d runs, %.1f s, clean: %v\n",
 		len(small), states, runs, time.Since(start).Seconds(), clean)
 	return clean
@@ -127,7 +132,8 @@ func (e *search) one(out io.Writer) {
 	e.w, e.at, e.faultsLeft, e.switchesLeft, e.last, e.known = w, 0, e.faults, e.switches, nil, false
 	w.decide, w.glance = e.decide, e.glance
 	e.follow(w, e.next, func() bool { return e.known })
-	if !e.known && !w.oracle.broken() {
+	if end := e.state("end"); !e.known && !w.oracle.broken() && !e.visited[end] {
+		e.visited[end] = true
 		w.inspect()
 		e.judge(w)
 	}

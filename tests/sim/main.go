@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,9 +19,10 @@ func main() {
 	all := flag.Bool("mutants", false, "break each rule in turn and count in how many of the seeds that is noticed")
 	one := flag.String("mutant", "", "play with this rule broken")
 	exhaustive := flag.Bool("exhaustive", false, "play every order of events of a small world")
-	depth := flag.Int("switches", 2, "with -exhaustive: how often a coroutine may be interrupted by another")
+	depth := flag.Int("switches", 1, "with -exhaustive: how often a coroutine may be interrupted by another")
 	workers := flag.Int("workers", runtime.NumCPU(), "how many histories to play at once")
 	flag.Parse()
+	debug.SetGCPercent(400) // worlds are small and short-lived
 	if names, ok := nameOf(*one); *one != "" && !ok {
 		fmt.Fprintf(os.Stderr, "sim: there is no mutant %q; mutants are %s\n", *one, names)
 		os.Exit(2)
@@ -28,7 +30,7 @@ func main() {
 	ok := true
 	switch {
 	case *exhaustive:
-		ok = explore(os.Stdout, *depth)
+		ok = explore(os.Stdout, *depth, *workers)
 	case *all:
 		ok = playMutants(*seeds, *from, *workers)
 	default:
