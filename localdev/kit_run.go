@@ -50,7 +50,7 @@ func (k *Kit) execute(msg pubsubq.Message) bool {
 	k.runs[msg.ID]++
 	done := make(chan functions.Outcome, 1)
 	if k.opts.bubble {
-		c.Attempt.Start(k.context(), func(out functions.Outcome) { done <- out })
+		c.Attempt.Start(k.context(), nil, func(out functions.Outcome) { done <- out })
 		<-done // a bubble finds a deadlock by itself
 		return true
 	}
