@@ -13,7 +13,6 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore"
-	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
@@ -44,7 +43,7 @@ type letter struct {
 }
 
 func newDesk(o kitOptions) (*desk, error) {
-	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	coll, err := OpenMemory()
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +105,9 @@ func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.W
 
 func (d *desk) blobs(wire *tripwire.Wire) *blobout.Store {
 	if wire == nil {
-		return blobout.New(d.bucket, nil)
+		return blobout.New(d.bucket, &blobout.Options{Parallel: 1})
 	}
-	return blobout.New(tripwire.Blobs(d.bucket, wire), nil)
+	return blobout.New(tripwire.Blobs(d.bucket, wire), &blobout.Options{Parallel: 1})
 }
 
 // sender puts messages into the desk's queue.

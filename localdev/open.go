@@ -16,7 +16,6 @@ import (
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore"
-	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
@@ -74,11 +73,7 @@ func openStore(ctx context.Context, c Config) (*docstore.Collection, error) {
 	scheme, _, _ := strings.Cut(address, ":")
 	switch scheme {
 	case "mem":
-		coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
-		if err != nil {
-			return nil, fmt.Errorf("open store %s: %w", address, err)
-		}
-		return coll, nil
+		return OpenMemory()
 	case sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL:
 		coll, err := sqldocstore.Open(ctx, address, SQLOptions())
 		if err != nil {

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"gocloud.dev/docstore/driver"
-	"gocloud.dev/docstore/memdocstore"
 	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/counting/relay"
 )
@@ -19,7 +19,7 @@ import (
 // While the store is away the worker waits, asking seldom; when it is back, everything goes on by itself.
 func TestWorkerOutlivesAnOutageOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		inner, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+		inner, err := localdev.OpenMemory()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"gocloud.dev/blob/memblob"
-	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/store"
@@ -28,7 +28,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	coll, err := localdev.OpenMemory()
 	if err != nil {
 		t.Fatal(err)
 	}
