@@ -134,6 +134,9 @@ func testSenderEnds(t *testing.T, l *queueLab) {
 	if err := s.conn.Sender().Send(ctx, l.lane, 0, messages("too late")...); !errors.Is(err, pubsubq.ErrShutdown) {
 		t.Errorf("after the end: %v", err)
 	}
+	if len(taken) < 4*5 {
+		t.Fatalf("only %d were taken", len(taken))
+	}
 	missing := map[string]bool{}
 	for _, name := range taken {
 		missing[name] = true
