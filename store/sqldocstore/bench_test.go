@@ -1,7 +1,6 @@
 package sqldocstore
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -75,7 +74,7 @@ func benchStores(b *testing.B, f func(b *testing.B, coll *docstore.Collection)) 
 // which takes it out of the due index; 100 callers run jobs one after another.
 func BenchmarkJobs100Callers(b *testing.B) {
 	benchStores(b, func(b *testing.B, coll *docstore.Collection) {
-		ctx := context.Background()
+		ctx := b.Context()
 		var next atomic.Int64
 		concurrently(b, 100, func() error {
 			j := newJob(int(next.Add(1)))
@@ -95,7 +94,7 @@ func BenchmarkJobs100Callers(b *testing.B) {
 // BenchmarkJobsLists100: the same three writes of 100 jobs in action lists.
 func BenchmarkJobsLists100(b *testing.B) {
 	benchStores(b, func(b *testing.B, coll *docstore.Collection) {
-		ctx := context.Background()
+		ctx := b.Context()
 		b.ReportAllocs()
 		for i := 0; i < b.N; i += 100 {
 			jobs := make([]*job, min(100, b.N-i))
@@ -131,7 +130,7 @@ func BenchmarkGets(b *testing.B) {
 	for _, callers := range []int{1, 100} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
 			benchStores(b, func(b *testing.B, coll *docstore.Collection) {
-				ctx := context.Background()
+				ctx := b.Context()
 				create := coll.Actions()
 				for i := range 1000 {
 					create.Create(newJob(i))
@@ -215,11 +214,13 @@ func benchRaw(b *testing.B, db *sql.DB, insert, update string) {
 	must(err)
 	upd, err := db.Prepare(update)
 	must(err)
-	batch := func(n int, f func(tx *sql.Tx, k int) error) {
+	batch := func(n int, prepared *sql.Stmt, f func(st *sql.Stmt, k int) error) {
 		tx, err := db.Begin()
 		must(err)
+		st := tx.Stmt(prepared)
+		defer st.Close()
 		for k := range n {
-			must(f(tx, k))
+			must(f(st, k))
 		}
 		must(tx.Commit())
 	}
@@ -227,20 +228,20 @@ func benchRaw(b *testing.B, db *sql.DB, insert, update string) {
 	for i := 0; i < b.N; i += 100 {
 		n := min(100, b.N-i)
 		jobs := make([]*job, n)
-		batch(n, func(tx *sql.Tx, k int) error {
+		batch(n, ins, func(st *sql.Stmt, k int) error {
 			j := newJob(i + k)
 			jobs[k] = j
-			_, err := tx.Stmt(ins).Exec(1, j.DuePK, j.DueSK, j.ListPK, j.ListSK, nil, nil, j.Data, nil, j.ID)
+			_, err := st.Exec(1, j.DuePK, j.DueSK, j.ListPK, j.ListSK, nil, nil, j.Data, nil, j.ID)
 			return err
 		})
-		batch(n, func(tx *sql.Tx, k int) error {
+		batch(n, upd, func(st *sql.Stmt, k int) error {
 			j := jobs[k]
-			_, err := tx.Stmt(upd).Exec(2, j.DuePK, j.DueSK, j.ListPK, j.ListSK, nil, nil, j.Data, nil, j.ID, 1)
+			_, err := st.Exec(2, j.DuePK, j.DueSK, j.ListPK, j.ListSK, nil, nil, j.Data, nil, j.ID, 1)
 			return err
 		})
-		batch(n, func(tx *sql.Tx, k int) error {
+		batch(n, upd, func(st *sql.Stmt, k int) error {
 			j := jobs[k]
-			_, err := tx.Stmt(upd).Exec(3, nil, nil, j.ListPK, j.ListSK, nil, nil, j.Data, nil, j.ID, 2)
+			_, err := st.Exec(3, nil, nil, j.ListPK, j.ListSK, nil, nil, j.Data, nil, j.ID, 2)
 			return err
 		})
 	}

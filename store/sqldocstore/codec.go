@@ -87,7 +87,7 @@ type valueDecoder struct{ val any }
 
 func (d valueDecoder) String() string            { return fmt.Sprint(d.val) }
 func (d valueDecoder) AsNull() bool              { return d.val == nil }
-func (d valueDecoder) AsBool() (bool, bool)      { v, ok := d.val.(bool); return v, ok }
+func (d valueDecoder) AsBool() (val, ok bool)    { val, ok = d.val.(bool); return val, ok }
 func (d valueDecoder) AsString() (string, bool)  { v, ok := d.val.(string); return v, ok }
 func (d valueDecoder) AsBytes() ([]byte, bool)   { v, ok := d.val.([]byte); return v, ok }
 func (d valueDecoder) AsInt() (int64, bool)      { v, ok := d.val.(int64); return v, ok }

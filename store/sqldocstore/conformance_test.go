@@ -22,7 +22,7 @@ func (h *harness) MakeCollection(_ context.Context, kind drivertest.CollectionKi
 	o := Options{IDField: drivertest.KeyField}
 	switch kind {
 	case drivertest.TwoKey:
-		o = Options{IDFunc: func(doc any) any { return drivertest.HighScoreKey(doc) }}
+		o = Options{IDFunc: drivertest.HighScoreKey}
 	case drivertest.AltRev:
 		o.RevisionField = drivertest.AlternateRevisionField
 	}

@@ -3,7 +3,6 @@ package sqldocstore_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/piecework/piecework/store/sqldocstore"
 	"gocloud.dev/docstore"
@@ -26,14 +25,14 @@ func Example() {
 		Indexes:       [][]string{{"team", "score"}},
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer coll.Close()
 
 	ada := &player{ID: "ada", Team: "red", Score: 3}
 	err = coll.Actions().Create(ada).Create(&player{ID: "bob", Team: "red", Score: 5}).Do(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	stale := *ada
 	ada.Score = 8

@@ -282,7 +282,7 @@ func TestServerRestarts(t *testing.T) {
 		}(),
 	} {
 		// What was on its way to the client may still be read to the end.
-		if !errors.Is(err, ErrUnavailable) && !(name == "read" && err == io.EOF) {
+		if !errors.Is(err, ErrUnavailable) && !(name == "read" && errors.Is(err, io.EOF)) {
 			t.Errorf("%s: got %v, want ErrUnavailable", name, err)
 		}
 	}

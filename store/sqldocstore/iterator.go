@@ -58,7 +58,7 @@ func (it *iterator) readAll(ctx context.Context) error {
 	for {
 		var r result
 		doc, err := it.match(ctx, &r)
-		if err == errEnd {
+		if errors.Is(err, errEnd) {
 			sortRows(it.sorted, it.p.asc)
 			return nil
 		}
@@ -101,7 +101,7 @@ func (it *iterator) Next(ctx context.Context, doc driver.Document) error {
 		}
 		if err := it.row(ctx, &r); err != nil {
 			it.Stop()
-			if err == errEnd {
+			if errors.Is(err, errEnd) {
 				return io.EOF
 			}
 			return wrapf(err, "next of %s", it.p.sql)

@@ -3,6 +3,7 @@ package sqldocstore
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -153,7 +154,7 @@ func (l *layout) setColumns() error {
 			return invalidf("column %q: type %q: want text, bytes or int", c.Name, c.Type)
 		}
 	}
-	l.Columns = append(short, long...)
+	l.Columns = slices.Concat(short, long)
 	for i, c := range l.Columns {
 		l.colIndex[c.Name] = i
 	}

@@ -2,6 +2,7 @@ package sqldocstore
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -81,7 +82,7 @@ func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, err
 		}
 	}
 	st.stop()
-	if err != errEnd {
+	if !errors.Is(err, errEnd) {
 		return nil, unavailable(err)
 	}
 	return st, nil
@@ -127,10 +128,10 @@ func (st *pgStream) next(ctx context.Context, r *result) error {
 		if err != nil {
 			st.stop()
 		}
-		if err == errEnd && len(st.buf) == 0 {
+		if errors.Is(err, errEnd) && len(st.buf) == 0 {
 			return err
 		}
-		if err != nil && err != errEnd {
+		if err != nil && !errors.Is(err, errEnd) {
 			return unavailable(err)
 		}
 	}

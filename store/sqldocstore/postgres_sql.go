@@ -53,7 +53,7 @@ func newPostgresSQL(l *layout) postgresSQL {
 		}
 	}
 	table := quote(l.Table)
-	insert := "INSERT INTO " + table + " (" + quoteAll(names) + ") SELECT * FROM " + unnest(all) +
+	insert := "INSERT INTO " + table + " (" + quoteAll(names) + ") SELECT " + unnested(len(all)) + " FROM " + unnest(all) +
 		` ON CONFLICT ("id") DO `
 	found := func(params []pgParam) string {
 		key, rev := fmt.Sprintf("u.c%d", slices.Index(params, id)), fmt.Sprintf("u.c%d", slices.Index(params, old))
@@ -73,13 +73,21 @@ func newPostgresSQL(l *layout) postgresSQL {
 
 // unnest makes rows u(c0, c1, ...) of array parameters.
 func unnest(params []pgParam) string {
-	var args, cols []string
+	var args []string
 	for i, p := range params {
 		sql := map[ColumnType]string{Text: "text", Bytes: "bytea", Int: "int8"}[p.typ]
 		args = append(args, fmt.Sprintf("$%d::%s[]", i+1, sql))
-		cols = append(cols, fmt.Sprintf("c%d", i))
 	}
-	return "unnest(" + strings.Join(args, ", ") + ") AS u(" + strings.Join(cols, ", ") + ")"
+	return "unnest(" + strings.Join(args, ", ") + ") AS u(" + unnested(len(params)) + ")"
+}
+
+// unnested names the columns of such rows.
+func unnested(n int) string {
+	cols := make([]string, n)
+	for i := range cols {
+		cols[i] = fmt.Sprintf("c%d", i)
+	}
+	return strings.Join(cols, ", ")
 }
 
 // statement is the statement for a group of writes.

@@ -97,10 +97,13 @@ func (t *pgTransaction) attempt() error {
 // group makes groups of the sorted writes.
 func (t *pgTransaction) group() {
 	t.groups = t.groups[:0]
-	for i, j := 0, 0; i < len(t.writes); i = j {
-		for j = i; j < len(t.writes) && t.writes[j].phase() == t.writes[i].phase() && t.writes[j].set == t.writes[i].set; j++ {
+	start := 0
+	for i := range t.writes {
+		w, next := &t.writes[i], i+1
+		if next == len(t.writes) || t.writes[next].phase() != w.phase() || t.writes[next].set != w.set {
+			t.groups = append(t.groups, t.writes[start:next])
+			start = next
 		}
-		t.groups = append(t.groups, t.writes[i:j])
 	}
 }
 

@@ -71,7 +71,7 @@ func (db *postgresDB) transact(reqs []*request) error {
 // writer's own: no caller must take its end for its own context's.
 func (db *postgresDB) timedOut(err error) error {
 	if isContextError(err) {
-		return fmt.Errorf("%w: no answer within %v: %v", ErrUnavailable, db.WriteTimeout, err)
+		return fmt.Errorf("%w: no answer within %v: %s", ErrUnavailable, db.WriteTimeout, err.Error()) // its text alone
 	}
 	return unavailable(err)
 }

@@ -38,20 +38,14 @@ func (c *collection) RunGetQuery(ctx context.Context, q *driver.Query) (driver.D
 			return nil, err
 		}
 	}
-	p, err := c.plan(q)
-	if err != nil {
-		return nil, err
-	}
+	p := c.plan(q)
 	return c.iterate(ctx, p)
 }
 
 // QueryPlan implements driver.Collection: the statement, the database's own plan of
 // it, and what is left to do in Go.
 func (c *collection) QueryPlan(q *driver.Query) (string, error) {
-	p, err := c.plan(q)
-	if err != nil {
-		return "", err
-	}
+	p := c.plan(q)
 	text, err := c.db.explain(context.Background(), &p.sqlQuery)
 	if err != nil {
 		return "", wrapf(err, "plan %s", p.sql)
@@ -66,7 +60,7 @@ func (c *collection) QueryPlan(q *driver.Query) (string, error) {
 	return text, nil
 }
 
-func (c *collection) plan(q *driver.Query) (*plan, error) {
+func (c *collection) plan(q *driver.Query) *plan {
 	p := &plan{offset: max(q.Offset, 0), limit: max(q.Limit, 0), asc: q.OrderAscending}
 	p.asked = c.selectPaths(q.FieldPaths)
 	p.s = p.asked
@@ -85,7 +79,7 @@ func (c *collection) plan(q *driver.Query) (*plan, error) {
 	c.readAlso(p)
 	b.finish(c, p, q, order)
 	p.sql, p.args = b.String(), b.args
-	return p, nil
+	return p
 }
 
 // readAlso widens what is read to what Go filters or sorts by.

@@ -193,7 +193,7 @@ func TestQueryDuringWrites(t *testing.T) {
 			for {
 				d := docmap{}
 				err := it.Next(ctx, d)
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				must(t, err)

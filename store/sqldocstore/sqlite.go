@@ -60,7 +60,7 @@ func openSQLite(ctx context.Context, path string, l *layout) (*collection, error
 	}
 	if err := db.setUp(ctx); err != nil {
 		if db.writer != nil {
-			db.writer.close()
+			_ = db.writer.close()
 		}
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (db *sqliteDB) connect(ctx context.Context) (*sqliteConn, error) {
 	}
 	c := &sqliteConn{c: dc, stmts: map[string]sqliteStmt{}}
 	if _, err := c.exec(fmt.Sprintf("PRAGMA busy_timeout = %d", db.BusyTimeout.Milliseconds())); err != nil {
-		c.close()
+		_ = c.close()
 		return nil, wrapf(err, "connect")
 	}
 	return c, nil
@@ -117,7 +117,7 @@ func (db *sqliteDB) create() (err error) {
 	}
 	defer func() {
 		if err != nil {
-			w.exec("ROLLBACK")
+			_, _ = w.exec("ROLLBACK") // fails if the error itself has ended the transaction
 		}
 	}()
 	stmts := db.schema(SQLite)
@@ -208,14 +208,15 @@ func (db *sqliteDB) close() error {
 	db.idleMu.Lock()
 	defer db.idleMu.Unlock()
 	db.closed = true
+	var errs []error
 	for _, c := range db.idle {
-		c.close()
+		errs = append(errs, c.close())
 	}
 	db.idle = nil
 	if db.handle != nil {
-		db.handle.Close()
+		errs = append(errs, db.handle.Close())
 	}
-	return db.writer.close()
+	return errors.Join(append(errs, db.writer.close())...)
 }
 
 // sqliteCode is the gcerrors code of an error of SQLite.

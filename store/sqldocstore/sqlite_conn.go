@@ -3,6 +3,7 @@ package sqldocstore
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"io"
 )
 
@@ -39,7 +40,7 @@ func (c *sqliteConn) prepare(query string) (sqliteStmt, error) {
 	}
 	if len(c.stmts) >= maxStmts {
 		for q, old := range c.stmts {
-			old.Close()
+			_ = old.Close()
 			delete(c.stmts, q)
 			break
 		}
@@ -113,10 +114,11 @@ func (c *sqliteConn) each(f func([]driver.Value) error, query string, args ...an
 }
 
 func (c *sqliteConn) close() error {
+	var errs []error
 	for _, s := range c.stmts {
-		s.Close()
+		errs = append(errs, s.Close())
 	}
-	return c.c.Close()
+	return errors.Join(append(errs, c.c.Close())...)
 }
 
 // scan makes a result of the columns of a selection.

@@ -3,6 +3,7 @@ package sqldocstore
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"io"
 	"strings"
 )
@@ -65,7 +66,7 @@ func (db *sqliteDB) putIdle(c *sqliteConn) {
 	db.idleMu.Lock()
 	defer db.idleMu.Unlock()
 	if db.closed {
-		c.close()
+		_ = c.close() // it has only read
 		return
 	}
 	db.idle = append(db.idle, c)
@@ -136,11 +137,11 @@ func (db *sqliteDB) query(ctx context.Context, q *sqlQuery) (rowStream, error) {
 		}
 		st.vals = make([]driver.Value, len(st.rows.Columns()))
 		st.buf = st.buf[:0]
-		if err = st.fill(ctx, firstRows); err == errEnd {
+		if err = st.fill(ctx, firstRows); errors.Is(err, errEnd) {
 			return nil
 		}
 		if err != nil && st.rows != nil {
-			st.rows.Close()
+			_ = st.rows.Close()
 		}
 		return err
 	})
@@ -179,11 +180,11 @@ func (st *sqliteStream) settle(ctx context.Context, c *sqliteConn) error {
 		}
 	}
 	err := st.fill(ctx, -1)
-	if err == errEnd {
+	if errors.Is(err, errEnd) {
 		err = nil
 	}
 	if st.rows != nil {
-		st.rows.Close()
+		_ = st.rows.Close() // what was not read is of no use
 	}
 	st.db.release(c)
 	return err
@@ -197,11 +198,7 @@ func (st *sqliteStream) fill(ctx context.Context, n int) error {
 		}
 		err := st.rows.Next(st.vals)
 		if err == io.EOF {
-			err = st.rows.Close()
-			st.rows = nil
-			if err == nil {
-				err = errEnd
-			}
+			return st.end()
 		}
 		if err != nil {
 			return err
@@ -211,13 +208,23 @@ func (st *sqliteStream) fill(ctx context.Context, n int) error {
 	return nil
 }
 
+// end closes the rows that have all been read.
+func (st *sqliteStream) end() error {
+	err := st.rows.Close()
+	st.rows = nil
+	if err != nil {
+		return err
+	}
+	return errEnd
+}
+
 func (st *sqliteStream) next(ctx context.Context, r *result) error {
 	if st.read == len(st.buf) {
 		if st.rows == nil {
 			return errEnd
 		}
 		st.buf, st.read = st.buf[:0], 0
-		if err := st.fill(ctx, firstRows); err != nil && (err != errEnd || len(st.buf) == 0) {
+		if err := st.fill(ctx, firstRows); err != nil && (!errors.Is(err, errEnd) || len(st.buf) == 0) {
 			return err
 		}
 	}
@@ -230,7 +237,7 @@ func (st *sqliteStream) next(ctx context.Context, r *result) error {
 // stop closes what is left of the query and gives the connection back.
 func (st *sqliteStream) stop() {
 	if st.rows != nil {
-		st.rows.Close()
+		_ = st.rows.Close() // what was not read is of no use
 		st.rows = nil
 	}
 	if st.conn != nil {

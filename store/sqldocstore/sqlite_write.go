@@ -72,7 +72,7 @@ func (db *sqliteDB) transact(reqs []*request) (err error) {
 		_, err = w.exec("COMMIT")
 	}
 	if err != nil {
-		w.exec("ROLLBACK") // fails if the error itself has ended the transaction
+		_, _ = w.exec("ROLLBACK") // fails if the error itself has ended the transaction
 	}
 	return err
 }
@@ -205,16 +205,14 @@ func (db *sqliteDB) applyUpdate(w *write) error {
 	switch {
 	case cur == nil:
 		w.err = errNotFound
-		return nil
 	case w.old != 0 && w.old != cur.rev:
 		w.err = errStale
-		return nil
+	default:
+		w.row, w.err = db.applyMods(row{cur.cols, cur.doc}, w.mods)
 	}
-	if w.row, err = db.applyMods(row{cur.cols, cur.doc}, w.mods); err != nil {
-		w.err = err
-		return nil
+	if w.err == nil { // otherwise the write alone fails, and the transaction goes on
+		_, err = db.execRow(db.sql.updateAny, w, w.newRev(cur.rev))
 	}
-	_, err = db.execRow(db.sql.updateAny, w, w.newRev(cur.rev))
 	return err
 }
 

@@ -2,6 +2,7 @@ package sqldocstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -59,7 +60,7 @@ func Open(ctx context.Context, rawURL string, opts *Options) (*docstore.Collecti
 
 // redact keeps the URL, which may hold a password, out of a parse error.
 func redact(err error) error {
-	if e, ok := err.(*url.Error); ok {
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}
 	return err

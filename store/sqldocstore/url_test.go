@@ -92,7 +92,7 @@ func TestSchemaSuffices(t *testing.T) {
 	text, err := Schema(SQLite, &o)
 	must(t, err)
 	made := mustOpen(t, "sqlite://"+file, Options{Table: "other"})
-	for _, stmt := range strings.Split(strings.TrimSuffix(text, ";\n"), ";\n") {
+	for stmt := range strings.SplitSeq(strings.TrimSuffix(text, ";\n"), ";\n") {
 		_, err := made.db.(*sqliteDB).writer.exec(stmt)
 		must(t, err)
 	}

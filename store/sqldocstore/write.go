@@ -100,7 +100,7 @@ func (c *collection) encodeWrite(a *driver.Action) (w write, err error) {
 	if w.id, err = keyString(a.Key); err != nil {
 		return w, err
 	}
-	if a.Kind != driver.Create && !w.hidden {
+	if !w.hidden {
 		if w.old, err = c.expected(a.Doc); err != nil {
 			return w, err
 		}
@@ -119,7 +119,12 @@ func (c *collection) encodeWrite(a *driver.Action) (w write, err error) {
 // expected is the revision that the document carries, 0 for none.
 func (c *collection) expected(doc driver.Document) (int64, error) {
 	rev, err := doc.GetField(c.layout.RevisionField)
-	if err != nil || rev == nil {
+	switch {
+	case gcerrors.Code(err) == gcerrors.NotFound:
+		return 0, nil
+	case err != nil: // nor could the new revision be put there
+		return 0, err
+	case rev == nil:
 		return 0, nil
 	}
 	r, ok := rev.(int64)
