@@ -174,8 +174,11 @@ func (o *oracle) got(c *co, id string, i functions.Info, err error) {
 func (o *oracle) started(c *co, job *functions.Job[plan]) int {
 	m := o.jobs[job.ID]
 	switch {
-	case m == nil || m.removed:
-		o.w.violate("start", "job %s runs and is not stored", job.ID)
+	case m == nil:
+		o.w.violate("start", "job %s runs and was never stored", job.ID)
+		return 0
+	case !m.held(c): // its lease is lost, and perhaps its job gone; it just does not know yet
+		o.w.event("a handler of job %d runs without its lease", m.n)
 		return 0
 	case job.Args.N != m.n:
 		o.w.violate("args", "job %s of submission %d runs with the arguments of %d", job.ID, m.n, job.Args.N)
