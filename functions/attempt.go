@@ -36,6 +36,7 @@ type Attempt struct {
 	dirty    bool
 	outputs  []*Output
 	beating  bool       // a Beat is under way
+	stopBeat func()     // ends it
 	leaveAt  store.Time // when a handler that was told to stop is left behind; only after Start
 	over     bool       // the handler has returned or was left behind
 	ended    bool       // and that is written
@@ -153,6 +154,9 @@ func (a *Attempt) end() bool {
 		return false
 	}
 	a.ended = true
+	if a.stopBeat != nil {
+		a.stopBeat() // a heartbeat of an attempt that is over must not go on asking a store that is away, or closed
+	}
 	if a.cancel != nil {
 		a.cancel(context.Canceled)
 	}
@@ -242,6 +246,9 @@ func (a *Attempt) Beat(ctx context.Context) time.Time {
 		kept, err := a.rt.store.Keep(ctx, j, store.Keep{Token: a.token, Now: now, Progress: progress})
 		if err != nil {
 			a.giveBack(progress)
+			if a.concluded() { // it lost the race against the attempt's end, or was ended by it
+				break
+			}
 			a.missed(err)
 			a.rt.log.LogAttrs(ctx, levelWarn, "heartbeat failed", append(identity(j), errAttr(err))...)
 			a.later()
@@ -260,6 +267,13 @@ func (a *Attempt) Beat(ctx context.Context) time.Time {
 		}
 	}
 	return a.next()
+}
+
+// concluded reports whether the handler is done with.
+func (a *Attempt) concluded() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.over || a.ended
 }
 
 // later puts off the next tries a little after the store did not answer.

@@ -123,7 +123,11 @@ func (a *Attempt) tend(now store.Time) {
 	why := a.why
 	leave := a.leaveAt != 0 && !a.over && now >= a.leaveAt
 	beat := !a.beating && a.nextWrite() <= now
-	a.beating = a.beating || beat
+	ctx := context.WithoutCancel(a.ctx)
+	if beat {
+		a.beating = true
+		ctx, a.stopBeat = context.WithCancel(ctx)
+	}
 	a.mu.Unlock()
 	if limit {
 		a.stop(why)
@@ -133,9 +137,10 @@ func (a *Attempt) tend(now store.Time) {
 	}
 	if beat {
 		go func() {
-			a.Beat(context.WithoutCancel(a.ctx))
+			a.Beat(ctx)
 			a.mu.Lock()
 			a.beating = false
+			a.stopBeat()
 			a.mu.Unlock()
 			a.rt.pulse.soon(a)
 		}()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -28,6 +29,7 @@ type desk struct {
 	coll   *docstore.Collection
 	bucket *blob.Bucket
 	rand   func() uint64
+	closed []io.Closer // at the end
 
 	mu   sync.Mutex // handlers may submit jobs
 	at   time.Time
@@ -49,7 +51,8 @@ func newDesk(o kitOptions) (*desk, error) {
 	}
 	src := rand.New(rand.NewPCG(o.seed, 0))
 	var mu sync.Mutex
-	return &desk{opts: o, coll: coll, bucket: memblob.OpenBucket(nil), at: o.start, rand: func() uint64 {
+	bucket := memblob.OpenBucket(nil)
+	return &desk{opts: o, coll: coll, bucket: bucket, at: o.start, closed: []io.Closer{coll, bucket}, rand: func() uint64 {
 		mu.Lock()
 		defer mu.Unlock()
 		return src.Uint64()
@@ -57,8 +60,9 @@ func newDesk(o kitOptions) (*desk, error) {
 }
 
 func (d *desk) close() {
-	_ = d.bucket.Close() // memory only
-	_ = d.coll.Close()
+	for _, c := range slices.Backward(d.closed) {
+		_ = c.Close() // memory only
+	}
 }
 
 // now is the bubble's clock, or the desk's own.
@@ -90,6 +94,7 @@ func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.W
 	coll := d.coll
 	if wire != nil {
 		coll = tripwire.Docs(coll, wire)
+		d.closed = append(d.closed, coll)
 	}
 	st, err := store.New(coll, &store.Options{
 		Timing: Timing(), Rand: d.rand, Pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -107,7 +112,9 @@ func (d *desk) blobs(wire *tripwire.Wire) *blobout.Store {
 	if wire == nil {
 		return blobout.New(d.bucket, &blobout.Options{Parallel: 1})
 	}
-	return blobout.New(tripwire.Blobs(d.bucket, wire), &blobout.Options{Parallel: 1})
+	bucket := tripwire.Blobs(d.bucket, wire)
+	d.closed = append(d.closed, bucket)
+	return blobout.New(bucket, &blobout.Options{Parallel: 1})
 }
 
 // sender puts messages into the desk's queue.

@@ -32,6 +32,7 @@ func OpenMemory() (*docstore.Collection, error) {
 			defer mu.RUnlock()
 			return do()
 		},
-		Code: gcerrors.Code,
+		Code:  gcerrors.Code,
+		Close: inner.Close,
 	}), nil
 }

@@ -52,7 +52,9 @@ func openDir(c Config) error {
 	if err != nil {
 		return dirError(c.Dir, err)
 	}
-	var have struct{ Format int }
+	var have struct {
+		Format int `json:"format"`
+	}
 	if err := json.Unmarshal(text, &have); err != nil || have.Format < 1 {
 		return fmt.Errorf("%w: data directory %s: %s does not say which format the directory has: if piecework wrote "+
 			"the directory, remove that file; otherwise choose another directory", functions.ErrConfig, c.Dir, formatFile)

@@ -37,7 +37,7 @@ var errStore = errors.New("the store does not answer")
 func (l *lane) run(ctx context.Context) {
 	pause := pause{first: 100 * time.Millisecond, most: 30 * time.Second}
 	for ctx.Err() == nil {
-		err := l.safely(ctx)
+		err := safely(ctx, l.round)
 		switch {
 		case err == nil:
 			pause.reset()
@@ -54,12 +54,6 @@ func (l *lane) run(ctx context.Context) {
 			slog.String("queue", l.queue), slog.Duration("for", d), slog.Any("error", err))
 		sleep(ctx, d)
 	}
-}
-
-// safely is one round, in which a panic is an error.
-func (l *lane) safely(ctx context.Context) (err error) {
-	defer recovered(&err)
-	return l.round(ctx)
 }
 
 // round receives some messages and starts their jobs.

@@ -66,7 +66,7 @@ func (o Options) withDefaults(rt *functions.Runtime) Options {
 func (o Options) check(lanes map[string]*pubsubq.Receiver) error {
 	var errs []error
 	if o.Concurrency < 0 || o.SubmitConcurrency < 0 {
-		errs = append(errs, fmt.Errorf("Concurrency %d, SubmitConcurrency %d: cannot be negative", o.Concurrency, o.SubmitConcurrency))
+		errs = append(errs, fmt.Errorf("the options Concurrency (%d) and SubmitConcurrency (%d) cannot be negative", o.Concurrency, o.SubmitConcurrency))
 	}
 	for _, queue := range slices.Sorted(maps.Keys(lanes)) {
 		if lanes[queue] == nil {

@@ -79,6 +79,7 @@ func TestWorkerOutlivesAnOutageOfTheStore(t *testing.T) {
 			t.Errorf("everything had ended %v after the store was back", d)
 		}
 		r.stop(t)
+		_ = coll.Close()
 		_ = inner.Close()
 	})
 }

@@ -37,10 +37,13 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// recovered, deferred, makes a panic an error with its stack. The loops here go on after one: a worker that is down
+// safely calls f, in which a panic is an error with its stack. The loops here go on after one: a worker that is down
 // because of one message would be of no use to the others.
-func recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-	}
+func safely(ctx context.Context, f func(ctx context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(ctx)
 }

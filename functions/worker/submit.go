@@ -22,7 +22,7 @@ type submitter struct {
 func (s *submitter) run(ctx context.Context) {
 	pause := pause{first: 100 * time.Millisecond, most: 30 * time.Second}
 	for ctx.Err() == nil {
-		err := s.safely(ctx)
+		err := safely(ctx, s.round)
 		switch {
 		case err == nil:
 			pause.reset()
@@ -39,11 +39,6 @@ func (s *submitter) run(ctx context.Context) {
 	}
 }
 
-func (s *submitter) safely(ctx context.Context) (err error) {
-	defer recovered(&err)
-	return s.round(ctx)
-}
-
 // round receives some messages and makes jobs of them, side by side so that the store can write them together.
 func (s *submitter) round(ctx context.Context) error {
 	if err := s.w.held.room(ctx); err != nil {
@@ -56,9 +51,9 @@ func (s *submitter) round(ctx context.Context) error {
 	errs := make([]error, len(ds))
 	var wg sync.WaitGroup
 	for i, d := range ds[1:] {
-		wg.Go(func() { errs[i+1] = s.submit(d) })
+		wg.Go(func() { errs[i+1] = safely(ctx, s.submitting(d)) })
 	}
-	errs[0] = s.submit(ds[0])
+	errs[0] = safely(ctx, s.submitting(ds[0]))
 	wg.Wait()
 	for _, err := range errs {
 		if err != nil {
@@ -68,15 +63,19 @@ func (s *submitter) round(ctx context.Context) error {
 	return nil
 }
 
-// submit makes a job of one message. Its error says that the store does not answer, or that there was a panic.
-func (s *submitter) submit(d *pubsubq.Delivery) (err error) {
+// submitting makes a job of one message.
+func (s *submitter) submitting(d *pubsubq.Delivery) func(context.Context) error {
+	return func(context.Context) error { return s.submit(d) }
+}
+
+// submit makes a job of one message. Its error says that the store does not answer.
+func (s *submitter) submit(d *pubsubq.Delivery) error {
 	settled := false
 	defer func() {
 		if !settled { // after a panic
 			d.Nack()
 		}
 	}()
-	defer recovered(&err)
 	out := s.w.rt.Submit(s.w.work, d.Body, d.Metadata, s.w.opts.SubmitKey(d))
 	settled = true
 	s.w.settle(functions.SubmitQueue, d, out)

@@ -25,7 +25,7 @@ func (s *sweeper) run(ctx context.Context) {
 	pause := pause{first: every, most: max(every, 5*time.Minute)}
 	for ctx.Err() == nil {
 		d := jitter(every, s.w.rt.Config().Rand())
-		if err := s.safely(ctx); err == nil {
+		if err := safely(ctx, s.sweep); err == nil {
 			pause.reset()
 		} else {
 			d = pause.next()
@@ -33,11 +33,6 @@ func (s *sweeper) run(ctx context.Context) {
 		}
 		sleep(ctx, d)
 	}
-}
-
-func (s *sweeper) safely(ctx context.Context) (err error) {
-	defer recovered(&err)
-	return s.sweep(ctx)
 }
 
 // sweep sweeps for as long as there is something due, at most for one interval. What is left then is where the next

@@ -323,7 +323,7 @@ func TestMisconfigurationIsRefused(t *testing.T) {
 		lanes map[string]*pubsubq.Receiver
 		want  string
 	}{
-		{worker.Options{Concurrency: -1}, lanes, "Concurrency -1"},
+		{worker.Options{Concurrency: -1}, lanes, "Concurrency (-1)"},
 		{worker.Options{PerLane: map[string]int{"report": 1}}, lanes, `"report"`},
 		{worker.Options{PerLane: map[string]int{"reports": 0}}, lanes, "at least 1"},
 		{worker.Options{}, map[string]*pubsubq.Receiver{"default": nil}, "no receiver"},

@@ -71,7 +71,9 @@ func (s *server) start() {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	var hello struct{ URL string }
+	var hello struct {
+		URL string `json:"url"`
+	}
 	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&hello); err != nil {
 		_ = cmd.Process.Kill()
 		s.t.Fatalf("the server said nothing sensible: %v", err)

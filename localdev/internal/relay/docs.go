@@ -12,7 +12,7 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// Hooks stand in between. Each is required.
+// Hooks stand in between. Each is required but Close.
 type Hooks struct {
 	// Write is called for a list that writes something. It calls do, or not, and returns the error that the caller
 	// sees. What describes the list.
@@ -21,6 +21,8 @@ type Hooks struct {
 	Read func(do func() error) error
 	// Code gives the code of an error that a hook made.
 	Code func(err error) gcerrors.ErrorCode
+	// Close is called at the end; nil leaves the collection behind open.
+	Close func() error
 }
 
 // New returns a collection that forwards to inner. Documents are pointers to structs, with the fields id and rev.
@@ -61,7 +63,7 @@ func (c *docs) RunActions(ctx context.Context, actions []*driver.Action, _ *driv
 	}
 }
 
-// add puts an action on a list of the collection behind.
+// add puts an action on a list of the collection behind. A put does not occur: records are never written blindly.
 func add(list *docstore.ActionList, a *driver.Action) {
 	doc := a.Doc.Origin
 	switch a.Kind {
@@ -71,8 +73,6 @@ func add(list *docstore.ActionList, a *driver.Action) {
 		list.Create(doc)
 	case driver.Replace:
 		list.Replace(doc)
-	case driver.Put:
-		list.Put(doc)
 	case driver.Delete:
 		list.Delete(doc)
 	case driver.Update:
@@ -171,5 +171,10 @@ func (c *docs) ErrorAs(err error, i any) bool { return c.inner.ErrorAs(err, i) }
 // ErrorCode classifies an error.
 func (c *docs) ErrorCode(err error) gcerrors.ErrorCode { return c.hooks.Code(err) }
 
-// Close leaves the collection behind open.
-func (c *docs) Close() error { return nil }
+// Close ends what the hook says.
+func (c *docs) Close() error {
+	if c.hooks.Close == nil {
+		return nil
+	}
+	return c.hooks.Close()
+}
