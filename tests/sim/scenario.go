@@ -134,6 +134,11 @@ func inState(s store.State) func(*world) bool {
 	}
 }
 
+// idle is when, and nobody does anything.
+func idle(when func(*world) bool) func(*world) bool {
+	return func(w *world) bool { return len(w.cos) == 0 && when(w) }
+}
+
 // submits is the act of submitting a plan.
 func submits(when func(*world) bool, p plan, opts ...functions.SubmitOption) act {
 	return act{when, func(w *world, pr *proc) {
@@ -207,7 +212,7 @@ var scenarios = []scenario{
 	{name: "checkpoint", acts: []act{submits(atOnce, plan{Steps: 3, StepMS: 4000, Save: 1, Files: true})}, ends: ended},
 	{name: "snooze", acts: []act{submits(atOnce, plan{Snooze: 1})}, ends: ended},
 	{name: "delayed", acts: []act{submits(atOnce, plan{}, functions.After(15*time.Second))}, ends: ended},
-	{name: "held", acts: []act{submits(atOnce, plan{}, functions.Held()), does(inState(store.Held), "release"), does(inState(store.Held), "release")}, ends: ended},
+	{name: "held", acts: []act{submits(atOnce, plan{}, functions.Held()), does(inState(store.Held), "release"), does(idle(inState(store.Held)), "release")}, ends: ended},
 	{
 		name: "cancel waiting", ends: []store.State{store.Cancelled, store.Succeeded},
 		acts: []act{submits(atOnce, plan{}, functions.After(15*time.Second)), does(inState(store.Scheduled), "cancel")},

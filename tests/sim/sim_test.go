@@ -3,10 +3,17 @@ package main
 import (
 	"bufio"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
 )
+
+// Worlds are small and short-lived, and there are many.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // check plays a seed and fails with what was broken and how to replay it.
 func check(t *testing.T, seed uint64) *world {
