@@ -13,9 +13,8 @@ import (
 type slots struct {
 	mu      sync.Mutex
 	free    int
-	takers  []*taker       // lanes with messages in hand, the longest waiting first
-	waiting map[*share]int // calls of room that wait, by lane
-	change  chan struct{}  // closed when there may be room again
+	takers  []*taker  // lanes with messages in hand, the longest waiting first
+	waiting []*waiter // calls of room that wait, the longest waiting first
 }
 
 // share is what one lane has of the slots.
@@ -38,39 +37,79 @@ type taker struct {
 	got   chan int // has room for one answer
 }
 
-func newSlots(n int) *slots {
-	return &slots{free: n, waiting: map[*share]int{}, change: make(chan struct{})}
+// waiter is a call of room that waits for its turn.
+type waiter struct {
+	share *share
+	turn  chan struct{} // has room for one
 }
 
+func newSlots(n int) *slots { return &slots{free: n} }
+
 // room waits until a lane may receive, and says how many messages: its part of what is free, if other lanes wait too.
-// It reserves nothing.
+// It reserves nothing. Lanes go in the order in which they came, one letting the next go: a busy lane is always back
+// at once, and would otherwise always be the first to find what another has waited for.
 func (s *slots) room(ctx context.Context, lane *share) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &waiter{share: lane, turn: make(chan struct{}, 1)}
+	s.waiting = append(s.waiting, w)
 	for {
-		s.mu.Lock()
-		if n := lane.left(s.free); n > 0 && len(s.takers) == 0 {
-			lanes := len(s.waiting)
-			if s.waiting[lane] == 0 {
-				lanes++
-			}
-			s.mu.Unlock()
+		if s.first() == w {
+			n, lanes := lane.left(s.free), s.waitingLanes()
+			s.leave(w)
 			return (n + lanes - 1) / lanes, nil
 		}
-		change := s.change
-		s.waiting[lane]++
 		s.mu.Unlock()
 		var err error
 		select {
 		case <-ctx.Done():
 			err = ctx.Err()
-		case <-change:
+		case <-w.turn:
 		}
 		s.mu.Lock()
-		if s.waiting[lane]--; s.waiting[lane] == 0 {
-			delete(s.waiting, lane)
-		}
-		s.mu.Unlock()
 		if err != nil {
+			s.leave(w)
 			return 0, err
+		}
+	}
+}
+
+// waitingLanes is how many lanes wait for room. The caller holds mu.
+func (s *slots) waitingLanes() int {
+	seen := make(map[*share]bool, len(s.waiting))
+	for _, w := range s.waiting {
+		seen[w.share] = true
+	}
+	return len(seen)
+}
+
+// leave takes a call out of the line and lets the next look. The caller holds mu.
+func (s *slots) leave(w *waiter) {
+	if i := slices.Index(s.waiting, w); i >= 0 {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+	}
+	s.next()
+}
+
+// first is the first in the line that there is room for, or nil. The caller holds mu.
+func (s *slots) first() *waiter {
+	if s.free == 0 || len(s.takers) > 0 {
+		return nil
+	}
+	for _, w := range s.waiting {
+		if w.share.left(s.free) > 0 {
+			return w
+		}
+	}
+	return nil
+}
+
+// next lets the first in the line go. The caller holds mu.
+func (s *slots) next() {
+	if w := s.first(); w != nil {
+		select {
+		case w.turn <- struct{}{}:
+		default: // it has been told
 		}
 	}
 }
@@ -127,8 +166,5 @@ func (s *slots) wake() {
 		s.takers = slices.Delete(s.takers, i, i+1)
 		t.got <- n
 	}
-	if s.free > 0 && len(s.waiting) > 0 {
-		close(s.change)
-		s.change = make(chan struct{})
-	}
+	s.next()
 }
