@@ -1,7 +1,6 @@
 package blobout_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"testing"
@@ -48,7 +47,7 @@ func BenchmarkStream(b *testing.B) {
 			const blocks = 256
 			b.SetBytes(2 * blocks * int64(len(block)))
 			for b.Loop() {
-				w, err := s.Create(context.Background(), "job-1", "t", "out", 0, "")
+				w, err := s.Create(b.Context(), "job-1", "t", "out", 0, "")
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -61,7 +60,7 @@ func BenchmarkStream(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				r, err := s.Open(context.Background(), []blobout.Part{p}, 0, -1)
+				r, err := s.Open(b.Context(), []blobout.Part{p}, 0, -1)
 				if err != nil {
 					b.Fatal(err)
 				}

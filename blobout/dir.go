@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -50,7 +51,7 @@ func (s *Store) removeFolders(prefix string) {
 		}
 		return nil
 	})
-	for i := len(folders) - 1; i >= 0; i-- { // the walk is top down
-		_ = os.Remove(folders[i])
+	for _, folder := range slices.Backward(folders) { // the walk is top down
+		_ = os.Remove(folder)
 	}
 }

@@ -25,7 +25,7 @@ func TestCheckName(t *testing.T) {
 		"\xff":                                 "UTF-8",
 		"a\nb":                                 "control",
 		"a\x7f":                                "control",
-		" a":                                   "space",
+		"\u0020a":                              "space",
 		"a\u00a0":                              "space",
 		"/etc/passwd":                          "begins with",
 		"a/":                                   "ends with",

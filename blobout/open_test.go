@@ -52,9 +52,8 @@ func ExampleStore_Open() {
 	ctx := exampleContext()
 
 	// The first attempt writes a part and continues in a second attempt, which writes another.
-	var parts []blobout.Part
-	for i, token := range []string{"q7", "x2"} {
-		w, err := s.Create(ctx, "job-1", token, "march.csv", i+1, "text/csv")
+	write := func(token string, number int) blobout.Part {
+		w, err := s.Create(ctx, "job-1", token, "march.csv", number, "text/csv")
 		if err != nil {
 			panic(err)
 		}
@@ -64,8 +63,9 @@ func ExampleStore_Open() {
 		if err != nil {
 			panic(err)
 		}
-		parts = append(parts, part)
+		return part
 	}
+	parts := []blobout.Part{write("q7", 1), write("x2", 2)}
 
 	r, err := s.Open(ctx, parts, 0, -1)
 	if err != nil {

@@ -96,18 +96,19 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 	}
 	key := r.spans[0].part.Key
-	n, err := r.open.Read(p[:min(int64(len(p)), r.left)])
+	n, failed := r.open.Read(p[:min(int64(len(p)), r.left)])
 	r.left -= int64(n)
 	if r.hash != nil {
 		r.hash.Write(p[:n])
 	}
+	var err error
 	switch {
 	case r.left == 0:
 		err = r.finish()
-	case err == io.EOF:
+	case failed == io.EOF:
 		err = fmt.Errorf("blobout: read %q: %w: %d bytes are missing", key, ErrCorrupt, r.left)
-	case err != nil:
-		err = wrap(err, "read %q", key)
+	case failed != nil:
+		err = wrap(failed, "read %q", key)
 	}
 	if err != nil {
 		return n, r.end(err)

@@ -3,13 +3,35 @@ package blobout
 import (
 	"context"
 	"errors"
-	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
+
+// Remove deletes the blobs of the given parts, and folders of their records that have become empty. One that is gone
+// is no error; after an error some may be left.
+func (s *Store) Remove(ctx context.Context, parts ...Part) error {
+	keys := make([]string, len(parts))
+	for i, p := range parts {
+		keys[i] = p.Key
+	}
+	if _, err := s.deleteAll(ctx, keys); err != nil {
+		return err
+	}
+	tidied := map[string]bool{}
+	for _, k := range keys {
+		below, ok := strings.CutPrefix(k, root)
+		id, _, inside := strings.Cut(below, "/")
+		if ok && inside && checkSegment("id", id) == nil && !tidied[id] {
+			tidied[id] = true
+			s.removeFolders(Prefix(id))
+		}
+	}
+	return nil
+}
 
 // RemoveAttempts deletes the files of all attempts of a record but those to keep, which are usually what its record
 // lists, and returns how many it deleted. Payloads stay. It can be called again after an error, or if the process died
@@ -95,9 +117,6 @@ func (s *Store) pages(ctx context.Context, prefix string, do func(page []*blob.L
 	token := blob.FirstPageToken
 	for len(token) > 0 {
 		page, next, err := s.bucket.ListPage(ctx, token, 1000, &blob.ListOptions{Prefix: prefix})
-		if err == io.EOF {
-			return nil
-		}
 		if err != nil {
 			return wrap(err, "list %q", prefix)
 		}

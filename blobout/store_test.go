@@ -257,51 +257,6 @@ func TestCorruption(t *testing.T) {
 	})
 }
 
-func TestRemove(t *testing.T) {
-	onEach(t, func(t *testing.T, on target) {
-		ctx := t.Context()
-		won := write(t, on.store, "t1", "won.csv", 0, "w")
-		write(t, on.store, "t1", "leftover.csv", 0, "l")
-		write(t, on.store, "t10", "sub/lost.csv", 0, "l")
-		write(t, on.store, "t2", "lost.csv", 0, "l")
-		if _, err := on.store.Put(ctx, "job-1", "args", []byte("1")); err != nil {
-			t.Fatal(err)
-		}
-		keep := []blobout.Part{won}
-		if n, err := on.store.RemoveAttempt(ctx, "job-1", "t1", keep); err != nil || n != 1 {
-			t.Errorf("removed %d of one attempt, %v", n, err)
-		}
-		if n, err := on.store.RemoveAttempts(ctx, "job-1", keep); err != nil || n != 2 {
-			t.Errorf("removed %d attempts' files, %v", n, err)
-		}
-		wantKeys(t, on.store, "a-t1/won.csv", "p-args-6b86b273ff34fce1")
-		for range 2 {
-			if _, err := on.store.RemoveAll(ctx, "job-1"); err != nil {
-				t.Error(err)
-			}
-		}
-		wantKeys(t, on.store)
-		if on.dir != "" {
-			if left, _ := os.ReadDir(filepath.Join(on.dir, "jobs")); len(left) != 0 {
-				t.Errorf("folders are left over: %v", left)
-			}
-		}
-	})
-}
-
-func TestRemoveManyPages(t *testing.T) {
-	b := memblob.OpenBucket(nil)
-	defer b.Close()
-	s := blobout.New(b, nil)
-	const many = 2500
-	for part := 1; part <= many; part++ {
-		write(t, s, "t", "out", part, "x")
-	}
-	if n, err := s.RemoveAttempts(t.Context(), "job-1", nil); err != nil || n != many {
-		t.Errorf("removed %d, %v; want %d", n, err, many)
-	}
-}
-
 func TestOpenErrors(t *testing.T) {
 	onEach(t, func(t *testing.T, on target) {
 		p := write(t, on.store, "t", "out", 0, "12345")

@@ -12,6 +12,7 @@ import (
 	"path"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 )
 
 // Writer writes one blob. It is not safe for concurrent use. It must be ended by Close or Abort.
@@ -63,12 +64,22 @@ func (s *Store) create(ctx context.Context, key, contentType string) (*Writer, e
 		},
 	}
 	var err error
-	if w.blob, err = s.bucket.NewWriter(w.ctx, key, opts); err != nil {
+	for range folderTries {
+		w.blob, err = s.bucket.NewWriter(w.ctx, key, opts)
+		if err == nil || s.opts.Dir == "" || gcerrors.Code(err) != gcerrors.NotFound {
+			break
+		}
+	}
+	if err != nil {
 		w.cancel()
 		return nil, wrap(err, "create %q", key)
 	}
 	return w, nil
 }
+
+// folderTries is how often a file in a directory is begun: between making its folder and making the file, somebody
+// who tidies up may have removed the folder, which was empty.
+const folderTries = 20
 
 // Write adds p. After an error, also the writer's context having ended, all further calls and Close return that error,
 // and nothing will be seen of the blob.

@@ -1,0 +1,94 @@
+package blobout_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/piecework/piecework/blobout"
+	"gocloud.dev/blob/memblob"
+)
+
+func TestRemove(t *testing.T) {
+	onEach(t, func(t *testing.T, on target) {
+		ctx := t.Context()
+		won := write(t, on.store, "t1", "won.csv", 0, "w")
+		write(t, on.store, "t1", "leftover.csv", 0, "l")
+		write(t, on.store, "t10", "sub/lost.csv", 0, "l")
+		write(t, on.store, "t2", "lost.csv", 0, "l")
+		if _, err := on.store.Put(ctx, "job-1", "args", []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+		keep := []blobout.Part{won}
+		gone := write(t, on.store, "t3", "sub/gone.csv", 0, "g")
+		for range 2 {
+			if err := on.store.Remove(ctx, gone); err != nil {
+				t.Error(err)
+			}
+		}
+		if on.dir != "" {
+			if _, err := os.Stat(filepath.Join(on.dir, "jobs", "job-1", "a-t3")); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the folder of an attempt whose files are removed: %v", err)
+			}
+		}
+		if n, err := on.store.RemoveAttempt(ctx, "job-1", "t1", keep); err != nil || n != 1 {
+			t.Errorf("removed %d of one attempt, %v", n, err)
+		}
+		if n, err := on.store.RemoveAttempts(ctx, "job-1", keep); err != nil || n != 2 {
+			t.Errorf("removed %d attempts' files, %v", n, err)
+		}
+		wantKeys(t, on.store, "a-t1/won.csv", "p-args-6b86b273ff34fce1")
+		for range 2 {
+			if _, err := on.store.RemoveAll(ctx, "job-1"); err != nil {
+				t.Error(err)
+			}
+		}
+		wantKeys(t, on.store)
+		if on.dir != "" {
+			if left, _ := os.ReadDir(filepath.Join(on.dir, "jobs")); len(left) != 0 {
+				t.Errorf("folders are left over: %v", left)
+			}
+		}
+	})
+}
+
+func TestRemoveManyPages(t *testing.T) {
+	b := memblob.OpenBucket(nil)
+	defer b.Close()
+	s := blobout.New(b, nil)
+	const many = 2500
+	for part := 1; part <= many; part++ {
+		write(t, s, "t", "out", part, "x")
+	}
+	if n, err := s.RemoveAttempts(t.Context(), "job-1", nil); err != nil || n != many {
+		t.Errorf("removed %d, %v; want %d", n, err, many)
+	}
+}
+
+// Tidying must not take away the folder in which another writer is about to begin.
+func TestCreateWhileFoldersAreRemoved(t *testing.T) {
+	on := onDir(t, t.TempDir())
+	defer on.bucket.Close()
+	on.store = blobout.New(on.bucket, &blobout.Options{Dir: on.dir, NoSync: true})
+	none := blobout.Part{Key: blobout.Prefix("job-1") + "p-args-0"}
+	for i := range 300 {
+		token := fmt.Sprint("t", i)
+		var tidying sync.WaitGroup
+		tidying.Go(func() {
+			for range 10 {
+				if err := on.store.Remove(t.Context(), none); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		write(t, on.store, token, "out", 0, "x")
+		tidying.Wait()
+		if _, err := on.store.RemoveAttempt(t.Context(), "job-1", token, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
