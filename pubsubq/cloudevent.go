@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -182,12 +183,7 @@ func (e cloudEvent) numbers(s *Submission) error {
 }
 
 func isOption(name string) bool {
-	for _, o := range eventOptions {
-		if o == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(eventOptions, name)
 }
 
 // args makes a JSON value of an event's data in bytes.

@@ -3,6 +3,7 @@ package pubsubq
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
@@ -33,7 +34,7 @@ func (m Message) Encode() (body []byte, metadata map[string]string) {
 		body = append(body, m.ID...)
 		body = append(body, hintTail...)
 	} else {
-		id, _ := json.Marshal(m.ID) // a string can always be marshalled
+		id, _ := json.Marshal(m.ID) //nolint:errchkjson // a string can always be marshalled
 		body = fmt.Appendf(nil, `{"id":%s}`, id)
 	}
 	return body, traceMetadata(m.Trace)
@@ -105,7 +106,7 @@ func objectFields(body []byte) (map[string]json.RawMessage, error) {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil {
-		if syntax, ok := err.(*json.SyntaxError); ok {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return nil, malformed(body, fmt.Sprintf("not JSON at byte %d: %v", syntax.Offset, err))
 		}
 		return nil, malformed(body, "want a JSON object")

@@ -174,7 +174,7 @@ func TestShutdownEndsReceive(t *testing.T) {
 		r := receiverOf(1, nil, newFakeSub(0))
 		done := make(chan error)
 		go func() {
-			_, err := r.Receive(context.Background(), 1)
+			_, err := r.Receive(t.Context(), 1)
 			done <- err
 		}()
 		synctest.Wait()

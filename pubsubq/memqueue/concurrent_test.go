@@ -65,7 +65,7 @@ func TestGivingUpLosesNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(cancel)
-		wg.Go(func() { _ = s.Send(context.Background(), "q", 0, pubsubq.Message{ID: fmt.Sprint(i)}) })
+		wg.Go(func() { _ = s.Send(t.Context(), "q", 0, pubsubq.Message{ID: fmt.Sprint(i)}) })
 		if ds, err := r.Receive(ctx, 10); err == nil {
 			got += len(ds)
 			ackAll(ds)
@@ -100,7 +100,7 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range 4 {
 		receivers.Go(func() {
 			r := pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: "q"})
-			defer r.Shutdown(context.Background())
+			defer r.Shutdown(t.Context())
 			for n := 0; ; n++ {
 				ds, err := r.Receive(ctx, 1+i*5)
 				if err != nil {
