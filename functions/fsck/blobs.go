@@ -23,12 +23,12 @@ func (c *checker) blobs(ctx context.Context, j store.Job, files []file, f *findi
 		size, ok := there[b.Key]
 		switch {
 		case !strings.HasPrefix(b.Key, blobout.Prefix(j.ID)):
-			f.problem(RuleOwner, "%s lies at %q, among the blobs of another record", what, b.Key)
+			f.problemf(RuleOwner, "%s lies at %q, among the blobs of another record", what, b.Key)
 		case removing:
 		case !ok:
-			f.problem(rule, "%s: there is no blob %q", what, b.Key)
+			f.problemf(rule, "%s: there is no blob %q", what, b.Key)
 		case size != b.Size:
-			f.problem(rule, "%s: blob %q has %d bytes, want %d", what, b.Key, size, b.Size)
+			f.problemf(rule, "%s: blob %q has %d bytes, want %d", what, b.Key, size, b.Size)
 		case c.opts.Deep:
 			return c.verify(ctx, f, rule, what, b)
 		}
@@ -67,14 +67,14 @@ func (c *checker) verify(ctx context.Context, f *finding, rule, what string, b s
 	}
 	sum, err := c.sum(ctx, b.Key)
 	if gcerrors.Code(err) == gcerrors.NotFound { // it went since it was listed
-		f.problem(rule, "%s: there is no blob %q", what, b.Key)
+		f.problemf(rule, "%s: there is no blob %q", what, b.Key)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if sum != b.SHA256 {
-		f.problem(rule, "%s: the checksum of blob %q is %s, want %s", what, b.Key, sum, b.SHA256)
+		f.problemf(rule, "%s: the checksum of blob %q is %s, want %s", what, b.Key, sum, b.SHA256)
 	}
 	return nil
 }
@@ -82,18 +82,18 @@ func (c *checker) verify(ctx context.Context, f *finding, rule, what string, b s
 // names checks who has outputs, and what they are called.
 func (f *finding) names(j store.Job) {
 	if j.State != store.Succeeded && len(j.Outputs) > 0 {
-		f.problem(RuleOutputs, "%d outputs are visible, though the job is %s", len(j.Outputs), j.State)
+		f.problemf(RuleOutputs, "%d outputs are visible, though the job is %s", len(j.Outputs), j.State)
 	}
 	seen := map[string]bool{}
 	for _, o := range j.Outputs {
 		if err := blobout.CheckName(o.Name); err != nil {
-			f.problem(RuleOutputs, "%v", err)
+			f.problemf(RuleOutputs, "%v", err)
 		}
 		if seen[o.Name] {
-			f.problem(RuleOutputs, "there are two outputs %q", o.Name)
+			f.problemf(RuleOutputs, "there are two outputs %q", o.Name)
 		}
 		if seen[o.Name] = true; len(o.Parts) == 0 {
-			f.problem(RuleOutputs, "output %q has no parts", o.Name)
+			f.problemf(RuleOutputs, "output %q has no parts", o.Name)
 		}
 	}
 }
@@ -106,13 +106,13 @@ func (f *finding) leftovers(j store.Job, files []file, listed map[string]bool) {
 	}
 	for _, b := range files {
 		if !listed[b.Key] {
-			f.note(NoteLeftover, "blob %q of %d bytes is not in the record", b.Key, b.Size)
+			f.notef(NoteLeftover, "blob %q of %d bytes is not in the record", b.Key, b.Size)
 		}
 	}
 }
 
 // orphans reports the blobs of a record that does not exist.
-func (c *checker) orphans(ctx context.Context, id string, files []file) error {
+func (c *checker) orphans(ctx context.Context, id string) error {
 	if _, there, err := c.readOne(ctx, id); err != nil || there {
 		return err // it came since
 	}

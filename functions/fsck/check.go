@@ -107,11 +107,11 @@ type finding struct {
 	problems, notes []Problem
 }
 
-func (f *finding) problem(rule, format string, args ...any) {
+func (f *finding) problemf(rule, format string, args ...any) {
 	f.problems = append(f.problems, Problem{f.id, rule, fmt.Sprintf(format, args...)})
 }
 
-func (f *finding) note(rule, format string, args ...any) {
+func (f *finding) notef(rule, format string, args ...any) {
 	f.notes = append(f.notes, Problem{f.id, rule, fmt.Sprintf(format, args...)})
 }
 
@@ -144,7 +144,7 @@ func (c *checker) checkAll(ctx context.Context, docs []document, files map[strin
 			c.report.Bytes += b.Size
 		}
 		if !seen[id] {
-			if err := c.orphans(ctx, id, there); err != nil {
+			if err := c.orphans(ctx, id); err != nil {
 				return err
 			}
 		}
@@ -190,7 +190,7 @@ func (c *checker) check(ctx context.Context, d document, files []file) (finding,
 	case nounKinds:
 		c.directory(d, &f)
 	default:
-		f.note(NoteNoun, "this version does not know what kind of record this is")
+		f.notef(NoteNoun, "this version does not know what kind of record this is")
 	}
 	return f, nil
 }

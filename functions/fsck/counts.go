@@ -13,7 +13,7 @@ import (
 // attempts checks the list of attempts that have ended.
 func (f *finding) attempts(j store.Job, t store.Timing) {
 	if len(j.Attempts) > store.MaxAttemptsKept {
-		f.problem(RuleAttempts, "%d attempts are kept, at most %d", len(j.Attempts), store.MaxAttemptsKept)
+		f.problemf(RuleAttempts, "%d attempts are kept, at most %d", len(j.Attempts), store.MaxAttemptsKept)
 	}
 	tokens := map[string]bool{}
 	if j.Lease != nil {
@@ -23,22 +23,22 @@ func (f *finding) attempts(j store.Job, t store.Timing) {
 		last := i == len(j.Attempts)-1
 		switch {
 		case a.Token == "" || tokens[a.Token]:
-			f.problem(RuleAttempts, "attempt %d has the token %q of another, or none", a.Number, a.Token)
+			f.problemf(RuleAttempts, "attempt %d has the token %q of another, or none", a.Number, a.Token)
 		case a.Number < 1:
-			f.problem(RuleAttempts, "an attempt has the number %d", a.Number)
+			f.problemf(RuleAttempts, "an attempt has the number %d", a.Number)
 		case i > 0 && a.Number != j.Attempts[i-1].Number+1 && a.Number != 1: // a retry by an operator counts anew
-			f.problem(RuleAttempts, "attempt %d comes after attempt %d", a.Number, j.Attempts[i-1].Number)
+			f.problemf(RuleAttempts, "attempt %d comes after attempt %d", a.Number, j.Attempts[i-1].Number)
 		case a.End.Add(2*t.Skew) < a.Start:
-			f.problem(RuleAttempts, "attempt %d ended at %v, before it started at %v", a.Number, stamp(a.End), stamp(a.Start))
+			f.problemf(RuleAttempts, "attempt %d ended at %v, before it started at %v", a.Number, stamp(a.End), stamp(a.Start))
 		case a.Outcome == store.OutcomeSuccess && (!last || j.State != store.Succeeded):
-			f.problem(RuleAttempts, "attempt %d succeeded, and yet the job went on; it is %s", a.Number, j.State)
+			f.problemf(RuleAttempts, "attempt %d succeeded, and yet the job went on; it is %s", a.Number, j.State)
 		case last && j.State == store.Succeeded && a.Outcome != store.OutcomeSuccess:
-			f.problem(RuleAttempts, "the job succeeded, but its last attempt ended with: %s", a.Outcome)
+			f.problemf(RuleAttempts, "the job succeeded, but its last attempt ended with: %s", a.Outcome)
 		}
 		tokens[a.Token] = true
 	}
 	if j.State == store.Succeeded && len(j.Attempts) == 0 {
-		f.problem(RuleAttempts, "the job succeeded without an attempt")
+		f.problemf(RuleAttempts, "the job succeeded without an attempt")
 	}
 }
 
@@ -55,10 +55,10 @@ func (f *finding) limits(j store.Job) {
 		{"lost attempts", j.Lost, p.MaxLost},
 	} {
 		if l.limit > 0 && l.n > l.limit {
-			f.problem(RuleLimits, "%d %s, at most %d", l.n, l.what, l.limit)
+			f.problemf(RuleLimits, "%d %s, at most %d", l.n, l.what, l.limit)
 		}
 		if waits := !j.State.Final() && j.State != store.Running; waits && l.limit > 0 && l.n == l.limit {
-			f.problem(RuleLimits, "waits for another attempt though %d %s are the limit", l.n, l.what)
+			f.problemf(RuleLimits, "waits for another attempt though %d %s are the limit", l.n, l.what)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (f *finding) counts(j store.Job) {
 		high = 1
 	}
 	if more < low || more > high || j.Run < j.Attempt || min(j.Errors, j.Timeouts, j.Lost, j.Saved, j.Resends) < 0 {
-		f.problem(RuleCounts, "is %s with %d leases, %d attempts, %d errors, %d timeouts and %d lost",
+		f.problemf(RuleCounts, "is %s with %d leases, %d attempts, %d errors, %d timeouts and %d lost",
 			j.State, j.Run, j.Attempt, j.Errors, j.Timeouts, j.Lost)
 	}
 }
@@ -90,13 +90,13 @@ func (f *finding) key(j store.Job) {
 	}
 	sum := sha256.Sum256([]byte(j.Kind + "\x00" + j.Key))
 	if want := "job-k" + idForm.EncodeToString(sum[:20]); j.ID != want {
-		f.problem(RuleKey, "kind %q and key %q give the id %s", j.Kind, j.Key, want)
+		f.problemf(RuleKey, "kind %q and key %q give the id %s", j.Kind, j.Key, want)
 	}
 	if j.Args.Blob != nil { // whose checksum is the rule about payloads' business
 		return
 	}
 	if have := hashOf(j.Args.Inline); have != j.ArgsHash {
-		f.problem(RuleArgsHash, "the arguments' checksum is %s, the record says %s", have, j.ArgsHash)
+		f.problemf(RuleArgsHash, "the arguments' checksum is %s, the record says %s", have, j.ArgsHash)
 	}
 }
 

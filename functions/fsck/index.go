@@ -32,6 +32,6 @@ func (f *finding) index(rule, pk, sk string, want bool, wantPK, wantSK string) {
 		wantPK, wantSK = "", ""
 	}
 	if pk != wantPK || sk != wantSK {
-		f.problem(rule, "stands at (%q, %q), want (%q, %q)", pk, sk, wantPK, wantSK)
+		f.problemf(rule, "stands at (%q, %q), want (%q, %q)", pk, sk, wantPK, wantSK)
 	}
 }

@@ -17,19 +17,19 @@ var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.All
 // job applies the rules for jobs.
 func (c *checker) job(ctx context.Context, d document, files []file, f *finding) error {
 	if v := d.version(); v > store.Version {
-		f.note(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
+		f.notef(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
 		return nil
 	}
 	var j store.Job
 	if err := json.Unmarshal(d.Data, &j, tolerant); err != nil {
-		f.problem(RuleDecode, "%v", err)
+		f.problemf(RuleDecode, "%v", err)
 		return nil
 	}
 	if j.ID != d.ID {
-		f.problem(RuleID, "the data say %q", j.ID)
+		f.problemf(RuleID, "the data say %q", j.ID)
 	}
 	if !j.State.Valid() {
-		f.problem(RuleState, "%q is not a state; states are %v", j.State, store.States())
+		f.problemf(RuleState, "%q is not a state; states are %v", j.State, store.States())
 		return nil
 	}
 	f.indexes(d, j)
@@ -40,7 +40,7 @@ func (c *checker) job(ctx context.Context, d document, files []file, f *finding)
 	f.limits(j)
 	f.counts(j)
 	if !c.kinds[j.Kind] {
-		f.problem(RuleKind, "kind %q is not in the directory, so lists of all jobs miss this one", j.Kind)
+		f.problemf(RuleKind, "kind %q is not in the directory, so lists of all jobs miss this one", j.Kind)
 	}
 	f.key(j)
 	return c.blobs(ctx, j, files, f)
@@ -52,26 +52,26 @@ func (c *checker) due(j store.Job, f *finding) {
 	keeps := j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention <= 0
 	switch {
 	case waits && j.Due != 0, keeps && j.Due != 0:
-		f.problem(RuleDue, "is due at %v, though nothing is to happen to a job that is %s", stamp(j.Due), j.State)
+		f.problemf(RuleDue, "is due at %v, though nothing is to happen to a job that is %s", stamp(j.Due), j.State)
 	case waits, keeps:
 	case j.Due == 0:
-		f.problem(RuleDue, "has no due time, so sweep will never look at it; it is %s", j.State)
+		f.problemf(RuleDue, "has no due time, so sweep will never look at it; it is %s", j.State)
 	}
 	if !j.State.Final() && j.Deadline != 0 && j.Due > j.Deadline {
-		f.problem(RuleDue, "is due at %v, after its deadline at %v", stamp(j.Due), stamp(j.Deadline))
+		f.problemf(RuleDue, "is due at %v, after its deadline at %v", stamp(j.Due), stamp(j.Deadline))
 	}
 	if (j.State == store.Scheduled || j.State == store.Retrying) && j.At == 0 {
-		f.problem(RuleDue, "is %s for no time", j.State)
+		f.problemf(RuleDue, "is %s for no time", j.State)
 	}
 	if j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention > 0 && j.Due != j.Ended+store.Time(j.Policy.Retention) {
-		f.problem(RuleDue, "is due at %v; its retention ends at %v", stamp(j.Due), stamp(j.Ended+store.Time(j.Policy.Retention)))
+		f.problemf(RuleDue, "is due at %v; its retention ends at %v", stamp(j.Due), stamp(j.Ended+store.Time(j.Policy.Retention)))
 	}
 	t := c.opts.Timing
 	if j.State == store.Running && j.Lease != nil && j.Due > j.Lease.Until.Add(max(t.Lease, t.Grace)+t.Skew) {
-		f.problem(RuleDue, "is due at %v, long after its lease ends at %v", stamp(j.Due), stamp(j.Lease.Until))
+		f.problemf(RuleDue, "is due at %v, long after its lease ends at %v", stamp(j.Due), stamp(j.Lease.Until))
 	}
 	if late := c.now.Sub(j.Due); c.opts.Late > 0 && j.Due != 0 && late > c.opts.Late {
-		f.problem(RuleOverdue, "is %s and has been due for %v", j.State, late)
+		f.problemf(RuleOverdue, "is %s and has been due for %v", j.State, late)
 	}
 }
 
@@ -79,12 +79,12 @@ func (c *checker) due(j store.Job, f *finding) {
 func (f *finding) lease(j store.Job) {
 	switch {
 	case j.State == store.Running && j.Lease == nil:
-		f.problem(RuleLease, "is running without a lease")
+		f.problemf(RuleLease, "is running without a lease")
 	case j.State != store.Running && j.Lease != nil:
-		f.problem(RuleLease, "is %s and yet leased to %s", j.State, j.Lease.Worker)
+		f.problemf(RuleLease, "is %s and yet leased to %s", j.State, j.Lease.Worker)
 	case j.Lease == nil:
 	case j.Lease.Token == "" || j.Lease.Until < j.Lease.Start || j.Lease.Start == 0:
-		f.problem(RuleLease, "the lease is incomplete: token %q from %v until %v",
+		f.problemf(RuleLease, "the lease is incomplete: token %q from %v until %v",
 			j.Lease.Token, stamp(j.Lease.Start), stamp(j.Lease.Until))
 	}
 }
@@ -93,26 +93,26 @@ func (f *finding) lease(j store.Job) {
 func (f *finding) final(j store.Job) {
 	if !j.State.Final() {
 		if j.Ended != 0 || len(j.Outbox) > 0 || !j.Result.IsZero() {
-			f.problem(RuleFinal, "is %s, and yet has an end at %v, the outbox %v or a result", j.State, stamp(j.Ended), j.Outbox)
+			f.problemf(RuleFinal, "is %s, and yet has an end at %v, the outbox %v or a result", j.State, stamp(j.Ended), j.Outbox)
 		}
 		return
 	}
 	if j.Ended == 0 {
-		f.problem(RuleFinal, "is %s without a time of its end", j.State)
+		f.problemf(RuleFinal, "is %s without a time of its end", j.State)
 	}
 	if j.At != 0 {
-		f.problem(RuleFinal, "is %s and yet to start at %v", j.State, stamp(j.At))
+		f.problemf(RuleFinal, "is %s and yet to start at %v", j.State, stamp(j.At))
 	}
 	if j.State != store.Succeeded && !j.Result.IsZero() {
-		f.problem(RuleFinal, "is %s and yet has a result", j.State)
+		f.problemf(RuleFinal, "is %s and yet has a result", j.State)
 	}
 	if j.State == store.Cancelled && j.Cancel == 0 {
-		f.problem(RuleFinal, "is cancelled, but nobody asked for it")
+		f.problemf(RuleFinal, "is cancelled, but nobody asked for it")
 	}
 	known := []store.Effect{store.EffectPurge, store.EffectHooks, store.EffectRemove}
 	for _, e := range j.Outbox {
 		if !slices.Contains(known, e) {
-			f.problem(RuleFinal, "its outbox has %q, which nobody can carry out", e)
+			f.problemf(RuleFinal, "its outbox has %q, which nobody can carry out", e)
 		}
 	}
 }

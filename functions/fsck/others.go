@@ -9,22 +9,22 @@ import (
 // parked applies the rules for parked messages.
 func (c *checker) parked(d document, files []file, f *finding) {
 	if v := d.version(); v > store.Version {
-		f.note(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
+		f.notef(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
 		return
 	}
 	var p store.Parked
 	if err := json.Unmarshal(d.Data, &p); err != nil {
-		f.problem(RuleDecode, "%v", err)
+		f.problemf(RuleDecode, "%v", err)
 		return
 	}
 	if p.ID != d.ID {
-		f.problem(RuleID, "the data say %q", p.ID)
+		f.problemf(RuleID, "the data say %q", p.ID)
 	}
 	if p.Reason == "" || p.At == 0 {
-		f.problem(RuleParked, "there is no reason or no time")
+		f.problemf(RuleParked, "there is no reason or no time")
 	}
 	if d.ListPK != nounParked || d.ListSK != sortKey(p.At, d.ID) || d.DuePK != "" || d.FailPK != "" {
-		f.problem(RuleParked, "stands in the lists at (%q, %q), want (%q, %q)", d.ListPK, d.ListSK, nounParked, sortKey(p.At, d.ID))
+		f.problemf(RuleParked, "stands in the lists at (%q, %q), want (%q, %q)", d.ListPK, d.ListSK, nounParked, sortKey(p.At, d.ID))
 	}
 	if p.Blob == nil {
 		return
@@ -34,7 +34,7 @@ func (c *checker) parked(d document, files []file, f *finding) {
 			return
 		}
 	}
-	f.problem(RuleParked, "there is no blob %q of %d bytes with its body", p.Blob.Key, p.Blob.Size)
+	f.problemf(RuleParked, "there is no blob %q of %d bytes with its body", p.Blob.Key, p.Blob.Size)
 }
 
 // kindsRecord is the directory of kinds.
@@ -45,15 +45,15 @@ type kindsRecord struct {
 // directory applies the rules for the directory of kinds.
 func (c *checker) directory(d document, f *finding) {
 	if v := d.version(); v > store.Version {
-		f.note(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
+		f.notef(NoteVersion, "format %d; this version knows formats up to %d and has not checked it", v, store.Version)
 		return
 	}
 	var k kindsRecord
 	if err := json.Unmarshal(d.Data, &k); err != nil {
-		f.problem(RuleDecode, "%v", err)
+		f.problemf(RuleDecode, "%v", err)
 	}
 	if d.DuePK+d.ListPK+d.FailPK != "" {
-		f.problem(RuleDueIndex, "the directory of kinds stands in an index: %q %q %q", d.DuePK, d.ListPK, d.FailPK)
+		f.problemf(RuleDueIndex, "the directory of kinds stands in an index: %q %q %q", d.DuePK, d.ListPK, d.FailPK)
 	}
 }
 

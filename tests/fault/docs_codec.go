@@ -62,9 +62,15 @@ func decode(doc Doc, into driver.Document, fields [][]string) error {
 
 type decoder struct{ val any }
 
-func (d decoder) String() string            { return fmt.Sprint(d.val) }
-func (d decoder) AsNull() bool              { return d.val == nil }
-func (d decoder) AsBool() (bool, bool)      { v, ok := d.val.(bool); return v, ok }
+func (d decoder) String() string { return fmt.Sprint(d.val) }
+func (d decoder) AsNull() bool   { return d.val == nil }
+
+// AsBool is one of few methods of driver.Decoder whose results have one type.
+func (d decoder) AsBool() (value, ok bool) {
+	value, ok = d.val.(bool)
+	return value, ok
+}
+
 func (d decoder) AsString() (string, bool)  { v, ok := d.val.(string); return v, ok }
 func (d decoder) AsInt() (int64, bool)      { v, ok := d.val.(int64); return v, ok }
 func (d decoder) AsUint() (uint64, bool)    { v, ok := d.val.(int64); return uint64(v), ok }

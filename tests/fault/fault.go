@@ -80,8 +80,7 @@ func (f Fate) err(op Op) error {
 
 // codeOf gives the code of an error of these stores.
 func codeOf(err error) gcerrors.ErrorCode {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
 	if errors.Is(err, context.Canceled) {

@@ -60,7 +60,7 @@ func (w *world) spawn(p *proc, name string, body func(ctx context.Context, c *co
 		<-c.resume
 		defer func() {
 			if r := recover(); r != nil {
-				w.violate("panic", "%s of process %d: %v\n%s", c.name, p.id, r, debug.Stack())
+				w.violatef("panic", "%s of process %d: %v\n%s", c.name, p.id, r, debug.Stack())
 			}
 			c.ended = true
 			w.back <- struct{}{}

@@ -20,6 +20,7 @@ var ways = []struct {
 
 // Every write and send of every path goes wrong in every way, once. Whatever happens, the story ends as it should.
 func TestEachWriteOfEachPathGoesWrong(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

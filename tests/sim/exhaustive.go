@@ -81,11 +81,11 @@ func explore(out io.Writer, switches, workers int) bool {
 		e.all(told)
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Fprintf(out, "%s%-52s %d faults, %d switches: %7d states, %7d runs, %d violations\n",
+		_, _ = fmt.Fprintf(out, "%s%-52s %d faults, %d switches: %7d states, %7d runs, %d violations\n",
 			told, s.name, s.faults, switches, len(e.visited), e.runs, e.violations)
 		states, runs, clean = states+len(e.visited), runs+e.runs, clean && e.violations == 0
 	})
-	fmt.Fprintf(out, "sim: %d small worlds, %d states explored in %d runs, %.1f s, clean: %v\n",
+	_, _ = fmt.Fprintf(out, "sim: %d small worlds, %d states explored in %d runs, %.1f s, clean: %v\n",
 		len(small), states, runs, time.Since(start).Seconds(), clean)
 	return clean
 }
@@ -122,7 +122,7 @@ func (e *search) all(out io.Writer) {
 		}
 		e.path[len(e.path)-1]++
 	}
-	fmt.Fprintf(out, "%s: the search was cut after %d runs\n", e.name, maxRuns)
+	_, _ = fmt.Fprintf(out, "%s: the search was cut after %d runs\n", e.name, maxRuns)
 }
 
 // one plays the run of the path, and on from its end with the first option of each choice.
@@ -141,7 +141,7 @@ func (e *search) one(out io.Writer) {
 	if w.oracle.broken() {
 		e.violations++
 		if e.violations <= 3 {
-			fmt.Fprintf(out, "%s, path %v: %v\n", e.name, e.path, w.oracle.found)
+			_, _ = fmt.Fprintf(out, "%s, path %v: %v\n", e.name, e.path, w.oracle.found)
 		}
 	}
 }
@@ -237,7 +237,7 @@ func (e *search) state(what string) uint64 {
 	h := fnv.New64a()
 	put := func(s string) { _, _ = io.WriteString(h, s) }
 	put(what)
-	fmt.Fprint(h, w.now, e.faultsLeft, e.switchesLeft, w.nextSw, w.births, w.lastDeliver)
+	_, _ = fmt.Fprint(h, w.now, e.faultsLeft, e.switchesLeft, w.nextSw, w.births, w.lastDeliver)
 	for _, id := range w.docs.IDs() {
 		put(id)
 		_, _ = h.Write(w.docs.Get(id)["data"].([]byte))
@@ -246,7 +246,7 @@ func (e *search) state(what string) uint64 {
 		put(k)
 	}
 	for _, m := range w.msgs {
-		fmt.Fprint(h, m.hint, m.ready)
+		_, _ = fmt.Fprint(h, m.hint, m.ready)
 	}
 	all := uint64(0) // in any order
 	for _, c := range w.cos {
@@ -260,7 +260,7 @@ func (e *search) state(what string) uint64 {
 			all += mix(uint64(p.id), 3)
 		}
 	}
-	fmt.Fprint(h, all)
+	_, _ = fmt.Fprint(h, all)
 	return h.Sum64()
 }
 

@@ -30,13 +30,13 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 	d := w.decide(c, op)
 	switch {
 	case d.crashBefore:
-		w.fault("process %d crashes before %v", c.p.id, op)
+		w.faultf("process %d crashes before %v", c.p.id, op)
 		c.p.dead = true
 		return dead
 	case d.fate.How != fault.Fine:
-		w.fault("%s %d.%d %v: %v %v", c.name, c.p.id, c.id, op, d.fate.How, d.fate.Code)
+		w.faultf("%s %d.%d %v: %v %v", c.name, c.p.id, c.id, op, d.fate.How, d.fate.Code)
 	default:
-		w.event("%s %d.%d %v", c.name, c.p.id, c.id, op)
+		w.eventf("%s %d.%d %v", c.name, c.p.id, c.id, op)
 	}
 	c.next = d
 	if w.glance != nil {
@@ -55,10 +55,10 @@ func (w *world) After(ctx context.Context, op fault.Op) {
 	c.next = decision{}
 	switch {
 	case d.crashAfter:
-		w.fault("process %d crashes after %v", c.p.id, op)
+		w.faultf("process %d crashes after %v", c.p.id, op)
 		c.p.dead = true
 	case d.slow > 0:
-		w.fault("the answer to %v takes %d ms", op, d.slow)
+		w.faultf("the answer to %v takes %d ms", op, d.slow)
 		c.yield(w.now + d.slow)
 	}
 }
@@ -87,10 +87,9 @@ func (w *world) chaos(_ *co, op fault.Op) decision {
 		return decision{fate: fault.Fate{How: fault.Partial, Code: code}}
 	case op.Writes() && took(w.cfg.Lose):
 		return decision{fate: fault.Fate{How: fault.Lost, Code: code}}
-	case took(w.cfg.Crash / 2):
-		return decision{crashBefore: true}
-	case took(w.cfg.Crash / 2):
-		return decision{crashAfter: true}
+	case took(w.cfg.Crash):
+		before := w.rng.IntN(2) == 0
+		return decision{crashBefore: before, crashAfter: !before}
 	case took(w.cfg.Slow):
 		return decision{slow: w.rng.Int64N(15_000)}
 	}

@@ -27,7 +27,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "sim: there is no mutant %q; mutants are %s\n", *one, names)
 		os.Exit(2)
 	}
-	ok := true
+	var ok bool
 	switch {
 	case *exhaustive:
 		ok = explore(os.Stdout, *depth, *workers)

@@ -33,8 +33,7 @@ type model struct {
 	n        int
 	id       string
 	job      store.Job // as it is stored
-	raw      string
-	accepted bool // somebody was told that it will run
+	accepted bool      // somebody was told that it will run
 	removed  bool
 	cancel   bool // somebody asked
 	asking   int  // requests to cancel that are under way
@@ -62,11 +61,11 @@ func newOracle(w *world) *oracle {
 	}
 }
 
-// violate notes that a rule is broken.
-func (w *world) violate(rule, format string, args ...any) {
+// violatef notes that a rule is broken.
+func (w *world) violatef(rule, format string, args ...any) {
 	v := violation{rule, fmt.Sprintf(format, args...)}
 	w.oracle.found = append(w.oracle.found, v)
-	w.event("VIOLATION %s: %s", v.rule, v.text)
+	w.eventf("VIOLATION %s: %s", v.rule, v.text)
 }
 
 func (o *oracle) broken() bool { return len(o.found) > 0 }
@@ -99,11 +98,11 @@ func (o *oracle) submitted(op *userOp, n int, r functions.Receipt, err error) {
 	id, made := op.made[n]
 	switch {
 	case err == nil && (!made || r.ID != id || r.Existing):
-		o.w.violate("accepted", "submission %d was answered with %+v, and made job %q", n, r, id)
+		o.w.violatef("accepted", "submission %d was answered with %+v, and made job %q", n, r, id)
 	case err == nil:
 		o.jobs[id].accepted = true
 	case made && !unknown(err):
-		o.w.violate("refused", "submission %d was refused (%v), and yet made job %s", n, err, id)
+		o.w.violatef("refused", "submission %d was refused (%v), and yet made job %s", n, err, id)
 	}
 }
 
@@ -113,17 +112,17 @@ func (o *oracle) submittedKeyed(op *userOp, n int, r functions.Receipt, err erro
 	_, made := op.made[n]
 	switch {
 	case err == nil && m == nil:
-		o.w.violate("accepted", "submission %d was answered with %+v, and there is no such job", n, r)
+		o.w.violatef("accepted", "submission %d was answered with %+v, and there is no such job", n, r)
 	case err == nil && m.n != n:
-		o.w.violate("key", "submission %d got job %s of submission %d, with other arguments", n, r.ID, m.n)
+		o.w.violatef("key", "submission %d got job %s of submission %d, with other arguments", n, r.ID, m.n)
 	case err == nil && made && r.Existing:
-		o.w.violate("key", "submission %d made job %s, and was told that it existed", n, r.ID)
+		o.w.violatef("key", "submission %d made job %s, and was told that it existed", n, r.ID)
 	case err == nil:
 		m.accepted = true
 	case errors.Is(err, functions.ErrKeyConflict) && (m == nil || m.n == n):
-		o.w.violate("key", "submission %d conflicts with itself: %v", n, err)
+		o.w.violatef("key", "submission %d conflicts with itself: %v", n, err)
 	case made && !unknown(err):
-		o.w.violate("refused", "submission %d was refused (%v), and yet made a job", n, err)
+		o.w.violatef("refused", "submission %d was refused (%v), and yet made a job", n, err)
 	}
 }
 
@@ -141,7 +140,7 @@ func (o *oracle) received(m message, out functions.Outcome) {
 		o.parked[m.id] = true
 	default:
 		if j := o.jobs[out.JobID]; j == nil || j.n != n {
-			o.w.violate("accepted", "message %s was acknowledged (%v), and made no job", m.id, out.Err)
+			o.w.violatef("accepted", "message %s was acknowledged (%v), and made no job", m.id, out.Err)
 		} else {
 			j.accepted = true
 		}
@@ -164,9 +163,9 @@ func (o *oracle) got(c *co, id string, i functions.Info, err error) {
 	m := o.jobs[id]
 	switch {
 	case errors.Is(err, store.ErrNotFound) && m.accepted && !m.removed:
-		o.w.violate("lost", "job %s cannot be found", id)
+		o.w.violatef("lost", "job %s cannot be found", id)
 	case err == nil && i.State != store.Succeeded && len(i.Outputs) > 0:
-		o.w.violate("visible", "job %s is %s and shows %v", id, i.State, i.Outputs)
+		o.w.violatef("visible", "job %s is %s and shows %v", id, i.State, i.Outputs)
 	}
 }
 
@@ -175,25 +174,25 @@ func (o *oracle) started(c *co, job *functions.Job[plan]) int {
 	m := o.jobs[job.ID]
 	switch {
 	case m == nil:
-		o.w.violate("start", "job %s runs and was never stored", job.ID)
+		o.w.violatef("start", "job %s runs and was never stored", job.ID)
 		return 0
 	case !m.held(c): // its lease is lost, and perhaps its job gone; it just does not know yet
-		o.w.event("a handler of job %d runs without its lease", m.n)
+		o.w.eventf("a handler of job %d runs without its lease", m.n)
 		return 0
 	case job.Args.N != m.n:
-		o.w.violate("args", "job %s of submission %d runs with the arguments of %d", job.ID, m.n, job.Args.N)
+		o.w.violatef("args", "job %s of submission %d runs with the arguments of %d", job.ID, m.n, job.Args.N)
 	}
 	o.times[m.n]++
 	r := 1000*m.n + o.times[m.n]
 	o.runs[r] = &run{id: job.ID}
-	o.w.event("handler of job %d runs: attempt %d, run %d", m.n, job.Attempt, r)
+	o.w.eventf("handler of job %d runs: attempt %d, run %d", m.n, job.Attempt, r)
 	return r
 }
 
 // loaded checks that a checkpoint that was said to be saved is there.
 func (o *oracle) loaded(c *co, job *functions.Job[plan], at int) {
 	if m := o.jobs[job.ID]; m != nil && at < m.saved && m.held(c) {
-		o.w.violate("checkpoint", "job %s goes on from step %d, though step %d was saved", job.ID, at, m.saved)
+		o.w.violatef("checkpoint", "job %s goes on from step %d, though step %d was saved", job.ID, at, m.saved)
 	}
 }
 
@@ -229,7 +228,7 @@ func (o *oracle) returned(r int) {
 func (o *oracle) hooked(job functions.Info) {
 	m := o.jobs[job.ID]
 	if m == nil || !job.State.Final() {
-		o.w.violate("hook", "the hook was called for job %s, which is %s", job.ID, job.State)
+		o.w.violatef("hook", "the hook was called for job %s, which is %s", job.ID, job.State)
 		return
 	}
 	m.hooked = true

@@ -52,7 +52,7 @@ func (w *world) kindOptions(kind string) []functions.KindOption {
 }
 
 // start starts a process with what the climate gives it.
-func (w *world) start() *proc {
+func (w *world) start() {
 	p := &proc{w: w, kinds: allKinds}
 	if w.cfg.Skew > 0 {
 		p.skew = w.rng.Int64N(2*w.cfg.Skew+1) - w.cfg.Skew
@@ -62,7 +62,6 @@ func (w *world) start() *proc {
 	}
 	p.newer = w.tamed || w.rng.IntN(2) == 0
 	w.admit(p)
-	return p
 }
 
 // admit gives a process its number and its runtime.
@@ -85,7 +84,7 @@ func (w *world) admit(p *proc) {
 		panic(err)
 	}
 	w.procs = append(w.procs, p)
-	w.event("process %d starts, clock off by %d ms, kinds %v, newer %v", p.id, p.skew, p.kinds, p.newer)
+	w.eventf("process %d starts, clock off by %d ms, kinds %v, newer %v", p.id, p.skew, p.kinds, p.newer)
 }
 
 // registry has the kinds of the process.
@@ -126,13 +125,13 @@ func (p *proc) pause(ctx context.Context, d time.Duration) error {
 func (w *world) crash(p *proc) {
 	if !p.dead {
 		p.dead = true
-		w.fault("process %d crashes", p.id)
+		w.faultf("process %d crashes", p.id)
 	}
 }
 
 // shutDown ends a process in order: it takes no more work, and what runs is told to stop.
 func (w *world) shutDown(p *proc) {
-	w.event("process %d shuts down", p.id)
+	w.eventf("process %d shuts down", p.id)
 	p.retired = true
 	p.rt.Drain()
 	for _, c := range w.cos {

@@ -61,13 +61,13 @@ func (w *world) post(m message) {
 		return
 	}
 	if w.rng.Float64() < w.cfg.Drop {
-		w.fault("the message %s%s is lost", m.hint, m.id)
+		w.faultf("the message %s%s is lost", m.hint, m.id)
 		return
 	}
 	copies := 1
 	if w.rng.Float64() < w.cfg.Double {
 		copies++
-		w.fault("the message %s%s is doubled", m.hint, m.id)
+		w.faultf("the message %s%s is doubled", m.hint, m.id)
 	}
 	base := m.ready
 	for range copies {
@@ -190,7 +190,7 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 			}
 			at := w.now
 			if next = a.Beat(ctx); next.UnixMilli()-p.skew <= w.now && at == w.now {
-				w.violate("beat", "job %s: a heartbeat that did nothing wants the next at once", a.ID())
+				w.violatef("beat", "job %s: a heartbeat that did nothing wants the next at once", a.ID())
 				return
 			}
 		}

@@ -264,10 +264,10 @@ func removed(w *world) bool {
 func (s scenario) judge(w *world) {
 	for _, m := range w.oracle.sorted() {
 		if !m.removed && !slices.Contains(s.ends, m.job.State) {
-			w.violate("end", "job %d ended as %s, want one of %v: %s", m.n, m.job.State, s.ends, m.job.Error)
+			w.violatef("end", "job %d ended as %s, want one of %v: %s", m.n, m.job.State, s.ends, m.job.Error)
 		}
 		if s.until > 0 && !m.removed {
-			w.violate("end", "job %d is still there", m.n)
+			w.violatef("end", "job %d is still there", m.n)
 		}
 	}
 }

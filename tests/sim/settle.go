@@ -20,7 +20,7 @@ const maxSweeps = 60
 // settle ends the faults, lets everything come to its end, and looks at what is left.
 func (w *world) settle() {
 	w.tamed = true
-	w.event("the faults stop")
+	w.eventf("the faults stop")
 	for _, p := range w.procs {
 		if !p.newer || len(p.kinds) < len(allKinds) {
 			p.retired = true
@@ -43,7 +43,7 @@ func (w *world) settle() {
 			}
 		}
 		if w.events > 20*chaosEvents {
-			w.violate("ends", "the world does not come to rest")
+			w.violatef("ends", "the world does not come to rest")
 			return
 		}
 		w.step()
@@ -58,12 +58,12 @@ func (w *world) settle() {
 func (w *world) late() {
 	for _, id := range w.docs.IDs() {
 		if m := w.oracle.jobs[id]; m != nil && (!m.job.State.Final() || len(m.job.Outbox) > 0) {
-			w.violate("ends", "after %d sweeps job %d is %s, outbox %v, due in %d ms", w.sweeps, m.n, m.job.State,
+			w.violatef("ends", "after %d sweeps job %d is %s, outbox %v, due in %d ms", w.sweeps, m.n, m.job.State,
 				m.job.Outbox, int64(m.job.Due)-w.now)
 		}
 	}
 	if !w.oracle.broken() {
-		w.violate("ends", "after %d sweeps coroutines still run: %d", w.sweeps, len(w.cos))
+		w.violatef("ends", "after %d sweeps coroutines still run: %d", w.sweeps, len(w.cos))
 	}
 }
 
@@ -83,11 +83,11 @@ func (w *world) inspect() {
 		if m := w.oracle.jobs[p.ID]; m != nil && m.removed && p.Rule == fsck.RuleOwner {
 			continue // blobs of a job that is gone: see leftovers
 		}
-		w.violate("fsck", "%v", p)
+		w.violatef("fsck", "%v", p)
 	}
 	for _, n := range report.Notes {
 		if n.Rule != fsck.NoteLeftover && n.Rule != fsck.NoteUnborn {
-			w.violate("fsck", "%v", n)
+			w.violatef("fsck", "%v", n)
 		}
 	}
 	for _, m := range w.oracle.sorted() {
@@ -117,7 +117,7 @@ func (o *oracle) leftovers() {
 			continue
 		}
 		if m.removed || !slices.ContainsFunc(m.job.Blobs(), func(b store.Blob) bool { return b.Key == key }) {
-			o.w.violate("leftover", "%s is not in the record of job %d, which is %s", key, m.n, m.job.State)
+			o.w.violatef("leftover", "%s is not in the record of job %d, which is %s", key, m.n, m.job.State)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func (o *oracle) end(m *model) {
 	}
 	j, p := m.job, o.plans[m.n]
 	if o.w.docs.Get(m.id) == nil {
-		o.w.violate("lost", "job %d is gone", m.n)
+		o.w.violatef("lost", "job %d is gone", m.n)
 	}
 	switch j.State {
 	case store.Succeeded:
@@ -138,11 +138,11 @@ func (o *oracle) end(m *model) {
 		o.failure(m, p)
 	case store.Skipped:
 		if !p.Skip {
-			o.w.violate("result", "job %d was skipped, which its plan does not say", m.n)
+			o.w.violatef("result", "job %d was skipped, which its plan does not say", m.n)
 		}
 	}
 	if j.Policy.Hooks && !m.hooked {
-		o.w.violate("hook", "nobody was told that job %d has ended", m.n)
+		o.w.violatef("hook", "nobody was told that job %d has ended", m.n)
 	}
 }
 
@@ -152,16 +152,16 @@ func (o *oracle) success(m *model, p plan) {
 	client := o.w.procs[len(o.w.procs)-1].rt.Client()
 	i, err := client.Get(ctx, m.id)
 	if err != nil {
-		o.w.violate("result", "job %d: %v", m.n, err)
+		o.w.violatef("result", "job %d: %v", m.n, err)
 		return
 	}
 	var got product
 	if err := json.Unmarshal(i.Result, &got); err != nil || got.N != p.N || got.Steps != p.Steps || got.Pad != p.Pad {
-		o.w.violate("result", "job %d has the result %+v, error %v", m.n, got, err)
+		o.w.violatef("result", "job %d has the result %+v, error %v", m.n, got, err)
 		return
 	}
 	if r := o.runs[got.Run]; r == nil || r.id != m.id || !r.returned {
-		o.w.violate("result", "the result of job %d is that of run %d, which is not one of its own that returned", m.n, got.Run)
+		o.w.violatef("result", "the result of job %d is that of run %d, which is not one of its own that returned", m.n, got.Run)
 	}
 	want := map[string]string{}
 	if p.Files {
@@ -173,12 +173,12 @@ func (o *oracle) success(m *model, p plan) {
 			data.Write(o.w.blobs.Data(part.Key))
 		}
 		if text, ok := want[out.Name]; !ok || data.String() != text {
-			o.w.violate("output", "job %d: %s holds %q, want %q", m.n, out.Name, data.String(), text)
+			o.w.violatef("output", "job %d: %s holds %q, want %q", m.n, out.Name, data.String(), text)
 		}
 		delete(want, out.Name)
 	}
 	for name := range want {
-		o.w.violate("output", "job %d has no %s", m.n, name)
+		o.w.violatef("output", "job %d has no %s", m.n, name)
 	}
 }
 
@@ -193,7 +193,7 @@ func (o *oracle) failure(m *model, p plan) {
 	case m.job.Deadline != 0:
 	case slices.Contains(p.Ends, "permanent"):
 	default:
-		o.w.violate("failed", "job %d failed without a reason: %d attempts, %v: %s", m.n, m.claims, m.bad, m.job.Error)
+		o.w.violatef("failed", "job %d failed without a reason: %d attempts, %v: %s", m.n, m.claims, m.bad, m.job.Error)
 	}
 }
 
@@ -205,12 +205,12 @@ func (o *oracle) lists(ctx context.Context) {
 		for {
 			page, err := client.List(ctx, f)
 			if err != nil {
-				o.w.violate("list", "%v", err)
+				o.w.violatef("list", "%v", err)
 				return
 			}
 			for _, i := range page.Jobs {
 				if listed[i.ID] {
-					o.w.violate("list", "job %s is listed twice", i.ID)
+					o.w.violatef("list", "job %s is listed twice", i.ID)
 				}
 				listed[i.ID] = true
 			}
@@ -220,7 +220,7 @@ func (o *oracle) lists(ctx context.Context) {
 		}
 		for _, m := range o.sorted() {
 			if want := !m.removed && (f.State == "" || m.job.State == f.State); want != listed[m.id] {
-				o.w.violate("list", "job %d, which is %s: listed %v, want %v", m.n, m.job.State, listed[m.id], want)
+				o.w.violatef("list", "job %d, which is %s: listed %v, want %v", m.n, m.job.State, listed[m.id], want)
 			}
 		}
 	}
@@ -235,7 +235,7 @@ func (o *oracle) messagesEnd() {
 		}
 	}
 	if parked < len(o.parked) {
-		o.w.violate("parked", "%d malformed messages were acknowledged, %d are parked", len(o.parked), parked)
+		o.w.violatef("parked", "%d malformed messages were acknowledged, %d are parked", len(o.parked), parked)
 	}
 }
 
@@ -257,12 +257,12 @@ func (w *world) outlive() {
 		if m.removed || m.job.Policy.Retention == 0 {
 			continue
 		}
-		w.violate("retention", "job %d is still there", m.n)
+		w.violatef("retention", "job %d is still there", m.n)
 	}
 	for _, key := range w.blobs.Keys() {
 		id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
 		if m := w.oracle.jobs[id]; m != nil && m.removed && !strings.Contains(key, "/p-args-") {
-			w.violate("retention", "blob %s outlived its job", key)
+			w.violatef("retention", "blob %s outlived its job", key)
 		}
 	}
 }

@@ -28,7 +28,7 @@ type userOp struct {
 	target  string         // the job that is cancelled, retried, released
 }
 
-// draw makes a plan.
+// plan draws what a job does.
 func (w *world) plan(kind string) plan {
 	r := w.rng
 	w.users.last++
@@ -78,7 +78,7 @@ func (w *world) userActs() {
 }
 
 // options draws those of a submission. The world's own time from which the job may start is returned too.
-func (w *world) options(p *proc, n int) ([]functions.SubmitOption, int64) {
+func (w *world) options(n int) ([]functions.SubmitOption, int64) {
 	opts := []functions.SubmitOption{functions.Tags("n" + strconv.Itoa(n))}
 	var from int64
 	switch w.rng.IntN(8) {
@@ -102,7 +102,7 @@ func (w *world) kind() string { return allKinds[w.rng.IntN(len(allKinds))] }
 // submit submits one job.
 func (w *world) submit(p *proc) {
 	pl := w.plan(w.kind())
-	opts, from := w.options(p, pl.N)
+	opts, from := w.options(pl.N)
 	w.oracle.from[pl.N] = from
 	op := &userOp{verb: "submit", numbers: []int{pl.N}, made: map[int]string{}}
 	w.spawn(p, "submit", func(ctx context.Context, c *co) {
@@ -145,7 +145,7 @@ func (w *world) submitMany(p *proc) {
 	var subs []functions.Submission
 	for range 2 + w.rng.IntN(5) {
 		pl := w.plan(w.kind())
-		opts, from := w.options(p, pl.N)
+		opts, from := w.options(pl.N)
 		w.oracle.from[pl.N] = from
 		op.numbers = append(op.numbers, pl.N)
 		subs = append(subs, functions.Submission{Kind: pl.Kind, Args: pl, Options: opts})
@@ -231,7 +231,7 @@ func (w *world) act(p *proc, verb, id string, do func(ctx context.Context) error
 		if strings.Contains(err.Error(), "fault: ") {
 			return // a read of a list or a blob that failed
 		}
-		w.violate("answer", "%s of %s: %v", verb, id, err)
+		w.violatef("answer", "%s of %s: %v", verb, id, err)
 	}).op = op
 }
 

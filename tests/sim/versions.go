@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/piecework/piecework/tests/fault"
@@ -52,10 +53,7 @@ func (w *world) reread(ctx context.Context, _ string, doc fault.Doc) fault.Doc {
 	if c != nil {
 		data = w.mutantReads(c, data)
 	}
-	read := make(fault.Doc, len(doc))
-	for k, v := range doc {
-		read[k] = v
-	}
+	read := maps.Clone(doc)
 	read["data"] = data
 	return read
 }

@@ -239,7 +239,7 @@ func (w *world) weather() {
 	for _, c := range w.cos {
 		if c.killAt != 0 && w.now >= c.killAt && !c.killed {
 			c.killed = true
-			w.event("the platform ends %s of process %d", c.name, c.p.id)
+			w.eventf("the platform ends %s of process %d", c.name, c.p.id)
 		}
 	}
 	w.bury()
@@ -259,7 +259,7 @@ func (w *world) weather() {
 		p := w.procs[w.rng.IntN(len(w.procs))]
 		if !p.dead {
 			p.frozen = w.now + w.rng.Int64N(40_000)
-			w.fault("process %d freezes for %d ms", p.id, p.frozen-w.now)
+			w.faultf("process %d freezes for %d ms", p.id, p.frozen-w.now)
 		}
 	}
 	switch w.rng.IntN(3000) {
@@ -275,8 +275,8 @@ func (w *world) weather() {
 	}
 }
 
-// event counts what happened, and puts it into the hash by which two runs are compared.
-func (w *world) event(format string, args ...any) {
+// eventf counts what happened, and puts it into the hash by which two runs are compared.
+func (w *world) eventf(format string, args ...any) {
 	w.events++
 	text := fmt.Sprintf(format, args...)
 	for i := range len(text) {
@@ -288,8 +288,8 @@ func (w *world) event(format string, args ...any) {
 	}
 }
 
-// fault is an event that is a fault.
-func (w *world) fault(format string, args ...any) {
+// faultf is an event that is a fault.
+func (w *world) faultf(format string, args ...any) {
 	w.faults++
-	w.event("FAULT "+format, args...)
+	w.eventf("FAULT "+format, args...)
 }

@@ -32,7 +32,7 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 	var j store.Job
 	data := after["data"].([]byte)
 	if err := json.Unmarshal(data, &j, tolerant); err != nil {
-		o.w.violate("decode", "%s wrote %s: %v", c.name, id, err)
+		o.w.violatef("decode", "%s wrote %s: %v", c.name, id, err)
 		return
 	}
 	if before == nil {
@@ -56,41 +56,41 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 		o.keeps(c, m, old, j)
 	}
 	if j.State == store.Cancelled && !m.cancel {
-		o.w.violate("cancel", "job %d is cancelled, and nobody asked", m.n)
+		o.w.violatef("cancel", "job %d is cancelled, and nobody asked", m.n)
 	}
 	if j.State.Final() {
-		o.w.event("job %d ends: %s", m.n, j.State)
+		o.w.eventf("job %d ends: %s", m.n, j.State)
 	}
 }
 
 // creates judges a new record.
 func (o *oracle) creates(c *co, id string, j store.Job, data []byte) {
 	if old := o.jobs[id]; old != nil && !old.removed {
-		o.w.violate("once", "job %s is created twice", id)
+		o.w.violatef("once", "job %s is created twice", id)
 	}
 	m := &model{n: number(j.Tags), id: id, job: j, owner: map[string]*co{}, bad: map[store.Outcome]int{}, future: future(data)}
 	o.jobs[id] = m
 	o.w.users.ids = append(o.w.users.ids, id)
 	if c.op != nil && c.op.made != nil {
 		if have := c.op.made[m.n]; have != "" {
-			o.w.violate("once", "submission %d made job %s and job %s", m.n, have, id)
+			o.w.violatef("once", "submission %d made job %s and job %s", m.n, have, id)
 		}
 		c.op.made[m.n] = id
 	}
 	if !slices.Contains([]store.State{store.Held, store.Scheduled, store.Queued}, j.State) {
-		o.w.violate("move", "job %s begins as %s", id, j.State)
+		o.w.violatef("move", "job %s begins as %s", id, j.State)
 	}
-	o.w.event("job %d is created as %s: %s", m.n, id, j.State)
+	o.w.eventf("job %d is created as %s: %s", m.n, id, j.State)
 }
 
 // removes judges the removal of a record.
 func (o *oracle) removes(m *model) {
 	j := m.job
 	if !j.State.Final() || j.Policy.Retention == 0 || o.w.now+slack < int64(j.Ended)+j.Policy.Retention {
-		o.w.violate("lost", "job %d is removed; it is %s", m.n, j.State)
+		o.w.violatef("lost", "job %d is removed; it is %s", m.n, j.State)
 	}
 	m.removed = true
-	o.w.event("job %d is removed", m.n)
+	o.w.eventf("job %d is removed", m.n)
 }
 
 // afterEnd judges a write to a job that has ended.
@@ -98,7 +98,7 @@ func (o *oracle) afterEnd(c *co, m *model, old, j store.Job) {
 	if !j.State.Final() {
 		retried := c.op != nil && c.op.verb == "retry" && c.op.target == m.id
 		if !retried || j.State != store.Queued || old.State != store.Failed && old.State != store.Cancelled {
-			o.w.violate("final", "job %d was %s and is %s again, by %s", m.n, old.State, j.State, c.name)
+			o.w.violatef("final", "job %d was %s and is %s again, by %s", m.n, old.State, j.State, c.name)
 		}
 		m.claims, m.cancel, m.hooked = 0, m.asking > 0, false
 		o.from[m.n] = 0 // a retry runs at once
@@ -108,10 +108,10 @@ func (o *oracle) afterEnd(c *co, m *model, old, j store.Job) {
 	same := old.State == j.State && old.Ended == j.Ended && len(old.Attempts) == len(j.Attempts) && old.Run == j.Run &&
 		bytes.Equal(old.Result.Inline, j.Result.Inline) && len(old.Outputs) == len(j.Outputs)
 	if !same {
-		o.w.violate("final", "job %d had ended as %s, and was changed by %s to %s", m.n, old.State, c.name, j.State)
+		o.w.violatef("final", "job %d had ended as %s, and was changed by %s to %s", m.n, old.State, c.name, j.State)
 	}
 	if len(j.Outbox) > len(old.Outbox) && !slices.Contains(j.Outbox, store.EffectRemove) {
-		o.w.violate("final", "the outbox of job %d grew from %v to %v", m.n, old.Outbox, j.Outbox)
+		o.w.violatef("final", "the outbox of job %d grew from %v to %v", m.n, old.Outbox, j.Outbox)
 	}
 }
 
@@ -125,7 +125,7 @@ func (o *oracle) moves(c *co, m *model, old, j store.Job) {
 			return
 		}
 	}
-	o.w.violate("move", "job %d went from %s to %s, by %s", m.n, old.State, j.State, c.name)
+	o.w.violatef("move", "job %d went from %s to %s, by %s", m.n, old.State, j.State, c.name)
 }
 
 // claims judges the start of an attempt.
@@ -133,22 +133,22 @@ func (o *oracle) claims(c *co, m *model, old, j store.Job) {
 	w := o.w
 	m.claims++
 	if j.Lease == nil || m.owner[j.Lease.Token] != nil {
-		w.violate("lease", "job %d is claimed without a token of its own", m.n)
+		w.violatef("lease", "job %d is claimed without a token of its own", m.n)
 		return
 	}
 	m.owner[j.Lease.Token] = c
 	if old.State == store.Running || j.Run != old.Run+1 {
-		w.violate("lease", "job %d is claimed by process %d while %s holds it", m.n, c.p.id, old.Lease.Worker)
+		w.violatef("lease", "job %d is claimed by process %d while %s holds it", m.n, c.p.id, old.Lease.Worker)
 	}
 	if !slices.Contains(c.p.kinds, j.Kind) {
-		w.violate("kind", "process %d claims a job of kind %s, which it cannot run", c.p.id, j.Kind)
+		w.violatef("kind", "process %d claims a job of kind %s, which it cannot run", c.p.id, j.Kind)
 	}
 	early := int64(old.At)
 	if len(old.Attempts) == 0 && old.Run == 0 {
 		early = max(early, o.from[m.n]-w.cfg.Skew)
 	}
 	if w.now+w.timing.Skew.Milliseconds()+w.cfg.Skew < early {
-		w.violate("early", "job %d starts %d ms before its time", m.n, early-w.now)
+		w.violatef("early", "job %d starts %d ms before its time", m.n, early-w.now)
 	}
 	o.limits(m)
 }
@@ -160,7 +160,7 @@ func (o *oracle) limits(m *model) {
 	failed := m.bad[store.OutcomeError] + m.bad[store.OutcomePanic]
 	if over(m.claims-1, l.MaxAttempts) || over(failed, l.MaxErrors) || over(m.bad[store.OutcomeTimeout], l.MaxTimeouts) ||
 		over(m.bad[store.OutcomeLost], l.MaxLost) {
-		o.w.violate("limits", "job %d starts attempt %d after %v", m.n, m.claims, m.bad)
+		o.w.violatef("limits", "job %d starts attempt %d after %v", m.n, m.claims, m.bad)
 	}
 }
 
@@ -168,12 +168,12 @@ func (o *oracle) limits(m *model) {
 func (o *oracle) ends(c *co, m *model, old, j store.Job) {
 	w := o.w
 	if len(j.Attempts) == 0 || old.Lease == nil {
-		w.violate("attempts", "an attempt of job %d ends and is not in its list", m.n)
+		w.violatef("attempts", "an attempt of job %d ends and is not in its list", m.n)
 		return
 	}
 	a := j.Attempts[len(j.Attempts)-1]
 	if a.Token != old.Lease.Token {
-		w.violate("lease", "attempt %s of job %d ends, but %s holds it", a.Token, m.n, old.Lease.Token)
+		w.violatef("lease", "attempt %s of job %d ends, but %s holds it", a.Token, m.n, old.Lease.Token)
 	}
 	m.bad[a.Outcome]++
 	switch a.Outcome {
@@ -186,22 +186,22 @@ func (o *oracle) ends(c *co, m *model, old, j store.Job) {
 	}
 	// Somebody else may only say that it was lost, or that it ended as cancelled, and only when the lease is over.
 	if a.Outcome != store.OutcomeLost && a.Outcome != store.OutcomeCancelled {
-		w.violate("lease", "attempt %d of job %d, of process %d, is ended as %s by %s of process %d",
+		w.violatef("lease", "attempt %d of job %d, of process %d, is ended as %s by %s of process %d",
 			a.Number, m.n, m.owner[a.Token].p.id, a.Outcome, c.name, c.p.id)
 	}
 	if w.now+slack < int64(old.Lease.Until.Add(w.timing.Skew)) {
-		w.violate("lease", "attempt %d of job %d is ended as lost %d ms early", a.Number, m.n, int64(old.Lease.Until)-w.now)
+		w.violatef("lease", "attempt %d of job %d is ended as lost %d ms early", a.Number, m.n, int64(old.Lease.Until)-w.now)
 	}
 }
 
 // keeps judges a heartbeat, a checkpoint or a request to cancel.
 func (o *oracle) keeps(c *co, m *model, old, j store.Job) {
 	if j.Lease == nil || old.Lease == nil || j.Lease.Token != old.Lease.Token {
-		o.w.violate("lease", "job %d changes hands without a claim", m.n)
+		o.w.violatef("lease", "job %d changes hands without a claim", m.n)
 		return
 	}
 	if c.claim != m.owner[j.Lease.Token] && (j.Lease.Until != old.Lease.Until || j.Saved != old.Saved) {
-		o.w.violate("lease", "process %d keeps the lease of process %d on job %d", c.p.id, m.owner[j.Lease.Token].p.id, m.n)
+		o.w.violatef("lease", "process %d keeps the lease of process %d on job %d", c.p.id, m.owner[j.Lease.Token].p.id, m.n)
 	}
 }
 
@@ -219,10 +219,10 @@ var format2 = []byte(`{"v":2,`)
 // keepsWhatIsNew checks that an older version loses nothing, and leaves alone what it must not touch.
 func (o *oracle) keepsWhatIsNew(c *co, m *model, before, after []byte) {
 	if bytes.HasPrefix(before, format2) && !c.p.newer {
-		o.w.violate("version", "process %d changes a record of a format that it does not know", c.p.id)
+		o.w.violatef("version", "process %d changes a record of a format that it does not know", c.p.id)
 	}
 	if m.future != "" && future(after) != m.future {
-		o.w.violate("unknown fields", "process %d drops x_future=%q of job %d", c.p.id, m.future, m.n)
+		o.w.violatef("unknown fields", "process %d drops x_future=%q of job %d", c.p.id, m.future, m.n)
 	}
 }
 
