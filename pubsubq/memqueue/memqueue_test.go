@@ -176,7 +176,7 @@ func TestAckDeadline(t *testing.T) {
 		start := time.Now()
 		on.sendIDs(t, 0, "a")
 		late := next(t, r, 1)
-		time.Sleep(30 * time.Second)
+		time.Sleep(30 * time.Second) // virtual time
 		on.sendIDs(t, 0, "b")
 		inTime := next(t, r, 1)
 		again := next(t, r, 1)
@@ -191,7 +191,7 @@ func TestAckDeadline(t *testing.T) {
 		}
 		ackAll(again2)
 		synctest.Wait()
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // virtual time
 		if synctest.Wait(); on.q.Len("q")+on.q.InFlight("q") != 0 {
 			t.Error("something is left")
 		}

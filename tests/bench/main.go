@@ -31,6 +31,17 @@ type plan struct {
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := measure(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// measure does what the flags ask for.
+func measure(ctx context.Context) error {
 	var p plan
 	var names string
 	flag.IntVar(&p.jobs, "jobs", 20_000, "jobs to run through each store")
@@ -45,13 +56,10 @@ func main() {
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		if !slices.Contains(storeNames, name) {
-			fmt.Fprintf(os.Stderr, "bench: no store %q; stores are %s\n", name, strings.Join(storeNames, ", "))
-			os.Exit(2)
+			return fmt.Errorf("no store %q; stores are %s", name, strings.Join(storeNames, ", "))
 		}
 		p.stores = append(p.stores, name)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	slog.SetLogLoggerLevel(slog.LevelError)
 	if *profile != "" {
 		f, err := os.Create(*profile)
@@ -59,15 +67,11 @@ func main() {
 			err = pprof.StartCPUProfile(f)
 		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+			return err
 		}
 		defer pprof.StopCPUProfile()
 	}
-	if err := p.run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	return p.run(ctx)
 }
 
 // run measures each store and prints its lines as soon as they are known.

@@ -27,7 +27,7 @@ func withStore[T any](ctx context.Context, name string, f func(context.Context, 
 	if err != nil {
 		return none, err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // what is left of it is in the way of nothing
 	at := place{name: name, dir: dir}
 	switch name {
 	case "sqlite-file":

@@ -66,34 +66,36 @@ func rawSpeed(ctx context.Context, at place, jobs int) (float64, error) {
 // rawJobs does the three writes of n jobs, each write of all of them in one transaction.
 func rawJobs(ctx context.Context, db *sql.DB, insert, claim, finish *sql.Stmt, first, n int) error {
 	data := make([]byte, 450) // what a record of a plain job takes
-	batch := func(write func(tx *sql.Tx, id, sk string) error) error {
+	batch := func(prepared *sql.Stmt, write func(st *sql.Stmt, id, sk string) error) error {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
 		}
+		st := tx.StmtContext(ctx, prepared)
+		defer st.Close()
 		for i := range n {
 			id := fmt.Sprintf("job-%026d", first+i)
-			if err := write(tx, id, fmt.Sprintf("%016d#%s", first+i, id)); err != nil {
+			if err := write(st, id, fmt.Sprintf("%016d#%s", first+i, id)); err != nil {
 				_ = tx.Rollback()
 				return err
 			}
 		}
 		return tx.Commit()
 	}
-	if err := batch(func(tx *sql.Tx, id, sk string) error {
-		_, err := tx.Stmt(insert).ExecContext(ctx, id, 1, data, "due#00", sk, "job#bench.plain#0", sk)
+	if err := batch(insert, func(st *sql.Stmt, id, sk string) error {
+		_, err := st.ExecContext(ctx, id, 1, data, "due#00", sk, "job#bench.plain#0", sk)
 		return err
 	}); err != nil {
 		return err
 	}
-	if err := batch(func(tx *sql.Tx, id, _ string) error {
-		_, err := tx.Stmt(claim).ExecContext(ctx, 2, data, id, 1)
+	if err := batch(claim, func(st *sql.Stmt, id, _ string) error {
+		_, err := st.ExecContext(ctx, 2, data, id, 1)
 		return err
 	}); err != nil {
 		return err
 	}
-	return batch(func(tx *sql.Tx, id, sk string) error {
-		_, err := tx.Stmt(finish).ExecContext(ctx, 3, data, "due#00", "9"+sk[1:], id, 2)
+	return batch(finish, func(st *sql.Stmt, id, sk string) error {
+		_, err := st.ExecContext(ctx, 3, data, "due#00", "9"+sk[1:], id, 2)
 		return err
 	})
 }

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +45,7 @@ func open(ctx context.Context, at place) (*system, error) {
 	functions.Handle(jobs, "bench.waiting", func(context.Context, *functions.Job[number]) (struct{}, error) {
 		return struct{}{}, nil
 	})
-	cfg := localdev.Config{Dir: at.dir, Store: at.url, Blobs: "mem://", Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	cfg := localdev.Config{Dir: at.dir, Store: at.url, Blobs: "mem://", Log: slog.New(slog.DiscardHandler)}
 	cfg.Worker.Concurrency = concurrency
 	var err error
 	if s.stack, err = localdev.Start(ctx, jobs, cfg); err != nil {
@@ -131,11 +131,12 @@ func (s *system) backlog(ctx context.Context, name string, waiting, jobs int) (s
 	if err != nil {
 		return "", err
 	}
-	line := fmt.Sprintf("%-14s", name)
+	var line strings.Builder
+	fmt.Fprintf(&line, "%-14s", name)
 	for i := range before {
-		line += fmt.Sprintf(" %12.2f", float64(after[i])/float64(before[i]))
+		fmt.Fprintf(&line, " %12.2f", float64(after[i])/float64(before[i]))
 	}
-	return line, nil
+	return line.String(), nil
 }
 
 // paces are the times of a submit of held jobs, of running jobs, and of an idle sweep: the medians of five.

@@ -30,7 +30,7 @@ func Start(tb testing.TB) string {
 	if err != nil {
 		Unavailable(tb, err)
 	}
-	db, drop, err := createDatabase(context.Background(), server)
+	db, drop, err := createDatabase(tb.Context(), server)
 	if err != nil {
 		tb.Fatalf("create a database on PostgreSQL: %v", err)
 	}
@@ -42,7 +42,7 @@ func Start(tb testing.TB) string {
 // It is skipped where PIECEWORK_TEST_POSTGRES names the only server.
 func StartServer(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := Launch(context.Background(), false)
+	s, err := Launch(tb.Context(), false)
 	if err != nil {
 		Unavailable(tb, err)
 	}

@@ -90,7 +90,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if !s.durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}
-	s.cmd = exec.Command("/bin/sh", args...)
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", args...) // Stop ends it
 	s.cmd.Dir = s.dir
 	unprivileged(s.cmd)
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -141,7 +141,7 @@ func (s *Server) Stop() {
 		return
 	}
 	_, _ = io.WriteString(s.stdin, "keep\n") // the supervisor may have died
-	s.stdin.Close()
+	_ = s.stdin.Close()
 	_ = s.cmd.Wait() // its exit status is the signal's
 	s.cmd = nil
 }
@@ -149,5 +149,5 @@ func (s *Server) Stop() {
 // Close stops the server and removes its data.
 func (s *Server) Close() {
 	s.Stop()
-	os.RemoveAll(s.dir)
+	_ = os.RemoveAll(s.dir) // the supervisor does it too
 }
