@@ -4,40 +4,28 @@ import (
 	"context"
 	"log/slog"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/piecework/piecework/infra/drivers/internal/keep"
 )
 
-// keeper extends the visibility timeout of messages that have been received here and are neither acked nor nacked, since
-// gocloud does not: a worker that holds a message back would otherwise see it delivered to another. It learns of them by
-// watching the requests of the client that receives. It ends by itself with the last message that it keeps.
+// keeper extends the visibility timeout of messages that are held here. It learns of them by watching the requests of
+// the client that receives, since gocloud's driver has no place for it.
 type keeper struct {
 	client     *sqs.Client
 	visibility time.Duration
-	hold       time.Duration
 	log        *slog.Logger
-
-	mu      sync.Mutex
-	kept    map[string]keptMessage // by receipt handle
-	running bool
-	life    context.Context
-	stop    context.CancelFunc
-	done    sync.WaitGroup
-}
-
-type keptMessage struct {
-	queue string
-	until time.Time // when to give it up
+	kept       *keep.Keeper[string, string] // URLs of queues by receipt handle
 }
 
 func newKeeper(client *sqs.Client, visibility, hold time.Duration, log *slog.Logger) *keeper {
-	k := &keeper{client: client, visibility: visibility, hold: hold, log: log, kept: map[string]keptMessage{}}
-	k.life, k.stop = context.WithCancel(context.Background())
+	k := &keeper{client: client, visibility: visibility, log: log}
+	k.kept = keep.New(visibility/3, hold, k.extend) // three times, so that one failure does no harm
 	return k
 }
 
@@ -53,93 +41,49 @@ func (k *keeper) handle(
 ) (middleware.InitializeOutput, middleware.Metadata, error) {
 	switch req := in.Parameters.(type) {
 	case *sqs.ReceiveMessageInput:
-		req.VisibilityTimeout = int32(k.visibility / time.Second) // the queue's own may be too short to extend in time
+		req.VisibilityTimeout = k.seconds() // the queue's own may be too short to extend in time
 		out, meta, err := next.HandleInitialize(ctx, in)
 		if got, ok := out.Result.(*sqs.ReceiveMessageOutput); ok && err == nil {
-			k.add(aws.ToString(req.QueueUrl), got.Messages)
+			for _, m := range got.Messages {
+				k.kept.Add(aws.ToString(m.ReceiptHandle), aws.ToString(req.QueueUrl))
+			}
 		}
 		return out, meta, err
 	case *sqs.DeleteMessageBatchInput:
 		for _, e := range req.Entries {
-			k.forget(aws.ToString(e.ReceiptHandle))
+			k.kept.Forget(aws.ToString(e.ReceiptHandle))
 		}
 	case *sqs.ChangeMessageVisibilityBatchInput:
 		for _, e := range req.Entries {
-			k.forget(aws.ToString(e.ReceiptHandle))
+			k.kept.Forget(aws.ToString(e.ReceiptHandle))
 		}
 	}
 	return next.HandleInitialize(ctx, in)
 }
 
-func (k *keeper) add(queue string, msgs []types.Message) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(msgs) == 0 || k.hold <= 0 || k.life.Err() != nil {
-		return
-	}
-	for _, m := range msgs {
-		k.kept[aws.ToString(m.ReceiptHandle)] = keptMessage{queue: queue, until: time.Now().Add(k.hold)}
-	}
-	if !k.running {
-		k.running = true
-		k.done.Go(k.run)
-	}
-}
+func (k *keeper) seconds() int32 { return int32(k.visibility / time.Second) }
 
-func (k *keeper) forget(handle string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.kept, handle)
-}
-
-// run extends what is kept, three times in each timeout so that one failure does no harm.
-func (k *keeper) run() {
-	tick := time.NewTicker(k.visibility / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-k.life.Done():
-			return
-		case now := <-tick.C:
-			queues, more := k.due(now)
-			if !more {
-				return
-			}
-			for queue, handles := range queues {
-				for len(handles) > 0 {
-					n := min(len(handles), 10)
-					k.extend(queue, handles[:n])
-					handles = handles[n:]
-				}
-			}
+// extend extends messages, ten of a queue at a time.
+func (k *keeper) extend(ctx context.Context, items map[string]string) {
+	queues := map[string][]string{}
+	for handle, queue := range items {
+		queues[queue] = append(queues[queue], handle)
+		if len(queues[queue]) == 10 {
+			k.extendSome(ctx, queue, queues[queue])
+			delete(queues, queue)
 		}
 	}
-}
-
-// due returns the handles to extend, by queue; more is false, and run must end, if nothing is kept.
-func (k *keeper) due(now time.Time) (queues map[string][]string, more bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	queues = map[string][]string{}
-	for handle, m := range k.kept {
-		if now.After(m.until) {
-			delete(k.kept, handle)
-			continue
-		}
-		queues[m.queue] = append(queues[m.queue], handle)
+	for queue, handles := range queues {
+		k.extendSome(ctx, queue, handles)
 	}
-	k.running = len(k.kept) > 0
-	return queues, k.running
 }
 
-// extend extends up to ten messages of one queue. One that SQS no longer knows is forgotten.
-func (k *keeper) extend(queue string, handles []string) {
-	ctx, cancel := context.WithTimeout(k.life, k.visibility/3)
-	defer cancel()
+// extendSome extends up to ten messages of one queue. One that SQS no longer knows is forgotten.
+func (k *keeper) extendSome(ctx context.Context, queue string, handles []string) {
 	req := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &queue}
 	for i, h := range handles {
 		req.Entries = append(req.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
-			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &h, VisibilityTimeout: int32(k.visibility / time.Second),
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &h, VisibilityTimeout: k.seconds(),
 		})
 	}
 	out, err := k.client.ChangeMessageVisibilityBatch(ctx, req)
@@ -150,16 +94,13 @@ func (k *keeper) extend(queue string, handles []string) {
 	}
 	for _, f := range out.Failed {
 		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i < len(handles) && f.SenderFault {
-			k.forget(handles[i])
+			k.kept.Forget(handles[i])
 		}
 	}
 }
 
 // close stops extending.
 func (k *keeper) close(context.Context) error {
-	k.mu.Lock()
-	k.stop()
-	k.mu.Unlock()
-	k.done.Wait()
+	k.kept.Close()
 	return nil
 }

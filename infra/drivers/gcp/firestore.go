@@ -1,0 +1,73 @@
+package gcp
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/gcpfirestore"
+	"gocloud.dev/gcp"
+
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/store"
+)
+
+// emulator names the variable that makes the library use an emulator.
+const emulator = "FIRESTORE_EMULATOR_HOST"
+
+// place is what a firestore URL says.
+type place struct {
+	project, database, collection string
+	parallel                      int
+	ttl                           bool
+}
+
+func parseStore(a *drivers.Address) (*place, error) {
+	p := &place{
+		project: a.Host, database: a.Params.String("database", "(default)"),
+		parallel: a.Params.Int("parallel", 16, 1, 500), ttl: a.Params.Bool("ttl", false),
+	}
+	if err := a.WantHost("project"); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.collection, err = name(a, "collection"); err != nil {
+		return nil, err
+	}
+	return p, a.Check()
+}
+
+func openStore(ctx context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
+	p, err := parseStore(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx = context.WithoutCancel(ctx) // the client lives longer than the context of opening
+	var tokens gcp.TokenSource
+	if os.Getenv(emulator) == "" {
+		creds, err := gcp.DefaultCredentials(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("credentials: %w", err)
+		}
+		tokens = gcp.CredentialsTokenSource(creds)
+	}
+	client, closeClient, err := gcpfirestore.Dial(ctx, tokens)
+	if err != nil {
+		return nil, nil, err
+	}
+	resource := gcpfirestore.CollectionResourceIDWithDatabase(p.project, p.database, p.collection)
+	coll, err := gcpfirestore.OpenCollection(client, resource, store.IDField, &gcpfirestore.Options{
+		RevisionField:            store.RevisionField,
+		MaxOutstandingActionRPCs: p.parallel, // a conditional write is one request a document, and has no limit otherwise
+		// AllowLocalFilters stays false: a query that no index serves is refused.
+	})
+	if err != nil {
+		closeClient()
+		return nil, nil, a.Errorf("%w", err)
+	}
+	return coll, func() error {
+		defer closeClient()
+		return coll.Close()
+	}, nil
+}

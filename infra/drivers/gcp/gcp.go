@@ -1,0 +1,79 @@
+// Package gcp registers Firestore as a store, Pub/Sub as queues, and Google Cloud Storage as buckets.
+//
+// # URLs
+//
+//	firestore://PROJECT/COLLECTION
+//	gcppubsub://PROJECT/piecework-{queue}      the topic of a lane
+//	gs://BUCKET
+//
+// # Parameters
+//
+// Of firestore:
+//
+//	database=(default)   the database
+//	parallel=16          requests of one bulk write at a time
+//	ttl=false            the provisioner: let Firestore delete records by the time in "expires"
+//
+// Of gcppubsub:
+//
+//	subscription=        the subscription of a lane; default: the topic's name
+//	prefetch=10          messages that may be here and not yet acked, those that are held included
+//	hold=15m             how long the ack deadline of one message is extended
+//
+// Of gs:
+//
+//	prefix=              a folder in the bucket
+//	access_id=, private_key_path=   who signs URLs, if that is not whom the credentials name
+//	anonymous=false      no credentials: public buckets
+//	universe_domain=     another universe than googleapis.com
+//
+// # Environment and credentials
+//
+// Application default credentials: GOOGLE_APPLICATION_CREDENTIALS, gcloud's, those of the service or machine. With
+// FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST the emulators are used, without credentials.
+//
+// Rights: roles/datastore.user; roles/pubsub.publisher on the topics and roles/pubsub.subscriber on the subscriptions;
+// roles/storage.objectUser. URLs are signed with the key of the credentials, or, where they have none (Cloud Run, GKE),
+// by IAM, which needs roles/iam.serviceAccountTokenCreator on the account itself. The provisioner needs
+// roles/datastore.indexAdmin.
+//
+// # Limits
+//
+// A document is at most 1 MiB. A collection takes 500 new documents a second at first, and more after some minutes. A
+// message is at most 10 MB. Names of topics begin with a letter.
+//
+// # Delivery
+//
+// At least once. The ack deadline of what is here is extended by the client. Push subscriptions to Cloud Run need none
+// of this: the adapter receives them. Reads and queries of Firestore are strongly consistent.
+//
+// # Delay
+//
+// None: sweep starts what is due.
+package gcp
+
+import (
+	"strings"
+
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+// Register registers the store firestore, the queues gcppubsub, and the bucket gs.
+func Register(s *drivers.Set) {
+	s.AddStore("firestore", drivers.StoreDriver{Open: openStore, Provisioner: provisioner})
+	s.AddQueue("gcppubsub", openQueue)
+	s.AddBucket("gs", openBucket)
+}
+
+// name checks the path of a URL, which must be one name; what says of what.
+func name(a *drivers.Address, what string) (string, error) {
+	path := strings.Trim(a.Path, "/")
+	// gocloud's long form takes "projects" for the project; so it is refused, with the short one.
+	if a.Host == "projects" {
+		return "", a.Errorf("want the short form: %s://PROJECT/%s", a.Scheme, strings.ToUpper(what))
+	}
+	if path == "" || strings.Contains(path, "/") {
+		return "", a.Errorf("want one %s after the project: %s://PROJECT/%s", what, a.Scheme, strings.ToUpper(what))
+	}
+	return path, nil
+}

@@ -1,0 +1,150 @@
+package gcp
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	raw "cloud.google.com/go/pubsub/v2"
+	"gocloud.dev/pubsub/gcppubsubv2"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/store"
+)
+
+func address(t *testing.T, url string) *drivers.Address {
+	t.Helper()
+	a, err := drivers.ParseAddress(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestURLsThatAreRefused(t *testing.T) {
+	t.Setenv(emulator, "127.0.0.1:1")
+	t.Setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+	t.Setenv(storageEmulator, "127.0.0.1:1")
+	set := drivers.New(Register)
+	for url, want := range map[string]string{
+		"firestore:///jobs": "no project",
+		"firestore://p":     "one collection",
+		"firestore://p/a/b": "one collection",
+		"firestore://projects/p/databases/d/documents/jobs": "short form",
+		"firestore://p/jobs?databse=x":                      `did you mean "database"?`,
+		"gcppubsub://projects/p/topics/t-{queue}":           "short form",
+		"gcppubsub://p/jobs":                                "{queue}",
+		"gcppubsub://p/jobs-{queue}?subscription=jobs":      "{queue}",
+		"gcppubsub://p/jobs-{queue}?prefech=1":              `did you mean "prefetch"?`,
+		"gcppubsub://p/jobs-{queue}?hold=1ms":               "from 10s",
+		"gs:///x":                                           "no bucket",
+		"gs://b/x":                                          "path",
+		"gs://b?private_key_path=x":                         "access_id",
+		"gs://b?acces_id=x":                                 `did you mean "access_id"?`,
+	} {
+		var err error
+		switch scheme, _, _ := strings.Cut(url, ":"); scheme {
+		case "firestore":
+			_, _, err = set.OpenStore(t.Context(), url)
+		case "gcppubsub":
+			_, err = set.OpenQueue(t.Context(), url)
+		default:
+			_, err = set.OpenBucket(t.Context(), url)
+		}
+		if !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", url, err, want)
+		}
+	}
+}
+
+func TestEverythingOpensOnEmulatorsWithoutCredentials(t *testing.T) {
+	t.Setenv(emulator, "127.0.0.1:1")
+	t.Setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+	t.Setenv(storageEmulator, "127.0.0.1:1")
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", t.TempDir()+"/none")
+	o, err := drivers.New(Register).Open(t.Context(), drivers.Config{
+		Store: "firestore://p/jobs?database=d", Queues: "gcppubsub://p/jobs-{queue}", Blobs: "gs://b?prefix=x/",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Queue.MaxDelay("default") != 0 {
+		t.Error("Pub/Sub keeps messages back")
+	}
+	if err := o.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnInstanceTakesFewMessages(t *testing.T) {
+	t.Setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+	l, err := parseQueue(address(t, "gcppubsub://p/jobs-{queue}?subscription=subs-{queue}&prefetch=3&hold=1m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := l.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := gcppubsubv2.OpenSubscription(client, drivers.InLane(l.subscription, "a"), l.options())
+	if err := l.restrain(s); err != nil {
+		t.Fatal(err)
+	}
+	var sub *raw.Subscriber
+	if !s.As(&sub) {
+		t.Fatal("not a subscriber")
+	}
+	if r := sub.ReceiveSettings; r.MaxOutstandingMessages != 3 || r.MaxExtension != time.Minute || sub.String() != "projects/p/subscriptions/subs-a" {
+		t.Errorf("%v: %+v", sub, r)
+	}
+	if err := errors.Join(s.Shutdown(t.Context()), l.close(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.get(t.Context()); err == nil {
+		t.Error("a closed client was opened")
+	}
+}
+
+func TestIndexesAsAFile(t *testing.T) {
+	p, err := drivers.New(Register).Provisioner("firestore://p/jobs?ttl=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := p.Print()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type field struct {
+		FieldPath string `json:"fieldPath"`
+		Order     string `json:"order"`
+	}
+	var got struct {
+		Indexes []struct {
+			CollectionGroup string  `json:"collectionGroup"`
+			Fields          []field `json:"fields"`
+		} `json:"indexes"`
+		FieldOverrides []struct {
+			TTL bool `json:"ttl"`
+		} `json:"fieldOverrides"`
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Indexes) != len(store.Indexes()) || len(got.FieldOverrides) != len(store.Columns())+1 ||
+		!slices.Equal(got.Indexes[0].Fields, []field{{"due_pk", "ASCENDING"}, {"due_sk", "ASCENDING"}}) ||
+		!slices.Equal(got.Indexes[1].Fields, []field{{"list_pk", "ASCENDING"}, {"list_sk", "DESCENDING"}}) ||
+		got.Indexes[0].CollectionGroup != "jobs" || !got.FieldOverrides[7].TTL {
+		t.Errorf("%s", text)
+	}
+	if index := composite(store.Indexes()[2]); index.GetFields()[1].GetOrder().String() != "DESCENDING" {
+		t.Errorf("%v", index)
+	}
+	t.Setenv(emulator, "127.0.0.1:1")
+	if err := p.Apply(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

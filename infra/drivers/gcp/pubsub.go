@@ -1,0 +1,121 @@
+package gcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	raw "cloud.google.com/go/pubsub/v2"
+	"gocloud.dev/gcp"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/batcher"
+	"gocloud.dev/pubsub/gcppubsubv2"
+
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+// lanes is what a gcppubsub URL says.
+type lanes struct {
+	project, topic, subscription string // the names with "{queue}"
+	prefetch                     int
+	hold                         time.Duration
+
+	mu     sync.Mutex
+	client *raw.Client
+	closed bool
+}
+
+func parseQueue(a *drivers.Address) (*lanes, error) {
+	if err := a.WantHost("project"); err != nil {
+		return nil, err
+	}
+	topic, err := name(a, "topic")
+	if err != nil {
+		return nil, err
+	}
+	l := &lanes{
+		project: a.Host, topic: topic, subscription: a.Params.String("subscription", topic),
+		prefetch: a.Params.Int("prefetch", 10, 1, 1000),
+		hold:     a.Params.Duration("hold", 15*time.Minute, 10*time.Second, time.Hour),
+	}
+	if err := errors.Join(a.WantLane(l.topic), a.WantLane(l.subscription)); err != nil {
+		return nil, err
+	}
+	return l, a.Check()
+}
+
+func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+	l, err := parseQueue(a)
+	if err != nil {
+		return nil, err
+	}
+	return drivers.NewQueue(drivers.Broker{
+		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
+			client, err := l.get(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return gcppubsubv2.OpenTopic(client, drivers.InLane(l.topic, lane), nil), nil
+		},
+		Subscription: func(ctx context.Context, lane string) (*pubsub.Subscription, error) {
+			client, err := l.get(ctx)
+			if err != nil {
+				return nil, err
+			}
+			s := gcppubsubv2.OpenSubscription(client, drivers.InLane(l.subscription, lane), l.options())
+			return s, l.restrain(s)
+		},
+		Close: l.close,
+	}, log), nil
+}
+
+// options hands messages on one by one, so that those which no handler wants yet stay where restrain counts them.
+func (l *lanes) options() *gcppubsubv2.SubscriptionOptions {
+	return &gcppubsubv2.SubscriptionOptions{
+		MaxBatchSize: 1, ReceiveBatcherOptions: batcher.Options{MaxBatchSize: 1, MaxHandlers: 1},
+	}
+}
+
+// restrain bounds what an instance takes. The library would take a thousand messages and extend their deadlines for an
+// hour, all of which wait if the handlers are slow.
+func (l *lanes) restrain(s *pubsub.Subscription) error {
+	var sub *raw.Subscriber
+	if !s.As(&sub) {
+		return fmt.Errorf("subscription is not one of Pub/Sub's: %T", s)
+	}
+	sub.ReceiveSettings.MaxOutstandingMessages = l.prefetch
+	sub.ReceiveSettings.MaxExtension = l.hold
+	sub.ReceiveSettings.NumGoroutines = 1
+	return nil
+}
+
+// get returns the client, which dials again by itself.
+func (l *lanes) get(ctx context.Context) (*raw.Client, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errors.New("client is closed")
+	}
+	if l.client == nil {
+		// Without a connection of ours the library uses the default credentials, or the emulator.
+		client, err := gcppubsubv2.Client(context.WithoutCancel(ctx), gcp.ProjectID(l.project), nil)
+		if err != nil {
+			return nil, fmt.Errorf("connect to Pub/Sub: %w", err)
+		}
+		l.client = client
+	}
+	return l.client, nil
+}
+
+func (l *lanes) close(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.client == nil {
+		return nil
+	}
+	return l.client.Close()
+}

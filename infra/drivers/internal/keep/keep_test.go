@@ -1,0 +1,53 @@
+package keep_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/piecework/piecework/infra/drivers/internal/keep"
+)
+
+func TestWhatIsKeptIsExtendedUntilItIsForgottenOrTooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls []string
+		k := keep.New(10*time.Second, time.Minute, func(_ context.Context, items map[string]int) {
+			calls = append(calls, strings.Join(slices.Sorted(maps.Keys(items)), "+"))
+		})
+		wait := func(d time.Duration, want ...string) {
+			t.Helper()
+			time.Sleep(d)
+			synctest.Wait()
+			if !slices.Equal(calls, want) {
+				t.Errorf("extended %v, want %v", calls, want)
+			}
+			calls = nil
+		}
+		k.Add("a", 1)
+		wait(5 * time.Second)
+		k.Add("b", 2)
+		wait(20*time.Second, "a+b", "a+b")
+		k.Forget("a")
+		k.Forget("nothing")
+		wait(20*time.Second, "b", "b")
+		wait(time.Hour, "b", "b") // and then it is too old
+		k.Add("c", 3)             // begins again
+		wait(15*time.Second, "c")
+		k.Close()
+		k.Add("d", 4)
+		wait(time.Hour)
+	})
+}
+
+func TestNothingIsKeptWithoutAHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keep.New(time.Second, 0, func(context.Context, map[string]int) { t.Error("extended") })
+		k.Add("a", 1)
+		time.Sleep(time.Minute)
+		k.Close()
+	})
+}
