@@ -1,0 +1,240 @@
+// Package azure registers Service Bus as queues and Azure Blob Storage as buckets. Cosmos DB is in package mongo.
+//
+// # URLs
+//
+//	azuresb://NAMESPACE.servicebus.windows.net/piecework-{queue}    the queue of a lane, or its topic
+//	azuresb:///piecework-{queue}                                    the namespace of the connection string
+//	azblob://CONTAINER?storage_account=ACCOUNT
+//
+// # Parameters
+//
+// Of azuresb:
+//
+//	subscription=       the subscription of a lane, if the path names a topic
+//	prefetch=1          messages fetched at a time
+//	renew=10s           how often the lock of a message is renewed while it is held here
+//	hold=15m            how long that goes on for one message
+//
+// Of azblob:
+//
+//	storage_account=    the account; default AZURE_STORAGE_ACCOUNT
+//	domain=, protocol=  another service than blob.core.windows.net by https
+//	localemu=false      the emulator's form of URLs
+//	prefix=             a folder in the container
+//
+// # Environment and credentials
+//
+// Service Bus: SERVICEBUS_CONNECTION_STRING, or the identity that Azure's library finds: AZURE_CLIENT_ID and its kin, a
+// managed identity, the command line's login. Blob Storage: AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY,
+// AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING, or the same identity.
+//
+// Rights: Azure Service Bus Data Sender and Data Receiver; Storage Blob Data Contributor. URLs can be signed with the
+// account's key only.
+//
+// # Limits
+//
+// A message is at most 256 KB, on the premium tier 100 MB. A queue gives a message back maxDeliveryCount times (10 by
+// default) and then moves it to its dead letters: set it high, since attempts are counted in the record.
+//
+// # Delivery
+//
+// At least once, by peek and lock. A nacked message comes again at once. A lock that was lost makes the message come
+// again.
+//
+// The receiving side is a driver of our own: gocloud's renews no locks, tries for ever to complete a message whose lock
+// was lost, and leaves receivers open.
+//
+// # Delay
+//
+// Of any length, by the scheduled enqueue time.
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/batcher"
+
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+// connectionVariable holds a connection string of Service Bus.
+const connectionVariable = "SERVICEBUS_CONNECTION_STRING"
+
+// MaxDelay bounds what Service Bus is asked to keep back.
+const MaxDelay = 365 * 24 * time.Hour
+
+// maxBatch is how many messages are sent, or settled, at a time.
+const maxBatch = 100
+
+// Register registers the queues azuresb and the bucket azblob.
+func Register(s *drivers.Set) {
+	s.AddQueue("azuresb", openQueue)
+	s.AddBucket("azblob", openBucket)
+}
+
+// lanes is what an azuresb URL says, and the client, which all lanes share.
+type lanes struct {
+	host               string
+	name, subscription string // with "{queue}"
+	prefetch           int
+	renew, hold        time.Duration
+	connection         string
+
+	mu     sync.Mutex
+	client *azservicebus.Client
+	closed bool
+}
+
+func parseQueue(a *drivers.Address) (*lanes, error) {
+	l := &lanes{
+		host: a.Host, name: strings.Trim(a.Path, "/"), subscription: a.Params.String("subscription", ""),
+		prefetch:   a.Params.Int("prefetch", 1, 1, 1000),
+		renew:      a.Params.Duration("renew", 10*time.Second, time.Second, time.Minute),
+		hold:       a.Params.Duration("hold", 15*time.Minute, 0, 24*time.Hour),
+		connection: os.Getenv(connectionVariable),
+	}
+	if err := a.Check(); err != nil {
+		return nil, err
+	}
+	if err := a.WantLane(l.name); err != nil {
+		return nil, err
+	}
+	switch {
+	case l.connection == "" && l.host == "":
+		return nil, a.Errorf("it names no namespace: want azuresb://NAMESPACE.servicebus.windows.net/..., or set %s", connectionVariable)
+	case l.connection != "":
+		namespace := endpoint(l.connection)
+		if namespace == "" {
+			return nil, a.Errorf("%s names no endpoint: copy it again from the portal", connectionVariable)
+		}
+		if l.host != "" && !strings.EqualFold(l.host, namespace) {
+			return nil, a.Errorf("%s is for %s: leave the namespace out of the URL, or unset the variable", connectionVariable, namespace)
+		}
+	}
+	return l, nil
+}
+
+// endpoint is the host in a connection string, such as Endpoint=sb://HOST/;SharedAccessKeyName=...
+func endpoint(connection string) string {
+	for part := range strings.SplitSeq(connection, ";") {
+		name, value, _ := strings.Cut(part, "=")
+		if strings.EqualFold(name, "Endpoint") {
+			_, host, _ := strings.Cut(value, "://")
+			return strings.TrimRight(host, "/")
+		}
+	}
+	return ""
+}
+
+func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+	l, err := parseQueue(a)
+	if err != nil {
+		return nil, err
+	}
+	return drivers.NewQueue(drivers.Broker{
+		Topic: func(_ context.Context, lane string) (*pubsub.Topic, error) {
+			client, err := l.get()
+			if err != nil {
+				return nil, err
+			}
+			name := drivers.InLane(l.name, lane)
+			sender, err := client.NewSender(name, nil)
+			if err != nil {
+				return nil, fmt.Errorf("send to %s: %w", name, err)
+			}
+			return pubsub.NewTopic(&topic{name: name, sender: sender}, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 4}), nil
+		},
+		Subscription: func(_ context.Context, lane string) (*pubsub.Subscription, error) {
+			client, err := l.get()
+			if err != nil {
+				return nil, err
+			}
+			s, err := l.receive(client, lane)
+			if err != nil {
+				return nil, err
+			}
+			// Receives of one receiver cannot run side by side.
+			return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1},
+				&batcher.Options{MaxBatchSize: 1, MaxHandlers: 10}), nil
+		},
+		MaxDelay: MaxDelay, Delay: delay, Close: l.close,
+	}, log), nil
+}
+
+// receive opens a receiver on the lane's queue or subscription.
+func (l *lanes) receive(client *azservicebus.Client, lane string) (*subscription, error) {
+	name := drivers.InLane(l.name, lane)
+	opts := &azservicebus.ReceiverOptions{ReceiveMode: azservicebus.ReceiveModePeekLock}
+	var r *azservicebus.Receiver
+	var err error
+	if l.subscription == "" {
+		r, err = client.NewReceiverForQueue(name, opts)
+	} else {
+		r, err = client.NewReceiverForSubscription(name, drivers.InLane(l.subscription, lane), opts)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("receive from %s: %w", name, err)
+	}
+	return newSubscription(r, name, l.renew, l.hold), nil
+}
+
+// get returns the client, which dials again by itself.
+func (l *lanes) get() (*azservicebus.Client, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errors.New("client is closed")
+	}
+	if l.client != nil {
+		return l.client, nil
+	}
+	client, err := l.connect()
+	if err != nil {
+		return nil, fmt.Errorf("connect to Service Bus: %w", err)
+	}
+	l.client = client
+	return client, nil
+}
+
+func (l *lanes) connect() (*azservicebus.Client, error) {
+	if l.connection != "" {
+		return azservicebus.NewClientFromConnectionString(l.connection, nil)
+	}
+	cred, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return nil, err
+	}
+	return azservicebus.NewClient(l.host, cred, nil)
+}
+
+// close closes the client, and with it the links of all lanes.
+func (l *lanes) close(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.client == nil {
+		return nil
+	}
+	return l.client.Close(ctx)
+}
+
+// delay keeps a message back.
+func delay(as func(any) bool, d time.Duration) error {
+	var m *azservicebus.Message
+	if !as(&m) {
+		return fmt.Errorf("delay %v: this is not a message of Service Bus", d)
+	}
+	at := time.Now().Add(d).UTC()
+	m.ScheduledEnqueueTime = &at
+	return nil
+}
