@@ -40,7 +40,7 @@ func (l *line) coreSubscription(subject, group string) func(context.Context, str
 		name := drivers.InLane(subject, lane)
 		sub, err := conn.QueueSubscribeSync(name, group)
 		if err == nil {
-			err = conn.FlushWithContext(ctx) // or the next message could pass us by
+			err = flush(ctx, conn) // or the next message could pass us by
 		}
 		if err != nil {
 			return nil, fmt.Errorf("subscribe to %s: %w", name, err)
@@ -72,7 +72,7 @@ func (t *coreTopic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 			return err
 		}
 	}
-	if err := t.conn.FlushWithContext(ctx); err != nil {
+	if err := flush(ctx, t.conn); err != nil {
 		return fmt.Errorf("publish to %s: %w", t.subject, err)
 	}
 	return nil

@@ -88,11 +88,16 @@ func (l *line) close(ctx context.Context) error {
 	if l.conn == nil || l.conn.IsClosed() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_ = l.conn.FlushWithContext(ctx) // acks; those that are lost make a message come again
+	_ = flush(ctx, l.conn) // acks; those that are lost make a message come again
 	l.conn.Close()
 	return nil
+}
+
+// flush waits until the server has all that was published. The library wants a deadline, which gocloud's contexts lack.
+func flush(ctx context.Context, conn *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return conn.FlushWithContext(ctx)
 }
 
 // outgoing is what BeforeSend sees of a message.

@@ -129,7 +129,7 @@ func (s *pull) settle(ctx context.Context, ids []driver.AckID, do func(jetstream
 			return fmt.Errorf("settle message %s: %w", loggable(m), err)
 		}
 	}
-	if err := s.conn.FlushWithContext(ctx); err != nil {
+	if err := flush(ctx, s.conn); err != nil {
 		return fmt.Errorf("settle %d messages: %w", len(ids), err)
 	}
 	return nil
