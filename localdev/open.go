@@ -41,27 +41,36 @@ func openDir(c Config) error {
 	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
 		return dirError(c.Dir, err)
 	}
-	name := filepath.Join(c.Dir, formatFile)
-	text, err := os.ReadFile(name)
+	err := checkFormat(c.Dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	text := fmt.Appendf(nil, "{\"format\": %d}\n", formatVersion)
+	if err := os.WriteFile(filepath.Join(c.Dir, formatFile), text, 0o600); err != nil {
+		return dirError(c.Dir, err)
+	}
+	return nil
+}
+
+// checkFormat refuses a data directory that this version cannot read. One that does not say is fs.ErrNotExist.
+func checkFormat(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, formatFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.WriteFile(name, fmt.Appendf(nil, "{\"format\": %d}\n", formatVersion), 0o600); err != nil {
-			return dirError(c.Dir, err)
-		}
-		return nil
+		return err
 	}
 	if err != nil {
-		return dirError(c.Dir, err)
+		return dirError(dir, err)
 	}
 	var have struct {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(text, &have); err != nil || have.Format < 1 {
 		return fmt.Errorf("%w: data directory %s: %s does not say which format the directory has: if piecework wrote "+
-			"the directory, remove that file; otherwise choose another directory", functions.ErrConfig, c.Dir, formatFile)
+			"the directory, remove that file; otherwise choose another directory", functions.ErrConfig, dir, formatFile)
 	}
 	if have.Format > formatVersion {
 		return fmt.Errorf("%w: data directory %s: a newer version wrote it (format %d, this one knows %d): update this "+
-			"program, or choose another directory", functions.ErrConfig, c.Dir, have.Format, formatVersion)
+			"program, or choose another directory", functions.ErrConfig, dir, have.Format, formatVersion)
 	}
 	return nil
 }
@@ -101,11 +110,12 @@ func SQLOptions() *sqldocstore.Options {
 	return o
 }
 
-// openBlobs opens the bucket, and says in which directory it is, if it is one.
-func openBlobs(ctx context.Context, c Config) (bucket *blob.Bucket, dir string, err error) {
+// openBlobs opens the bucket, and says in which directory it is, if it is one. A directory that is missing is made on
+// demand.
+func openBlobs(ctx context.Context, c Config, create bool) (bucket *blob.Bucket, dir string, err error) {
 	address := c.Blobs
 	if address == "" {
-		return openFolder(filepath.Join(c.Dir, blobsDir))
+		return openFolder(filepath.Join(c.Dir, blobsDir), create)
 	}
 	scheme, _, _ := strings.Cut(address, ":")
 	switch scheme {
@@ -116,7 +126,7 @@ func openBlobs(ctx context.Context, c Config) (bucket *blob.Bucket, dir string, 
 		if err != nil || u.Host != "" || u.Path == "" || u.RawQuery != "" {
 			return nil, "", fmt.Errorf("%w: blobs %q: want file:///path/to/folder, without parameters", functions.ErrConfig, address)
 		}
-		return openFolder(folder(u))
+		return openFolder(folder(u), create)
 	}
 	if !blob.DefaultURLMux().ValidBucketScheme(scheme) {
 		return nil, "", fmt.Errorf("%w: blobs %q: use file:///path/to/folder or mem://; another service needs a program "+
@@ -129,8 +139,8 @@ func openBlobs(ctx context.Context, c Config) (bucket *blob.Bucket, dir string, 
 }
 
 // openFolder opens a directory as a bucket, as blobout wants it.
-func openFolder(dir string) (*blob.Bucket, string, error) {
-	b, err := fileblob.OpenBucket(dir, &fileblob.Options{CreateDir: true, NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
+func openFolder(dir string, create bool) (*blob.Bucket, string, error) {
+	b, err := fileblob.OpenBucket(dir, &fileblob.Options{CreateDir: create, NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
 	if err != nil {
 		return nil, "", dirError(dir, err)
 	}

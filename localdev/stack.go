@@ -67,7 +67,7 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 		return err
 	}
 	var dir string
-	if s.bucket, dir, err = openBlobs(ctx, s.cfg); err != nil {
+	if s.bucket, dir, err = openBlobs(ctx, s.cfg, true); err != nil {
 		return err
 	}
 	s.blobs = blobStore(s.bucket, dir)

@@ -4,21 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
-	"gocloud.dev/docstore"
 
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/localdev"
-	"github.com/piecework/piecework/store/sqldocstore"
 )
 
 // fsckFlags say where to look and how strictly.
@@ -46,13 +40,12 @@ func fsckCommand(c *console) *cobra.Command {
 }
 
 func check(ctx context.Context, c *console, f fsckFlags) error {
-	coll, bucket, err := openState(ctx, f)
+	state, err := openState(ctx, f)
 	if err != nil {
 		return err
 	}
-	defer coll.Close()
-	defer bucket.Close()
-	report, err := fsck.Check(ctx, coll, bucket, fsck.Options{Now: c.Now(), Timing: localdev.Timing(), Late: f.late, Deep: f.deep})
+	defer state.Close()
+	report, err := fsck.Check(ctx, state.Records, state.Bucket, fsck.Options{Now: c.Now(), Timing: localdev.Timing(), Late: f.late, Deep: f.deep})
 	if err != nil {
 		return err
 	}
@@ -97,35 +90,11 @@ func (c *console) fsck(r fsck.Report) {
 	c.Printf("%s\n", c.paint("31", count(len(r.Problems), "problem", "problems")))
 }
 
-// openState opens what a server has stored, without making anything.
-func openState(ctx context.Context, f fsckFlags) (*docstore.Collection, *blob.Bucket, error) {
-	dir, err := filepath.Abs(f.dir)
-	if err != nil {
-		return nil, nil, usage("--dir %s: %w", f.dir, err)
+// openState opens what a server has stored.
+func openState(ctx context.Context, f fsckFlags) (*localdev.Storage, error) {
+	state, err := localdev.OpenStorage(ctx, localdev.Config{Dir: f.dir, Store: f.store, Blobs: f.blobs})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usage("name the data directory of a server with --dir, or its store with --store: %w", err)
 	}
-	address := f.store
-	if address == "" {
-		file := filepath.Join(dir, "piecework.db")
-		if _, err := os.Stat(file); err != nil {
-			return nil, nil, usage("there is no store in %s: name the data directory of a server with --dir, or its store with --store: %w", dir, err)
-		}
-		address = (&url.URL{Scheme: sqldocstore.SchemeSQLite, Path: filepath.ToSlash(file)}).String()
-	}
-	coll, err := sqldocstore.Open(ctx, address, localdev.SQLOptions())
-	if err != nil {
-		return nil, nil, fmt.Errorf("open the store: %w", err)
-	}
-	folder := filepath.Join(dir, "blobs")
-	if f.blobs != "" {
-		u, err := url.Parse(f.blobs)
-		if err != nil || u.Scheme != fileblob.Scheme {
-			return nil, nil, errors.Join(usage("--blobs %q: fsck reads file:///path/to/folder", f.blobs), coll.Close())
-		}
-		folder = filepath.FromSlash(u.Path)
-	}
-	bucket, err := fileblob.OpenBucket(folder, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
-	if err != nil {
-		return nil, nil, errors.Join(usage("open the files in %s: %w", folder, err), coll.Close())
-	}
-	return coll, bucket, nil
+	return state, err
 }

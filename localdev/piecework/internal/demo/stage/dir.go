@@ -11,12 +11,6 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// What localdev keeps in its directory, by name.
-const (
-	storeFile = "piecework.db"
-	blobsDir  = "blobs"
-)
-
 // ignoreFile keeps the directory out of the version control of whatever project it was made in.
 const ignoreFile = ".gitignore"
 
@@ -64,7 +58,7 @@ func claim(dir string) error {
 func earlier(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, ignoreFile))
 	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, storeFile))
+		_, err = os.Stat(filepath.Join(dir, logFile))
 	}
 	return err == nil
 }

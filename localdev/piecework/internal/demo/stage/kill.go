@@ -183,6 +183,7 @@ func (k *killing) first(ctx context.Context) (time.Time, error) {
 	if v.State != store.Running || v.Lease == nil {
 		return died, fmt.Errorf("job %s is %s already: it was over before it could be killed; use a longer pace than %v", k.id, v.State, k.Pace)
 	}
+	k.story.note(v)
 	k.Kill.Signal, k.Kill.Checkpoint, k.Kill.CheckpointRow, k.Kill.ReachedRow = signal, v.Saved, v.row, v.done()
 	k.story.sayf("worker 1 got SIGKILL after checkpoint %d (%s)", v.Saved, signal)
 	k.story.sayf("its record: running, checkpoint at row %s, last seen at row %s", thousands(v.row), thousands(v.done()))
@@ -198,14 +199,13 @@ func (k *killing) second(ctx context.Context, died time.Time) error {
 	}
 	k.Kill.SecondWorker = p.pid()
 	k.story.sayf("worker 2 started, process %d", p.pid())
-	attempt := 0
 	err = k.watch.until(ctx, k.id, p, func(v view) {
 		now := seconds(time.Since(died))
 		if len(v.Attempts) > 0 && k.Kill.NoticedAfter == 0 {
 			k.Kill.NoticedAfter = now
 		}
-		if v.Lease != nil && v.Attempt > 1 && attempt == 0 {
-			attempt, k.Kill.WentOnAfter = v.Attempt, now
+		if (v.Lease != nil && v.Attempt > 1 || v.State.Final()) && k.Kill.WentOnAfter == 0 {
+			k.Kill.WentOnAfter = now
 		}
 		k.story.see(v)
 	}, func(v view) bool { return v.State.Final() })

@@ -149,6 +149,20 @@ func TestDifferencesAreReported(t *testing.T) {
 	}
 }
 
+func TestStoryTellsOfAttemptsThatCameAndWentUnseen(t *testing.T) {
+	o, out := options(t)
+	s := newStory(o)
+	s.note(view{Job: store.Job{State: store.Running, Saved: 4}, row: 20_000})
+	s.see(view{Job: store.Job{State: store.Succeeded, Saved: 8, Attempts: []store.Attempt{
+		{Number: 1, Outcome: store.OutcomeLost, Worker: "one"}, {Number: 2, Outcome: store.OutcomeSuccess, Worker: "two"},
+	}}, row: 42_000})
+	lost, began := strings.Index(out.String(), "attempt 1 ended as lost"),
+		strings.Index(out.String(), "attempt 2 began at row 20,000, from checkpoint 4, on two")
+	if lost < 0 || began < lost || strings.Index(out.String(), "attempt 2 won") < began {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestBar(t *testing.T) {
 	var out bytes.Buffer
 	b := &bar{out: &out, width: 60}

@@ -112,6 +112,9 @@ func Worker(ctx context.Context, dir string, in io.Reader, log *slog.Logger) err
 		cancel()
 	}()
 	stack, err := start(ctx, dir, log)
+	if ctx.Err() != nil && err != nil {
+		return nil // it was told to end before it had begun
+	}
 	if err != nil {
 		return err
 	}

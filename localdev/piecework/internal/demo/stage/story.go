@@ -13,8 +13,10 @@ type story struct {
 	o     Options
 	bar   *bar
 	began time.Time
-	token string // of the attempt that runs
-	ended int    // attempts told of
+	begun int // the last attempt whose beginning was told
+	ended int // attempts whose end was told
+	row   int // where the job stood when it was last seen: the next attempt begins there
+	saved int // likewise, its checkpoints
 }
 
 func newStory(o Options) *story {
@@ -32,7 +34,9 @@ func (s *story) gap() { s.o.printf("\n") }
 
 // see tells what is new in a job's record: attempts that ended, one that began, how far it is.
 func (s *story) see(v view) {
+	defer s.note(v)
 	for ; s.ended < len(v.Attempts); s.ended++ {
+		s.begins(v.Attempts[s.ended].Number, v.Attempts[s.ended].Worker) // it may have come and gone unseen
 		switch a := v.Attempts[s.ended]; a.Outcome {
 		case store.OutcomeSuccess:
 			s.sayf("attempt %d won: all %s rows", a.Number, thousands(v.done()))
@@ -45,18 +49,27 @@ func (s *story) see(v view) {
 	if v.Lease == nil || v.State != store.Running {
 		return
 	}
-	if v.Lease.Token != s.token {
-		s.token = v.Lease.Token
-		if v.Saved == 0 {
-			s.sayf("attempt %d began at row 0, on %s", v.Attempt, v.Lease.Worker)
-		} else {
-			s.sayf("attempt %d began at row %s, from checkpoint %d, on %s", v.Attempt, thousands(v.row), v.Saved, v.Lease.Worker)
-		}
-	}
+	s.begins(v.Attempt, v.Lease.Worker)
 	if p := v.Progress; p != nil {
 		s.bar.draw(p.Done, p.Total, "checkpoint "+strconv.Itoa(v.Saved)+" at row "+thousands(v.row))
 	}
 }
+
+// begins tells that an attempt began, if that was not told yet.
+func (s *story) begins(attempt int, worker string) {
+	if attempt <= s.begun {
+		return
+	}
+	s.begun = attempt
+	if s.saved == 0 {
+		s.sayf("attempt %d began at row 0, on %s", attempt, worker)
+	} else {
+		s.sayf("attempt %d began at row %s, from checkpoint %d, on %s", attempt, thousands(s.row), s.saved, worker)
+	}
+}
+
+// note remembers where the job stands.
+func (s *story) note(v view) { s.row, s.saved = v.row, v.Saved }
 
 // tell tells what came of it.
 func (k *killing) tell() {

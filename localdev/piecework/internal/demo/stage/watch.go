@@ -6,27 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"path/filepath"
 	"time"
 
-	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
-	"gocloud.dev/docstore"
-
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/localdev/piecework/internal/demo"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/store/sqldocstore"
 )
 
 // watcher submits a job to the workers of a directory and reads its record, from a process that runs no jobs.
 type watcher struct {
-	coll    *docstore.Collection
-	bucket  *blob.Bucket
+	storage *localdev.Storage
 	records *store.Store
 	rt      *functions.Runtime
 }
@@ -39,30 +30,22 @@ func (silent) MaxDelay(string) time.Duration                                    
 
 // watch opens the store of a directory in which a system has run.
 func watch(ctx context.Context, dir string, log *slog.Logger) (w *watcher, err error) {
-	if dir, err = filepath.Abs(dir); err != nil {
-		return nil, fmt.Errorf("directory %s: %w", dir, err)
-	}
 	w = &watcher{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
 		}
 	}()
-	file := url.URL{Scheme: sqldocstore.SchemeSQLite, Path: filepath.ToSlash(filepath.Join(dir, storeFile))}
-	if w.coll, err = sqldocstore.Open(ctx, file.String(), localdev.SQLOptions()); err != nil {
-		return w, fmt.Errorf("open store of %s: %w", dir, err)
+	if w.storage, err = localdev.OpenStorage(ctx, localdev.Config{Dir: dir}); err != nil {
+		return w, err
 	}
-	dir = filepath.Join(dir, blobsDir)
-	if w.bucket, err = fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite}); err != nil {
-		return w, fmt.Errorf("open files of %s: %w", dir, err)
-	}
-	if w.records, err = store.New(w.coll, &store.Options{Timing: timing()}); err != nil {
+	if w.records, err = store.New(w.storage.Records, &store.Options{Timing: timing()}); err != nil {
 		return w, err
 	}
 	reg := functions.NewRegistry()
 	demo.Declare(reg)
 	w.rt, err = functions.New(reg, functions.Backends{
-		Store: w.records, Queue: silent{}, Blobs: blobout.New(w.bucket, &blobout.Options{Dir: dir}),
+		Store: w.records, Queue: silent{}, Blobs: w.storage.Blobs,
 	}, functions.Config{Log: log})
 	return w, err
 }
@@ -73,11 +56,8 @@ func (w *watcher) close() error {
 	if w.rt != nil {
 		errs = append(errs, w.rt.Close())
 	}
-	if w.bucket != nil {
-		errs = append(errs, w.bucket.Close())
-	}
-	if w.coll != nil {
-		errs = append(errs, w.coll.Close())
+	if w.storage != nil {
+		errs = append(errs, w.storage.Close())
 	}
 	return errors.Join(errs...)
 }
