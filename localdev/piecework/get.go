@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev/piecework/internal/line"
 )
 
 func getCommand(c *console) *cobra.Command {
@@ -119,5 +120,5 @@ func jsonText(v json.RawMessage) string {
 	if len(v) == 0 || json.Compact(&b, v) != nil {
 		return clean(string(v))
 	}
-	return cut(clean(b.String()), maxJSON)
+	return line.Cut(clean(b.String()), maxJSON)
 }

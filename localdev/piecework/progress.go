@@ -6,16 +6,19 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev/piecework/internal/line"
 )
 
 // progress shows how a job gets on: in one line that is written over and over on a terminal, in a line for each change
 // of its state, and now and then for its progress, elsewhere.
 type progress struct {
-	c     *console
-	drawn bool
-	said  string
-	at    time.Time
+	c    *console
+	bar  *line.Line
+	said string
+	at   time.Time
 }
+
+func newProgress(c *console) *progress { return &progress{c: c, bar: line.New(c.Err)} }
 
 // every is how often progress is told where it cannot be drawn.
 const every = 10 * time.Second
@@ -26,8 +29,7 @@ func (p *progress) see(j functions.Info) {
 		return
 	}
 	if w := width(p.c.errTerm); w > 0 {
-		p.c.Notef("\r%s\x1b[K", cut(p.line(j), w-1))
-		p.drawn = true
+		p.bar.Show(p.line(j), w)
 		return
 	}
 	if j.Done() {
@@ -50,12 +52,7 @@ func (p *progress) see(j functions.Info) {
 }
 
 // clear takes the line away, for another to be printed in its place.
-func (p *progress) clear() {
-	if p.drawn {
-		p.c.Notef("\r\x1b[K")
-		p.drawn = false
-	}
-}
+func (p *progress) clear() { p.bar.Clear() }
 
 // cells is how many characters the bar has.
 const cells = 24
@@ -64,8 +61,7 @@ const cells = 24
 func (p *progress) line(j functions.Info) string {
 	text := string(j.State)
 	if q := j.Progress; q != nil && !j.Done() && q.Total > 0 {
-		full := int(min(max(q.Done, 0), q.Total) * cells / q.Total)
-		text += " " + strings.Repeat("█", full) + strings.Repeat("░", cells-full)
+		text += " " + line.Bar(q.Done, q.Total, cells)
 	}
 	if q := j.Progress; q != nil && !j.Done() {
 		text += " " + progressText(*q)

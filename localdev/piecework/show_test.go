@@ -90,7 +90,7 @@ func TestWhatIsShown(t *testing.T) {
 
 func TestProgressInLines(t *testing.T) {
 	golden(t, "progress", func(c *console) {
-		p := &progress{c: c}
+		p := newProgress(c)
 		for _, j := range jobs() {
 			p.see(j)
 			p.see(j) // says nothing new
@@ -102,7 +102,7 @@ func TestProgressInLines(t *testing.T) {
 func TestProgressBar(t *testing.T) {
 	c := newConsole(nil, nil, nil, nil)
 	c.Now = func() time.Time { return noon }
-	p := &progress{c: c}
+	p := newProgress(c)
 	if got := p.line(jobs()[0]); got != "running ██████░░░░░░░░░░░░░░░░░░ 25 %  row 25  5s" {
 		t.Errorf("%q", got)
 	}
@@ -128,12 +128,7 @@ func TestShort(t *testing.T) {
 	}
 }
 
-func TestCutKeepsToTheWidth(t *testing.T) {
-	for n := range 12 {
-		if got := cut("grüße, 世界!", n); visible(got) > n {
-			t.Errorf("%d: %q", n, got)
-		}
-	}
+func TestOneLineObeysNothing(t *testing.T) {
 	if got := oneLine("a\x1b]0;title\x07b\n\tc\xff"); got != "a]0;titleb c�" {
 		t.Errorf("%q", got)
 	}

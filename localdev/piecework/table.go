@@ -3,7 +3,8 @@ package main
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/piecework/piecework/localdev/piecework/internal/line"
 )
 
 // table is lines of cells, printed in columns that are as wide as their longest cell.
@@ -25,30 +26,30 @@ func (t *table) print(c *console) {
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {
 		for i, cell := range row {
-			widths[i] = max(widths[i], visible(cell))
+			widths[i] = max(widths[i], line.Visible(cell))
 		}
 	}
 	room := c.Width()
-	line := func(row []string, style func(string) string) {
+	show := func(row []string, style func(string) string) {
 		var b strings.Builder
 		used := 0
 		for i, cell := range row {
 			if i == len(row)-1 {
 				if room > 0 {
-					cell = cut(cell, room-used)
+					cell = line.Cut(cell, room-used)
 				}
 				b.WriteString(style(cell))
 				break
 			}
 			b.WriteString(style(cell))
-			b.WriteString(strings.Repeat(" ", widths[i]-visible(cell)) + gap)
+			b.WriteString(strings.Repeat(" ", widths[i]-line.Visible(cell)) + gap)
 			used += widths[i] + len(gap)
 		}
 		c.Printf("%s\n", strings.TrimRight(b.String(), " "))
 	}
-	line(t.head, c.dim)
+	show(t.head, c.dim)
 	for _, row := range t.rows {
-		line(row, func(s string) string { return s })
+		show(row, func(s string) string { return s })
 	}
 }
 
@@ -65,36 +66,4 @@ func clean(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "�"))
-}
-
-// visible is how many characters of a text are seen: all but colours.
-func visible(s string) int {
-	n, escape := 0, false
-	for _, r := range s {
-		switch {
-		case r == '\x1b':
-			escape = true
-		case escape:
-			escape = r != 'm'
-		default:
-			n++
-		}
-	}
-	return n
-}
-
-// cut shortens a text to n characters, with a sign that there was more.
-func cut(s string, n int) string {
-	if n <= 0 {
-		return ""
-	}
-	if visible(s) <= n || strings.ContainsRune(s, '\x1b') {
-		return s
-	}
-	for i := range s {
-		if n--; n == 0 {
-			return s[:i] + "…"
-		}
-	}
-	return s[:len(s)-utf8.RuneLen('…')]
 }

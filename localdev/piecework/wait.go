@@ -41,7 +41,7 @@ func wait(ctx context.Context, c *console, client *apiclient.Client, id string, 
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	p := &progress{c: c}
+	p := newProgress(c)
 	job, err := client.Wait(ctx, id, p.see)
 	p.clear()
 	if errors.Is(err, context.DeadlineExceeded) {

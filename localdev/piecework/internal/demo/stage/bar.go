@@ -4,20 +4,23 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev/piecework/internal/line"
 )
 
 // bar shows how far a job is: in one line that it writes over and over on a terminal, in a line for each tenth
 // elsewhere.
 type bar struct {
 	out   io.Writer
+	line  *line.Line
 	width int  // of the terminal, 0: none
 	quiet bool // shows nothing
-	drawn bool
 	tenth int64
+}
+
+func newBar(out io.Writer, width int, quiet bool) *bar {
+	return &bar{out: out, line: line.New(out), width: width, quiet: quiet}
 }
 
 // cells is how many characters the bar itself has.
@@ -41,11 +44,8 @@ func (b *bar) draw(done, total int64, text string) {
 	switch {
 	case b.quiet || total <= 0:
 	case b.width > 0:
-		full := int(done * cells / total)
-		line := fmt.Sprintf("  %s%s %3d %%  %s of %s rows  %s", strings.Repeat("█", full), strings.Repeat("░", cells-full),
-			done*100/total, thousands(done), thousands(total), text)
-		_, _ = fmt.Fprintf(b.out, "\r%s\x1b[K", clip(line, b.width-1))
-		b.drawn = true
+		b.line.Show(fmt.Sprintf("  %s %3d %%  %s of %s rows  %s", line.Bar(done, total, cells),
+			done*100/total, thousands(done), thousands(total), text), b.width)
 	case done*10/total > b.tenth:
 		b.tenth = done * 10 / total
 		_, _ = fmt.Fprintf(b.out, "  %3d %%  %s of %s rows  %s\n", done*100/total, thousands(done), thousands(total), text)
@@ -53,20 +53,7 @@ func (b *bar) draw(done, total int64, text string) {
 }
 
 // clear takes the line away, for another to be printed in its place.
-func (b *bar) clear() {
-	if b.drawn {
-		_, _ = fmt.Fprint(b.out, "\r\x1b[K")
-		b.drawn = false
-	}
-}
-
-// clip cuts a line to at most n characters.
-func clip(line string, n int) string {
-	if n <= 0 || utf8.RuneCountInString(line) <= n {
-		return line
-	}
-	return string([]rune(line)[:n])
-}
+func (b *bar) clear() { b.line.Clear() }
 
 // thousands writes a number with commas.
 func thousands[N int | int64](n N) string {

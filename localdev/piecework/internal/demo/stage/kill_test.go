@@ -165,7 +165,7 @@ func TestStoryTellsOfAttemptsThatCameAndWentUnseen(t *testing.T) {
 
 func TestBar(t *testing.T) {
 	var out bytes.Buffer
-	b := &bar{out: &out, width: 60}
+	b := newBar(&out, 60, false)
 	b.draw(0, 0, "")
 	if out.Len() > 0 {
 		t.Errorf("it draws without a total: %q", &out)
@@ -173,11 +173,11 @@ func TestBar(t *testing.T) {
 	b.draw(21_000, 42_000, "a rather long message that must not wrap")
 	b.clear()
 	b.clear()
-	if want := "\r  ███████████████░░░░░░░░░░░░░░░  50 %  21,000 of 42,000 ro\x1b[K\r\x1b[K"; out.String() != want {
+	if want := "\r  ███████████████░░░░░░░░░░░░░░░  50 %  21,000 of 42,000 r…\x1b[K\r\x1b[K"; out.String() != want {
 		t.Errorf("it draws %q, want %q", &out, want)
 	}
 	out.Reset()
-	b = &bar{out: &out}
+	b = newBar(&out, 0, false)
 	for row := range int64(1001) {
 		b.draw(row, 1000, "x")
 	}

@@ -83,7 +83,7 @@ func (o Options) follow(ctx context.Context, client *functions.Client, id string
 	}()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	b := &bar{out: o.Out, width: o.Width, quiet: o.JSON}
+	b := newBar(o.Out, o.Width, o.JSON)
 	defer b.clear()
 	for {
 		select {

@@ -20,7 +20,7 @@ type story struct {
 }
 
 func newStory(o Options) *story {
-	return &story{o: o, bar: &bar{out: o.Out, width: o.Width, quiet: o.JSON || o.Width == 0}, began: time.Now()}
+	return &story{o: o, bar: newBar(o.Out, o.Width, o.JSON || o.Width == 0), began: time.Now()}
 }
 
 // sayf tells that something has happened just now.
