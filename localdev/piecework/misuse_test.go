@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMisuse(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		text string
+	}{
+		{[]string{"sumbit"}, `unknown command "sumbit" for "piecework"; did you mean: submit`},
+		{[]string{"list", "--kidn", "x"}, "unknown flag --kidn; did you mean --kind?"},
+		{[]string{"list", "--limit", "x"}, `--limit "x": want a number`},
+		{[]string{"list", "--state", "hedl"}, `unknown state "hedl"; did you mean "held"?`},
+		{[]string{"list", "x"}, "takes no arguments"},
+		{[]string{"get"}, "want the ID of a job"},
+		{[]string{"get", "a", "b"}, `and not "b" too`},
+		{[]string{"submit"}, "want KIND [ARGS]"},
+		{[]string{"submit", "demo.echo", "{a:1}"}, "the shell took the quotes away"},
+		{[]string{"submit", "demo.echo", "hello"}, `'"hello"'`},
+		{[]string{"submit", "demo.echo", "@/none"}, "no such file"},
+		{[]string{"submit", "demo.echo", "--at", "tomorrow"}, "--at \"tomorrow\": write it as"},
+		{[]string{"submit", "demo.echo", "--at", "2030-01-01", "--in", "5s"}, "not both"},
+		{[]string{"wait", "job-x", "--timeout", "-5s"}, "cannot be negative"},
+		{[]string{"wait", "job-x", "--timeout", "5"}, "want a duration, as in 90s"},
+		{[]string{"list", "--url", "ftp://x"}, "write it as in http://127.0.0.1:7433"},
+		{[]string{"fsck", "--dir", "/none"}, "there is no store in /none"},
+	} {
+		if r := cli(t, "", nil, c.args...); r.code != exitUsage || !strings.Contains(r.err, c.text) || r.out != "" {
+			t.Errorf("%v: %+v, want %q", c.args, r, c.text)
+		}
+	}
+}
+
+func TestServersRefusalsInFlags(t *testing.T) {
+	s := start(t, t.TempDir())
+	for _, c := range []struct {
+		args []string
+		code int
+		text string
+	}{
+		{[]string{"submit", "demo.ecko"}, exitUsage, `did you mean "demo.echo"?`},
+		{[]string{"submit", "demo.sleep", `{"fro":"1s"}`}, exitUsage, `unknown field "fro"; did you mean "for"?`},
+		{[]string{"submit", "demo.echo", "--in", "5x"}, exitUsage, `--in: "5x" is not a duration`},
+		{[]string{"list", "--limit", "2000"}, exitUsage, "--limit: expected number <= 1000"},
+		{[]string{"list", "--cursor", "x"}, exitUsage, "not a cursor"},
+		{[]string{"get", "job-none"}, exitNotFound, "no such record"},
+		{[]string{"get", "none"}, exitNotFound, "they begin with job-"},
+		{[]string{"retry", strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--held").out)}, exitError, "cannot"},
+	} {
+		if r := s.ask(t, c.args...); r.code != c.code || !strings.Contains(r.err, c.text) {
+			t.Errorf("%v: %+v, want %d and %q", c.args, r, c.code, c.text)
+		}
+	}
+	r := s.ask(t, "get", "job-none", "--json")
+	var doc struct {
+		Error struct {
+			ExitStatus int    `json:"exit_status"`
+			Code       string `json:"code"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(r.err), &doc); err != nil || doc.Error.ExitStatus != exitNotFound || doc.Error.Code != "not_found" || r.out != "" {
+		t.Errorf("--json: %+v, %v", r, err)
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	r := cli(t, "", []string{"PIECEWORK_URL=http://127.0.0.1:1"}, "list")
+	if r.code != exitUnreachable || r.err != "piecework: no Piecework server at http://127.0.0.1:1; start one with: piecework up\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	for text, want := range map[string]time.Time{
+		"2026-12-01T06:00:00Z": time.Date(2026, 12, 1, 6, 0, 0, 0, time.UTC),
+		"2026-12-01 06:00":     time.Date(2026, 12, 1, 6, 0, 0, 0, time.Local),
+		"2026-12-01":           time.Date(2026, 12, 1, 0, 0, 0, 0, time.Local),
+	} {
+		if got, err := parseTime(text); err != nil || !got.Equal(want) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// A server that stops hands back what runs; the next one over the same directory goes on with it.
+func TestUpGoesOnWhereItStopped(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	id := strings.TrimSpace(s.ask(t, "submit", "demo.sleep", `{"for":"1500ms"}`).out)
+	for state := ""; state != "running"; {
+		state = string(document[functions.Info](t, s.ask(t, "get", id, "--json")).State)
+	}
+	s.stop()
+	s = start(t, dir)
+	if r := s.ask(t, "wait", id); r.code != 0 || !strings.Contains(r.out, "slept 1.5s in 1 attempts") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	text := "# who may do what\noperator:ops:operator-0123456789\nreader:reader-0123456789 # for the dashboard\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, t.TempDir(), "--token-file", file)
+	if r := s.ask(t, "list"); r.code != exitError || !strings.Contains(r.err, "give it with --token or PIECEWORK_TOKEN") {
+		t.Errorf("no token: %+v", r)
+	}
+	if r := s.ask(t, "list", "--token", "reader-0123456789"); r.code != 0 {
+		t.Errorf("reader: %+v", r)
+	}
+	if r := s.ask(t, "submit", "demo.echo", "--token", "reader-0123456789"); r.code != exitError || !strings.Contains(r.err, "operator") {
+		t.Errorf("reader submits: %+v", r)
+	}
+	if r := cli(t, "", []string{"PIECEWORK_URL=" + s.url, "PIECEWORK_TOKEN=operator-0123456789"}, "submit", "demo.echo"); r.code != 0 {
+		t.Errorf("operator: %+v", r)
+	}
+	if r := cli(t, "", []string{"PIECEWORK_TOKEN=secret-secret-secret"}, "list", "--help"); strings.Contains(r.out, "secret-secret") {
+		t.Error("--help prints the token")
+	}
+}
+
+func TestUpRefusals(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		env  []string
+		args []string
+		code int
+		text string
+	}{
+		{[]string{"PIECEWORK_DRI=x"}, nil, exitUsage, `unknown environment variable "PIECEWORK_DRI"; did you mean "PIECEWORK_DIR"?`},
+		{[]string{"PIECEWORK_CONCURRENCY=many"}, nil, exitUsage, `concurrency "many"`},
+		{nil, []string{"--concurrency", "0"}, exitUsage, "from 1 to 10000"},
+		{nil, []string{"--addr", "0.0.0.0:0"}, exitUsage, "without tokens"},
+		{nil, []string{"--addr", "7433"}, exitUsage, "host:port"},
+		{nil, []string{"--log", "inof"}, exitUsage, `did you mean "info"?`},
+		{nil, []string{"--tokens", "operator-0123456789"}, exitUsage, "ROLE:TOKEN"},
+		{nil, []string{"--tokens", "oprator:operator-0123456789"}, exitUsage, `did you mean "operator"?`},
+		{nil, []string{"--tokens", "operator:short"}, exitUsage, "has 5 characters"},
+		{nil, []string{"--token-file", dir + "/none"}, exitUsage, "no such file"},
+		{nil, []string{"--token-file", "/dev/null"}, exitUsage, "has no tokens"},
+		{nil, []string{"--store", "redis://x"}, exitUsage, "sqlite:///path/to/file"},
+		{nil, []string{"--dri", "x"}, exitUsage, "did you mean --dir?"},
+		{nil, []string{"x"}, exitUsage, "takes no arguments"},
+	} {
+		args := append([]string{"up", "--dir", dir, "--addr", "127.0.0.1:0"}, c.args...)
+		if r := cli(t, "", c.env, args...); r.code != c.code || !strings.Contains(r.err, c.text) || r.out != "" {
+			t.Errorf("%v %v: %+v, want %d and %q", c.env, c.args, r, c.code, c.text)
+		} else if strings.Contains(r.err, "operator-0123456789") {
+			t.Errorf("%v: the token is told: %s", c.args, r.err)
+		}
+	}
+	s := start(t, dir)
+	r := cli(t, "", nil, "up", "--dir", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
+	if r.code != exitError || !strings.Contains(r.err, "is in use, perhaps by another piecework") {
+		t.Errorf("a port in use: %+v", r)
+	}
+}
+
+func TestForeignVariablesAreLeftAlone(t *testing.T) {
+	c := newConsole(nil, io.Discard, io.Discard, []string{"PIECEWORK_TEST_POSTGRES=x", "PIECEWORK_REQUIRE_SERVERS=1", "PIECEWORK_DIR=x", "HOME=/"})
+	if err := c.checkEnv(); err != nil {
+		t.Error(err)
+	}
+}
