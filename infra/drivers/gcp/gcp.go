@@ -17,8 +17,8 @@
 // Of gcppubsub:
 //
 //	subscription=        the subscription of a lane; default: the topic's name
-//	prefetch=10          messages that may be here and not yet acked, those that are held included
-//	hold=15m             how long the ack deadline of one message is extended
+//	prefetch=1           messages fetched at a time
+//	hold=15m             how long the ack deadline of a message is extended while it is held here
 //
 // Of gs:
 //
@@ -44,7 +44,8 @@
 //
 // # Delivery
 //
-// At least once. The ack deadline of what is here is extended by the client. Push subscriptions to Cloud Run need none
+// At least once. A nacked message comes again at once, or as the subscription's retry policy says. The receiving side is
+// a driver of our own, because what gocloud's has buffered when it is closed stays out of reach for long. Push subscriptions to Cloud Run need none
 // of this: the adapter receives them. Reads and queries of Firestore are strongly consistent.
 //
 // # Delay

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
-	raw "cloud.google.com/go/pubsub/v2"
-	"gocloud.dev/pubsub/gcppubsubv2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/pubsub/v2/pstest"
+	"gocloud.dev/gcerrors"
+	"gocloud.dev/pubsub/driver"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
@@ -40,7 +42,7 @@ func TestURLsThatAreRefused(t *testing.T) {
 		"gcppubsub://p/jobs":                                "{queue}",
 		"gcppubsub://p/jobs-{queue}?subscription=jobs":      "{queue}",
 		"gcppubsub://p/jobs-{queue}?prefech=1":              `did you mean "prefetch"?`,
-		"gcppubsub://p/jobs-{queue}?hold=1ms":               "from 10s",
+		"gcppubsub://p/jobs-{queue}?hold=-1s":               "from 0s",
 		"gs:///x":                                           "no bucket",
 		"gs://b/x":                                          "path",
 		"gs://b?private_key_path=x":                         "access_id",
@@ -80,9 +82,11 @@ func TestEverythingOpensOnEmulatorsWithoutCredentials(t *testing.T) {
 	}
 }
 
-func TestAnInstanceTakesFewMessages(t *testing.T) {
-	t.Setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
-	l, err := parseQueue(address(t, "gcppubsub://p/jobs-{queue}?subscription=subs-{queue}&prefetch=3&hold=1m"))
+func TestMessagesAreKeptAndGivenBack(t *testing.T) {
+	server := pstest.NewServer()
+	defer server.Close()
+	t.Setenv("PUBSUB_EMULATOR_HOST", server.Addr)
+	l, err := parseQueue(address(t, "gcppubsub://p/jobs-{queue}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,18 +94,43 @@ func TestAnInstanceTakesFewMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := gcppubsubv2.OpenSubscription(client, drivers.InLane(l.subscription, "a"), l.options())
-	if err := l.restrain(s); err != nil {
+	const topic, name = "projects/p/topics/t", "projects/p/subscriptions/s"
+	if _, err := client.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: topic}); err != nil {
 		t.Fatal(err)
 	}
-	var sub *raw.Subscriber
-	if !s.As(&sub) {
-		t.Fatal("not a subscriber")
+	sub := &pubsubpb.Subscription{Name: name, Topic: topic, AckDeadlineSeconds: 10}
+	if _, err := client.SubscriptionAdminClient.CreateSubscription(t.Context(), sub); err != nil {
+		t.Fatal(err)
 	}
-	if r := sub.ReceiveSettings; r.MaxOutstandingMessages != 3 || r.MaxExtension != time.Minute || sub.String() != "projects/p/subscriptions/subs-a" {
-		t.Errorf("%v: %+v", sub, r)
+	id := server.Publish(topic, []byte("x"), map[string]string{"traceparent": "t"})
+	s := newPull(client.SubscriptionAdminClient, name, time.Hour)
+	receive := func() *driver.Message {
+		t.Helper()
+		ms, err := s.ReceiveBatch(t.Context(), 10)
+		if err != nil || len(ms) != 1 {
+			t.Fatal(ms, err)
+		}
+		return ms[0]
 	}
-	if err := errors.Join(s.Shutdown(t.Context()), l.close(t.Context())); err != nil {
+	m := receive()
+	if m.LoggableID != id || string(m.Body) != "x" || m.Metadata["traceparent"] != "t" {
+		t.Errorf("%+v", m)
+	}
+	s.extend(t.Context(), map[string]struct{}{m.AckID.(string): {}})
+	if got := server.Message(id); len(got.Modacks) != 1 || got.Modacks[0].AckDeadline != extendTo {
+		t.Errorf("extended %+v", got.Modacks)
+	}
+	if err := s.SendNacks(t.Context(), []driver.AckID{m.AckID}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SendAcks(t.Context(), []driver.AckID{receive().AckID}); err != nil || server.Message(id).Acks != 1 {
+		t.Errorf("%d acks, %v", server.Message(id).Acks, err)
+	}
+	gone := newPull(client.SubscriptionAdminClient, name+"x", time.Hour)
+	if _, err := gone.ReceiveBatch(t.Context(), 1); gone.ErrorCode(err) != gcerrors.NotFound {
+		t.Errorf("error %v", err)
+	}
+	if err := errors.Join(s.Close(), gone.Close(), l.close(t.Context())); err != nil {
 		t.Error(err)
 	}
 	if _, err := l.get(t.Context()); err == nil {

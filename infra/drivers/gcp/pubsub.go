@@ -38,8 +38,8 @@ func parseQueue(a *drivers.Address) (*lanes, error) {
 	}
 	l := &lanes{
 		project: a.Host, topic: topic, subscription: a.Params.String("subscription", topic),
-		prefetch: a.Params.Int("prefetch", 10, 1, 1000),
-		hold:     a.Params.Duration("hold", 15*time.Minute, 10*time.Second, time.Hour),
+		prefetch: a.Params.Int("prefetch", 1, 1, 1000),
+		hold:     a.Params.Duration("hold", 15*time.Minute, 0, 24*time.Hour),
 	}
 	if err := errors.Join(a.WantLane(l.topic), a.WantLane(l.subscription)); err != nil {
 		return nil, err
@@ -65,31 +65,12 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 			if err != nil {
 				return nil, err
 			}
-			s := gcppubsubv2.OpenSubscription(client, drivers.InLane(l.subscription, lane), l.options())
-			return s, l.restrain(s)
+			name := fmt.Sprintf("projects/%s/subscriptions/%s", l.project, drivers.InLane(l.subscription, lane))
+			return pubsub.NewSubscription(newPull(client.SubscriptionAdminClient, name, l.hold),
+				&batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1}, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 2}), nil
 		},
 		Close: l.close,
 	}, log), nil
-}
-
-// options hands messages on one by one, so that those which no handler wants yet stay where restrain counts them.
-func (l *lanes) options() *gcppubsubv2.SubscriptionOptions {
-	return &gcppubsubv2.SubscriptionOptions{
-		MaxBatchSize: 1, ReceiveBatcherOptions: batcher.Options{MaxBatchSize: 1, MaxHandlers: 1},
-	}
-}
-
-// restrain bounds what an instance takes. The library would take a thousand messages and extend their deadlines for an
-// hour, all of which wait if the handlers are slow.
-func (l *lanes) restrain(s *pubsub.Subscription) error {
-	var sub *raw.Subscriber
-	if !s.As(&sub) {
-		return fmt.Errorf("subscription is not one of Pub/Sub's: %T", s)
-	}
-	sub.ReceiveSettings.MaxOutstandingMessages = l.prefetch
-	sub.ReceiveSettings.MaxExtension = l.hold
-	sub.ReceiveSettings.NumGoroutines = 1
-	return nil
 }
 
 // get returns the client, which dials again by itself.
