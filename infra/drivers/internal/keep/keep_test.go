@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,14 +15,19 @@ import (
 
 func TestWhatIsKeptIsExtendedUntilItIsForgottenOrTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var calls []string
 		k := keep.New(10*time.Second, time.Minute, func(_ context.Context, items map[string]int) {
+			mu.Lock()
+			defer mu.Unlock()
 			calls = append(calls, strings.Join(slices.Sorted(maps.Keys(items)), "+"))
 		})
 		wait := func(d time.Duration, want ...string) {
 			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(calls, want) {
 				t.Errorf("extended %v, want %v", calls, want)
 			}
