@@ -26,7 +26,9 @@ type Fauxqs struct {
 func (f Fauxqs) URL() string { return "http://" + f.Host }
 
 // QueueHost is the host in the URLs of queues, as which the emulator knows them. It is nowhere; the endpoint is.
-func (f Fauxqs) QueueHost() string { return "sqs.us-east-1.localhost" + strings.TrimPrefix(f.Host, "127.0.0.1") }
+func (f Fauxqs) QueueHost() string {
+	return "sqs.us-east-1.localhost" + strings.TrimPrefix(f.Host, "127.0.0.1")
+}
 
 // StartFauxqs starts an emulator of SQS and SNS.
 func StartFauxqs(tb testing.TB) Fauxqs {

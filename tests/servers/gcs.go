@@ -1,0 +1,23 @@
+package servers
+
+import (
+	"strconv"
+	"testing"
+)
+
+// GCS starts fake-gcs-server and returns where it listens.
+//
+// It differs from the real service: it does not look at signatures, and gives lists with a delimiter in one page.
+func GCS(tb testing.TB) string {
+	tb.Helper()
+	port := freePort(tb)
+	url := "http://" + address(port)
+	run(tb, &Process{
+		name: "fake-gcs-server", ready: listens(address(port)), dir: tb.TempDir(),
+		args: []string{
+			tool(tb, "fake-gcs-server", "github.com/fsouza/fake-gcs-server"), "-backend", "memory", "-scheme", "http",
+			"-host", "127.0.0.1", "-port", strconv.Itoa(port), "-public-host", address(port), "-external-url", url,
+		},
+	})
+	return address(port)
+}
