@@ -18,21 +18,6 @@ import (
 	"github.com/piecework/piecework/tests/conformance"
 )
 
-// openBucket opens a bucket until the test ends.
-func openBucket(t *testing.T, set *drivers.Set, rawURL string) *blob.Bucket {
-	t.Helper()
-	b, err := set.OpenBucket(t.Context(), rawURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
-}
-
 func TestS3(t *testing.T) {
 	fakeAWS(t)
 	endpoint, dir := S3(t)
@@ -46,7 +31,7 @@ func TestS3(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			return openBucket(t, set, fmt.Sprintf("s3://%s?region=us-east-1&endpoint=%s", name, endpoint))
+			return conformance.BucketOf(t, set, fmt.Sprintf("s3://%s?region=us-east-1&endpoint=%s", name, endpoint))
 		},
 	})
 }
@@ -73,7 +58,7 @@ func TestAzureBlob(t *testing.T) {
 			if _, err := client.CreateContainer(t.Context(), name, nil); err != nil {
 				t.Fatal(err)
 			}
-			return openBucket(t, set, "azblob://"+name+"?domain="+host+"&protocol=http&localemu=true")
+			return conformance.BucketOf(t, set, "azblob://"+name+"?domain="+host+"&protocol=http&localemu=true")
 		},
 	})
 }
@@ -100,7 +85,7 @@ func TestGCS(t *testing.T) {
 			if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
 				t.Fatalf("create bucket: status %d, %v", resp.StatusCode, err)
 			}
-			return openBucket(t, set, "gs://"+name)
+			return conformance.BucketOf(t, set, "gs://"+name)
 		},
 	})
 }

@@ -18,7 +18,7 @@
 //	gcs.go         Google Cloud Storage   fake-gcs-server, built from its module
 //
 // PostgreSQL is started by package tests/postgres. Where an emulator is not what the real service is, the file that
-// starts it says so, and so does the harness that works around it. With a Docker engine, containers_test.go runs the
+// starts it says so, and so does the harness that works around it. With a Docker engine, the module in containers runs the
 // same suites against the vendors' own images.
 //
 // This is a module of its own, so that what servers depend on does not move the versions of the product.

@@ -19,7 +19,7 @@ func TestDynamoDB(t *testing.T) {
 		Indexed: func(plan string) bool { return strings.HasPrefix(plan, "Index: ") },
 		New: func(t *testing.T) conformance.OpenStore {
 			n++
-			return provisioned(t, set, fmt.Sprintf("dynamodb://jobs-%d?region=us-east-1&endpoint=%s", n, endpoint))
+			return conformance.NewStore(t, set, fmt.Sprintf("dynamodb://jobs-%d?region=us-east-1&endpoint=%s", n, endpoint))
 		},
 	})
 }

@@ -41,8 +41,8 @@ func firestoreJar() (string, error) {
 	}
 	roots := []string{"/usr/lib/google-cloud-sdk", "/usr/lib/google-cloud-cli", "/opt/google-cloud-sdk", "/snap/google-cloud-cli/current"}
 	if gcloud, err := exec.LookPath("gcloud"); err == nil {
-		if real, err := filepath.EvalSymlinks(gcloud); err == nil {
-			roots = append(roots, filepath.Dir(filepath.Dir(real)))
+		if file, err := filepath.EvalSymlinks(gcloud); err == nil {
+			roots = append(roots, filepath.Dir(filepath.Dir(file)))
 		}
 	}
 	for _, root := range roots {

@@ -18,9 +18,10 @@ func TestFirestore(t *testing.T) {
 	set := drivers.New(gcp.Register)
 	n := 0
 	conformance.Store(t, conformance.StoreHarness{
+		Records: 2000, // the emulator reads every document of the collection for each query
 		New: func(t *testing.T) conformance.OpenStore {
 			n++
-			return opened(set, fmt.Sprintf("firestore://piecework-test/jobs-%d", n))
+			return conformance.StoreOf(set, fmt.Sprintf("firestore://piecework-test/jobs-%d", n))
 		},
 	})
 }
@@ -45,7 +46,7 @@ func TestPubSub(t *testing.T) {
 				t.Fatal(err)
 			}
 		}),
-		Connect:    connect(drivers.New(gcp.Register), "gcppubsub://piecework-test/piecework-{queue}"),
+		Connect:    conformance.ConnectTo(drivers.New(gcp.Register), "gcppubsub://piecework-test/piecework-{queue}"),
 		Redelivery: 10 * time.Second, MaxBody: 900_000,
 	})
 }

@@ -11,12 +11,13 @@ import (
 )
 
 func TestKafka(t *testing.T) {
+	t.Parallel()
 	var topics []string
 	for i := range 40 {
 		topics = append(topics, fmt.Sprint("piecework-lane-", i))
 	}
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(nil), Connect: connect(drivers.New(kafka.Register), "kafka://"+Kafka(t, topics...)+"/piecework-{queue}"),
+		Lane: lanes(nil), Connect: conformance.ConnectTo(drivers.New(kafka.Register), "kafka://"+Kafka(t, topics...)+"/piecework-{queue}"),
 		NackDrops: true, MaxBody: 900_000, TooLarge: 1<<20 + 100_000,
 		Redelivery: 15 * time.Second, // another joins the group
 	})

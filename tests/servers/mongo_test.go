@@ -10,6 +10,7 @@ import (
 )
 
 func TestMongoDB(t *testing.T) {
+	t.Parallel()
 	server := MongoDB(t)
 	set := drivers.New(mongo.Register)
 	n := 0
@@ -17,7 +18,7 @@ func TestMongoDB(t *testing.T) {
 		Records: 1000, // FerretDB reads every document for a query by more than one field; MongoDB has the index
 		New: func(t *testing.T) conformance.OpenStore {
 			n++
-			return provisioned(t, set, fmt.Sprintf("%s/piecework?collection=jobs%d", server, n))
+			return conformance.NewStore(t, set, fmt.Sprintf("%s/piecework?collection=jobs%d", server, n))
 		},
 	})
 }

@@ -44,7 +44,8 @@ func run(tb testing.TB, p *Process) *Process {
 // Start starts the server, after Stop, and waits until it is ready.
 func (p *Process) Start(ctx context.Context) error {
 	p.output = &tail{}
-	p.cmd = exec.Command("sh", append([]string{"-c", supervise, "sh"}, p.args...)...)
+	// Not ctx: the server outlives the test that restarts it.
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), "sh", append([]string{"-c", supervise, "sh"}, p.args...)...)
 	p.cmd.Env, p.cmd.Dir = append(os.Environ(), p.env...), p.dir
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.WaitDelay = 5 * time.Second // for what the server has started and left behind

@@ -9,9 +9,10 @@ import (
 )
 
 func TestRabbit(t *testing.T) {
+	t.Parallel()
 	r := StartRabbit(t)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(nil), Connect: connect(drivers.New(rabbit.Register), r.URL+"?queue=piecework.{queue}"),
+		Lane: lanes(nil), Connect: conformance.ConnectTo(drivers.New(rabbit.Register), r.URL+"?queue=piecework.{queue}"),
 		Restart: func(t *testing.T) {
 			r.Stop()
 			if err := r.Start(t.Context()); err != nil {

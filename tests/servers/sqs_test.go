@@ -62,7 +62,7 @@ func TestSQS(t *testing.T) {
 	q := newQueues(t, f)
 	conformance.Queue(t, conformance.QueueHarness{
 		Lane: lanes(q.queue),
-		Connect: connect(drivers.New(awsdrivers.Register), fmt.Sprintf(
+		Connect: conformance.ConnectTo(drivers.New(awsdrivers.Register), fmt.Sprintf(
 			"awssqs://%s/000000000000/piecework-{queue}?endpoint=%s&region=us-east-1&visibility=3s&wait=1s", f.QueueHost(), f.URL())),
 		Redelivery: 3 * time.Second, MaxDelay: awsdrivers.MaxDelay, MaxBody: 900_000, TooLarge: 1<<20 + 1,
 		Forgets: true, Restart: func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestSNS(t *testing.T) {
 	q := newQueues(t, f)
 	conformance.Queue(t, conformance.QueueHarness{
 		Lane: lanes(q.subscribed),
-		Connect: connect(drivers.New(awsdrivers.Register), fmt.Sprintf(
+		Connect: conformance.ConnectTo(drivers.New(awsdrivers.Register), fmt.Sprintf(
 			"awssns:///arn:aws:sns:us-east-1:000000000000:piecework-{queue}?queue=http://%s/000000000000/piecework-{queue}&endpoint=%s&visibility=3s&wait=1s",
 			f.QueueHost(), f.URL())),
 		Redelivery: 3 * time.Second, TooLarge: 256<<10 + 1,

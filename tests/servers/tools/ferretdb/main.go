@@ -40,7 +40,7 @@ func serve(ctx context.Context, listen, dir string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- db.Run(ctx) }()
-	l, err := net.Listen("tcp", listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return err
 	}
@@ -52,16 +52,16 @@ func serve(ctx context.Context, listen, dir string) error {
 				ended <- err
 				return
 			}
-			go forward(client, socket, &turn)
+			go forward(ctx, client, socket, &turn)
 		}
 	}()
 	return <-ended
 }
 
 // forward passes a client's commands on, each in its turn with its reply.
-func forward(client net.Conn, socket string, turn *sync.Mutex) {
+func forward(ctx context.Context, client net.Conn, socket string, turn *sync.Mutex) {
 	defer client.Close()
-	server, err := net.Dial("unix", socket)
+	server, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return
 	}
@@ -100,7 +100,8 @@ func message(r io.Reader) ([]byte, error) {
 	if n < 16 || n > 64<<20 {
 		return nil, fmt.Errorf("a message of %d bytes", n)
 	}
-	all := append(head, make([]byte, n-4)...)
+	all := make([]byte, n)
+	copy(all, head)
 	_, err := io.ReadFull(r, all[4:])
 	return all, err
 }
