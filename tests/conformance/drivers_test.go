@@ -17,7 +17,6 @@ import (
 // The drivers that need no server, opened by URL as a deployment opens them. What they promise was tested above; here it
 // is that their settings keep it.
 func TestStoresByURL(t *testing.T) {
-	t.Parallel()
 	set := drivers.New(mem.Register, sql.Register)
 	t.Run("mem", func(t *testing.T) {
 		conformance.Store(t, conformance.StoreHarness{
@@ -40,7 +39,6 @@ func TestStoresByURL(t *testing.T) {
 }
 
 func TestBucketsByURL(t *testing.T) {
-	t.Parallel()
 	set := drivers.New(mem.Register, files.Register)
 	t.Run("mem", func(t *testing.T) {
 		conformance.Blob(t, conformance.BlobHarness{
