@@ -1,0 +1,59 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+func (p *program) initCommand() *cobra.Command {
+	printOnly := false
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Create what the store needs",
+		Long: "Creates the table, indexes or whatever else the store of " + envStore + " needs, where it is missing. What is there is\n" +
+			"left alone, so it may be run at every deployment. With --print it creates nothing and prints what it would: SQL,\n" +
+			"a command or a file of indexes, for those who provision otherwise.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.provision(cmd.Context(), printOnly) },
+	}
+	cmd.Flags().BoolVar(&printOnly, "print", false, "print it instead; needs no server")
+	return cmd
+}
+
+// provision creates what the store needs, or prints it.
+func (p *program) provision(ctx context.Context, printOnly bool) error {
+	env, err := readEnv(p.environ)
+	if err != nil {
+		return err
+	}
+	provisioner, err := drivers.New(p.register...).Provisioner(env.Store)
+	if err != nil {
+		return fmt.Errorf("%s: %w", envStore, err)
+	}
+	text, err := provisioner.Print()
+	if err != nil {
+		return fmt.Errorf("%s: say what the store needs: %w", envStore, err)
+	}
+	if !printOnly {
+		if err := provisioner.Apply(ctx); err != nil {
+			return fmt.Errorf("%s: create what the store %s needs: %w; %s", envStore, address(env.Store), err, initRemedies.of(err))
+		}
+		text = fmt.Sprintf("The store %s is ready. This was created where it was missing, and left alone where it was there:\n\n%s",
+			address(env.Store), text)
+	}
+	_, err = fmt.Fprint(p.out, text)
+	return err
+}
+
+// address is a URL without its secrets.
+func address(rawURL string) string {
+	a, err := drivers.ParseAddress(rawURL)
+	if err != nil {
+		return "(malformed)"
+	}
+	return a.String()
+}

@@ -1,0 +1,89 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/command"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/drivers/sql"
+	"github.com/piecework/piecework/pubsubq/memqueue"
+)
+
+// world is a deployment in a directory, whose queues are in this process.
+type world struct {
+	t        *testing.T
+	queue    *memqueue.Queue
+	jobs     *functions.Registry
+	env      map[string]string
+	register []func(*drivers.Set)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := filepath.ToSlash(t.TempDir())
+	w := &world{t: t, queue: memqueue.New(nil), jobs: functions.NewRegistry(), env: map[string]string{
+		"PIECEWORK_STORE": "sqlite://" + dir + "/records.db", "PIECEWORK_QUEUES": "here://{queue}",
+		"PIECEWORK_BLOBS": "file://" + dir + "/blobs",
+	}}
+	t.Cleanup(func() { w.queue.Close() })
+	functions.Handle(w.jobs, "test.double", func(_ context.Context, job *functions.Job[int]) (int, error) { return 2 * job.Args, nil })
+	w.register = []func(*drivers.Set){sql.Register, files.Register, func(s *drivers.Set) {
+		s.AddQueue("here", func(_ context.Context, _ *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+			return drivers.NewQueue(drivers.Broker{Direct: w.queue}, log), nil // shared by all that are opened
+		})
+	}}
+	return w
+}
+
+// environ is the environment of a process.
+func (w *world) environ() []string {
+	lines := []string{"HOME=/nowhere"}
+	for name, value := range w.env {
+		lines = append(lines, name+"="+value)
+	}
+	return lines
+}
+
+// run runs a command line to its end.
+func (w *world) run(args ...string) (status int, stdout, stderr string) {
+	w.t.Helper()
+	var out, errs buffer
+	status = command.Run(w.t.Context(), args, &out, &errs, w.environ(), w.jobs, w.register...)
+	return status, out.String(), errs.String()
+}
+
+// want checks that each of some texts is in a text.
+func want(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not in:\n%s", part, text)
+		}
+	}
+}
+
+// buffer is what a process prints.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
