@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -70,7 +69,7 @@ func (p *laneProbe) send(ctx context.Context, id string, delay time.Duration) bo
 		return p.sender.Send(ctx, p.lane, delay, pubsubq.Message{ID: id})
 	})
 	if err != nil {
-		p.failed(p.what("send"), errors.Join(err, p.troubles.of(p.lane)), queueRemedies)
+		p.failed(p.what("send"), err, queueRemedies)
 		return false
 	}
 	return true
