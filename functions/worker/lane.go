@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/piecework/piecework/functions"
@@ -34,27 +33,7 @@ const (
 var errStore = errors.New("the store does not answer")
 
 // run pulls until ctx ends.
-func (l *lane) run(ctx context.Context) {
-	pause := pause{first: 100 * time.Millisecond, most: 30 * time.Second}
-	for ctx.Err() == nil {
-		err := safely(ctx, l.round)
-		switch {
-		case err == nil:
-			pause.reset()
-			continue
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, pubsubq.ErrShutdown):
-			l.w.log.LogAttrs(ctx, slog.LevelError, "queue is closed; nothing more is received from it",
-				slog.String("queue", l.queue), slog.Any("error", err))
-			return
-		}
-		d := pause.next()
-		l.w.log.LogAttrs(ctx, slog.LevelWarn, "receiving pauses",
-			slog.String("queue", l.queue), slog.Duration("for", d), slog.Any("error", err))
-		sleep(ctx, d)
-	}
-}
+func (l *lane) run(ctx context.Context) { l.w.pull(ctx, l.queue, l.round) }
 
 // round receives some messages and starts their jobs.
 func (l *lane) round(ctx context.Context) error {

@@ -2,11 +2,8 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/pubsubq"
@@ -19,25 +16,7 @@ type submitter struct {
 }
 
 // run pulls until ctx ends, and returns when all that it received is settled.
-func (s *submitter) run(ctx context.Context) {
-	pause := pause{first: 100 * time.Millisecond, most: 30 * time.Second}
-	for ctx.Err() == nil {
-		err := safely(ctx, s.round)
-		switch {
-		case err == nil:
-			pause.reset()
-			continue
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, pubsubq.ErrShutdown):
-			s.w.log.LogAttrs(ctx, slog.LevelError, "submit queue is closed; nothing more is received from it", slog.Any("error", err))
-			return
-		}
-		d := pause.next()
-		s.w.log.LogAttrs(ctx, slog.LevelWarn, "submissions pause", slog.Duration("for", d), slog.Any("error", err))
-		sleep(ctx, d)
-	}
-}
+func (s *submitter) run(ctx context.Context) { s.w.pull(ctx, functions.SubmitQueue, s.round) }
 
 // round receives some messages and makes jobs of them, side by side so that the store can write them together.
 func (s *submitter) round(ctx context.Context) error {
