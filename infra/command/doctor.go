@@ -95,11 +95,11 @@ func (p *program) doctor(ctx context.Context, asJSON bool, patience time.Duratio
 	if err != nil {
 		return err
 	}
-	if err := p.jobs.Err(); err != nil {
+	if err := p.app.Jobs.Err(); err != nil {
 		return fmt.Errorf("%w: %w", functions.ErrConfig, err)
 	}
 	d := &doctor{
-		env: env, set: drivers.New(p.register...), lanes: p.jobs.Queues(), patience: patience,
+		env: env, set: drivers.New(p.app.Drivers...), lanes: p.app.Jobs.Queues(), patience: patience,
 		id: probePrefix + uuid.NewString(), troubles: newTroubles(), found: examined{OK: true},
 	}
 	d.set.LogTo(d.troubles.logger())

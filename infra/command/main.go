@@ -15,14 +15,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
-	"github.com/piecework/piecework/infra/drivers"
 )
-
-// Main runs the process's command line and ends the process. The worker runs jobs; register are the drivers' functions
-// Register, of the services that the environment may name.
-func Main(jobs *functions.Registry, register ...func(*drivers.Set)) {
-	os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, os.Environ(), jobs, register...))
-}
 
 // The exit statuses.
 const (
@@ -38,19 +31,18 @@ var errUsage = errors.New("usage")
 type program struct {
 	out, err io.Writer
 	environ  []string
-	jobs     *functions.Registry
-	register []func(*drivers.Set)
+	app      App
 	leave    <-chan struct{} // closed by the second signal
 }
 
 // Run runs a command line and returns its exit status. The end of ctx counts as the first signal to stop.
-func Run(
-	ctx context.Context, args []string, stdout, stderr io.Writer, environ []string,
-	jobs *functions.Registry, register ...func(*drivers.Set),
-) int {
+func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer, environ []string) int {
 	ctx, leave, stop := interrupted(ctx)
 	defer stop()
-	p := &program{out: stdout, err: stderr, environ: environ, jobs: jobs, register: register, leave: leave}
+	p := &program{out: stdout, err: stderr, environ: environ, app: a, leave: leave}
+	if name := a.here(environ); name != "" && len(args) == 0 {
+		args = []string{name}
+	}
 	root := p.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -106,6 +98,9 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.SetFlagErrorFunc(unknownFlag)
+	for _, m := range p.app.Modes {
+		root.AddCommand(p.modeCommand(m))
+	}
 	root.AddCommand(p.workerCommand(), p.initCommand(), p.doctorCommand())
 	return root
 }

@@ -30,7 +30,7 @@ func (p *program) provision(ctx context.Context, printOnly bool) error {
 	if err != nil {
 		return err
 	}
-	provisioner, err := drivers.New(p.register...).Provisioner(env.Store)
+	provisioner, err := drivers.New(p.app.Drivers...).Provisioner(env.Store)
 	if err != nil {
 		return fmt.Errorf("%s: %w", envStore, err)
 	}

@@ -42,7 +42,8 @@ var variables = []variable{
 // others are variables with our prefix that are for other programs: the command line tool, the adapters and the tests.
 var others = []string{
 	"PIECEWORK_URL", "PIECEWORK_TOKEN", "PIECEWORK_ADDR", "PIECEWORK_DIR", "PIECEWORK_CONCURRENCY", "PIECEWORK_TOKENS",
-	"PIECEWORK_TOKEN_FILE", "PIECEWORK_LOG",
+	"PIECEWORK_TOKEN_FILE", "PIECEWORK_LOG", "PIECEWORK_SUBMIT", "PIECEWORK_PROBE_QUEUE", "PIECEWORK_FUNCTION",
+	"PIECEWORK_FUNCTION_TIMEOUT", "PIECEWORK_STREAM", "PIECEWORK_PUSH_AUDIENCE", "PIECEWORK_PUSH_ACCOUNTS",
 }
 
 // Prefixes of variables, ours and those that are the tests'.

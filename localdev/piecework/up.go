@@ -69,7 +69,7 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	if f.tokens == "" {
 		f.tokens = c.value("tokens") // not a flag's default, which --help would print
 	}
-	who, err := tokens(f.tokens, f.tokenFile)
+	who, err := httpapi.ReadTokens("--tokens", f.tokens, f.tokenFile)
 	if err != nil {
 		return err
 	}
