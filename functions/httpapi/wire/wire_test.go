@@ -28,17 +28,6 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-func TestEditDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		n    int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"abcd", "acbd", 1}, {"abc", "abc", 0}} {
-		if got := editDistance(c.a, c.b); got != c.n {
-			t.Errorf("%q and %q: %d, want %d", c.a, c.b, got, c.n)
-		}
-	}
-}
-
 func TestCodesNameErrorsAndBack(t *testing.T) {
 	for _, c := range codes {
 		p := &Problem{Code: Code(fmt.Errorf("wrapped: %w", c.err))}
