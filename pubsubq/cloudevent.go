@@ -6,26 +6,81 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// cloudEvent holds the attributes of a CloudEvent, lower case, without a prefix, all as strings.
-type cloudEvent map[string]string
+// CloudEvent is an event in the form of CloudEvents 1.0, whichever way it travelled.
+type CloudEvent struct {
+	ID, Source, Type string // never empty
+	Subject          string // empty if it has none
 
-var eventOptions = []string{
-	"piecekey", "pieceat", "piecedelay", "piecequeue", "piecetags", "pieceheld", "piecemaxattempts",
+	// Attributes are all attributes, these four and the extensions too, as text, by their lower-case names.
+	Attributes map[string]string
+
+	// Data are the event's data as a JSON value; nil if it has none. Data that are not JSON are a JSON string: text as
+	// it is, everything else in base64.
+	Data json.RawMessage
+
+	mode string // how it travelled, for error texts
+	body []byte // the message's, for the same
 }
 
-// binaryEvent gathers the attributes of a CloudEvent in binary mode from metadata. The bindings to HTTP, Kafka and
-// AMQP each have their own prefix. A structured event may carry copies of attributes as metadata, so the content
-// type decides between the two.
-func binaryEvent(metadata map[string]string) (cloudEvent, bool) {
-	event := cloudEvent{}
-	for name, value := range metadata {
-		name = strings.ToLower(name)
+// ParseEvent reads a CloudEvent from a message: in structured mode, a JSON object with specversion; or in binary mode,
+// where the attributes are metadata, named ce-type, ce_type, cloudEvents:type or cloudEvents_type (the bindings to HTTP,
+// Kafka and AMQP each have their own), and the body is the data. It reports false if the message is no CloudEvent. An
+// error is [ErrMalformed]: it is one, but it cannot be read.
+func ParseEvent(body []byte, metadata map[string]string) (CloudEvent, bool, error) {
+	if e, ok, err := parseBinary(body, metadata); ok {
+		return e, true, err
+	}
+	fields, err := objectFields(body)
+	if err != nil {
+		return CloudEvent{}, false, nil //nolint:nilerr // it is no event, and whether it is something else is not asked
+	}
+	return parseStructured(body, fields, metadata)
+}
+
+func parseBinary(body []byte, metadata map[string]string) (CloudEvent, bool, error) {
+	a, ok := binaryEvent(metadata)
+	if !ok {
+		return CloudEvent{}, false, nil
+	}
+	e, err := a.event("CloudEvent in binary mode: ", body)
+	if err == nil {
+		e.Data, err = a.data(body)
+	}
+	return e, true, e.malformed(err)
+}
+
+func parseStructured(body []byte, fields map[string]json.RawMessage, metadata map[string]string) (CloudEvent, bool, error) {
+	if _, ok := fields["specversion"]; !ok {
+		return CloudEvent{}, false, nil
+	}
+	e, err := structured(body, fields, metadata)
+	return e, true, e.malformed(err)
+}
+
+func (e CloudEvent) malformed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return malformed(e.body, e.mode+err.Error())
+}
+
+// attributes are those of a CloudEvent, by their lower-case names without a prefix, as text.
+type attributes map[string]string
+
+// binaryEvent gathers the attributes of a CloudEvent in binary mode from metadata. A structured event may carry copies
+// of attributes as metadata, so the content type decides between the two.
+func binaryEvent(metadata map[string]string) (attributes, bool) {
+	if len(metadata) == 0 {
+		return nil, false
+	}
+	event := attributes{}
+	for _, original := range sortedKeys(metadata) {
+		name, value := strings.ToLower(original), metadata[original]
 		for _, prefix := range []string{"ce-", "ce_", "cloudevents:", "cloudevents_"} {
 			if attribute, ok := strings.CutPrefix(name, prefix); ok {
 				event[attribute] = value
@@ -34,74 +89,83 @@ func binaryEvent(metadata map[string]string) (cloudEvent, bool) {
 		if name == "content-type" || name == "content_type" {
 			event["datacontenttype"] = value
 		}
-		if name == traceparent || name == tracestate {
-			if _, ok := event[name]; !ok {
-				event[name] = value
-			}
-		}
 	}
 	if event["specversion"] == "" || strings.HasPrefix(event["datacontenttype"], "application/cloudevents") {
 		return nil, false
 	}
+	event.inherit(metadata)
 	return event, true
 }
 
-// submission makes a job of an event in binary mode with the data in body.
-func (e cloudEvent) submission(body []byte) (Submission, error) {
-	s, err := e.options()
-	if err != nil {
-		return s, malformed(body, "CloudEvent in binary mode: "+err.Error())
+// inherit takes the trace of the message if the event has none of its own.
+func (a attributes) inherit(metadata map[string]string) {
+	if a[traceparent] != "" {
+		return
 	}
-	if s.Args, err = e.args(body); err != nil {
-		return s, malformed(body, "CloudEvent in binary mode: "+err.Error())
+	for name, value := range metadata {
+		if name = strings.ToLower(name); name == traceparent || name == tracestate {
+			a[name] = value
+		}
 	}
-	return s, nil
 }
 
-// parseStructured reads an event in structured mode.
-func parseStructured(body []byte, fields map[string]json.RawMessage, metadata map[string]string) (Submission, error) {
-	s, err := structured(fields)
-	if err != nil {
-		return s, malformed(body, "CloudEvent: "+err.Error())
+// event makes an event of the attributes, without its data.
+func (a attributes) event(mode string, body []byte) (CloudEvent, error) {
+	e := CloudEvent{
+		ID: a["id"], Source: a["source"], Type: a["type"], Subject: a["subject"], Attributes: a, mode: mode, body: body,
 	}
-	if s.Trace == nil {
-		s.Trace = traceOf(metadata)
+	if v := a["specversion"]; v != "1.0" {
+		return e, fmt.Errorf("specversion is %q, want \"1.0\"", v)
 	}
-	return s, nil
+	for _, name := range []string{"id", "source", "type"} {
+		if a[name] == "" {
+			return e, fmt.Errorf("no attribute %q", name)
+		}
+	}
+	for _, name := range sortedKeys(a) {
+		if !utf8.ValidString(a[name]) {
+			return e, fmt.Errorf("attribute %q is not valid UTF-8", name)
+		}
+	}
+	return e, nil
 }
 
-func structured(fields map[string]json.RawMessage) (Submission, error) {
-	event := cloudEvent{}
+// structured reads an event in structured mode.
+func structured(body []byte, fields map[string]json.RawMessage, metadata map[string]string) (CloudEvent, error) {
+	a := attributes{}
 	for _, name := range sortedKeys(fields) {
 		if name == "data" || name == "data_base64" {
 			continue
 		}
 		value, err := attribute(fields[name])
 		if err != nil {
-			return Submission{}, fmt.Errorf("attribute %q: %w", name, err)
+			return CloudEvent{mode: structuredMode, body: body}, fmt.Errorf("attribute %q: %w", name, err)
 		}
-		event[name] = value
+		a[name] = value
 	}
-	s, err := event.options()
+	a.inherit(metadata)
+	e, err := a.event(structuredMode, body)
 	if err != nil {
-		return s, err
+		return e, err
 	}
 	data, hasData := fields["data"]
 	encoded, hasBase64 := fields["data_base64"]
 	switch {
 	case hasData && hasBase64:
-		return s, fmt.Errorf("both data and data_base64 are given")
+		return e, fmt.Errorf("both data and data_base64 are given")
 	case hasData:
-		s.Args = cleanArgs(data) // JSON already; text data come as a JSON string, which is what we want
+		e.Data = cleanArgs(data) // JSON already; text data come as a JSON string, which is what we want
 	case hasBase64:
 		var binary []byte
 		if err := json.Unmarshal(encoded, &binary); err != nil {
-			return s, fmt.Errorf("data_base64 is not a string of base64")
+			return e, fmt.Errorf("data_base64 is not a string of base64")
 		}
-		s.Args, err = event.args(binary)
+		e.Data, err = a.data(binary)
 	}
-	return s, err
+	return e, err
 }
+
+const structuredMode = "CloudEvent: "
 
 // attribute reads a string, number or boolean as a string; null is an absent attribute.
 func attribute(raw json.RawMessage) (string, error) {
@@ -124,74 +188,12 @@ func attribute(raw json.RawMessage) (string, error) {
 	return "", fmt.Errorf("want a string, a number or a boolean, got %s", excerpt(raw))
 }
 
-// options makes all of a submission but its arguments from the attributes.
-func (e cloudEvent) options() (Submission, error) {
-	if v := e["specversion"]; v != "1.0" {
-		return Submission{}, fmt.Errorf("specversion is %q, want \"1.0\"", v)
-	}
-	for _, name := range []string{"id", "source", "type"} {
-		if e[name] == "" {
-			return Submission{}, fmt.Errorf("no attribute %q", name)
-		}
-	}
-	for _, name := range sortedKeys(e) {
-		if !utf8.ValidString(e[name]) {
-			return Submission{}, fmt.Errorf("attribute %q is not valid UTF-8", name)
-		}
-		if strings.HasPrefix(name, "piece") && !isOption(name) {
-			return Submission{}, unknownName("attribute", name, eventOptions)
-		}
-	}
-	s := Submission{
-		Kind: e["type"], Key: e["piecekey"], Queue: e["piecequeue"], Source: e["source"],
-		Trace: traceMetadata(e),
-	}
-	if s.Key == "" {
-		s.Key = e["source"] + "/" + e["id"]
-	}
-	for tag := range strings.SplitSeq(e["piecetags"], ",") {
-		if tag = strings.TrimSpace(tag); tag != "" {
-			s.Tags = append(s.Tags, tag)
-		}
-	}
-	if err := e.numbers(&s); err != nil {
-		return s, err
-	}
-	if err := s.setTimes(e["pieceat"], e["piecedelay"]); err != nil {
-		return s, err
-	}
-	return s, s.check()
-}
-
-// numbers reads the options that are not text.
-func (e cloudEvent) numbers(s *Submission) error {
-	if v := e["pieceheld"]; v != "" {
-		held, err := strconv.ParseBool(v)
-		if err != nil {
-			return fmt.Errorf("pieceheld: want true or false, got %q", v)
-		}
-		s.Held = held
-	}
-	if v := e["piecemaxattempts"]; v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return fmt.Errorf("piecemaxattempts: want a whole number, got %q", v)
-		}
-		s.MaxAttempts = &n
-	}
-	return nil
-}
-
-func isOption(name string) bool {
-	return slices.Contains(eventOptions, name)
-}
-
-// args makes a JSON value of an event's data in bytes.
-func (e cloudEvent) args(data []byte) (json.RawMessage, error) {
+// data makes a JSON value of an event's data in bytes.
+func (a attributes) data(data []byte) (json.RawMessage, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	contentType := e["datacontenttype"]
+	contentType := a["datacontenttype"]
 	if isJSON(contentType) {
 		if !utf8.Valid(data) || !json.Valid(data) {
 			return nil, fmt.Errorf("data are not valid JSON, as datacontenttype %q says", contentType)

@@ -91,8 +91,7 @@ func (s Submission) check() error {
 //	 "tags":["x"],"held":true,"max_attempts":3,"source":".."}
 //
 // A CloudEvent 1.0 in structured mode: a JSON object with specversion, type, source and id. A CloudEvent in binary
-// mode: the same attributes as metadata, named ce-type, ce_type, cloudEvents:type or cloudEvents_type, and the body
-// as its data. In both, type is the kind; data are the arguments; source is the source; and source + "/" + id is the
+// mode: the same attributes as metadata, and the body as its data; see [ParseEvent]. In both, type is the kind; data are the arguments; source is the source; and source + "/" + id is the
 // key, so that an event that is delivered twice makes one job. Data that are not JSON become a JSON string: text as
 // it is, everything else in base64. The attribute time is when the event happened, and does not delay the job.
 //
@@ -102,15 +101,15 @@ func (s Submission) check() error {
 //
 // Every error is [ErrMalformed], with what is wrong and where.
 func ParseSubmission(body []byte, metadata map[string]string) (Submission, error) {
-	if event, ok := binaryEvent(metadata); ok {
-		return event.submission(body)
+	if event, ok, err := parseBinary(body, metadata); ok {
+		return submissionOf(event, err)
 	}
 	fields, err := objectFields(body)
 	if err != nil {
 		return Submission{}, err
 	}
-	if _, ok := fields["specversion"]; ok {
-		return parseStructured(body, fields, metadata)
+	if event, ok, err := parseStructured(body, fields, metadata); ok {
+		return submissionOf(event, err)
 	}
 	s, err := parseOwn(fields)
 	if err != nil {
@@ -118,6 +117,13 @@ func ParseSubmission(body []byte, metadata map[string]string) (Submission, error
 	}
 	s.Trace = traceOf(metadata)
 	return s, nil
+}
+
+func submissionOf(e CloudEvent, err error) (Submission, error) {
+	if err != nil {
+		return Submission{}, err
+	}
+	return e.Submission()
 }
 
 // parseOwn reads our own JSON form, field by field, so that an error names the field.
