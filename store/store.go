@@ -73,11 +73,42 @@ func pause(ctx context.Context, d time.Duration) error {
 // token returns a fresh token for one write.
 func (s *Store) token() string { return strconv.FormatUint(s.opts.Rand(), 36) }
 
+// patiently returns a store that differs in how long it goes on against a store that does not answer.
+func (s *Store) patiently(d time.Duration) *Store {
+	if d == s.opts.Patience {
+		return s
+	}
+	other := *s
+	other.opts.Patience = d
+	return &other
+}
+
+// claimPatience is how long a claim is tried. A later one would leave too little of its lease, which counts from when
+// it was asked for; and of many that are claimed together, the first must not run out while the last are tried.
+func (s *Store) claimPatience() time.Duration { return min(s.opts.Patience, s.opts.Timing.Lease/2) }
+
+// leasePatience is how long a write of an attempt is tried: until its lease has run out. Until then nobody else can
+// have the job, and giving up would lose the attempt.
+func (s *Store) leasePatience(have Job, now Time) time.Duration {
+	if have.Lease == nil {
+		return s.opts.Patience
+	}
+	return max(have.Lease.Until.Sub(now), 0)
+}
+
 // retries counts a verb's tries against faults, with jittered exponential pauses up to Options.Patience.
 type retries struct {
 	s     *Store
 	delay *backoff.ExponentialBackOff
 	spent time.Duration
+	whole bool // patience is for all that a verb does, whether it gets on or not
+}
+
+// progress notes that the store answered: patience begins anew.
+func (r *retries) progress() {
+	if !r.whole {
+		r.spent = 0
+	}
 }
 
 func (s *Store) retries() *retries {

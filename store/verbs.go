@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"gocloud.dev/docstore"
-	"gocloud.dev/gcerrors"
 )
 
 // New returns the record of a job that starts at now: held, scheduled if j.At is later than now, or queued. The
@@ -53,221 +50,30 @@ func (s *Store) Create(ctx context.Context, j Job) (Job, error) {
 	}
 }
 
-// chunk is how many actions go into one action list.
-const chunk = 100
-
-// CreateMany writes many new records in lists of one hundred. The results are in the order of the jobs; each is
-// what Create would have returned.
-func (s *Store) CreateMany(ctx context.Context, jobs []Job) []Result {
-	results := make([]Result, len(jobs))
-	for start := 0; start < len(jobs); start += chunk {
-		part := jobs[start:min(start+chunk, len(jobs))]
-		done := results[start : start+len(part)]
-		s.createChunk(ctx, part, done)
-		if away := unavailable(done[len(done)-1].Err); away != nil {
-			for i := start + len(part); i < len(jobs); i++ {
-				results[i] = Result{jobs[i], fmt.Errorf("create %s: %w", jobs[i].ID, away)}
-			}
-			return results
-		}
-	}
-	return results
-}
-
-// Result is one record's share of a verb over many.
-type Result struct {
-	Job Job
-	Err error
-}
-
-func (s *Store) createChunk(ctx context.Context, jobs []Job, results []Result) {
-	list := s.coll.Actions()
-	records := make([]*record, len(jobs))
-	var at []int // of each action in the list, the index of its job
-	for i := range jobs {
-		if jobs[i].Nonce == "" {
-			jobs[i].Nonce = s.token()
-		}
-		jobs[i].Write = s.token()
-		results[i].Job = jobs[i]
-		if records[i], results[i].Err = encode(jobs[i]); results[i].Err == nil {
-			list.Create(records[i])
-			at = append(at, i)
-		}
-	}
-	failed := failures(list.Do(ctx), len(at))
-	var away error
-	for n, i := range at {
-		switch {
-		case failed[n] && away != nil:
-			results[i].Err = fmt.Errorf("create %s: %w", jobs[i].ID, away)
-		case failed[n]:
-			results[i].Job, results[i].Err = s.Create(ctx, jobs[i])
-			away = unavailable(results[i].Err)
-		default:
-			results[i].Job.rev = records[i].Rev
-		}
-	}
-}
-
-// unavailable is err if it says that the store does not answer, though asked patiently. The verbs over many then
-// give the same to what is left, which would otherwise wait as long again for each.
-func unavailable(err error) error {
-	if errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	return nil
-}
-
-// failures tells which of n actions failed. Some drivers put an error at index -1: then any of them may have. And
-// docstore refuses a whole list for one action that it finds invalid, such as the second for one key, and reports
-// this one alone: then none of the others was done.
-func failures(err error, n int) []bool {
-	failed := make([]bool, n)
-	if err == nil {
-		return failed
-	}
-	var list docstore.ActionListError
-	if !errors.As(err, &list) {
-		list = docstore.ActionListError{{Index: -1, Err: err}}
-	}
-	for _, e := range list {
-		if e.Index >= 0 && e.Index < n && gcerrors.Code(e.Err) != gcerrors.InvalidArgument {
-			failed[e.Index] = true
-			continue
-		}
-		for i := range failed {
-			failed[i] = true
-		}
-	}
-	return failed
-}
-
 // Claim takes the lease of a job for the attempt that c names. The job it returns is running under that token,
 // or has failed because its deadline had passed. Errors: ErrNotFound, ErrHeld, ErrNotDue, ErrMove (it has ended, or
 // waits for somebody else), ErrKind, ErrLeaseLost (the claim was applied, and the lease ran out before its answer came),
 // ErrNewerRecord, ErrUnavailable.
+//
+// It gives up after half a lease: the lease counts from c.Now, and what is left of it must do for the attempt.
 func (s *Store) Claim(ctx context.Context, id string, c Claim) (Job, error) {
-	return s.change(ctx, id, nil, func(j Job) (Job, bool, error) { return j.claim(s.opts.Timing, c) })
-}
-
-// ClaimMany claims many jobs, with one list of reads and one of writes. claims[i] is for ids[i].
-func (s *Store) ClaimMany(ctx context.Context, ids []string, claims []Claim) []Result {
-	results := make([]Result, len(ids))
-	if len(ids) == 1 {
-		results[0].Job, results[0].Err = s.Claim(ctx, ids[0], claims[0])
-		return results
-	}
-	for start := 0; start < len(ids); start += chunk {
-		end := min(start+chunk, len(ids))
-		s.claimChunk(ctx, ids[start:end], claims[start:end], results[start:end])
-	}
-	return results
-}
-
-func (s *Store) claimChunk(ctx context.Context, ids []string, claims []Claim, results []Result) {
-	jobs, errs := s.getMany(ctx, ids)
-	list := s.coll.Actions()
-	records := make([]*record, len(ids))
-	nexts := make([]Job, len(ids))
-	var at []int
-	for i := range ids {
-		if results[i].Job, results[i].Err = jobs[i], errs[i]; errs[i] != nil {
-			continue
-		}
-		next, changed, err := jobs[i].claim(s.opts.Timing, claims[i])
-		if err != nil || !changed {
-			results[i].Err = err
-			continue
-		}
-		next.Write = s.token()
-		if records[i], results[i].Err = encode(next); results[i].Err == nil {
-			nexts[i] = next
-			list.Update(records[i], changes(jobs[i], next, records[i]))
-			at = append(at, i)
-		}
-	}
-	if len(at) == 0 {
-		return
-	}
-	failed := failures(list.Do(ctx), len(at))
-	var away error
-	for n, i := range at {
-		switch {
-		case failed[n] && away != nil:
-			results[i].Err = fmt.Errorf("claim %s: %w", ids[i], away)
-		case failed[n]:
-			results[i].Job, results[i].Err = s.Claim(ctx, ids[i], claims[i])
-			away = unavailable(results[i].Err)
-		default:
-			nexts[i].rev = records[i].Rev
-			results[i].Job = nexts[i]
-		}
-	}
-}
-
-// GetMany reads many jobs by id. A job that cannot be read has its error at the same index.
-func (s *Store) GetMany(ctx context.Context, ids []string) []Result {
-	results := make([]Result, len(ids))
-	for start := 0; start < len(ids); start += chunk {
-		end := min(start+chunk, len(ids))
-		jobs, errs := s.getMany(ctx, ids[start:end])
-		for i := range jobs {
-			results[start+i] = Result{jobs[i], errs[i]}
-		}
-	}
-	return results
-}
-
-// getMany reads up to a chunk of jobs in one list. What a list did not find is read again alone: some drivers
-// report items as missing that they were only throttled on. The same id twice is read alone too.
-func (s *Store) getMany(ctx context.Context, ids []string) ([]Job, []error) {
-	jobs, errs := make([]Job, len(ids)), make([]error, len(ids))
-	records := make([]*record, len(ids))
-	list, seen := s.coll.Actions(), make(map[string]bool, len(ids))
-	var at []int
-	for i, id := range ids {
-		if !seen[id] {
-			seen[id] = true
-			records[i] = &record{ID: id}
-			list.Get(records[i], dataFields...)
-			at = append(at, i)
-		}
-	}
-	failed := failures(list.Do(ctx), len(at))
-	for n, i := range at {
-		if failed[n] {
-			records[i] = nil
-		}
-	}
-	var away error
-	for i, id := range ids {
-		switch {
-		case records[i] == nil && away != nil:
-			errs[i] = fmt.Errorf("get %s: %w", id, away)
-		case records[i] == nil:
-			jobs[i], errs[i] = s.Get(ctx, id)
-			away = unavailable(errs[i])
-		default:
-			jobs[i], errs[i] = decode(records[i])
-		}
-	}
-	return jobs, errs
+	return s.patiently(s.claimPatience()).change(ctx, id, nil, func(j Job) (Job, bool, error) { return j.claim(s.opts.Timing, c) })
 }
 
 // Keep extends the lease of an attempt and writes what is new. have is the job as the attempt last saw it, which
-// saves the read. It returns the job as stored, so that the attempt sees a request to cancel. Errors: ErrLeaseLost,
-// ErrUnavailable.
+// saves the read. It returns the job as stored, so that the attempt sees a request to cancel. Against a store that does
+// not answer it goes on until the lease has run out. Errors: ErrLeaseLost, ErrUnavailable.
 func (s *Store) Keep(ctx context.Context, have Job, k Keep) (Job, error) {
-	j, err := s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.keep(s.opts.Timing, k) })
+	j, err := s.patiently(s.leasePatience(have, k.Now)).change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.keep(s.opts.Timing, k) })
 	return j, leaseError(err)
 }
 
 // Finish ends an attempt. have is the job as the attempt last saw it. The job's new state says what became of it:
 // final, or queued, scheduled or retrying with more to come. Repeating a Finish that was applied changes nothing.
+// Against a store that does not answer it goes on until the lease has run out, and for Options.Patience at least.
 // Errors: ErrLeaseLost, ErrTooLarge, ErrUnavailable.
 func (s *Store) Finish(ctx context.Context, have Job, f Finish) (Job, error) {
-	j, err := s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.finish(s.opts.Timing, f) })
+	j, err := s.patiently(max(s.opts.Patience, s.leasePatience(have, f.Now))).change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.finish(s.opts.Timing, f) })
 	return j, leaseError(err)
 }
 
