@@ -1,15 +1,16 @@
-// Package relay is a docstore driver that forwards to an ordinary collection, and lets somebody stand in between.
+// Package relay lets somebody stand in between a collection and its user.
 package relay
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
+
+	"github.com/piecework/piecework/store/relay"
 )
 
 // Hooks stand in between. Each is required but Close.
@@ -19,7 +20,7 @@ type Hooks struct {
 	Write func(what string, do func() error) error
 	// Read is called for a list that only reads, for a query, and for each document that a query gives.
 	Read func(do func() error) error
-	// Code gives the code of an error that a hook made.
+	// Code gives the code of an error that a hook made, or OK for others.
 	Code func(err error) gcerrors.ErrorCode
 	// Close is called at the end; nil leaves the collection behind open.
 	Close func() error
@@ -27,75 +28,36 @@ type Hooks struct {
 
 // New returns a collection that forwards to inner. Documents are pointers to structs, with the fields id and rev.
 func New(inner *docstore.Collection, h Hooks) *docstore.Collection {
-	return docstore.NewCollection(&docs{inner, h})
+	return relay.New(inner, relay.Hooks{Actions: h.actions, Query: h.query, Code: h.Code, Close: h.Close})
 }
 
-type docs struct {
-	inner *docstore.Collection
-	hooks Hooks
-}
-
-// Key returns the document's key.
-func (c *docs) Key(doc driver.Document) (any, error) { return doc.GetField("id") }
-
-// RevisionField names the revision.
-func (c *docs) RevisionField() string { return "rev" }
-
-// RunActions forwards a list of actions.
-func (c *docs) RunActions(ctx context.Context, actions []*driver.Action, _ *driver.RunActionsOptions) driver.ActionListError {
-	list := c.inner.Actions()
+// actions stands between for a list of actions.
+func (h Hooks) actions(ctx context.Context, actions []*driver.Action, next relay.Run) driver.ActionListError {
 	writes, key := 0, ""
 	for _, a := range actions {
-		add(list, a)
 		if a.Kind != driver.Get {
 			writes++
 			key = fmt.Sprint(a.Key)
 		}
 	}
-	do := func() error { return list.Do(ctx) }
+	var failed driver.ActionListError
+	do := func() error {
+		if failed = next(ctx, actions); failed != nil {
+			return failed[0].Err
+		}
+		return nil
+	}
+	var err error
 	switch writes {
 	case 0:
-		return listError(c.hooks.Read(do), actions)
+		err = h.Read(do)
 	case 1:
-		return listError(c.hooks.Write("write of record "+key, do), actions)
+		err = h.Write("write of record "+key, do)
 	default:
-		return listError(c.hooks.Write(fmt.Sprintf("write of %d records", writes), do), actions)
+		err = h.Write(fmt.Sprintf("write of %d records", writes), do)
 	}
-}
-
-// add puts an action on a list of the collection behind. A put does not occur: records are never written blindly.
-func add(list *docstore.ActionList, a *driver.Action) {
-	doc := a.Doc.Origin
-	switch a.Kind {
-	case driver.Get:
-		list.Get(doc, paths(a.FieldPaths)...)
-	case driver.Create:
-		list.Create(doc)
-	case driver.Replace:
-		list.Replace(doc)
-	case driver.Delete:
-		list.Delete(doc)
-	case driver.Update:
-		mods := docstore.Mods{}
-		for _, m := range a.Mods {
-			mods[docstore.FieldPath(strings.Join(m.FieldPath, "."))] = m.Value
-		}
-		list.Update(doc, mods)
-	}
-}
-
-// listError is the driver's form of an error of a list.
-func listError(err error, actions []*driver.Action) driver.ActionListError {
-	var failed docstore.ActionListError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &failed):
-		out := make(driver.ActionListError, len(failed))
-		for i, f := range failed {
-			out[i].Index, out[i].Err = f.Index, f.Err
-		}
-		return out
+	if err == nil || len(failed) > 0 && errors.Is(err, failed[0].Err) {
+		return failed
 	}
 	out := make(driver.ActionListError, len(actions))
 	for i, a := range actions {
@@ -104,77 +66,23 @@ func listError(err error, actions []*driver.Action) driver.ActionListError {
 	return out
 }
 
-func paths(fields [][]string) []docstore.FieldPath {
-	out := make([]docstore.FieldPath, len(fields))
-	for i, p := range fields {
-		out[i] = docstore.FieldPath(strings.Join(p, "."))
-	}
-	return out
-}
-
-// RunGetQuery forwards a query.
-func (c *docs) RunGetQuery(ctx context.Context, q *driver.Query) (driver.DocumentIterator, error) {
-	query := c.inner.Query()
-	for _, f := range q.Filters {
-		query = query.Where(docstore.FieldPath(strings.Join(f.FieldPath, ".")), f.Op, f.Value)
-	}
-	if q.OrderByField != "" {
-		direction := docstore.Descending
-		if q.OrderAscending {
-			direction = docstore.Ascending
-		}
-		query = query.OrderBy(q.OrderByField, direction)
-	}
-	if q.Limit > 0 {
-		query = query.Limit(q.Limit)
-	}
-	var it *docstore.DocumentIterator
-	err := c.hooks.Read(func() error {
-		it = query.Get(ctx, paths(q.FieldPaths)...)
-		return nil
+// query stands between for a query, and for each document of it.
+func (h Hooks) query(ctx context.Context, q *driver.Query, next relay.Ask) (it driver.DocumentIterator, err error) {
+	err = h.Read(func() error {
+		it, err = next(ctx, q)
+		return err
 	})
-	return documents{it, c.hooks}, err
+	return documents{it, h}, err
 }
 
 // documents forwards the documents of a query.
 type documents struct {
-	inner *docstore.DocumentIterator
+	driver.DocumentIterator
+
 	hooks Hooks
 }
 
 // Next reads the next document.
 func (d documents) Next(ctx context.Context, doc driver.Document) error {
-	return d.hooks.Read(func() error { return d.inner.Next(ctx, doc.Origin) })
-}
-
-// Stop ends the iteration.
-func (d documents) Stop() { d.inner.Stop() }
-
-// As gives access to the iterator behind.
-func (d documents) As(i any) bool { return d.inner.As(i) }
-
-// RevisionToBytes is for continuing elsewhere, which nobody does here.
-func (c *docs) RevisionToBytes(any) ([]byte, error) { return nil, errors.ErrUnsupported }
-
-// BytesToRevision is, too.
-func (c *docs) BytesToRevision([]byte) (any, error) { return nil, errors.ErrUnsupported }
-
-// QueryPlan has nothing to tell.
-func (c *docs) QueryPlan(*driver.Query) (string, error) { return "", nil }
-
-// As gives access to what is behind.
-func (c *docs) As(i any) bool { return c.inner.As(i) }
-
-// ErrorAs gives access to the errors of what is behind.
-func (c *docs) ErrorAs(err error, i any) bool { return c.inner.ErrorAs(err, i) }
-
-// ErrorCode classifies an error.
-func (c *docs) ErrorCode(err error) gcerrors.ErrorCode { return c.hooks.Code(err) }
-
-// Close ends what the hook says.
-func (c *docs) Close() error {
-	if c.hooks.Close == nil {
-		return nil
-	}
-	return c.hooks.Close()
+	return d.hooks.Read(func() error { return d.DocumentIterator.Next(ctx, doc) })
 }

@@ -11,7 +11,7 @@ import (
 	"gocloud.dev/docstore/memdocstore"
 	"gocloud.dev/gcerrors"
 
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 type doc struct {
