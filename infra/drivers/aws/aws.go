@@ -21,6 +21,7 @@
 // Of dynamodb:
 //
 //	parallel=16         requests of one bulk write at a time
+//	allow_scans=false   answer queries that no index serves from the whole table; package fsck needs that, nothing else
 //	ttl=false           the provisioner: let DynamoDB delete records by the attribute "expires"
 //
 // Of awssqs and awssns:

@@ -17,6 +17,7 @@ type tableURL struct {
 	client   *dynamodb.Client
 	table    string
 	parallel int
+	scans    bool
 	ttl      bool
 }
 
@@ -24,6 +25,7 @@ func parseTable(ctx context.Context, a *drivers.Address) (tableURL, error) {
 	t := tableURL{
 		table:    a.Host,
 		parallel: a.Params.Int("parallel", 16, 1, 1000),
+		scans:    a.Params.Bool("allow_scans", false),
 		ttl:      a.Params.Bool("ttl", false),
 	}
 	if err := a.WantHost("table"); err != nil {
@@ -51,7 +53,7 @@ func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 	inner, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
 		RevisionField:            store.RevisionField,
 		MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
-		// AllowScans stays false: a query that no index serves is refused, and not read from the whole table.
+		AllowScans:               t.scans,    // otherwise a query that no index serves is refused, and not read from the whole table
 	})
 	if err != nil {
 		return nil, nil, a.Errorf("describe table %s: %w (does it exist? piecework init creates it)", t.table, err)

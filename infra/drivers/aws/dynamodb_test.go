@@ -38,9 +38,10 @@ func described(indexes ...object) object {
 
 func item(id string) object { return object{"id": object{"S": id}, "rev": object{"S": "r-" + id}} }
 
-func openTable(t *testing.T, s *stub) *docstore.Collection {
+func openTable(t *testing.T, s *stub, params ...string) *docstore.Collection {
 	t.Helper()
-	coll, closeStore, err := drivers.New(aws.Register).OpenStore(t.Context(), "dynamodb://jobs?region=eu-central-1&endpoint="+s.url)
+	url := "dynamodb://jobs?region=eu-central-1&endpoint=" + s.url + strings.Join(params, "")
+	coll, closeStore, err := drivers.New(aws.Register).OpenStore(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +124,21 @@ func TestQueriesAskAnIndexForNoMoreThanTheirLimit(t *testing.T) {
 	defer scan.Stop()
 	if err := scan.Next(t.Context(), &record{}); gcerrors.Code(err) != gcerrors.InvalidArgument {
 		t.Errorf("a scan gives %v", err)
+	}
+}
+
+func TestScansAreForThoseWhoAskForThem(t *testing.T) {
+	s := newStub(t, map[string]func(int, object) (int, object){
+		"DescribeTable": ok(described()), "Scan": ok(object{"Items": []object{item("a")}}),
+	})
+	it := openTable(t, s, "&allow_scans=true").Query().Get(t.Context(), "id", "rev")
+	defer it.Stop()
+	var r record
+	if err := it.Next(t.Context(), &r); err != nil || r.ID != "a" {
+		t.Errorf("scanned %+v, %v", r, err)
+	}
+	if err := it.Next(t.Context(), &r); !errors.Is(err, io.EOF) {
+		t.Errorf("the end of the scan is %v", err)
 	}
 }
 
