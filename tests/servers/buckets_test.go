@@ -19,7 +19,7 @@ import (
 )
 
 func TestS3(t *testing.T) {
-	fakeAWS(t)
+	FakeAWS(t)
 	endpoint, dir := S3(t)
 	set := drivers.New(awsdrivers.Register)
 	n := 0
@@ -38,13 +38,13 @@ func TestS3(t *testing.T) {
 
 func TestAzureBlob(t *testing.T) {
 	host := Azurite(t)
-	t.Setenv("AZURE_STORAGE_ACCOUNT", azuriteAccount)
-	t.Setenv("AZURE_STORAGE_KEY", azuriteKey)
-	key, err := azblob.NewSharedKeyCredential(azuriteAccount, azuriteKey)
+	t.Setenv("AZURE_STORAGE_ACCOUNT", AzuriteAccount)
+	t.Setenv("AZURE_STORAGE_KEY", AzuriteKey)
+	key, err := azblob.NewSharedKeyCredential(AzuriteAccount, AzuriteKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := azblob.NewClientWithSharedKeyCredential("http://"+host+"/"+azuriteAccount, key, nil)
+	client, err := azblob.NewClientWithSharedKeyCredential("http://"+host+"/"+AzuriteAccount, key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,8 @@ func DynamoDB(tb testing.TB) string {
 	return "http://" + address(port)
 }
 
-// fakeAWS gives the SDK credentials, which it wants for emulators too.
-func fakeAWS(tb testing.TB) {
+// FakeAWS gives the SDK credentials, which it wants for emulators too, for as long as the test runs.
+func FakeAWS(tb testing.TB) {
 	tb.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_REGION": "us-east-1",

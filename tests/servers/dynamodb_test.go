@@ -11,7 +11,7 @@ import (
 )
 
 func TestDynamoDB(t *testing.T) {
-	fakeAWS(t)
+	FakeAWS(t)
 	endpoint := DynamoDB(t)
 	set := drivers.New(aws.Register)
 	n := 0

@@ -6,12 +6,33 @@ import (
 	"cloud.google.com/go/pubsub/v2/pstest"
 )
 
-// PubSub starts Google's fake of Pub/Sub in this process and returns where it listens.
+// FakePubSub is Google's fake of Pub/Sub in this process.
 //
-// It differs from the real service: it keeps everything in memory, and has no limits of size.
+// It differs from the real service: it keeps everything in memory, topics and subscriptions too, and has no limits of
+// size.
+type FakePubSub struct {
+	Host string // and port
+
+	server *pstest.Server
+}
+
+// PubSub starts a fake of Pub/Sub and returns where it listens.
 func PubSub(tb testing.TB) string {
 	tb.Helper()
-	s := pstest.NewServer()
-	tb.Cleanup(func() { _ = s.Close() })
-	return s.Addr
+	return StartPubSub(tb).Host
 }
+
+// StartPubSub starts a fake of Pub/Sub, which can be stopped and started again.
+func StartPubSub(tb testing.TB) *FakePubSub {
+	tb.Helper()
+	s := pstest.NewServer()
+	f := &FakePubSub{Host: s.Addr, server: s}
+	tb.Cleanup(f.Stop)
+	return f
+}
+
+// Start starts the fake where it was before, after Stop. It has forgotten everything.
+func (f *FakePubSub) Start() { f.server = pstest.NewServerWithAddress(f.Host) }
+
+// Stop cuts off all clients.
+func (f *FakePubSub) Stop() { _ = f.server.Close() }

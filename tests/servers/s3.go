@@ -7,7 +7,7 @@ import (
 )
 
 // S3 starts versitygw over a directory and returns its URL and the folder in which each bucket is one. The key is that
-// of fakeAWS.
+// of FakeAWS.
 //
 // It differs from the real service: it takes a backslash or ".." in a key for what they mean in file names, which
 // package blobout escapes.

@@ -24,7 +24,7 @@ type queues struct {
 
 func newQueues(t *testing.T, f Fauxqs) *queues {
 	t.Helper()
-	fakeAWS(t)
+	FakeAWS(t)
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithBaseEndpoint(f.URL()))
 	if err != nil {
 		t.Fatal(err)
