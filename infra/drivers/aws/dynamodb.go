@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/awsdynamodb/v2"
@@ -41,6 +42,12 @@ func parseTable(ctx context.Context, a *drivers.Address) (tableURL, error) {
 	t.client = dynamodb.NewFromConfig(s.config, func(o *dynamodb.Options) {
 		o.BaseEndpoint = s.endpoint
 		o.APIOptions = append(o.APIOptions, readAll)
+		o.Retryer = patient()
+		if client, ok := s.config.HTTPClient.(*awshttp.BuildableClient); ok { // it may have a proxy's certificates
+			o.HTTPClient = client.WithTimeout(callTime)
+		} else if s.config.HTTPClient == nil {
+			o.HTTPClient = awshttp.NewBuildableClient().WithTimeout(callTime)
+		}
 	})
 	return t, nil
 }
@@ -50,6 +57,7 @@ func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 	if err != nil {
 		return nil, nil, err
 	}
+	inner, err := describe(ctx, t)
 	inner, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
 		RevisionField:            store.RevisionField,
 		MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
@@ -60,4 +68,21 @@ func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 	}
 	outer := split(inner)
 	return outer, func() error { return errors.Join(outer.Close(), inner.Close()) }, nil
+}
+
+// describe opens the collection, for which gocloud asks what indexes the table has.
+func describe(ctx context.Context, t tableURL) (*docstore.Collection, error) {
+	for try := 0; ; try++ {
+		coll, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
+			RevisionField:            store.RevisionField,
+			MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
+			// AllowScans stays false: a query that no index serves is refused, and not read from the whole table.
+		})
+		if err == nil || try == readTries || !throttled(err).Bool() {
+			return coll, err
+		}
+		if err := pause(ctx, try); err != nil {
+			return nil, err
+		}
+	}
 }

@@ -233,3 +233,38 @@ func TestTableURLs(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsThrottledIsLeftToTheStoreAndFaultsAreRepeated(t *testing.T) {
+	fail := func(status int, kind string) func(int, object) (int, object) {
+		return func(int, object) (int, object) { return status, object{"__type": kind, "message": "no"} }
+	}
+	s := newStub(t, map[string]func(int, object) (int, object){
+		"DescribeTable": func(n int, _ object) (int, object) {
+			if n == 0 {
+				return http.StatusBadRequest, object{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}
+			}
+			return http.StatusOK, described()
+		},
+		"PutItem":      fail(http.StatusBadRequest, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
+		"UpdateItem":   fail(http.StatusBadRequest, "com.amazon.coral.availability#ThrottlingException"),
+		"BatchGetItem": fail(http.StatusBadRequest, "com.amazonaws.dynamodb.v20120810#RequestLimitExceeded"),
+		"DeleteItem":   fail(http.StatusInternalServerError, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
+	})
+	coll := openTable(t, s)
+	for _, c := range []struct {
+		op    string
+		err   error
+		want  gcerrors.ErrorCode
+		times int
+	}{
+		{"DescribeTable", nil, gcerrors.OK, 2}, // there is no store yet that could wait
+		{"PutItem", coll.Create(t.Context(), &record{ID: "a"}), gcerrors.ResourceExhausted, 1},
+		{"UpdateItem", coll.Update(t.Context(), &record{ID: "a"}, docstore.Mods{"due_sk": "1"}), gcerrors.Unknown, 1},
+		{"BatchGetItem", coll.Get(t.Context(), &record{ID: "a"}, "rev"), gcerrors.ResourceExhausted, 1},
+		{"DeleteItem", coll.Delete(t.Context(), &record{ID: "a"}), gcerrors.Internal, 3},
+	} {
+		if n := len(s.requests(c.op)); gcerrors.Code(c.err) != c.want || n != c.times {
+			t.Errorf("%s was asked for %d times, want %d; error %v, want code %v", c.op, n, c.times, c.err, c.want)
+		}
+	}
+}

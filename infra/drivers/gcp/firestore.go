@@ -2,19 +2,14 @@ package gcp
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"errors"
 
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/gcpfirestore"
-	"gocloud.dev/gcp"
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/store"
 )
-
-// emulator names the variable that makes the library use an emulator.
-const emulator = "FIRESTORE_EMULATOR_HOST"
 
 // place is what a firestore URL says.
 type place struct {
@@ -44,15 +39,7 @@ func openStore(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 		return nil, nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // the client lives longer than the context of opening
-	var tokens gcp.TokenSource
-	if os.Getenv(emulator) == "" {
-		creds, err := gcp.DefaultCredentials(ctx)
-		if err != nil {
-			return nil, nil, fmt.Errorf("credentials: %w", err)
-		}
-		tokens = gcp.CredentialsTokenSource(creds)
-	}
-	client, closeClient, err := gcpfirestore.Dial(ctx, tokens)
+	client, err := dial(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -63,11 +50,7 @@ func openStore(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 		// AllowLocalFilters stays false: a query that no index serves is refused.
 	})
 	if err != nil {
-		closeClient()
-		return nil, nil, a.Errorf("%w", err)
+		return nil, nil, errors.Join(a.Errorf("%w", err), client.Close())
 	}
-	return coll, func() error {
-		defer closeClient()
-		return coll.Close()
-	}, nil
+	return coll, func() error { return errors.Join(coll.Close(), client.Close()) }, nil
 }

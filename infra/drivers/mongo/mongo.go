@@ -16,8 +16,9 @@
 //
 // and all of MongoDB's. Different from their defaults are, if the URL does not say otherwise: w=majority and
 // journalled, so that an acknowledged write survives a change of primary, readConcernLevel=majority, so that what is
-// read does, and serverSelectionTimeoutMS=5000, so that a server that is away is noticed. On Cosmos DB for RU the
-// three are the account's business, and retryWrites is false, because it refuses them.
+// read does, serverSelectionTimeoutMS=5000, so that a server that is away is noticed, and socketTimeoutMS=10000, unless
+// there is timeoutMS, so that one that does not answer is. On Cosmos DB for RU the concerns are the account's business,
+// and retryWrites is false, because it refuses them.
 //
 // # Environment and credentials
 //
@@ -164,6 +165,10 @@ func (p *place) defaults(given func(string) bool) {
 	}
 }
 
+// callTime is the most that a server may take for a request, if the URL does not say otherwise. Without a limit, a
+// connection that has gone dead would hold a verb, and with it a lease, for as long as TCP likes.
+const callTime = 10 * time.Second
+
 // connect makes a client. It dials in the background: a server that is away is noticed by the first request.
 func (p *place) connect(ctx context.Context) (*mongo.Collection, error) {
 	client, err := mongo.Connect(ctx, p.options)
@@ -178,15 +183,20 @@ func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func()
 	if err != nil {
 		return nil, nil, err
 	}
+	if p.options.SocketTimeout == nil && p.options.Timeout == nil {
+		p.options.SetSocketTimeout(callTime)
+	}
+	watch(p.options)
 	// The client lives longer than the context of opening.
 	behind, err := p.connect(context.WithoutCancel(ctx))
 	if err != nil {
 		return nil, nil, err
 	}
-	coll, err := mongodocstore.OpenCollection(behind, store.IDField, &mongodocstore.Options{RevisionField: store.RevisionField})
+	inner, err := mongodocstore.OpenCollection(behind, store.IDField, &mongodocstore.Options{RevisionField: store.RevisionField})
 	if err != nil {
 		return nil, nil, err
 	}
+	coll := guard(inner)
 	return coll, func() error {
 		defer coll.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
