@@ -58,11 +58,6 @@ func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 		return nil, nil, err
 	}
 	inner, err := describe(ctx, t)
-	inner, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
-		RevisionField:            store.RevisionField,
-		MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
-		AllowScans:               t.scans,    // otherwise a query that no index serves is refused, and not read from the whole table
-	})
 	if err != nil {
 		return nil, nil, a.Errorf("describe table %s: %w (does it exist? piecework init creates it)", t.table, err)
 	}
@@ -76,7 +71,7 @@ func describe(ctx context.Context, t tableURL) (*docstore.Collection, error) {
 		coll, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
 			RevisionField:            store.RevisionField,
 			MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
-			// AllowScans stays false: a query that no index serves is refused, and not read from the whole table.
+			AllowScans:               t.scans,    // otherwise a query that no index serves is refused, and not read from the whole table
 		})
 		if err == nil || try == readTries || !throttled(err).Bool() {
 			return coll, err
