@@ -126,7 +126,7 @@ func (a *Attempt) tend(now store.Time) {
 	ctx := context.WithoutCancel(a.ctx)
 	if beat {
 		a.beating = true
-		ctx, a.stopBeat = context.WithCancel(ctx)
+		ctx, a.stopBeat = context.WithTimeout(ctx, a.beatTime(now))
 	}
 	a.mu.Unlock()
 	if limit {
@@ -145,4 +145,15 @@ func (a *Attempt) tend(now store.Time) {
 			a.rt.pulse.soon(a)
 		}()
 	}
+}
+
+// beatTime is how long a heartbeat may take: until the lease has run out, when a handler must be told to stop although
+// the store has not answered. One that comes too late, because the process was frozen, has its chance all the same: the
+// attempt may still hold the job. The caller holds mu.
+func (a *Attempt) beatTime(now store.Time) time.Duration {
+	least := a.rt.Timing().Lease / 3
+	if a.job.Lease == nil {
+		return least
+	}
+	return max(a.job.Lease.Until.Sub(now), least)
 }

@@ -63,12 +63,21 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 	}
 	s := &sweep{rt: rt, req: req, start: rt.now(), next: SweepCursor{}}
 	var errs []error
-	for shard := range store.DueShards {
+	var away int
+	first := int(rt.cfg.Rand() % store.DueShards) // or those that come late in each sweep would never have a turn
+	for i := range store.DueShards {
+		shard := (first + i) % store.DueShards
 		if shard%max(req.Parts, 1) != req.Part {
 			continue
 		}
-		if err := s.shard(ctx, shard, s.start, s.look); err != nil {
+		err := s.shard(ctx, shard, s.start, s.look)
+		if err != nil {
 			errs = append(errs, err)
+		}
+		if err != nil || s.isAway() {
+			if away++; away == maxAway {
+				break
+			}
 		}
 	}
 	if s.result.More {
@@ -101,7 +110,12 @@ type sweep struct {
 	mu     sync.Mutex
 	result SweepResult
 	next   SweepCursor
+	away   int // how many records of the shard that is being swept the store did not answer for
 }
+
+// maxAway is after how many records for which the store did not answer, each time asked patiently, a sweep leaves a shard,
+// and after how many such shards it ends. What is due stays due. One record alone, or one shard, may have its own trouble.
+const maxAway = 3
 
 // sweepBatch is how many records are read at once.
 const sweepBatch = 100
@@ -109,6 +123,7 @@ const sweepBatch = 100
 // shard works through the entries of one shard that are due by until.
 func (s *sweep) shard(ctx context.Context, shard int, until store.Time, act func(context.Context, []store.Result) []store.Job) error {
 	after := s.req.From[shard]
+	s.away = 0
 	for {
 		want := s.room(ctx)
 		if want == 0 {
@@ -130,6 +145,9 @@ func (s *sweep) shard(ctx context.Context, shard int, until store.Time, act func
 		s.result.Looked += len(ids)
 		send := act(ctx, s.rt.store.GetMany(ctx, ids))
 		s.rt.nudge(ctx, send...)
+		if s.isAway() {
+			return nil // the failures are counted
+		}
 		after = refs[len(refs)-1].Cursor
 		if len(refs) < want {
 			return nil
@@ -159,7 +177,10 @@ func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
 	send := make([]store.Job, len(batch))
 	gate := make(chan struct{}, s.rt.cfg.Parallel)
 	var wg sync.WaitGroup
-	for i, r := range batch {
+	first := int(s.rt.cfg.Rand() % uint64(max(len(batch), 1))) // so that records in trouble are not always in the way of others
+	for n := range batch {
+		i := (first + n) % len(batch)
+		r := batch[i]
 		if s.rt.cfg.Parallel <= 1 {
 			send[i] = s.one(ctx, r)
 			continue
@@ -176,6 +197,10 @@ func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
 
 // one does what is due to one record, and returns the job if its message must be sent.
 func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
+	if s.isAway() { // patience with each of a batch would take all day
+		s.add(func(res *SweepResult) { res.Left++ })
+		return store.Job{}
+	}
 	switch {
 	case errors.Is(r.Err, store.ErrNotFound) || errors.Is(r.Err, store.ErrNewerRecord):
 		s.add(func(res *SweepResult) { res.Left++ })
@@ -301,9 +326,20 @@ func (s *sweep) remove(ctx context.Context, j store.Job) error {
 }
 
 func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
-	s.add(func(res *SweepResult) { res.Failures++ })
+	s.add(func(res *SweepResult) {
+		res.Failures++
+		if errors.Is(err, store.ErrUnavailable) {
+			s.away++
+		}
+	})
 	s.rt.log.LogAttrs(ctx, levelError, "sweep could not deal with a record; it stays due", append(identity(j), errAttr(err))...)
 	return store.Job{}
+}
+
+func (s *sweep) isAway() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away >= maxAway
 }
 
 func (s *sweep) add(f func(*SweepResult)) {

@@ -27,6 +27,14 @@ func jitter(d time.Duration, rnd uint64) time.Duration {
 	return d - tenth + time.Duration(rnd%uint64(2*tenth+1))
 }
 
+// spread adds up to half to d, so that what was refused together does not come again together.
+func spread(d time.Duration) time.Duration {
+	if d < 2 {
+		return d
+	}
+	return d + rand.N(d/2)
+}
+
 // sleep waits d or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

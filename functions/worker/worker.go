@@ -147,7 +147,7 @@ func (w *Worker) shutdown() error {
 // settle tells a queue what became of a message that started nothing.
 func (w *Worker) settle(queue string, d *pubsubq.Delivery, out functions.Outcome) {
 	if out.Verdict == functions.Retry {
-		w.held.nack(d, out.After)
+		w.held.nack(d, spread(out.After))
 	} else {
 		d.Ack()
 	}

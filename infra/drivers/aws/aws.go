@@ -57,7 +57,9 @@
 // # Delivery
 //
 // SQS: at least once, unordered; a nacked message comes again after a second, a forgotten one after visibility. Reads by
-// id are strongly consistent. Queries run on the indexes, which lag by a moment.
+// id are strongly consistent. Queries run on the indexes, which lag by a moment. What DynamoDB throttles is left to
+// package store, which waits, with jitter and longer each time; the SDK repeats only what did not get there, twice, and
+// no request lasts longer than ten seconds.
 //
 // # Delay
 //
