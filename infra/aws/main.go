@@ -1,10 +1,10 @@
-// Command aws runs jobs on AWS: DynamoDB, SQS or SNS, and S3.
+// Command aws runs jobs on AWS: on Lambda or as a worker, over DynamoDB, SQS or SNS, and S3.
 package main
 
 import (
-	"github.com/piecework/piecework/infra/command"
+	"github.com/piecework/piecework/infra/command/lambda"
 	"github.com/piecework/piecework/infra/drivers/aws"
 	"github.com/piecework/piecework/infra/jobs"
 )
 
-func main() { command.Main(jobs.New(), aws.Register) }
+func main() { lambda.Main(jobs.New(), aws.Register) }

@@ -1,0 +1,29 @@
+# Piecework on AWS: a table, a bucket, a queue for each lane, and the functions submit, execute, sweep and api, which are
+# one binary each with another PIECEWORK_FUNCTION.
+#
+# Checked how: tests/templates parses and formats it, validates and applies it with OpenTofu against the provider's
+# schema (names, types, required arguments), and compares table, queues, policies and variables with what the programs
+# here use. Nothing was created in an account: what only AWS knows, quotas for instance, has not been tried.
+
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.29"
+    }
+  }
+}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  account = data.aws_caller_identity.current.account_id
+  region  = data.aws_region.current.region
+  tags    = merge({ application = var.name }, var.tags)
+}
