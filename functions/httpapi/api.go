@@ -18,6 +18,10 @@ import (
 type Options struct {
 	// Tokens are who may use the API. Default: none, which is everybody on this machine and nobody else.
 	Tokens []Token
+	// Authenticate, if not nil, says who sent a request that bears no token, where the platform has found that out: it
+	// returns a name for the log and a role. The text of an error tells whoever sent the request what to do. The API is
+	// then not only for this machine, also without tokens.
+	Authenticate func(r *http.Request) (who string, role Role, err error)
 	// MaxBody is the longest request body in bytes. Default 8 MiB.
 	MaxBody int64
 	// Timeout is how long a request may take, a wait and the sending of an output excepted: an output may not stand
@@ -109,8 +113,8 @@ func (a *API) routes() {
 	a.operateRoutes()
 }
 
-// open reports whether there are no tokens.
-func (a *API) open() bool { return len(a.tokens) == 0 }
+// open reports whether nobody is asked who he is.
+func (a *API) open() bool { return len(a.tokens) == 0 && a.opts.Authenticate == nil }
 
 // endWaits makes the waits that hang return what they have.
 func (a *API) endWaits() { a.stopOnce.Do(func() { close(a.stopping) }) }

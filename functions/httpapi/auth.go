@@ -99,7 +99,9 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request) (string, *wire.P
 		return "", nil
 	}
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	challenge := `Bearer realm="piecework"`
+	if !strings.EqualFold(scheme, "Bearer") && a.opts.Authenticate != nil {
+		return a.authenticate(w, r)
+	}
 	if scheme == "" {
 		w.Header().Set("WWW-Authenticate", challenge)
 		return "", wire.NewProblem(http.StatusUnauthorized, "this server wants a token; send the header Authorization: Bearer TOKEN")
@@ -109,11 +111,31 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request) (string, *wire.P
 		w.Header().Set("WWW-Authenticate", challenge+`, error="invalid_token"`)
 		return "", wire.NewProblem(http.StatusUnauthorized, "the token is not known to this server; send Authorization: Bearer TOKEN with one that is")
 	}
-	if s.role == Reader && r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if s.role == Reader && changes(r) {
 		w.Header().Set("WWW-Authenticate", challenge+`, error="insufficient_scope", scope="operator"`)
 		return s.name, wire.NewProblem(http.StatusForbidden, "a reader's token may look but not change anything; this needs an operator's")
 	}
 	return s.name, nil
+}
+
+const challenge = `Bearer realm="piecework"`
+
+// changes reports whether a request may change something.
+func changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// authenticate lets the platform say who asks.
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request) (string, *wire.Problem) {
+	who, role, err := a.opts.Authenticate(r)
+	switch {
+	case err == nil && role == Operator, err == nil && role == Reader && !changes(r):
+		return who, nil
+	case err == nil:
+		return who, wire.NewProblem(http.StatusForbidden, "a reader may look but not change anything; this needs an operator")
+	case len(a.tokens) > 0:
+		w.Header().Set("WWW-Authenticate", challenge)
+		return "", wire.NewProblem(http.StatusUnauthorized, err.Error())
+	}
+	return "", wire.NewProblem(http.StatusForbidden, err.Error())
 }
 
 // checkLocal refuses what does not come from this machine, or what was sent to a name that somebody else gave it.

@@ -161,3 +161,35 @@ func TestListenRefusesOtherAddressesWithoutTokens(t *testing.T) {
 }
 
 var _ http.Handler = (*httpapi.API)(nil)
+
+// Where the platform knows who asks, it decides for requests that bear no token, wherever they come from.
+func TestThePlatformSaysWhoAsks(t *testing.T) {
+	platform := func(r *http.Request) (string, httpapi.Role, error) {
+		switch who := r.Header.Get("X-Platform"); who {
+		case "":
+			return "", "", errors.New("let IAM check who asks")
+		case "looker":
+			return who, httpapi.Reader, nil
+		default:
+			return who, httpapi.Operator, nil
+		}
+	}
+	const submit = `{"kind":"test.order"}`
+	for name, c := range map[string]struct {
+		tokens  []httpapi.Token
+		refusal int
+	}{"tokens": {withTokens().Tokens, 401}, "none": {nil, 403}} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, &httpapi.Options{Tokens: c.tokens, Authenticate: platform})
+			host := []string{"Host", "jobs.example.com"} // it need not be this machine
+			refused(t, d.ask(t, "POST", "/v1/jobs", submit, host...), c.refusal, "let IAM check")
+			refused(t, d.ask(t, "GET", "/v1/jobs", "", host...), c.refusal, "let IAM check")
+			refused(t, d.ask(t, "POST", "/v1/jobs", submit, append(host, "X-Platform", "looker")...), 403, "an operator")
+			want[any](t, d.ask(t, "GET", "/v1/jobs", "", append(host, "X-Platform", "looker")...), 200)
+			want[any](t, d.ask(t, "POST", "/v1/jobs", submit, append(host, "X-Platform", "boss", "Authorization", "AWS4-HMAC-SHA256 x")...), 201)
+			want[any](t, d.ask(t, "GET", "/v1/health", "", host...), 200)
+			// Who brings a token wants to be judged by it.
+			refused(t, d.ask(t, "GET", "/v1/jobs", "", append(host, "X-Platform", "boss", "Authorization", "Bearer nonsense-0123456789")...), 401, "not known")
+		})
+	}
+}

@@ -32,7 +32,8 @@
 // Without tokens everybody on this machine may do everything, and nobody else anything: Listen refuses an address that
 // is not loopback, and a request is refused unless it comes from a loopback address and names a loopback host. The
 // latter keeps out web pages that point a name of their own at 127.0.0.1. Requests that a browser sends for another
-// origin's page are refused in either case.
+// origin's page are refused in either case. Where the platform knows who asks, Options.Authenticate says so for requests
+// without a token.
 //
 // # Refusals
 //

@@ -42,6 +42,9 @@ func (a *API) wait(ctx context.Context, in *waitInput) (*waitOutput, error) {
 			return nil, err
 		}
 	}
+	if deadline, ok := ctx.Deadline(); ok { // a platform's may be nearer than those of the options
+		limit = min(limit, time.Until(deadline)*4/5)
+	}
 	until, cancel := context.WithTimeoutCause(ctx, min(limit, a.opts.WaitMax), errWaited)
 	defer cancel()
 	until, stop := context.WithCancelCause(until)

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
@@ -47,4 +48,22 @@ func TestWaitRefusals(t *testing.T) {
 	id := d.submit(t, `{"kind":"test.order"}`)
 	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timeout=long", ""), 400, "query.timeout")
 	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timout=1s", ""), 400, `did you mean "timeout"?`)
+}
+
+// A platform that ends requests early gets an answer before it does.
+func TestWaitEndsBeforeThePlatformsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, nil)
+		id := d.submit(t, `{"kind":"test.order"}`)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, "GET", "http://127.0.0.1/v1/jobs/"+id+"/wait", nil)
+		r.RemoteAddr = "127.0.0.1:50000"
+		w := httptest.NewRecorder()
+		start := time.Now()
+		d.ServeHTTP(w, r)
+		if got := want[wire.Waited](t, w, 200); got.Done || time.Since(start) != 8*time.Second {
+			t.Errorf("done %v after %v", got.Done, time.Since(start))
+		}
+	})
 }
