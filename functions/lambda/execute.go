@@ -1,0 +1,66 @@
+package lambda
+
+import (
+	"context"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/pubsubq"
+)
+
+// Execute returns the handler that runs the jobs that messages name.
+//
+// The jobs of an event are claimed together. Those that still run when the invocation must end are told so in time, by
+// the margins of functions.Config; those that there was no time for are given back unclaimed.
+func Execute(rt *functions.Runtime, o *Options) (Handler, error) {
+	opts, err := o.withDefaults(rt)
+	if err != nil {
+		return nil, err
+	}
+	margin := rt.Config().Margin
+	f := &queueFunction{
+		rt: rt, opts: opts, name: "execute",
+		// A handler that starts later than this would be told at once that its time is up.
+		reserve: func(time.Duration) time.Duration { return 2 * margin },
+	}
+	f.start = f.execute
+	return f.handle, nil
+}
+
+// execute claims the jobs of some messages, with one list of reads and one of writes, and starts them.
+func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done func(int, functions.Outcome)) {
+	over := make([]bool, len(msgs)) // or running
+	defer func() {
+		if p := recover(); p != nil {
+			for i := range msgs {
+				if !over[i] {
+					done(i, panicked(p))
+				}
+			}
+		}
+	}()
+	hints := make([]pubsubq.Message, 0, len(msgs))
+	at := make([]int, 0, len(msgs)) // of each hint, the index of its message
+	for i, m := range msgs {
+		hint, err := pubsubq.DecodeMessage(m.body, m.metadata)
+		if err != nil {
+			out := f.rt.Park(soon, m.lane, m.body, m.metadata, err)
+			over[i] = true
+			done(i, out)
+			continue
+		}
+		hints, at = append(hints, hint), append(at, i)
+	}
+	if len(hints) == 0 {
+		return
+	}
+	for n, c := range f.rt.Claim(soon, hints...) {
+		i := at[n]
+		over[i] = true
+		if c.Attempt == nil {
+			done(i, c.Outcome)
+			continue
+		}
+		c.Attempt.Start(ctx, nil, func(out functions.Outcome) { done(i, out) })
+	}
+}

@@ -1,0 +1,69 @@
+package lambda
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// Handler answers the invocations of a function. It has a form that lambda.Start of aws-lambda-go takes, and is safe for
+// concurrent use.
+type Handler func(ctx context.Context, event json.RawMessage) (any, error)
+
+// Options are the knobs of a handler. The zero value of each field means its default.
+type Options struct {
+	// Concurrency is how many messages of one event are handled at once. Default: all of them, so that the size of the
+	// event source's batches decides.
+	Concurrency int
+	// Lane gives the name of the queue in this system, by its ARN. Default: the last part of the ARN. It is where
+	// messages that nobody can read are parked, and what the log says.
+	Lane func(arn string) string
+	// Hide, if not nil, is told of each message that is given back, and after how long it should come again: it may call
+	// ChangeMessageVisibility. Without it the message comes when its visibility timeout is over, or sweep's is there
+	// first.
+	Hide func(ctx context.Context, m *events.SQSMessage, d time.Duration)
+	// OnOutcome, if not nil, is told what became of each message, by the name of its queue: for figures and tests. It
+	// must not block.
+	OnOutcome func(queue string, out functions.Outcome)
+	// Log gets what an operator should know. Default: the runtime's.
+	Log *slog.Logger
+}
+
+func (o *Options) withDefaults(rt *functions.Runtime) (Options, error) {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	if rt == nil {
+		return opts, fmt.Errorf("%w: lambda: a handler needs a runtime", functions.ErrConfig)
+	}
+	if opts.Concurrency < 0 {
+		return opts, fmt.Errorf("%w: lambda: the option Concurrency (%d) cannot be negative", functions.ErrConfig, opts.Concurrency)
+	}
+	if opts.Lane == nil {
+		opts.Lane = queueName
+	}
+	if opts.Hide == nil {
+		opts.Hide = func(context.Context, *events.SQSMessage, time.Duration) {}
+	}
+	if opts.OnOutcome == nil {
+		opts.OnOutcome = func(string, functions.Outcome) {}
+	}
+	if opts.Log == nil {
+		opts.Log = rt.Config().Log
+	}
+	return opts, nil
+}
+
+// queueName is the name in a queue's ARN.
+func queueName(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
+
+var errNoTime = errors.New("there was no time left to start it")

@@ -1,0 +1,211 @@
+package lambda
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// queueFunction is a function that SQS calls, through an event source mapping.
+type queueFunction struct {
+	rt   *functions.Runtime
+	opts Options
+	name string // for errors
+	// start begins to handle messages, and calls done for each, once, when it is handled, on any goroutine. soon ends
+	// before ctx, early enough to tell what was not done.
+	start func(ctx, soon context.Context, msgs []message, done func(i int, out functions.Outcome))
+	// reserve is how long before the platform's deadline the last message may start, given how long it is until then.
+	reserve func(left time.Duration) time.Duration
+}
+
+// handle answers one invocation.
+func (f *queueFunction) handle(ctx context.Context, payload json.RawMessage) (any, error) {
+	records, err := f.records(payload)
+	if err != nil {
+		return nil, err
+	}
+	e := f.newEvent(ctx, records)
+	soon, cancel := early(ctx, f.rt)
+	defer cancel()
+	e.run(ctx, soon)
+	return e.answer()
+}
+
+// records reads an event of SQS, and refuses all others.
+func (f *queueFunction) records(payload json.RawMessage) ([]events.SQSMessage, error) {
+	var event events.SQSEvent
+	if err := json.Unmarshal(payload, &event); err != nil || len(event.Records) == 0 {
+		return nil, wrongEvent(f.name, payload)
+	}
+	for i := range event.Records {
+		r := &event.Records[i]
+		if r.EventSource != "aws:sqs" {
+			return nil, wrongEvent(f.name, payload)
+		}
+		if r.MessageId == "" {
+			return nil, fmt.Errorf("the function %q got an event of SQS whose record %d has no messageId, so that it could not be given back", f.name, i)
+		}
+	}
+	return event.Records, nil
+}
+
+// event is one invocation's messages under way. Only the goroutine of run touches it.
+type event struct {
+	f     *queueFunction
+	until time.Time // when a message may be started at the latest; zero: no limit
+	msgs  []message
+	next  []int // of each message, the one that must wait for it; -1: none
+	ready []int // messages that may start
+	ended chan ended
+
+	failed []error // of each message, why it is given back; nil: it is not
+	count  int     // of those
+}
+
+// ended is a message's end.
+type ended struct {
+	i   int
+	out functions.Outcome
+}
+
+// newEvent puts messages in order: those of one group of a FIFO queue one after the other, all others side by side.
+func (f *queueFunction) newEvent(ctx context.Context, records []events.SQSMessage) *event {
+	n := len(records)
+	e := &event{f: f, msgs: make([]message, n), next: make([]int, n), failed: make([]error, n), ended: make(chan ended, n)}
+	if deadline, ok := ctx.Deadline(); ok {
+		left := deadline.Sub(f.rt.Config().Now())
+		e.until = deadline.Add(-f.reserve(left))
+	}
+	last := map[[2]string]int{} // of a group, its last message so far
+	for i := range records {
+		r := &records[i]
+		e.msgs[i], e.next[i] = f.read(r), -1
+		if !strings.HasSuffix(r.EventSourceARN, ".fifo") { // others may have groups too, and no order
+			e.ready = append(e.ready, i)
+			continue
+		}
+		group := [2]string{r.EventSourceARN, r.Attributes["MessageGroupId"]}
+		if before, ok := last[group]; ok {
+			e.next[before] = i
+		} else {
+			e.ready = append(e.ready, i)
+		}
+		last[group] = i
+	}
+	return e
+}
+
+// run handles all messages, and returns when each has ended or is given back unstarted.
+func (e *event) run(ctx, soon context.Context) {
+	limit := e.f.opts.Concurrency
+	if limit == 0 {
+		limit = len(e.msgs)
+	}
+	for running := 0; running > 0 || len(e.ready) > 0; {
+		if n := min(len(e.ready), limit-running); n > 0 {
+			if err := e.late(ctx); err != nil {
+				for _, i := range e.ready {
+					e.giveBack(ctx, i, err, 0)
+				}
+				e.ready = nil
+				continue
+			}
+			some := e.ready[:n:n]
+			e.ready = e.ready[n:]
+			running += n
+			e.start(ctx, soon, some)
+			continue
+		}
+		running--
+		e.end(ctx, <-e.ended)
+		for more := true; more && running > 0; { // those that ended meanwhile make room for others to be claimed together
+			select {
+			case end := <-e.ended:
+				running--
+				e.end(ctx, end)
+			default:
+				more = false
+			}
+		}
+	}
+}
+
+// late tells why no message can be started any more.
+func (e *event) late(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return functions.ErrShutdown
+	case ctx.Err() != nil, !e.until.IsZero() && !e.f.rt.Config().Now().Before(e.until):
+		return errNoTime
+	}
+	return nil
+}
+
+// start starts some messages.
+func (e *event) start(ctx, soon context.Context, some []int) {
+	msgs := make([]message, len(some))
+	for n, i := range some {
+		msgs[n] = e.msgs[i]
+	}
+	e.f.start(ctx, soon, msgs, func(n int, out functions.Outcome) { e.ended <- ended{some[n], out} })
+}
+
+// panicked is what becomes of a message whose handling panicked outside of a job's handler, where the runtime would have
+// caught it: the others of the event must not suffer for it.
+func panicked(p any) functions.Outcome {
+	return functions.Outcome{Verdict: functions.Retry, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+}
+
+// end takes note of a message's end, and lets the one go that waits for it.
+func (e *event) end(ctx context.Context, end ended) {
+	e.f.opts.OnOutcome(e.msgs[end.i].lane, end.out)
+	if end.out.Verdict == functions.Retry {
+		e.giveBack(ctx, end.i, end.out.Err, end.out.After)
+		return
+	}
+	if next := e.next[end.i]; next >= 0 {
+		e.ready = append(e.ready, next)
+	}
+}
+
+var errBehind = errors.New("it comes after one of its group that is given back")
+
+// giveBack marks a message as failed, and all that wait for it.
+func (e *event) giveBack(ctx context.Context, i int, err error, after time.Duration) {
+	if err == nil {
+		err = errors.New("no reason given")
+	}
+	for ; i >= 0; i = e.next[i] {
+		m := e.msgs[i]
+		e.failed[i] = err
+		e.count++
+		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "message is given back", slog.String("queue", m.lane),
+			slog.String("message", m.record.MessageId), slog.Any("error", err))
+		e.f.opts.Hide(ctx, m.record, after)
+		err = errBehind
+	}
+}
+
+// answer tells SQS which messages to keep. If that is all of them, the invocation fails instead: it means the same, and
+// the function's alarms see it.
+func (e *event) answer() (any, error) {
+	if e.count == len(e.msgs) {
+		return nil, fmt.Errorf("none of %d messages could be handled; all are given back, the first because: %w", e.count, e.failed[0])
+	}
+	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	for i, err := range e.failed {
+		if err != nil {
+			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: e.msgs[i].record.MessageId})
+		}
+	}
+	return response, nil
+}

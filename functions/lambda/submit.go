@@ -1,0 +1,46 @@
+package lambda
+
+import (
+	"context"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// Submit returns the handler that makes jobs of messages. A message that brings no key is keyed by its id, which SQS
+// keeps when it delivers again, so that it makes one job.
+func Submit(rt *functions.Runtime, o *Options) (Handler, error) {
+	opts, err := o.withDefaults(rt)
+	if err != nil {
+		return nil, err
+	}
+	f := &queueFunction{rt: rt, opts: opts, name: "submit", reserve: reserve}
+	f.start = f.submit
+	return f.handle, nil
+}
+
+// submit makes jobs of some messages, side by side, so that what they send travels together.
+func (f *queueFunction) submit(_, soon context.Context, msgs []message, done func(int, functions.Outcome)) {
+	for i, m := range msgs {
+		go func() {
+			defer func() {
+				if p := recover(); p != nil {
+					done(i, panicked(p))
+				}
+			}()
+			done(i, f.rt.Submit(soon, m.body, m.metadata, m.id))
+		}()
+	}
+}
+
+// reserve is how much of the time until the platform's deadline is kept for the answer.
+func reserve(left time.Duration) time.Duration { return min(left/5, 2*time.Second) }
+
+// early returns a context that ends before the platform's deadline, early enough to tell what was not done.
+func early(ctx context.Context, rt *functions.Runtime) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-reserve(deadline.Sub(rt.Config().Now()))))
+}

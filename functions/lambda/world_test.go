@@ -1,0 +1,237 @@
+package lambda_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"gocloud.dev/blob/memblob"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/lambda"
+	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+const (
+	queueARN = "arn:aws:sqs:eu-central-1:123456789012:piecework-default"
+	fifoARN  = "arn:aws:sqs:eu-central-1:123456789012:piecework-orders.fifo"
+)
+
+// world is a runtime in memory, whose messages the test takes and delivers.
+type world struct {
+	*functions.Runtime
+
+	mu     sync.Mutex
+	queue  []pubsubq.Message
+	outs   []functions.Outcome
+	hidden map[string]time.Duration // by message
+}
+
+func (w *world) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = append(w.queue, msgs...)
+	return nil
+}
+
+func (w *world) MaxDelay(string) time.Duration { return 0 }
+
+func newWorld(t *testing.T, reg *functions.Registry, cfg functions.Config) *world {
+	t.Helper()
+	coll, err := localdev.OpenMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.New(coll, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := memblob.OpenBucket(nil)
+	w := &world{hidden: map[string]time.Duration{}}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	w.Runtime, err = functions.New(reg, functions.Backends{Store: st, Queue: w, Blobs: blobout.New(bucket, nil)}, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = w.Close()
+		_ = bucket.Close()
+		_ = coll.Close()
+	})
+	return w
+}
+
+// options are options that let the test see what becomes of messages.
+func (w *world) options() *lambda.Options {
+	return &lambda.Options{
+		OnOutcome: func(_ string, out functions.Outcome) { w.outs = append(w.outs, out) },
+		Hide:      func(_ context.Context, m *events.SQSMessage, d time.Duration) { w.hidden[m.MessageId] = d },
+	}
+}
+
+func (w *world) execute(t *testing.T, o *lambda.Options) lambda.Handler {
+	return made(t)(lambda.Execute(w.Runtime, o))
+}
+func (w *world) submits(t *testing.T, o *lambda.Options) lambda.Handler {
+	return made(t)(lambda.Submit(w.Runtime, o))
+}
+
+// made fails the test if a handler could not be made.
+func made(t *testing.T) func(lambda.Handler, error) lambda.Handler {
+	return func(h lambda.Handler, err error) lambda.Handler {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+}
+
+// submit submits a job and returns its id.
+func (w *world) submit(t *testing.T, kind string, args any) string {
+	t.Helper()
+	r, err := w.Client().Submit(t.Context(), kind, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.ID
+}
+
+func (w *world) get(t *testing.T, id string) functions.Info {
+	t.Helper()
+	i, err := w.Client().Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// states are the states of jobs, in order.
+func (w *world) states(t *testing.T, ids ...string) string {
+	t.Helper()
+	var all []string
+	for _, id := range ids {
+		all = append(all, string(w.get(t, id).State))
+	}
+	return strings.Join(all, " ")
+}
+
+// record is a message as an event source mapping delivers it. Its id is m0, m1 and so on, by its place in the event.
+func record(arn, group, body string) events.SQSMessage {
+	r := events.SQSMessage{EventSource: "aws:sqs", EventSourceARN: arn, AWSRegion: "eu-central-1", Body: body, ReceiptHandle: "handle"}
+	if group != "" {
+		r.Attributes = map[string]string{"MessageGroupId": group}
+	}
+	return r
+}
+
+// hint is the body of the message of a job.
+func hint(id string) string {
+	body, _ := pubsubq.Message{ID: id}.Encode()
+	return string(body)
+}
+
+// hints are the messages of jobs, of a standard queue.
+func hints(ids ...string) []events.SQSMessage {
+	var all []events.SQSMessage
+	for _, id := range ids {
+		all = append(all, record(queueARN, "", hint(id)))
+	}
+	return all
+}
+
+func payloadOf(t *testing.T, records []events.SQSMessage) json.RawMessage {
+	t.Helper()
+	for i := range records {
+		if records[i].MessageId == "" {
+			records[i].MessageId = fmt.Sprint("m", i)
+		}
+	}
+	payload, err := json.Marshal(events.SQSEvent{Records: records})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+// deliver calls a handler with messages, as Lambda does, and returns which it gave back: all, if it failed.
+func deliver(ctx context.Context, t *testing.T, h lambda.Handler, records []events.SQSMessage) ([]string, error) {
+	t.Helper()
+	answer, err := h(ctx, payloadOf(t, records))
+	var failed []string
+	if err != nil {
+		for i := range records {
+			failed = append(failed, records[i].MessageId)
+		}
+		return failed, err
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"batchItemFailures":[`) {
+		t.Fatalf("answer %s", text)
+	}
+	var response events.SQSEventResponse
+	if err := json.Unmarshal(text, &response); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range response.BatchItemFailures {
+		failed = append(failed, f.ItemIdentifier)
+	}
+	return failed, nil
+}
+
+// wantBack fails the test unless these messages were given back.
+func wantBack(t *testing.T, got []string, err error, want ...string) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("the invocation failed: %v", err)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("given back: %q, want %q", got, want)
+	}
+}
+
+// wantErr fails the test unless err says all the texts.
+func wantErr(t *testing.T, err error, texts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one that says %q", texts)
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("error %q does not say %q", err, text)
+		}
+	}
+}
+
+// sleeper registers a kind that sleeps for its argument in milliseconds, and fails if that is negative.
+func sleeper(opts ...functions.KindOption) *functions.Registry {
+	reg := functions.NewRegistry()
+	functions.Handle(reg, "sleep", func(ctx context.Context, job *functions.Job[int]) (int, error) {
+		if job.Args < 0 {
+			return 0, functions.Permanent(errors.New("negative"))
+		}
+		select {
+		case <-time.After(time.Duration(job.Args) * time.Millisecond):
+			return job.Args, nil
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}, opts...)
+	return reg
+}

@@ -1,0 +1,45 @@
+package lambda
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/piecework/piecework/functions/httpapi"
+	"github.com/piecework/piecework/functions/lambda"
+	"github.com/piecework/piecework/infra/command"
+)
+
+// api makes the handler of the HTTP API.
+func api(d *command.Deployment) (lambda.Handler, error) {
+	tokens, err := httpapi.ReadTokens(envTokens, d.Getenv(envTokens), d.Getenv(envTokenFile))
+	if err != nil {
+		return nil, err
+	}
+	stream, err := streams(d)
+	if err != nil {
+		return nil, err
+	}
+	h, err := httpapi.New(d.Runtime, &httpapi.Options{
+		Tokens: tokens, Authenticate: byIAM, Version: d.Getenv("AWS_LAMBDA_FUNCTION_VERSION"), Log: d.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if stream {
+		return lambda.Stream(h)
+	}
+	return lambda.HTTP(h)
+}
+
+// errWho tells somebody whom nobody knows what to do.
+var errWho = errors.New("nobody has said who you are: send Authorization: Bearer TOKEN with one of this function's tokens " +
+	"(its variable " + envTokens + "), or let IAM check who calls: set the function URL's type to AWS_IAM and sign the request")
+
+// byIAM lets those do everything whom IAM has let in.
+func byIAM(r *http.Request) (string, httpapi.Role, error) {
+	caller, ok := lambda.CallerOf(r.Context())
+	if !ok {
+		return "", "", errWho
+	}
+	return caller.ARN, httpapi.Operator, nil
+}
