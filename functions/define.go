@@ -24,6 +24,7 @@ type Registry struct {
 	kinds      map[string]*kind
 	middleware []Middleware
 	hooks      []EndHook
+	triggers   []*Trigger
 	resources  []io.Closer
 	errs       []error
 }
@@ -149,6 +150,13 @@ func (r *Registry) kind(name string) (*kind, error) {
 	default:
 		return nil, fmt.Errorf("%w %q; registered here: %s", ErrUnknownKind, name, strings.Join(names, ", "))
 	}
+}
+
+// has reports whether the kind is registered.
+func (r *Registry) has(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kinds[name] != nil
 }
 
 // runs reports whether there is a handler for the kind here.

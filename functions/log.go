@@ -26,6 +26,7 @@ type Stats struct {
 	Submitted  atomic.Int64 // jobs created
 	Existing   atomic.Int64 // submissions that found their job there
 	Parked     atomic.Int64 // messages that were put aside as malformed
+	Ignored    atomic.Int64 // messages that triggers know and have no interest in
 	Claimed    atomic.Int64 // attempts started
 	Succeeded  atomic.Int64 // jobs, likewise the next three
 	Failed     atomic.Int64

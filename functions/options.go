@@ -35,6 +35,8 @@ type settings struct {
 	held  bool
 	trace map[string]string
 
+	lenient bool // arguments may have members that the kind does not know
+
 	err error // the first option that was refused
 }
 
@@ -47,8 +49,11 @@ func (s *settings) refusef(format string, args ...any) {
 // KindOption is an option of Handle.
 type KindOption interface{ applyKind(s *settings) }
 
-// SubmitOption is an option of Submit.
-type SubmitOption interface{ applySubmit(s *settings) }
+// SubmitOption is an option of Submit, and of the triggers that submit.
+type SubmitOption interface {
+	TriggerOption
+	applySubmit(s *settings)
+}
 
 // Option is an option of both: a kind's default, and what one submission has in its place.
 type Option interface {

@@ -128,7 +128,7 @@ type Runtime struct {
 // New returns a runtime. It refuses a registry with mistakes and a configuration that cannot work, with ErrConfig.
 func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	cfg = cfg.withDefaults()
-	errs := []error{reg.Err()}
+	errs := []error{reg.Err(), reg.checkTriggers()}
 	if b.Store == nil || b.Queue == nil || b.Blobs == nil {
 		errs = append(errs, errors.New("Backends needs a Store, a Queue and Blobs"))
 	}

@@ -14,104 +14,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
-	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
-
-// Submit is the first of the three functions: it makes a job of a message of the submit queue, in our JSON form or
-// as a CloudEvent. messageID is the broker's id of the message, "" if it has none: a submission without a key is
-// keyed by it, so that a message that is delivered twice makes one job.
-//
-// A message that is malformed, names an unknown kind or does not fit its kind is parked, where Client.Parked finds
-// it, and acknowledged: it would not become better by coming again.
-func (rt *Runtime) Submit(ctx context.Context, body []byte, metadata map[string]string, messageID string) Outcome {
-	sub, err := pubsubq.ParseSubmission(body, metadata)
-	if err == nil {
-		if sub.Key == "" && messageID != "" {
-			sub.Key = "message/" + messageID
-		}
-		var receipt Receipt
-		if receipt, err = rt.submitMessage(ctx, sub); err == nil {
-			return Outcome{Verdict: Ack, JobID: receipt.ID}
-		}
-	}
-	out := outcomeOf(err)
-	if out.Verdict != Drop && !errors.Is(err, pubsubq.ErrMalformed) {
-		rt.count(out)
-		return out
-	}
-	return rt.parked(ctx, SubmitQueue, body, metadata, messageID, err)
-}
-
-// Park puts a message aside that an adapter cannot read, where Client.Parked finds it, with the reason why.
-func (rt *Runtime) Park(ctx context.Context, queue string, body []byte, metadata map[string]string, reason error) Outcome {
-	return rt.parked(ctx, queue, body, metadata, "", reason)
-}
-
-// parked puts a message aside and acknowledges it: it would not become better by coming again.
-func (rt *Runtime) parked(
-	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
-) Outcome {
-	if err := rt.park(ctx, queue, body, metadata, messageID, reason); err != nil {
-		return outcomeOf(err)
-	}
-	return Outcome{Verdict: Ack, Err: reason}
-}
-
-// submitMessage submits what a message asks for.
-func (rt *Runtime) submitMessage(ctx context.Context, sub pubsubq.Submission) (Receipt, error) {
-	opts := []SubmitOption{Tags(sub.Tags...), After(sub.Delay), submitOption(func(s *settings) { s.trace = sub.Trace })}
-	if sub.Key != "" {
-		opts = append(opts, Key(sub.Key))
-	}
-	if !sub.At.IsZero() {
-		opts = append(opts, At(sub.At))
-	}
-	if sub.Queue != "" {
-		opts = append(opts, Queue(sub.Queue))
-	}
-	if sub.Held {
-		opts = append(opts, Held())
-	}
-	if sub.MaxAttempts != nil {
-		opts = append(opts, MaxAttempts(*sub.MaxAttempts))
-	}
-	args := sub.Args
-	if len(args) == 0 {
-		args = json.RawMessage("null")
-	}
-	return rt.submit(ctx, sub.Kind, args, opts)
-}
-
-// park puts a message aside. Its id follows from the message, so that a redelivery parks it once.
-func (rt *Runtime) park(
-	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
-) error {
-	sum := sha256.Sum256(append([]byte(messageID+"\x00"), body...))
-	p := store.Parked{
-		ID: "parked-" + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue,
-		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: metadata,
-	}
-	if len(body) <= store.MaxInline {
-		p.Body = body
-	} else {
-		part, err := rt.blobs.Park(ctx, p.ID, body)
-		if err != nil {
-			return err
-		}
-		b := asBlob(part)
-		p.Blob = &b
-	}
-	if err := rt.store.Park(ctx, p); err != nil {
-		return err
-	}
-	rt.stats.Parked.Add(1)
-	rt.log.LogAttrs(ctx, levelError, "message parked: nobody can read it", queueAttr(queue), idAttr(p.ID), errAttr(reason))
-	return nil
-}
-
-// SubmitQueue is the queue on which jobs are submitted by message.
-const SubmitQueue = "submit"
 
 // Receipt says what became of a submission.
 type Receipt struct {
@@ -186,7 +90,7 @@ func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []Su
 			return j, false, fmt.Errorf("submit %s: %w", name, s.err)
 		}
 	}
-	data, err := rt.encodeArgs(k, args)
+	data, err := rt.encodeArgs(k, args, s.lenient)
 	if err != nil {
 		return j, false, fmt.Errorf("submit %s: %w", name, err)
 	}
@@ -223,8 +127,8 @@ func startAfter(now store.Time, d time.Duration) store.Time {
 	return now.Add(d)
 }
 
-// encodeArgs writes the arguments as JSON and checks that the kind can read them.
-func (rt *Runtime) encodeArgs(k *kind, args any) ([]byte, error) {
+// encodeArgs writes the arguments as JSON and checks that the kind can read them; all of them, unless lenient.
+func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
 	data, err := json.Marshal(args)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrArgs, err)
@@ -234,7 +138,7 @@ func (rt *Runtime) encodeArgs(k *kind, args any) ([]byte, error) {
 			ErrTooLarge, len(data), rt.cfg.MaxArgs)
 	}
 	if !k.fits(args) {
-		if _, err := k.decode(data, true); err != nil {
+		if _, err := k.decode(data, !lenient); err != nil {
 			return nil, err
 		}
 	}

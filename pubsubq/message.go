@@ -73,7 +73,7 @@ func plain[T string | []byte](s T) bool {
 // understands a newer one. Every error is [ErrMalformed], with what is wrong and where.
 func DecodeMessage(body []byte, metadata map[string]string) (Message, error) {
 	if id, ok := HintID(body); ok {
-		return Message{ID: string(id), Trace: traceOf(metadata)}, nil
+		return Message{ID: string(id), Trace: TraceOf(metadata)}, nil
 	}
 	fields, err := objectFields(body)
 	if err != nil {
@@ -93,7 +93,7 @@ func DecodeMessage(body []byte, metadata map[string]string) (Message, error) {
 	if *id == "" {
 		return Message{}, malformed(body, `field "id" is empty`)
 	}
-	return Message{ID: *id, Trace: traceOf(metadata)}, nil
+	return Message{ID: *id, Trace: TraceOf(metadata)}, nil
 }
 
 // objectFields splits a JSON object into its fields.
@@ -143,7 +143,8 @@ func traceMetadata(trace map[string]string) map[string]string {
 	return md
 }
 
-func traceOf(metadata map[string]string) map[string]string {
+// TraceOf returns the W3C traceparent and tracestate among a message's metadata; nil if there is none.
+func TraceOf(metadata map[string]string) map[string]string {
 	if len(metadata) == 0 {
 		return nil
 	}

@@ -115,7 +115,7 @@ func ParseSubmission(body []byte, metadata map[string]string) (Submission, error
 	if err != nil {
 		return Submission{}, malformed(body, err.Error())
 	}
-	s.Trace = traceOf(metadata)
+	s.Trace = TraceOf(metadata)
 	return s, nil
 }
 
