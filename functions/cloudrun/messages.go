@@ -1,0 +1,118 @@
+package cloudrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/pubsubq"
+)
+
+// readTime is how long the body of a request may take.
+const readTime = 30 * time.Second
+
+// messages is a route that takes messages: open takes one out of the request, handle does what it asks for. No more
+// are under way at once than there is room for in slots; what is refused comes again, to another instance perhaps.
+func (s *Server) messages(
+	slots chan struct{}, open func([]byte, http.Header) (delivery, error), handle func(context.Context, delivery) functions.Outcome,
+) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		end := time.Now().Add(s.opts.Timeout)
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			p := wire.NewProblem(http.StatusTooManyRequests, fmt.Sprintf("%d of these are under way, as many as may be", cap(slots)))
+			p.RetryAfter = 1
+			s.refuse(w, r, p)
+			return
+		}
+		body, refused := s.read(w, r)
+		if refused != nil {
+			s.refuse(w, r, refused)
+			return
+		}
+		ctx, cancel := s.until(r.Context(), end)
+		defer cancel()
+		d, err := open(body, r.Header)
+		var out functions.Outcome
+		if err != nil {
+			out = s.rt.Park(ctx, lastPart(r.URL.Path), body, attributes(r.Header), err)
+		} else {
+			out = handle(ctx, d)
+		}
+		s.answer(w, r, d, out)
+	}
+}
+
+// until is the context of what a request asks for. It does not end when the caller goes away: the lease is held, so that
+// nobody else could do it meanwhile, and what comes again finds the lease and is dropped.
+func (s *Server) until(parent context.Context, end time.Time) (context.Context, func()) {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(parent), end)
+	detach := context.AfterFunc(s.work, cancel)
+	return ctx, func() { detach(); cancel() }
+}
+
+// read reads the body.
+func (s *Server) read(w http.ResponseWriter, r *http.Request) ([]byte, *wire.Problem) {
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(readTime)) // a ResponseWriter that knows no deadlines has none
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
+	_ = deadline.SetReadDeadline(time.Time{})
+	if err == nil {
+		return body, nil
+	}
+	if long, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, wire.NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the message is longer than %d bytes; "+
+			"put large data into a blob and send its key", long.Limit))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, wire.NewProblem(http.StatusRequestTimeout, fmt.Sprintf("the message did not come within %v", readTime))
+	}
+	return nil, wire.NewProblem(http.StatusBadRequest, "the message broke off: "+err.Error())
+}
+
+// submit makes a job of a message.
+func (s *Server) submit(ctx context.Context, d delivery) functions.Outcome {
+	return s.rt.Submit(ctx, d.body, d.metadata, d.id)
+}
+
+// execute runs the job that a message names.
+func (s *Server) execute(ctx context.Context, d delivery) functions.Outcome {
+	msg, err := pubsubq.DecodeMessage(d.body, d.metadata)
+	if err != nil {
+		from := d.from
+		if from == "" {
+			from = "execute"
+		}
+		return s.rt.Park(ctx, from, d.body, d.metadata, err)
+	}
+	return s.rt.Execute(ctx, msg)
+}
+
+// answer tells the sender what became of a message: 204 if it has done its work or is of no use, 503 if it must come
+// again. No other status says the latter more clearly: Pub/Sub sends again what is not acknowledged, whatever the status.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, d delivery, out functions.Outcome) {
+	attrs := []slog.Attr{
+		slog.String("path", r.URL.Path), slog.String("message", d.id), slog.String("job", out.JobID), slog.String("verdict", out.Verdict.String()),
+	}
+	if out.Err != nil {
+		attrs = append(attrs, slog.Any("error", out.Err))
+	}
+	if out.Verdict != functions.Retry {
+		s.log.LogAttrs(r.Context(), slog.LevelDebug, "message handled", attrs...)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	s.log.LogAttrs(r.Context(), slog.LevelWarn, "message must come again", attrs...)
+	p := wire.NewProblem(http.StatusServiceUnavailable, "this message could not be handled now, and should come again; the log says why")
+	p.Code, p.RetryAfter = wire.Code(out.Err), int((max(out.After, time.Second)+time.Second-1)/time.Second)
+	s.send(w, r, p)
+}

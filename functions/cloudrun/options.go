@@ -1,0 +1,149 @@
+package cloudrun
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// Options configures a Server. The zero value of each field means its default.
+type Options struct {
+	// Callers says whose pushes, events and sweeps are taken. Default: those of this machine only.
+	Callers Callers
+	// API answers all paths that are not of this package: an *httpapi.API, which has tokens of its own. Default: none.
+	API http.Handler
+	// Concurrency is how many jobs run at once in this process, and how many messages are made jobs of at once. What comes
+	// beyond it is refused with 429, and comes again. Default 100. The platform's own limit should not be higher.
+	Concurrency int
+	// Timeout is how long the platform lets a request take: a job that is not done by then is told before, saves its
+	// checkpoint and goes on in another request. Default 5 minutes, as Cloud Run's; see the package comment for what
+	// Pub/Sub's ack deadline has to do with it. At least MinTimeout.
+	Timeout time.Duration
+	// SweepFor is how long one call of /sweep goes on at most. Default 50 seconds, or the half of Timeout if that is less.
+	SweepFor time.Duration
+	// MaxBody is the longest request in bytes. Default 16 MiB, which the longest message of Pub/Sub does not reach.
+	MaxBody int64
+	// DrainGrace is how long running jobs have to finish once the server is told to stop; then they are cancelled, and
+	// have 3 seconds to be handed back. Default 5 seconds, of the 10 that Cloud Run gives; negative: none.
+	DrainGrace time.Duration
+	// Log gets what an operator should know. Default: the runtime's.
+	Log *slog.Logger
+}
+
+// Callers says who may push, and how they prove who they are.
+type Callers struct {
+	// Accounts are the e-mail addresses of the service accounts whose OpenID Connect tokens are taken.
+	Accounts []string
+	// Audiences are for whom the tokens may be: the push endpoints, or whatever the subscriptions say in their place.
+	// Required with Accounts.
+	Audiences []string
+	// Platform says that something before this server checks who calls, as Cloud Run's IAM does unless it was told to
+	// allow everybody. Not together with Accounts: Cloud Run takes the signature off the tokens that it has checked.
+	Platform bool
+
+	// Issuer makes the tokens. Default https://accounts.google.com.
+	Issuer string
+	// Keys is the URL of the issuer's keys, a JSON Web Key Set. Default: Google's.
+	Keys string
+	// Client fetches the keys. Default: one with a timeout of 10 seconds.
+	Client *http.Client
+	// Leeway is how far the issuer's clock may be off. Default 1 minute; negative: none.
+	Leeway time.Duration
+}
+
+const (
+	googleIssuer = "https://accounts.google.com"
+	googleKeys   = "https://www.googleapis.com/oauth2/v3/certs"
+)
+
+// handBack is how long cancelled jobs have to be handed back.
+const handBack = 3 * time.Second
+
+// MinTimeout is the shortest Timeout of a runtime: with less, a job would be told to wind up as soon as it starts.
+func MinTimeout(rt *functions.Runtime) time.Duration { return 3 * rt.Config().Margin }
+
+// MaxTimeout is the longest Timeout: Cloud Run has no longer one.
+const MaxTimeout = time.Hour
+
+func (o *Options) withDefaults(rt *functions.Runtime) (Options, error) {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	if opts.Concurrency == 0 {
+		opts.Concurrency = 100
+	}
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&opts.Timeout, 5*time.Minute)
+	set(&opts.SweepFor, min(50*time.Second, opts.Timeout/2))
+	set(&opts.DrainGrace, 5*time.Second)
+	if opts.MaxBody == 0 {
+		opts.MaxBody = 16 << 20
+	}
+	if opts.Log == nil {
+		opts.Log = rt.Config().Log
+	}
+	opts.Callers = opts.Callers.withDefaults()
+	if err := opts.check(rt); err != nil {
+		return opts, fmt.Errorf("%w: cloudrun.Options: %w", functions.ErrConfig, err)
+	}
+	return opts, nil
+}
+
+// check refuses what cannot work.
+func (o Options) check(rt *functions.Runtime) error {
+	errs := []error{o.Callers.check()}
+	if o.Concurrency < 0 || o.MaxBody < 0 || o.SweepFor < 0 {
+		errs = append(errs, errors.New("the options Concurrency, MaxBody and SweepFor cannot be negative"))
+	}
+	if least := MinTimeout(rt); o.Timeout < least || o.Timeout > MaxTimeout {
+		errs = append(errs, fmt.Errorf("the option Timeout is %v: want %v to %v", o.Timeout, least, MaxTimeout))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Callers) withDefaults() Callers {
+	if c.Issuer == "" {
+		c.Issuer = googleIssuer
+	}
+	if c.Keys == "" {
+		c.Keys = googleKeys
+	}
+	if c.Client == nil {
+		c.Client = &http.Client{Timeout: fetchTime}
+	}
+	if c.Leeway == 0 {
+		c.Leeway = time.Minute
+	}
+	c.Leeway = max(c.Leeway, 0)
+	return c
+}
+
+func (c Callers) check() error {
+	var errs []error
+	for _, a := range c.Accounts {
+		if name, domain, ok := strings.Cut(a, "@"); !ok || name == "" || domain == "" || strings.ContainsAny(a, " ,") {
+			errs = append(errs, fmt.Errorf("account %q: want the e-mail address of a service account, as in push@my-project.iam.gserviceaccount.com", a))
+		}
+	}
+	switch {
+	case len(c.Accounts) > 0 && len(c.Audiences) == 0:
+		errs = append(errs, errors.New("there are accounts, but no audience: without one, a token that was made for another server would do here; "+
+			"give the one that the push subscriptions have"))
+	case len(c.Accounts) == 0 && len(c.Audiences) > 0:
+		errs = append(errs, errors.New("there is an audience, but no account: anybody can get a token of Google's for any audience, so say whose are taken"))
+	}
+	if c.Platform && len(c.Accounts) > 0 {
+		errs = append(errs, errors.New("the options Platform and Accounts exclude one another: the platform takes the signature off the tokens that it has checked"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,106 @@
+package cloudrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// idleTime is longer than load balancers of Google's keep a connection, so that it is never this end that closes one
+// just when a request comes over it.
+const idleTime = 620 * time.Second
+
+// maxHeader is enough for the attributes of the largest message.
+const maxHeader = 256 << 10
+
+// Listen listens on an address such as ":8080". If only this machine may call, it refuses one that others can reach.
+func (s *Server) Listen(ctx context.Context, addr string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: address %q: write it as host:port, as in 127.0.0.1:8080, or :8080 for all addresses", functions.ErrConfig, addr)
+	}
+	if s.local() && !loopback(host) {
+		return nil, fmt.Errorf("%w: address %q: without accounts whose tokens are checked the server listens on 127.0.0.1, [::1] or localhost only, "+
+			"because everybody who reaches it may start jobs", functions.ErrConfig, addr)
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	if at, ok := ln.Addr().(*net.TCPAddr); s.local() && (!ok || !at.IP.IsLoopback()) {
+		_ = ln.Close() // localhost can be any address in /etc/hosts
+		return nil, fmt.Errorf("%w: address %q is %v here, which is not loopback", functions.ErrConfig, addr, ln.Addr())
+	}
+	return ln, nil
+}
+
+// Serve answers requests until ctx ends, by HTTP/1.1 and by HTTP/2 without TLS. Then it drains; an error says that
+// something was cut off, which loses nothing: sweep starts it again when its lease has run out. It can be called once.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, Protocols: &protocols,
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(s.opts.DrainGrace, 0)+handBack)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- server.Shutdown(end) }()
+	err := s.Drain(end)
+	if down := <-closed; down != nil {
+		err = errors.Join(err, fmt.Errorf("shut down %s: %w", ln.Addr(), errors.Join(down, server.Close())))
+	}
+	return err
+}
+
+// Drain takes no more requests, tells running handlers, through DeadlineNear, and cancels them after Options.DrainGrace;
+// their jobs go back to the queue with their checkpoints. It returns when all requests are answered, or when ctx ends:
+// what still runs then is left behind. Serve calls it; it is for programs that have a server of their own.
+func (s *Server) Drain(ctx context.Context) error {
+	s.rt.Drain()
+	s.mu.Lock()
+	if !s.draining {
+		if s.draining = true; s.requests == 0 {
+			close(s.idle)
+		}
+	}
+	s.mu.Unlock()
+	defer s.stop(functions.ErrShutdown)
+	grace := time.NewTimer(max(s.opts.DrainGrace, 0))
+	defer grace.Stop()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+	case <-grace.C:
+		s.stop(functions.ErrShutdown)
+		select {
+		case <-s.idle:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return errors.New("requests were under way at the end; their jobs are started again when their leases have run out")
+}
+
+func (s *Server) drains() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}

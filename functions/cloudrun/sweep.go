@@ -1,0 +1,97 @@
+package cloudrun
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+)
+
+// sweepBatch bounds one call of Sweep, so that a server that drains need not cancel one in the middle.
+const sweepBatch = 1000
+
+// sweeper remembers where a sweep stopped that was out of time: there the next one of this process goes on, so that
+// what comes late in the index has its turn.
+type sweeper struct {
+	mu   sync.Mutex
+	from functions.SweepCursor
+}
+
+func (s *sweeper) take() functions.SweepCursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := s.from
+	s.from = nil
+	return from
+}
+
+func (s *sweeper) leave(at functions.SweepCursor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.from = at
+}
+
+// sweep looks after what is due, and answers with what it did.
+func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := s.until(r.Context(), time.Now().Add(s.opts.Timeout))
+	defer cancel()
+	sum, err := s.sweepAll(ctx)
+	if err != nil {
+		s.log.LogAttrs(ctx, slog.LevelError, "sweep failed", slog.Int("looked", sum.Looked), slog.Any("error", err))
+		status := functions.HTTPStatus(err)
+		p := wire.NewProblem(status, "the sweep did not come to its end; the log says why, and the next one does what is left")
+		if p.Code = wire.Code(err); status == http.StatusServiceUnavailable {
+			p.RetryAfter = 5
+		}
+		s.send(w, r, p)
+		return
+	}
+	s.log.LogAttrs(ctx, slog.LevelDebug, "swept", slog.Int("looked", sum.Looked), slog.Duration("lag", sum.Lag), slog.Bool("more", sum.More))
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(sum); err != nil {
+		s.unsent(r, err)
+	}
+}
+
+// sweepAll sweeps until nothing is due, the time is up or the server drains.
+func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
+	var sum functions.SweepResult
+	clock := s.rt.Config().Now
+	from := s.sweeper.take()
+	for end := clock().Add(s.opts.SweepFor); ; {
+		res, err := s.rt.Sweep(ctx, functions.SweepRequest{Limit: sweepBatch, For: end.Sub(clock()), From: from})
+		add(&sum, res)
+		from = res.Next
+		if err != nil {
+			return sum, err
+		}
+		if !res.More {
+			return sum, nil
+		}
+		if !clock().Before(end) || s.drains() {
+			s.sweeper.leave(from)
+			return sum, nil
+		}
+	}
+}
+
+// add adds what a sweep did to what was done before it.
+func add(sum *functions.SweepResult, res functions.SweepResult) {
+	sum.Looked += res.Looked
+	sum.Started += res.Started
+	sum.Resent += res.Resent
+	sum.Lost += res.Lost
+	sum.Expired += res.Expired
+	sum.Rearmed += res.Rearmed
+	sum.Settled += res.Settled
+	sum.Removed += res.Removed
+	sum.Left += res.Left
+	sum.Failures += res.Failures
+	sum.Lag = max(sum.Lag, res.Lag)
+	sum.More, sum.Next = res.More, res.Next
+}

@@ -1,0 +1,80 @@
+package cloudrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/cloudrun"
+	"github.com/piecework/piecework/functions/httpapi"
+	"github.com/piecework/piecework/infra/command"
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+// Main runs the process's command line and ends the process. The program runs jobs; register are the drivers' functions
+// Register, of the services that the environment may name.
+func Main(jobs *functions.Registry, register ...func(*drivers.Set)) {
+	App(jobs, nil, register...).Main()
+}
+
+// App is what Main runs, for programs that have commands or options of their own: adjust, if not nil, may change what
+// the environment says before the server is made.
+func App(jobs *functions.Registry, adjust func(*cloudrun.Options), register ...func(*drivers.Set)) command.App {
+	return command.App{Jobs: jobs, Drivers: register, Modes: []command.Mode{{
+		Name: "serve", Short: "Take messages, events, sweeps and the HTTP API on one port",
+		Long: "Serves what Pub/Sub pushes, Eventarc's events, Cloud Scheduler's sweeps and the HTTP API on the port that " + envPort + " names,\n" +
+			"or at the address " + envAddr + ". It is what this program does without a command where " + envService + " is set.\n\n" +
+			"SIGTERM or SIGINT stops it: running jobs finish, or are handed back with their checkpoints, within 8 seconds.",
+		Here: func(environ []string) bool { return lookup(environ, envService) != "" },
+		Run:  func(ctx context.Context, d *command.Deployment) error { return serve(ctx, d, adjust) },
+	}}}
+}
+
+// serve serves until ctx ends, and then drains.
+func serve(ctx context.Context, d *command.Deployment, adjust func(*cloudrun.Options)) error {
+	s, err := readSettings(d)
+	if err != nil {
+		return err
+	}
+	api, err := httpapi.New(d.Runtime, &httpapi.Options{Tokens: s.tokens, Log: d.Log})
+	if err != nil {
+		return err
+	}
+	opts := &cloudrun.Options{
+		Callers: s.callers, API: api, Concurrency: d.Concurrency, Timeout: s.timeout, Log: d.Log,
+	}
+	if adjust != nil {
+		adjust(opts)
+	}
+	server, err := cloudrun.New(d.Runtime, opts)
+	if err != nil {
+		return explain(err)
+	}
+	ln, err := server.Listen(ctx, s.addr)
+	if err != nil {
+		return explain(err)
+	}
+	if opts.Callers.Platform {
+		d.Log.LogAttrs(ctx, slog.LevelWarn, "whoever may invoke this service may start jobs: the service must require authentication, or "+
+			envAccounts+" must name the accounts", slog.String("service", d.Getenv(envService)))
+	}
+	if len(s.tokens) == 0 {
+		d.Log.LogAttrs(ctx, slog.LevelInfo, "the HTTP API is closed to all but this machine: "+envTokens+" is not set")
+	}
+	d.Log.LogAttrs(ctx, slog.LevelInfo, "server is running", slog.String("address", ln.Addr().String()),
+		slog.Any("kinds", d.Runtime.Registry().Kinds()), slog.Int("concurrency", d.Concurrency), slog.Duration("timeout", s.timeout))
+	err = server.Serve(ctx, ln)
+	d.Log.LogAttrs(ctx, slog.LevelInfo, "server has stopped", slog.Bool("all_handed_back", err == nil))
+	return err
+}
+
+// explain names the variables that an error of configuration comes from.
+func explain(err error) error {
+	if !errors.Is(err, functions.ErrConfig) {
+		return err
+	}
+	return fmt.Errorf("%w (from %s)", err, strings.Join([]string{envAccounts, envAudience, envAddr, envPort, envTimeout}, ", "))
+}
