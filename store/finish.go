@@ -199,7 +199,9 @@ func (j Job) look(t Timing, l Look) (Job, Looked, error) {
 		return next, LookedResent, err
 	case (j.State == Scheduled || j.State == Retrying) && j.At <= l.Now:
 		next, err := j.move(EventStart)
-		return next.queue(t, l.Now), LookedStarted, err
+		next = next.queue(t, l.Now)
+		next.Ready = j.At
+		return next, LookedStarted, err
 	case j.State == Scheduled || j.State == Retrying:
 		j.Due = j.dueBy(t.start(j.At, l.Now))
 		return j, LookedRearmed, nil

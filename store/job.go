@@ -185,6 +185,7 @@ type Job struct {
 
 	Created  Time     `json:"created"`
 	At       Time     `json:"at,omitzero"`       // earliest start of the next attempt
+	Ready    Time     `json:"ready,omitzero"`    // since when a worker may take it, or could when one took it
 	Deadline Time     `json:"deadline,omitzero"` // of the whole job
 	Ended    Time     `json:"ended,omitzero"`
 	Args     Payload  `json:"args,omitzero"`

@@ -48,14 +48,14 @@ func (j Job) dueBy(due Time) Time {
 
 // queue makes j due for a worker at once.
 func (j Job) queue(t Timing, now Time) Job {
-	j.At, j.Resends = 0, 0
+	j.At, j.Ready, j.Resends = 0, now, 0
 	j.Due = j.dueBy(now.Add(t.Grace))
 	return j
 }
 
 // wait makes j due at a later time.
 func (j Job) wait(t Timing, at, now Time) Job {
-	j.At, j.Resends = at, 0
+	j.At, j.Ready, j.Resends = at, at, 0
 	j.Due = j.dueBy(t.start(at, now))
 	return j
 }
