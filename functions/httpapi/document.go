@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -79,8 +80,8 @@ func (a *API) describeOutput() {
 	a.huma.OpenAPI().AddOperation(&op)
 }
 
-// describe generates the document, once, and serves it.
-func (a *API) describe() error {
+// describe puts the finishing touches to the document, and serves it.
+func (a *API) describe() {
 	doc := a.huma.OpenAPI()
 	schemas := doc.Components.Schemas.Map()
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own form of refusals, which nothing here has
@@ -95,22 +96,24 @@ func (a *API) describe() error {
 	submit.Responses["200"] = &huma.Response{
 		Description: "The key exists, and this is that job", Content: submit.Responses["201"].Content, Headers: submit.Responses["201"].Headers,
 	}
-	asJSON, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return fmt.Errorf("generate the OpenAPI document: %w", err)
-	}
-	asYAML, err := doc.YAML()
-	if err != nil {
-		return fmt.Errorf("generate the OpenAPI document: %w", err)
-	}
-	a.static("GET /openapi.json", "application/vnd.oai.openapi+json;version=3.1", append(asJSON, '\n'))
-	a.static("GET /openapi.yaml", "application/vnd.oai.openapi+yaml;version=3.1", asYAML)
-	return a.serveDocs(doc)
+	a.static("GET /openapi.json", "application/vnd.oai.openapi+json;version=3.1", func() ([]byte, error) {
+		text, err := json.MarshalIndent(doc, "", "  ")
+		return append(text, '\n'), err
+	})
+	a.static("GET /openapi.yaml", "application/vnd.oai.openapi+yaml;version=3.1", doc.YAML)
+	a.serveDocs(doc)
 }
 
-// static serves bytes that never change.
-func (a *API) static(pattern, contentType string, body []byte) {
-	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+// static serves what never changes, and is made when it is first asked for: a process that starts to answer one request,
+// as a serverless function does, should not make what hardly anybody reads.
+func (a *API) static(pattern, contentType string, generate func() ([]byte, error)) {
+	made := sync.OnceValues(generate)
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		body, err := made()
+		if err != nil {
+			a.refuse(w, r, a.problem(r.Context(), fmt.Errorf("generate the OpenAPI document: %w", err), ""))
+			return
+		}
 		w.Header().Set("Content-Type", contentType)
 		_, _ = w.Write(body) // the caller is gone if this fails
 	})
