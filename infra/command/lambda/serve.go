@@ -103,4 +103,3 @@ func getenv(environ []string, name string) string {
 	}
 	return ""
 }
-
