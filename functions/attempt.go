@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/piecework/piecework/store"
 )
 
@@ -16,6 +18,7 @@ type Attempt struct {
 	kind  *kind
 	token string
 	start store.Time
+	span  trace.Span      // nil: nobody takes spans
 	ctx   context.Context // of Start
 	done  func(Outcome)   // of Start
 
@@ -35,11 +38,12 @@ type Attempt struct {
 	loaded   bool
 	dirty    bool
 	outputs  []*Output
-	beating  bool       // a Beat is under way
-	stopBeat func()     // ends it
-	leaveAt  store.Time // when a handler that was told to stop is left behind; only after Start
-	over     bool       // the handler has returned or was left behind
-	ended    bool       // and that is written
+	beating  bool          // a Beat is under way
+	stopBeat func()        // ends it
+	leaveAt  store.Time    // when a handler that was told to stop is left behind; only after Start
+	patience time.Duration // from when it was told until then
+	over     bool          // the handler has returned or was left behind
+	ended    bool          // and that is written
 }
 
 func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, now store.Time) *Attempt {
@@ -68,7 +72,7 @@ func (a *Attempt) limit() (store.Time, error) {
 
 // begin gives the attempt its context and its limits.
 func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
-	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	inner, cancel := context.WithCancelCause(a.traced(context.WithoutCancel(ctx)))
 	a.mu.Lock()
 	a.cancel = cancel
 	lim := func(at store.Time, why error) {
@@ -125,10 +129,26 @@ func (a *Attempt) stop(cause error) {
 		a.cancel(cause)
 	}
 	if a.done != nil {
-		a.leaveAt = a.rt.now().Add(a.rt.cfg.StopGrace)
+		a.leave()
 	}
 	a.mu.Unlock()
 	a.rt.pulse.soon(a)
+}
+
+// leave sets when a handler that was told to stop is left behind. The caller holds mu.
+func (a *Attempt) leave() {
+	a.patience = a.grace()
+	a.leaveAt = a.rt.now().Add(a.patience)
+}
+
+// grace is how long a handler may go on after it was told to stop: StopGrace, but no longer than leaves half of the
+// margin to write the attempt's end before the platform ends the process.
+func (a *Attempt) grace() time.Duration {
+	d, margin := a.rt.cfg.StopGrace, a.rt.cfg.Margin
+	if a.platform != 0 {
+		d = min(d, max(a.platform.Add(margin/2).Sub(a.rt.now()), margin/10))
+	}
+	return d
 }
 
 // stopped is the cause with which the attempt was cancelled, or nil.

@@ -339,3 +339,40 @@ func TestAHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 		}
 	})
 }
+
+// The platform ends the process at its deadline. The end of the attempt is written before, also if the handler does not
+// care: otherwise the job would wait for its lease to run out, and be told that its worker was lost.
+func TestAHandlerThatIgnoresThePlatformsDeadlineIsLeftBehindBeforeIt(t *testing.T) {
+	for _, saves := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+				if saves {
+					if err := job.Checkpoint(ctx, 1); err != nil {
+						t.Error(err)
+					}
+				}
+				time.Sleep(10 * time.Hour) // virtual time
+				return order{}, nil
+			}), bubble)
+			id := d.submit(t, "shop.order", order{})
+			start := time.Now()
+			out := d.Execute(invocation(t), d.take()[0].msg)
+			if took := time.Since(start); took != 15*time.Minute-2500*time.Millisecond || out.Verdict != functions.Ack {
+				t.Errorf("ended after %v: %+v", took, out)
+			}
+			i := d.get(t, id)
+			state, outcome := store.Retrying, store.OutcomeTimeout
+			if saves {
+				state, outcome = store.Queued, store.OutcomeContinued
+			}
+			if i.State != state || len(i.Attempts) != 1 || i.Attempts[0].Outcome != outcome {
+				t.Errorf("saves %v: %+v", saves, i)
+			}
+			if !saves && !strings.Contains(i.Attempts[0].Error, "did not return within 2.5s") {
+				t.Errorf("error %q", i.Attempts[0].Error)
+			}
+			time.Sleep(10 * time.Hour) // virtual time: until the handler returns
+			synctest.Wait()
+		})
+	}
+}

@@ -19,8 +19,9 @@ var errGoexit = errors.New("the handler ended its goroutine without returning (r
 
 // Start runs an attempt in a goroutine of its own, keeps its lease meanwhile, and when it has ended calls done with
 // the outcome, once. When ctx is cancelled, or near its deadline, the handler is told to stop. A handler that does not
-// stop within StopGrace of being told is left behind: the attempt ends without it, and nothing that it does later
-// is kept. spawn runs a function concurrently, on a goroutine that the caller keeps for it perhaps; nil: on a new one.
+// stop within StopGrace of being told, or by half of the Margin before the deadline, is left behind: the attempt ends
+// without it, and nothing that it does later is kept. spawn runs a function concurrently, on a goroutine that the caller
+// keeps for it perhaps; nil: on a new one.
 func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outcome)) {
 	inner, release := a.begin(ctx)
 	a.mu.Lock()
@@ -31,7 +32,7 @@ func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outco
 		done(out)
 	}
 	if a.cause != nil {
-		a.leaveAt = a.rt.now().Add(a.rt.cfg.StopGrace)
+		a.leave()
 	}
 	a.mu.Unlock()
 	a.rt.pulse.add(a)
@@ -83,7 +84,10 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 		return a.finish(ctx, r)
 	case <-inner.Done():
 	}
-	grace := time.NewTimer(a.rt.cfg.StopGrace)
+	a.mu.Lock()
+	a.patience = a.grace()
+	grace := time.NewTimer(a.patience)
+	a.mu.Unlock()
 	defer grace.Stop()
 	select {
 	case r := <-done:
@@ -95,7 +99,9 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 
 // deserted stands in for what a handler returns that did not stop when it was told to.
 func (a *Attempt) deserted() returned {
-	return returned{err: fmt.Errorf("%w; the handler did not return within %v of it", a.stopped(), a.rt.cfg.StopGrace)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return returned{err: fmt.Errorf("%w; the handler did not return within %v of it", a.cause, a.patience)}
 }
 
 // call runs the handler inside the middleware. A panic is an error with its stack.
