@@ -49,7 +49,7 @@ func (d *deployment) check(ids []string) figures {
 		d.checkJob(ctx, n, info, ledger[info.ID])
 		f.add(info)
 	}
-	if f.lost == 0 || f.retried == 0 || f.continued == 0 {
+	if f.retried == 0 || f.continued == 0 || f.lost == 0 && d.jobs == Jobs { // a few kills may hit nothing
 		t.Errorf("there was not trouble enough to learn from: %d attempts lost, %d retried, %d continued", f.lost, f.retried, f.continued)
 	}
 	return f

@@ -41,9 +41,12 @@ func (d *deployment) trouble() []string {
 			pause(d.t.Context(), time.Duration(500+d.rnd.IntN(1500))*time.Millisecond)
 			d.of.startQueue(d.t)
 		case n * 3 / 4:
-			first := d.crew.members[0]
-			d.crew.drain(first)
-			d.crew.start(first)
+			other := d.crew.members[0]
+			if other == m { // which may not listen to signals yet
+				other = d.crew.members[1]
+			}
+			d.crew.drain(other)
+			d.crew.start(other)
 		}
 	}
 	submitting.Wait()
