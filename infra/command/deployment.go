@@ -58,7 +58,7 @@ func Open(
 	if err != nil {
 		return nil, fmt.Errorf("open what %s, %s and %s name: %w", envStore, envQueues, envBlobs, err)
 	}
-	rt, err := functions.New(jobs, opened.Backends, functions.Config{Log: log})
+	rt, err := functions.New(jobs, opened.Backends, functions.Config{Log: log, Worker: env.worker})
 	if err != nil {
 		return nil, errors.Join(err, opened.Close(ctx))
 	}

@@ -24,6 +24,8 @@ const (
 	envStore  = "PIECEWORK_STORE"
 	envQueues = "PIECEWORK_QUEUES"
 	envBlobs  = "PIECEWORK_BLOBS"
+
+	envLogStream = "AWS_LAMBDA_LOG_STREAM_NAME" // set by Lambda; where the log of this process is
 )
 
 // settings are all that the environment says.
@@ -34,6 +36,7 @@ type settings struct {
 	submit      bool
 	level       slog.Level
 	probe       string // the doctor's lane; "" if there is none
+	worker      string // the name of this process in the records; "" for functions' default
 }
 
 // readEnv reads the environment, or says all that is wrong with it.
@@ -71,6 +74,8 @@ func (s *settings) set(name, value string) error {
 			return errors.New(wire.Unknown("log level", value, levels))
 		}
 		return s.level.UnmarshalText([]byte(value))
+	case envLogStream:
+		s.worker = value // host and process are the same in all of Lambda's environments
 	case envProbe:
 		if s.probe = value; value == functions.SubmitQueue {
 			return errors.New("every message of that queue becomes a job: name another")
