@@ -133,10 +133,11 @@ func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	f, err := a.judge(ctx, r)
 	var j store.Job
 	if err == nil {
-		j, err = rt.store.Finish(ctx, a.seen(), f)
+		write := func(have store.Job) (store.Job, error) { return rt.store.Finish(ctx, have, f) }
+		j, err = a.insist(ctx, write)
 		if errors.Is(err, store.ErrTooLarge) {
 			f = a.failure(returned{err: Permanent(err)})
-			j, err = rt.store.Finish(ctx, a.seen(), f)
+			j, err = a.insist(ctx, write)
 		}
 	}
 	a.close()

@@ -3,6 +3,7 @@ package functions
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -89,22 +90,39 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 		return err
 	}
 	a.mu.Lock()
-	have, n := a.job, a.saved+1
+	n := a.saved + 1
 	progress := a.takeProgress()
 	a.mu.Unlock()
-	j, err := a.rt.store.Keep(ctx, have, store.Keep{
-		Token: a.token, Now: a.rt.now(), Progress: progress, Checkpoint: &payload, Open: open, Saved: n,
+	j, err := a.insist(ctx, func(have store.Job) (store.Job, error) {
+		return a.rt.store.Keep(ctx, have, store.Keep{
+			Token: a.token, Now: a.rt.now(), Progress: progress, Checkpoint: &payload, Open: open, Saved: n,
+		})
 	})
 	if err != nil {
 		a.giveBack(progress)
 		a.missed(err)
-		return fmt.Errorf("checkpoint %d of job %s: %w", n, have.ID, err)
+		return fmt.Errorf("checkpoint %d of job %s: %w", n, a.seen().ID, err)
 	}
 	a.mu.Lock()
 	a.saved = n
 	a.mu.Unlock()
 	a.kept(j)
 	return nil
+}
+
+// insist writes to the job for as long as the attempt holds it. The store's patience ends with the lease as it was when
+// it was asked; if a heartbeat has got through since, the lease is longer, and the next try may get through too.
+func (a *Attempt) insist(ctx context.Context, write func(have store.Job) (store.Job, error)) (store.Job, error) {
+	for {
+		have := a.seen()
+		j, err := write(have)
+		if !errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
+			return j, err
+		}
+		if now := a.seen(); have.Lease == nil || now.Lease == nil || now.Lease.Until <= have.Lease.Until {
+			return j, err
+		}
+	}
 }
 
 // snapshot brings v and the outputs into the form in which a checkpoint is stored.

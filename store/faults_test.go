@@ -256,3 +256,31 @@ func TestPauseEndsWithItsContext(t *testing.T) {
 	cancel(errStorm)
 	wantErr(t, s.Pause(ctx, time.Hour), errStorm)
 }
+
+// A creation whose answer was lost is known as one's own by its token, whatever became of the job before it is tried
+// again: it may have been cancelled, and requeued.
+func TestACreationIsKnownAfterTheJobWentOn(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		var creations int
+		l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			if acts[0].Kind != driver.Create {
+				return next(ctx, acts)
+			}
+			if creations++; creations == 1 {
+				_ = next(ctx, acts)
+				return allFail(acts, errStorm)
+			}
+			if _, err := l.RequestCancel(ctx, "job-1", "", t0+1); err != nil {
+				t.Error(err)
+			}
+			if _, err := l.Requeue(ctx, "job-1", t0+2); err != nil {
+				t.Error(err)
+			}
+			return next(ctx, acts)
+		}
+		j, err := l.Create(t.Context(), l.New(Job{ID: "job-1", Kind: "a.b"}, false, t0))
+		if err != nil || creations != 2 || j.Requeued == "" {
+			t.Errorf("%v after %d tries: %+v", err, creations, j)
+		}
+	})
+}

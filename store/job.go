@@ -197,6 +197,8 @@ type Job struct {
 
 	Trace map[string]string `json:"trace,omitzero"`
 
+	Requeued string `json:"requeued,omitzero"` // token of the last Requeue
+
 	Run      int `json:"run,omitzero"`        // leases taken so far
 	Attempt  int `json:"attempt,omitzero"`    // attempts used so far, the present one included
 	Errors   int `json:"n_errors,omitzero"`   // attempts that ended in an error or panic
@@ -222,8 +224,8 @@ type Job struct {
 	Outbox  []Effect `json:"outbox,omitzero"`
 	Dirty   bool     `json:"dirty,omitzero"` // an attempt may have left files that the record does not list
 
-	Due   Time   `json:"due,omitzero"` // when sweep must look at it; 0: never
-	Nonce string `json:"nonce,omitzero"`
+	Due   Time   `json:"due,omitzero"`   // when sweep must look at it; 0: never
+	Nonce string `json:"nonce,omitzero"` // token of its creation
 	Write string `json:"write,omitzero"` // token of the last write
 
 	Extra jsontext.Value `json:",embed"` // members that this version does not know

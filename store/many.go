@@ -45,10 +45,28 @@ func (s *Store) ClaimMany(ctx context.Context, ids []string, claims []Claim) []R
 	tries := s.patiently(s.claimPatience()).retries()
 	tries.whole = true
 	left, err := s.inRounds(ctx, len(ids), tries, func(some []int) ([]int, error) { return s.claimSome(ctx, ids, claims, some, results) })
-	for _, i := range left {
-		results[i].Err = fmt.Errorf("claim %s: %w", ids[i], err)
+	if len(left) > 0 {
+		s.claimed(ctx, ids, claims, left, results, err)
 	}
 	return results
+}
+
+// claimed looks which claims, of those that the store gave no answer for, it has applied all the same. A job that is
+// claimed and not run would cost an attempt. It takes a quarter of the lease at most.
+func (s *Store) claimed(ctx context.Context, ids []string, claims []Claim, left []int, results []Result, trouble error) {
+	asked := make([]string, len(left))
+	for n, i := range left {
+		asked[n] = ids[i]
+	}
+	for n, r := range s.patiently(s.claimPatience()/2).GetMany(ctx, asked) {
+		i := left[n]
+		switch {
+		case r.Err == nil && r.Job.holds(claims[i].Token):
+			results[i] = r
+		default:
+			results[i].Err = fmt.Errorf("claim %s: %w", ids[i], trouble)
+		}
+	}
 }
 
 // GetMany reads many jobs by id. A job that cannot be read has its error at the same index.

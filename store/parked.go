@@ -64,7 +64,7 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 	list := make([]Parked, 0, len(found))
 	for _, ref := range found {
 		before = ref.ListSK
-		r, err := s.read(ctx, ref.ID)
+		r, err := s.read(ctx, ref.ID, s.retries())
 		if errors.Is(err, ErrNotFound) {
 			continue // it was dealt with meanwhile
 		}

@@ -134,8 +134,11 @@ func (r *retries) again(ctx context.Context, err error) error {
 
 // Get reads a job by its id, strongly consistent. It gives ErrNotFound, ErrNewerRecord (with the job as far as it
 // can be read), ErrCorrupt, or ErrUnavailable after patient tries.
-func (s *Store) Get(ctx context.Context, id string) (Job, error) {
-	r, err := s.read(ctx, id)
+func (s *Store) Get(ctx context.Context, id string) (Job, error) { return s.get(ctx, id, s.retries()) }
+
+// get is Get within the patience of a verb that does more.
+func (s *Store) get(ctx context.Context, id string, tries *retries) (Job, error) {
+	r, err := s.read(ctx, id, tries)
 	if err != nil {
 		return Job{}, fmt.Errorf("get %s: %w", id, err)
 	}
@@ -143,8 +146,8 @@ func (s *Store) Get(ctx context.Context, id string) (Job, error) {
 }
 
 // read reads one document, again if the store does not answer.
-func (s *Store) read(ctx context.Context, id string) (*record, error) {
-	for tries := s.retries(); ; {
+func (s *Store) read(ctx context.Context, id string, tries *retries) (*record, error) {
+	for {
 		r := &record{ID: id} // fresh each time: drivers leave a failed read's document half filled
 		err := s.coll.Get(ctx, r, dataFields...)
 		switch classify(ctx, err) {
@@ -165,37 +168,31 @@ func (s *Store) read(ctx context.Context, id string) (*record, error) {
 // writes the result on condition that nobody else wrote meanwhile; if somebody did, it reads and applies t again.
 //
 // It returns the job as it is now stored. If the process dies inside, the write has happened or not. If the answer
-// is lost, the record is read again: the write's token tells whether it was this one, and t, which must report
-// false for what it has done before, tells the rest.
+// is lost, the same write is tried again; if it had been applied, that one loses the race against it, and the write's
+// token in the record tells; and t, which must report false for what it has done before, tells the rest.
 func (s *Store) change(ctx context.Context, id string, have *Job, t transition) (Job, error) {
+	tries := s.retries()
 	var cur Job
 	var err error
 	if have != nil && have.Stored() {
 		cur = *have
-	} else if cur, err = s.Get(ctx, id); err != nil {
+	} else if cur, err = s.get(ctx, id, tries); err != nil {
 		return cur, err
 	}
-	races := 0
-	for tries := s.retries(); ; {
+	for races := 0; ; races++ {
 		next, changed, err := t(cur)
 		if err != nil || !changed {
 			return cur, err
 		}
 		next.Write = s.token()
-		r, err := encode(next)
-		if err != nil {
+		written, f, err := s.put(ctx, cur, next, tries)
+		switch f {
+		case faultNone:
+			return written, nil
+		case faultUnknown, faultFinal:
 			return cur, err
 		}
-		err = s.coll.Update(ctx, r, changes(cur, next, r))
-		f := classify(ctx, err)
-		if f == faultNone {
-			next.rev = r.Rev
-			return next, nil
-		}
-		if f == faultFinal {
-			return cur, fmt.Errorf("write %s: %w", id, err)
-		}
-		fresh, rerr := s.Get(ctx, id)
+		fresh, rerr := s.get(ctx, id, tries)
 		if rerr != nil {
 			return cur, rerr
 		}
@@ -203,13 +200,36 @@ func (s *Store) change(ctx context.Context, id string, have *Job, t transition) 
 			return fresh, nil
 		}
 		cur = fresh
-		if f != faultUnknown {
-			races++
-		}
-		if f == faultUnknown || races > freeRaces {
+		if races >= freeRaces {
 			if err := tries.again(ctx, err); err != nil {
 				return cur, fmt.Errorf("write %s: %w", id, err)
 			}
+		}
+	}
+}
+
+// put writes next in place of cur, again if the store does not answer. It does not read in between: a store that
+// throttles has better to do, and if the write was applied after all, the next one loses the race against it.
+func (s *Store) put(ctx context.Context, cur, next Job, tries *retries) (Job, fault, error) {
+	for {
+		r, err := encode(next) // anew each time: drivers spoil the revision of a document that they fail to write
+		if err != nil {
+			return cur, faultFinal, err
+		}
+		err = s.coll.Update(ctx, r, changes(cur, next, r))
+		f := classify(ctx, err)
+		switch f {
+		case faultNone:
+			next.rev = r.Rev
+			return next, f, nil
+		case faultFinal:
+			return cur, f, fmt.Errorf("write %s: %w", next.ID, err)
+		case faultUnknown:
+			if err := tries.again(ctx, err); err != nil {
+				return cur, f, fmt.Errorf("write %s: %w", next.ID, err)
+			}
+		default:
+			return cur, f, err
 		}
 	}
 }

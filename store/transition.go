@@ -195,14 +195,14 @@ func (j Job) requestCancel(reason string, now Time) (Job, bool, error) {
 
 // requeue gives a failed or cancelled job a fresh set of attempts. Its checkpoint stays, so it goes on from there.
 func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
-	if j.Nonce == op {
+	if j.Requeued == op {
 		return j, false, nil
 	}
 	next, err := j.move(EventRequeue)
 	if err != nil || slices.Contains(j.Outbox, EffectRemove) {
 		return j, false, &MoveError{ID: j.ID, State: j.State, Event: EventRequeue}
 	}
-	next.Nonce = op
+	next.Requeued = op
 	next.Attempt, next.Errors, next.Timeouts, next.Lost = 0, 0, 0, 0
 	next.Ended, next.Cancel, next.CancelReason, next.Outbox = 0, 0, "", nil
 	if next.Expired(now) {

@@ -20,29 +20,29 @@ func (s *Store) Create(ctx context.Context, j Job) (Job, error) {
 	if j.Nonce == "" {
 		j.Nonce = s.token()
 	}
+	j.Write = s.token()
 	for tries := s.retries(); ; {
-		j.Write = s.token()
 		r, err := encode(j)
 		if err != nil {
 			return j, err
 		}
 		err = s.coll.Create(ctx, r)
-		f := classify(ctx, err)
-		switch f {
+		switch classify(ctx, err) {
 		case faultNone:
 			j.rev = r.Rev
 			return j, nil
 		case faultFinal:
 			return j, fmt.Errorf("create %s: %w", j.ID, err)
-		}
-		there, rerr := s.Get(ctx, j.ID)
-		switch {
-		case rerr == nil && there.Nonce == j.Nonce:
-			return there, nil
-		case rerr == nil:
-			return there, fmt.Errorf("create %s: %w", j.ID, ErrExists)
-		case !errors.Is(rerr, ErrNotFound):
-			return there, rerr
+		case faultConflict:
+			there, rerr := s.get(ctx, j.ID, tries)
+			switch {
+			case rerr == nil && there.Nonce == j.Nonce:
+				return there, nil
+			case rerr == nil:
+				return there, fmt.Errorf("create %s: %w", j.ID, ErrExists)
+			case !errors.Is(rerr, ErrNotFound):
+				return there, rerr
+			}
 		}
 		if err := tries.again(ctx, err); err != nil {
 			return j, fmt.Errorf("create %s: %w", j.ID, err)
