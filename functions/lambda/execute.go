@@ -28,7 +28,7 @@ func Execute(rt *functions.Runtime, o *Options) (Handler, error) {
 }
 
 // execute claims the jobs of some messages, with one list of reads and one of writes, and starts them.
-func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done func(int, functions.Outcome)) {
+func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done func(int, functions.Outcome)) (started []running) {
 	over := make([]bool, len(msgs)) // or running
 	defer func() {
 		if p := recover(); p != nil {
@@ -52,7 +52,7 @@ func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done 
 		hints, at = append(hints, hint), append(at, i)
 	}
 	if len(hints) == 0 {
-		return
+		return nil
 	}
 	for n, c := range f.rt.Claim(soon, hints...) {
 		i := at[n]
@@ -61,6 +61,14 @@ func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done 
 			done(i, c.Outcome)
 			continue
 		}
-		c.Attempt.Start(ctx, nil, func(out functions.Outcome) { done(i, out) })
+		back := make(chan struct{})
+		started = append(started, running{c.Attempt.ID(), back})
+		c.Attempt.Start(ctx, func(run func()) {
+			go func() {
+				defer close(back)
+				run()
+			}()
+		}, func(out functions.Outcome) { done(i, out) })
 	}
+	return started
 }

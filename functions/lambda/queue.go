@@ -21,8 +21,8 @@ type queueFunction struct {
 	opts Options
 	name string // for errors
 	// start begins to handle messages, and calls done for each, once, when it is handled, on any goroutine. soon ends
-	// before ctx, early enough to tell what was not done.
-	start func(ctx, soon context.Context, msgs []message, done func(i int, out functions.Outcome))
+	// before ctx, early enough to tell what was not done. It returns the jobs' handlers that it has started.
+	start func(ctx, soon context.Context, msgs []message, done func(i int, out functions.Outcome)) []running
 	// reserve is how long before the platform's deadline the last message may start, given how long it is until then.
 	reserve func(left time.Duration) time.Duration
 }
@@ -37,7 +37,14 @@ func (f *queueFunction) handle(ctx context.Context, payload json.RawMessage) (an
 	soon, cancel := early(ctx, f.rt)
 	defer cancel()
 	e.run(ctx, soon)
+	e.tellLeftBehind(ctx)
 	return e.answer()
+}
+
+// running is a job's handler under way.
+type running struct {
+	job  string
+	back chan struct{} // closed when it has returned
 }
 
 // records reads an event of SQS, and refuses all others.
@@ -61,14 +68,16 @@ func (f *queueFunction) records(payload json.RawMessage) ([]events.SQSMessage, e
 // event is one invocation's messages under way. Only the goroutine of run touches it.
 type event struct {
 	f     *queueFunction
-	until time.Time // when a message may be started at the latest; zero: no limit
+	until time.Time     // when a message may be started at the latest; zero: no limit
+	spare time.Duration // from then to the deadline
 	msgs  []message
 	next  []int // of each message, the one that must wait for it; -1: none
 	ready []int // messages that may start
 	ended chan ended
 
-	failed []error // of each message, why it is given back; nil: it is not
-	count  int     // of those
+	handlers []running
+	failed   []error // of each message, why it is given back; nil: it is not
+	count    int     // of those
 }
 
 // ended is a message's end.
@@ -82,8 +91,8 @@ func (f *queueFunction) newEvent(ctx context.Context, records []events.SQSMessag
 	n := len(records)
 	e := &event{f: f, msgs: make([]message, n), next: make([]int, n), failed: make([]error, n), ended: make(chan ended, n)}
 	if deadline, ok := ctx.Deadline(); ok {
-		left := deadline.Sub(f.rt.Config().Now())
-		e.until = deadline.Add(-f.reserve(left))
+		e.spare = f.reserve(deadline.Sub(f.rt.Config().Now()))
+		e.until = deadline.Add(-e.spare)
 	}
 	last := map[[2]string]int{} // of a group, its last message so far
 	for i := range records {
@@ -145,7 +154,7 @@ func (e *event) late(ctx context.Context) error {
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return functions.ErrShutdown
 	case ctx.Err() != nil, !e.until.IsZero() && !e.f.rt.Config().Now().Before(e.until):
-		return errNoTime
+		return fmt.Errorf("%w: none is started in the last %v before the function's timeout", errNoTime, e.spare)
 	}
 	return nil
 }
@@ -156,7 +165,31 @@ func (e *event) start(ctx, soon context.Context, some []int) {
 	for n, i := range some {
 		msgs[n] = e.msgs[i]
 	}
-	e.f.start(ctx, soon, msgs, func(n int, out functions.Outcome) { e.ended <- ended{some[n], out} })
+	e.handlers = append(e.handlers, e.f.start(ctx, soon, msgs, func(n int, out functions.Outcome) { e.ended <- ended{some[n], out} })...)
+}
+
+// returnTime is how long the goroutine of a handler that has returned may take to end.
+const returnTime = 50 * time.Millisecond
+
+// tellLeftBehind logs which handlers go on after their attempts have ended, because they do not heed their contexts. They
+// hold no lease and nothing that they do is kept, but they take from the invocations to come.
+func (e *event) tellLeftBehind(ctx context.Context) {
+	timer := time.NewTimer(returnTime)
+	defer timer.Stop()
+	for _, h := range e.handlers {
+		select {
+		case <-h.back:
+			continue
+		default:
+		}
+		select {
+		case <-h.back:
+		case <-timer.C:
+			timer.Reset(0)
+			e.f.opts.Log.LogAttrs(ctx, slog.LevelError, "a handler goes on after its attempt has ended, and will slow down other invocations: "+
+				"it must return when its context is cancelled", slog.String("job", h.job))
+		}
+	}
 }
 
 // panicked is what becomes of a message whose handling panicked outside of a job's handler, where the runtime would have

@@ -20,7 +20,7 @@ func Submit(rt *functions.Runtime, o *Options) (Handler, error) {
 }
 
 // submit makes jobs of some messages, side by side, so that what they send travels together.
-func (f *queueFunction) submit(_, soon context.Context, msgs []message, done func(int, functions.Outcome)) {
+func (f *queueFunction) submit(_, soon context.Context, msgs []message, done func(int, functions.Outcome)) []running {
 	for i, m := range msgs {
 		go func() {
 			defer func() {
@@ -31,6 +31,7 @@ func (f *queueFunction) submit(_, soon context.Context, msgs []message, done fun
 			done(i, f.rt.Submit(soon, m.body, m.metadata, m.id))
 		}()
 	}
+	return nil
 }
 
 // reserve is how much of the time until the platform's deadline is kept for the answer.
