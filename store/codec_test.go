@@ -29,7 +29,7 @@ func full() Job {
 		Error:    "e", Checkpoint: Payload{Inline: jsontext.Value(`{"row":7}`)}, Saved: 3, Open: outs,
 		Progress: &Progress{Done: 1, Total: 2, Message: "m", At: 8}, Cancel: 1, CancelReason: "c", Reason: "r",
 		Result: Payload{Inline: jsontext.Value(`[1,2]`)}, Outputs: outs, Outbox: []Effect{EffectPurge, EffectHooks},
-		Dirty: true, Requeued: "q", Due: 77, Nonce: "n", Write: "w",
+		Dirty: true, Requeued: "q", Due: 77, Expires: 78, Nonce: "n", Write: "w",
 	}
 }
 

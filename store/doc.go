@@ -22,6 +22,7 @@
 //	list_sk  string  "<16-digit unix ms of creation>#<id>"
 //	fail_pk  string  "failed#<shard>"          present on failed jobs only, so that the happy path pays nothing
 //	fail_sk  string  "<16-digit unix ms of the end>#<id>"
+//	expires  number or date, on ended jobs that the store deletes by itself; see Options.TTL
 //
 // Three indexes, (due_pk, due_sk), (list_pk, list_sk) and (fail_pk, fail_sk), serve every query: equality on the
 // first field, one bound and the order on the second. [Indexes] and [Columns] name them for those who provision a
@@ -30,8 +31,18 @@
 // An index only says where to look. The read by id and the conditional write decide, so eventually consistent
 // indexes are safe.
 //
+// # Retention
+//
+// A job that has ended is kept for its retention. Where the store deletes by itself (Options.TTL), a job without files
+// gets its time in "expires" with the write that ends it, leaves the due index, and costs nothing more. All others stay
+// in the due index, and sweep removes them with their files. A record past its expiry that is still there counts as
+// deleted: reads do not find it, lists leave it out, and a new job takes its place. Retrying a job takes "expires" off.
+//
+// Each record says itself how it goes, so processes with the option and without may share a collection. But the store
+// must go on deleting for as long as there are records with "expires": nobody else removes them.
+//
 // # Where to read
 //
 // job.go has the record, state.go the table of moves, transition.go the pure transitions, verbs.go the writes that
-// make them, due.go and list.go the two ways to find records.
+// make them, due.go and list.go the two ways to find records, expiry.go how they go.
 package store

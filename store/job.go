@@ -224,9 +224,10 @@ type Job struct {
 	Outbox  []Effect `json:"outbox,omitzero"`
 	Dirty   bool     `json:"dirty,omitzero"` // an attempt may have left files that the record does not list
 
-	Due   Time   `json:"due,omitzero"`   // when sweep must look at it; 0: never
-	Nonce string `json:"nonce,omitzero"` // token of its creation
-	Write string `json:"write,omitzero"` // token of the last write
+	Due     Time   `json:"due,omitzero"`     // when sweep must look at it; 0: never
+	Expires Time   `json:"expires,omitzero"` // when the store deletes it by itself; 0: never
+	Nonce   string `json:"nonce,omitzero"`   // token of its creation
+	Write   string `json:"write,omitzero"`   // token of the last write
 
 	Extra jsontext.Value `json:",embed"` // members that this version does not know
 

@@ -168,6 +168,8 @@ func (s *Store) created(ctx context.Context, jobs []Job, some []int, results []R
 	}
 	for n, i := range some {
 		switch r := there[n]; {
+		case errors.Is(r.Err, errExpired):
+			results[i].Job, results[i].Err = s.Create(ctx, jobs[i])
 		case errors.Is(r.Err, ErrNotFound):
 			left = append(left, i)
 		case r.Err != nil:
@@ -206,10 +208,11 @@ func (s *Store) claimSome(ctx context.Context, ids []string, claims []Claim, som
 			results[i].Err = err
 			continue
 		}
+		next = next.leave(s.opts.TTL)
 		next.Write = s.token()
 		r, err := encode(next)
 		if results[i].Err = err; err == nil {
-			list.Update(r, changes(have, next, r))
+			list.Update(r, s.changes(have, next, r))
 			at, records, nexts, seen[ids[i]] = append(at, i), append(records, r), append(nexts, next), true
 		}
 	}
@@ -250,7 +253,7 @@ func (s *Store) readSome(ctx context.Context, ids []string, some []int, results 
 	for n, i := range at {
 		switch f := classify(ctx, errs[n]); {
 		case f == faultNone:
-			results[i].Job, results[i].Err = decode(records[n])
+			results[i].Job, results[i].Err = s.present(records[n])
 		case f == faultUnknown:
 			left, trouble = append(left, i), errs[n]
 		case f == faultFinal && !vague:
@@ -264,7 +267,7 @@ func (s *Store) readSome(ctx context.Context, ids []string, some []int, results 
 		err := s.coll.Get(ctx, r, dataFields...)
 		switch classify(ctx, err) {
 		case faultNone:
-			results[i].Job, results[i].Err = decode(r)
+			results[i].Job, results[i].Err = s.present(r)
 		case faultMissing:
 			results[i] = Result{Err: fmt.Errorf("get %s: %w", ids[i], ErrNotFound)}
 		case faultFinal:

@@ -19,6 +19,7 @@ type world struct {
 	job    Job
 	tokens int
 	last   string // the token of the last claim that won
+	ttls   []TTL  // what the processes take the store for
 }
 
 func newWorld(rt *rapid.T) *world {
@@ -28,6 +29,7 @@ func newWorld(rt *rapid.T) *world {
 	w := &world{rt: rt, now: t0, timing: Timing{
 		Lease: seconds("lease", 1, 300), Grace: seconds("grace", 1, 300), Skew: seconds("skew", 0, 5), Native: seconds("native", 0, 900),
 	}.withDefaults()}
+	w.ttls = rapid.SampledFrom([][]TTL{{TTLNone}, {TTLSeconds}, {TTLNone, TTLSeconds}}).Draw(rt, "ttl")
 	small := rapid.IntRange(0, 3)
 	j := Job{ID: "job-1", Kind: "a.b", Policy: Policy{
 		MaxAttempts: small.Draw(rt, "max attempts"), MaxErrors: small.Draw(rt, "max errors"),
@@ -110,9 +112,20 @@ func TestAnythingThatMayHappenKeepsTheRecordSound(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			w.pass()
 			what, t := w.draw()
-			w.step(what, t)
+			w.step(what, leaving(t, rapid.SampledFrom(w.ttls).Draw(rt, "by")))
 		}
 	})
+}
+
+// leaving is a transition as a store of that form makes it.
+func leaving(t transition, ttl TTL) transition {
+	return func(j Job) (Job, bool, error) {
+		next, changed, err := t(j)
+		if err == nil && changed {
+			next = next.leave(ttl)
+		}
+		return next, changed, err
+	}
 }
 
 // pass lets time pass: to the due time, or some seconds.
@@ -172,7 +185,7 @@ func (w *world) ended(what string, before, after Job) {
 			w.rt.Fatalf("%s was requeued", before.State)
 		}
 	case "done", "postpone", "doom":
-		after.Outbox, after.Due, after.Resends = before.Outbox, before.Due, before.Resends
+		after.Outbox, after.Due, after.Expires, after.Resends = before.Outbox, before.Due, before.Expires, before.Resends
 		if !reflect.DeepEqual(before, after) {
 			w.rt.Fatalf("%s changed a record that had ended:\n%+v\n%+v", what, before, after)
 		}
@@ -211,7 +224,12 @@ func (w *world) sound(what string) {
 		check(j.Deadline == 0 || j.State == Running || j.Due <= j.Deadline, "due by its deadline")
 	} else {
 		check(j.Ended != 0 && j.At == 0, "an ended record says when")
-		check((j.Due == 0) == (len(j.Outbox) == 0 && j.Policy.Retention == 0), "due for its outbox or its removal")
+		stays := len(j.Outbox) == 0 && j.Policy.Retention == 0
+		check((j.Due == 0) == (stays || j.Expires != 0), "due for its outbox or its removal, unless the store removes it")
+	}
+	if j.Expires != 0 {
+		check(!j.Live() && len(j.Outbox) == 0 && !j.HasFiles(), "what goes by itself leaves nothing behind")
+		check(j.Expires == j.Ended+Time(j.Policy.Retention), "it goes after its retention")
 	}
 	failures := j.Errors + j.Timeouts + j.Lost
 	if j.State == Running {

@@ -26,7 +26,7 @@ const (
 )
 
 // Columns lists the fields beside the key and the revision, for stores that want to know: data is bytes, the rest
-// are strings.
+// are strings. ExpiresField is not among them: only stores that act on it get it.
 func Columns() []string {
 	return []string{"data", "due_pk", "due_sk", "list_pk", "list_sk", "fail_pk", "fail_sk"}
 }
@@ -106,7 +106,7 @@ func (r *record) index(j Job) {
 // changes lists what a write must change of a stored document to make it next: the data, and of each index the key if
 // it moves. Fields that stay are not written, which spares stores the work on their indexes; and fields of the
 // document that a later version has added stay as they are.
-func changes(cur, next Job, r *record) docstore.Mods {
+func (s *Store) changes(cur, next Job, r *record) docstore.Mods {
 	mods := docstore.Mods{"data": r.Data}
 	if cur.Due != next.Due {
 		mods["due_pk"], mods["due_sk"] = field(r.DuePK), field(r.DueSK)
@@ -116,6 +116,9 @@ func changes(cur, next Job, r *record) docstore.Mods {
 	}
 	if (cur.State == Failed) != (next.State == Failed) || cur.State == Failed && cur.Ended != next.Ended {
 		mods["fail_pk"], mods["fail_sk"] = field(r.FailPK), field(r.FailSK)
+	}
+	if cur.Expires != next.Expires {
+		mods[ExpiresField] = s.opts.TTL.value(next.Expires)
 	}
 	return mods
 }

@@ -19,6 +19,10 @@ type Options struct {
 	Rand func() uint64
 	// Pause waits d or until the context ends. Default: a timer.
 	Pause func(ctx context.Context, d time.Duration) error
+	// TTL says whether the store deletes documents by itself by their field ExpiresField. Default TTLNone.
+	TTL TTL
+	// Now is the clock by which a record is past its expiry. Default time.Now.
+	Now func() time.Time
 	// Patience is how long a verb goes on against a store that does not answer. Default 30 seconds.
 	Patience time.Duration
 }
@@ -40,6 +44,12 @@ func New(coll *docstore.Collection, opts *Options) (*Store, error) {
 	o.Timing = o.Timing.withDefaults()
 	if err := o.Timing.validate(); err != nil {
 		return nil, fmt.Errorf("store timing: %w", err)
+	}
+	if o.TTL < TTLNone || o.TTL > TTLTime {
+		return nil, fmt.Errorf("store expiry: %v: want none, seconds or time", o.TTL)
+	}
+	if o.Now == nil {
+		o.Now = time.Now //nolint:forbidigo // the default of an option, which the simulator sets
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Uint64
@@ -132,12 +142,21 @@ func (r *retries) again(ctx context.Context, err error) error {
 	return nil
 }
 
-// Get reads a job by its id, strongly consistent. It gives ErrNotFound, ErrNewerRecord (with the job as far as it
-// can be read), ErrCorrupt, or ErrUnavailable after patient tries.
+// Get reads a job by its id, strongly consistent. It gives ErrNotFound, also for one that is past its expiry and not
+// yet deleted, ErrNewerRecord (with the job as far as it can be read), ErrCorrupt, or ErrUnavailable after patient tries.
 func (s *Store) Get(ctx context.Context, id string) (Job, error) { return s.get(ctx, id, s.retries()) }
 
 // get is Get within the patience of a verb that does more.
 func (s *Store) get(ctx context.Context, id string, tries *retries) (Job, error) {
+	r, err := s.read(ctx, id, tries)
+	if err != nil {
+		return Job{}, fmt.Errorf("get %s: %w", id, err)
+	}
+	return s.present(r)
+}
+
+// fetch is get, which also gives what is past its expiry.
+func (s *Store) fetch(ctx context.Context, id string, tries *retries) (Job, error) {
 	r, err := s.read(ctx, id, tries)
 	if err != nil {
 		return Job{}, fmt.Errorf("get %s: %w", id, err)
@@ -184,6 +203,7 @@ func (s *Store) change(ctx context.Context, id string, have *Job, t transition) 
 		if err != nil || !changed {
 			return cur, err
 		}
+		next = next.leave(s.opts.TTL)
 		next.Write = s.token()
 		written, f, err := s.put(ctx, cur, next, tries)
 		switch f {
@@ -192,12 +212,14 @@ func (s *Store) change(ctx context.Context, id string, have *Job, t transition) 
 		case faultUnknown, faultFinal:
 			return cur, err
 		}
-		fresh, rerr := s.get(ctx, id, tries)
-		if rerr != nil {
+		fresh, rerr := s.fetch(ctx, id, tries)
+		switch {
+		case rerr != nil:
 			return cur, rerr
-		}
-		if fresh.Write == next.Write {
+		case fresh.Write == next.Write:
 			return fresh, nil
+		case s.gone(fresh):
+			return cur, fmt.Errorf("write %s: %w", id, errExpired)
 		}
 		cur = fresh
 		if races >= freeRaces {
@@ -216,7 +238,7 @@ func (s *Store) put(ctx context.Context, cur, next Job, tries *retries) (Job, fa
 		if err != nil {
 			return cur, faultFinal, err
 		}
-		err = s.coll.Update(ctx, r, changes(cur, next, r))
+		err = s.coll.Update(ctx, r, s.changes(cur, next, r))
 		f := classify(ctx, err)
 		switch f {
 		case faultNone:

@@ -14,30 +14,41 @@ func (s *Store) New(j Job, held bool, now Time) Job {
 }
 
 // Create writes a new record. If there is one of that id already, it returns that one with ErrExists, unless it is
-// the same write done before (the nonce tells), which is no error. After ErrUnavailable the record may or may not
-// have been created.
+// the same write done before (the nonce tells), which is no error. One that is past its expiry and not yet deleted is
+// replaced, on condition that nobody else does so. After ErrUnavailable the record may or may not have been created.
 func (s *Store) Create(ctx context.Context, j Job) (Job, error) {
 	if j.Nonce == "" {
 		j.Nonce = s.token()
 	}
 	j.Write = s.token()
+	var over any // the revision of the expired record to replace; nil: none is in the way
 	for tries := s.retries(); ; {
 		r, err := encode(j)
 		if err != nil {
 			return j, err
 		}
-		err = s.coll.Create(ctx, r)
+		write := s.coll.Create
+		if over != nil {
+			r.Rev, write = over, s.coll.Replace
+		}
+		err = write(ctx, r)
 		switch classify(ctx, err) {
 		case faultNone:
 			j.rev = r.Rev
 			return j, nil
 		case faultFinal:
 			return j, fmt.Errorf("create %s: %w", j.ID, err)
-		case faultConflict:
-			there, rerr := s.get(ctx, j.ID, tries)
+		case faultConflict, faultMissing:
+			there, rerr := s.fetch(ctx, j.ID, tries)
+			replaced := over != nil
+			over = nil
 			switch {
 			case rerr == nil && there.Nonce == j.Nonce:
 				return there, nil
+			case rerr == nil && s.gone(there):
+				if over = there.rev; !replaced {
+					continue // nothing has failed yet
+				}
 			case rerr == nil:
 				return there, fmt.Errorf("create %s: %w", j.ID, ErrExists)
 			case !errors.Is(rerr, ErrNotFound):

@@ -24,5 +24,5 @@
 //
 // # Where to read
 //
-// check.go has Check, read.go what it reads, job.go, counts.go, index.go, blobs.go and others.go the rules.
+// check.go has Check, read.go what it reads, job.go, expires.go, counts.go, index.go, blobs.go and others.go the rules.
 package fsck

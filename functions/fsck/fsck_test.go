@@ -50,6 +50,7 @@ var edits = []edit{
 	{rule: RuleDue, of: "queued", job: func(j *store.Job) { j.Deadline = j.Due - 1 }},
 	{rule: RuleDue, of: "succeeded", job: func(j *store.Job) { j.Due++ }},
 	{rule: RuleOverdue, of: "queued", job: func(j *store.Job) { j.Due = j.Due.Add(-2 * time.Hour) }},
+	{rule: RuleExpires, of: "queued", doc: func(d *document) { d.Expires = int64(1_795_262_400) }},
 	{rule: RuleLease, of: "running", job: func(j *store.Job) { j.Lease = nil }},
 	{rule: RuleLease, of: "running", job: func(j *store.Job) { j.Lease.Token = "" }},
 	{rule: RuleLease, of: "queued", job: func(j *store.Job) { j.Lease = &store.Lease{Token: "t", Start: 1, Until: 2} }},

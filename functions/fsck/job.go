@@ -34,6 +34,7 @@ func (c *checker) job(ctx context.Context, d document, files []file, f *finding)
 	}
 	f.indexes(d, j)
 	c.due(j, f)
+	c.expires(d, j, f)
 	f.lease(j)
 	f.final(j)
 	f.attempts(j, c.opts.Timing)
@@ -49,7 +50,7 @@ func (c *checker) job(ctx context.Context, d document, files []file, f *finding)
 // due checks that sweep will come in time, and has come.
 func (c *checker) due(j store.Job, f *finding) {
 	waits := (j.State == store.Held || j.State == store.Blocked) && j.Deadline == 0
-	keeps := j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention <= 0
+	keeps := j.State.Final() && len(j.Outbox) == 0 && (j.Policy.Retention <= 0 || j.Expires != 0)
 	switch {
 	case waits && j.Due != 0, keeps && j.Due != 0:
 		f.problemf(RuleDue, "is due at %v, though nothing is to happen to a job that is %s", stamp(j.Due), j.State)
@@ -63,7 +64,7 @@ func (c *checker) due(j store.Job, f *finding) {
 	if (j.State == store.Scheduled || j.State == store.Retrying) && j.At == 0 {
 		f.problemf(RuleDue, "is %s for no time", j.State)
 	}
-	if j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention > 0 && j.Due != j.Ended+store.Time(j.Policy.Retention) {
+	if !keeps && j.State.Final() && len(j.Outbox) == 0 && j.Due != j.Ended+store.Time(j.Policy.Retention) {
 		f.problemf(RuleDue, "is due at %v; its retention ends at %v", stamp(j.Due), stamp(j.Ended+store.Time(j.Policy.Retention)))
 	}
 	t := c.opts.Timing

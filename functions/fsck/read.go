@@ -29,11 +29,13 @@ type document struct {
 	ListSK string `docstore:"list_sk,omitempty"`
 	FailPK string `docstore:"fail_pk,omitempty"`
 	FailSK string `docstore:"fail_sk,omitempty"`
+
+	Expires any `docstore:"expires,omitempty"` // a number or a date, as the store wants it
 }
 
 // fields are those of a document. Naming them lets a later version add others.
 var fields = []docstore.FieldPath{
-	"id", "rev", "data", "due_pk", "due_sk", "list_pk", "list_sk", "fail_pk", "fail_sk",
+	"id", "rev", "data", "due_pk", "due_sk", "list_pk", "list_sk", "fail_pk", "fail_sk", store.ExpiresField,
 }
 
 const kindsID = "kinds"

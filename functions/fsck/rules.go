@@ -15,6 +15,7 @@ const (
 	RuleFail     = "fail-index"
 	RuleDue      = "due"      // what is to happen to a record some day has a due time, early enough
 	RuleOverdue  = "overdue"  // sweep did what was due
+	RuleExpires  = "expires"  // the store deletes by itself what is to go then, and only that
 	RuleLease    = "lease"    // a job has a lease if and only if it is running
 	RuleFinal    = "final"    // only a job that has ended has an end, a result, and things to follow up
 	RuleAttempts = "attempts" // at most ten are kept, in order; one success at most, and nothing after it
@@ -35,6 +36,7 @@ const (
 	NoteNoun     = "noun"     // a record that this version does not know
 	NoteForeign  = "foreign"  // a blob that is not of Piecework's
 	NoteLeftover = "leftover" // a file of an ended job that it does not list; it goes with the job
+	NoteExpired  = "expired"  // past its expiry; the store deletes it in its own time
 	NoteUnborn   = "unborn"   // arguments or a body of a record that was never created
 )
 
@@ -48,6 +50,7 @@ var ruleTexts = map[string]string{
 	RuleFail:     "the list of failed jobs has those that failed, at the time they did, and no others",
 	RuleDue:      "a record to which something is to happen has a due time that is early enough for it",
 	RuleOverdue:  "nothing has been due for longer than Options.Late",
+	RuleExpires:  "only jobs that have ended and have no files expire by themselves, when their retention ends",
 	RuleLease:    "a job has a lease if and only if it is running",
 	RuleFinal:    "a job that has ended, and no other, has a time of its end, and perhaps a result and an outbox",
 	RuleAttempts: "at most ten attempts are kept, in order; at most one is a success, and then it is the last",

@@ -37,7 +37,10 @@ func (w *world) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsu
 
 func (w *world) MaxDelay(string) time.Duration { return 0 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOf(t, store.TTLNone) }
+
+// newWorldOf makes the world over a store that may delete by itself.
+func newWorldOf(t *testing.T, ttl store.TTL) *world {
 	t.Helper()
 	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
 	if err != nil {
@@ -47,7 +50,7 @@ func newWorld(t *testing.T) *world {
 		coll: coll, bucket: memblob.OpenBucket(nil), ids: map[string]string{},
 		now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 	}
-	s, err := store.New(coll, nil)
+	s, err := store.New(coll, &store.Options{TTL: ttl, Now: func() time.Time { return w.now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,11 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 		return err
 	}
 	o.closers = append(o.closers, func(context.Context) error { return closeStore() })
-	if o.Store, err = store.New(coll, &store.Options{Timing: native(c.Timing, o.Queue)}); err != nil {
+	ttl, err := s.TTL(c.Store)
+	if err != nil {
+		return err
+	}
+	if o.Store, err = store.New(coll, &store.Options{Timing: native(c.Timing, o.Queue), TTL: ttl}); err != nil {
 		return fmt.Errorf("%w: %w", functions.ErrConfig, err)
 	}
 

@@ -12,6 +12,7 @@ import (
 	"gocloud.dev/docstore"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
 )
 
 // StoreDriver is what a subpackage registers for a store's scheme.
@@ -20,6 +21,8 @@ type StoreDriver struct {
 	Open func(ctx context.Context, a *Address) (*docstore.Collection, func() error, error)
 	// Provisioner returns what creates the store; nil if there is nothing to create.
 	Provisioner func(a *Address) (Provisioner, error)
+	// TTL returns whether and how the store deletes records by itself, which the provisioner sees to; nil if it does not.
+	TTL func(a *Address) store.TTL
 }
 
 // QueueDriver is what a subpackage registers for the scheme of queues. It reads the template and opens what all lanes
@@ -80,6 +83,15 @@ func (s *Set) OpenStore(ctx context.Context, rawURL string) (*docstore.Collectio
 		return nil, nil, fmt.Errorf("open store %s: %w", a, err)
 	}
 	return coll, closeStore, nil
+}
+
+// TTL returns whether and how the store that a URL names deletes records by itself.
+func (s *Set) TTL(rawURL string) (store.TTL, error) {
+	a, d, err := pick(s.stores, "store", rawURL)
+	if err != nil || d.TTL == nil {
+		return store.TTLNone, err
+	}
+	return d.TTL(a), nil
 }
 
 // OpenQueue opens the queues that a template names. Servers are dialled when a lane is first used, so that a broker

@@ -27,6 +27,10 @@ type StoreHarness struct {
 	Indexed func(plan string) bool
 	// Records is how many records the tests of the indexes store. Default 20,000, with -short a tenth.
 	Records int
+	// TTL is the form of the field by which the store deletes by itself. Default: it does not.
+	TTL store.TTL
+	// Deletes is how long the server may take for that; 0 for an emulator that never does.
+	Deletes time.Duration
 	// Lag is how long an index may be behind what was written. Default: not at all.
 	Lag time.Duration
 }
@@ -40,10 +44,7 @@ func Store(t *testing.T, h StoreHarness) {
 	if testing.Short() {
 		h.Records /= 10
 	}
-	for _, c := range []struct {
-		name string
-		test func(t *testing.T, l *storeLab)
-	}{
+	cases := []storeCase{
 		{"verbs", testVerbs},
 		{"verbs are refused where they do not belong", testRefusals},
 		{"a verb repeated changes nothing", testRepeated},
@@ -68,9 +69,28 @@ func Store(t *testing.T, h StoreHarness) {
 		{"the due index follows the record", testDueFollows},
 		{"lists follow the record", testListFollows},
 		{"the indexes at size", testIndexes},
-	} {
+	}
+	if h.TTL != store.TTLNone {
+		cases = append(cases, expiryCases...)
+	}
+	if h.Deletes > 0 {
+		cases = append(cases, storeCase{"what has expired is deleted", testDeletes})
+	}
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newStoreLab(t, h)) })
 	}
+}
+
+// storeCase is one test of a store.
+type storeCase struct {
+	name string
+	test func(t *testing.T, l *storeLab)
+}
+
+// expiryCases are those of a store that deletes by itself.
+var expiryCases = []storeCase{
+	{"what expires by itself says when", testExpiryField},
+	{"what has expired counts as deleted", testExpired},
 }
 
 // t0 is when the clocks of the tests start.
@@ -82,6 +102,7 @@ type storeLab struct {
 	*store.Store
 
 	h     StoreHarness
+	open  OpenStore
 	coll  *docstore.Collection // of the other process
 	other *store.Store
 	id    string // of the record in question
@@ -93,7 +114,7 @@ type storeLab struct {
 func newStoreLab(t *testing.T, h StoreHarness) *storeLab {
 	t.Helper()
 	open := h.New(t)
-	l := &storeLab{h: h, coll: open(t), id: "job-1"}
+	l := &storeLab{h: h, open: open, coll: open(t), id: "job-1"}
 	tampered := relay.New(open(t), relay.Hooks{
 		Actions: func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
 			if l.actions == nil {

@@ -20,6 +20,7 @@ func TestMemoryStore(t *testing.T) {
 	t.Parallel()
 	conformance.Store(t, conformance.StoreHarness{
 		Records: 2000, // it scans everything for each query
+		TTL:     store.TTLTime,
 		New: func(t *testing.T) conformance.OpenStore {
 			coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
 			if err != nil {
@@ -35,6 +36,7 @@ func TestSQLiteInMemory(t *testing.T) {
 	t.Parallel()
 	conformance.Store(t, conformance.StoreHarness{
 		Indexed: searchesAnIndex,
+		TTL:     store.TTLSeconds, // which SQLite does not act on; a real store's is to be tested by its own tests
 		New: func(t *testing.T) conformance.OpenStore {
 			coll := openSQL(t, "sqlite::memory:") // a database in memory is private to its collection
 			return func(*testing.T) *docstore.Collection { return coll }

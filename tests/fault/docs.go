@@ -133,6 +133,9 @@ func (d *Docs) lagging(ctx context.Context, id string) Doc {
 	return nil
 }
 
+// Remove removes a document as the store itself does when its time has come, without asking the hook.
+func (d *Docs) Remove(id string) { d.set(context.Background(), id, nil) }
+
 // Key returns the id.
 func (d *Docs) Key(doc driver.Document) (any, error) {
 	v, err := doc.GetField("id")
@@ -274,7 +277,7 @@ func changed(a *driver.Action, old Doc) (Doc, error) {
 		switch v := m.Value.(type) {
 		case nil:
 			delete(doc, m.FieldPath[0])
-		case string:
+		case string, int64:
 			doc[m.FieldPath[0]] = v
 		case []byte:
 			doc[m.FieldPath[0]] = bytes.Clone(v)

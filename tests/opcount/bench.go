@@ -30,7 +30,7 @@ type bench struct {
 	bucket *blob.Bucket
 }
 
-func newBench(ctx context.Context) (*bench, error) {
+func newBench(ctx context.Context, ttl store.TTL) (*bench, error) {
 	b := &bench{bucket: memblob.OpenBucket(nil)}
 	b.clock.now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	opts := &sqldocstore.Options{IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
@@ -45,7 +45,7 @@ func newBench(ctx context.Context) (*bench, error) {
 	if b.inner, err = sqldocstore.Open(ctx, "sqlite::memory:", opts); err != nil {
 		return nil, err
 	}
-	s, err := store.New(counting.Collection(b.inner, &b.ops), nil)
+	s, err := store.New(counting.Collection(b.inner, &b.ops), &store.Options{TTL: ttl, Now: b.clock.read})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (b *bench) job(ctx context.Context, kind string, want store.State, opts ...
 
 // want looks, uncounted, whether a job is in that state.
 func (b *bench) want(ctx context.Context, id string, want store.State) error {
-	s, err := store.New(b.inner, nil)
+	s, err := store.New(b.inner, &store.Options{Now: b.clock.read})
 	if err != nil {
 		return err
 	}

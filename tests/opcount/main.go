@@ -17,6 +17,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/counting"
 )
 
@@ -44,25 +45,47 @@ func run(ctx context.Context, out io.Writer) error {
 
 // measure walks all paths.
 func measure(ctx context.Context) ([]counted, error) {
-	b, err := newBench(ctx)
+	b, err := newBench(ctx, store.TTLNone)
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
 	var rows []counted
 	for _, p := range paths {
-		if p.prepare != nil {
-			if err := p.prepare(ctx, b); err != nil {
-				return nil, fmt.Errorf("%s: %w", p.name, err)
-			}
-		}
-		b.ops.Take()
-		if err := p.walk(ctx, b); err != nil {
+		if rows, err = p.measure(ctx, b, rows); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
-		rows = append(rows, counted{p.name, b.ops.Take()})
+	}
+	for _, p := range retention {
+		if rows, err = p.apart(ctx, rows); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
 	}
 	return rows, nil
+}
+
+// apart walks a path in a store of its own, or its sweep would find the jobs of the others.
+func (p keeping) apart(ctx context.Context, rows []counted) ([]counted, error) {
+	b, err := newBench(ctx, p.ttl)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	return p.measure(ctx, b, rows)
+}
+
+// measure walks one path.
+func (p path) measure(ctx context.Context, b *bench, rows []counted) ([]counted, error) {
+	if p.prepare != nil {
+		if err := p.prepare(ctx, b); err != nil {
+			return nil, err
+		}
+	}
+	b.ops.Take()
+	if err := p.walk(ctx, b); err != nil {
+		return nil, err
+	}
+	return append(rows, counted{p.name, b.ops.Take()}), nil
 }
 
 // table prints the rows, aligned.

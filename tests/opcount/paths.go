@@ -21,7 +21,7 @@ type path struct {
 const backlog = 100_000
 
 var paths = []path{
-	{"plain job", warmUp, func(ctx context.Context, b *bench) error { return b.job(ctx, "plain", store.Succeeded) }},
+	{"plain job", warmUp, plain},
 	{"job with an output", nil, func(ctx context.Context, b *bench) error { return b.job(ctx, "output", store.Succeeded) }},
 	{"job that fails for good", nil, func(ctx context.Context, b *bench) error { return b.job(ctx, "fail", store.Failed) }},
 	{"job with one retry at once", nil, func(ctx context.Context, b *bench) error { return b.job(ctx, "again", store.Succeeded) }},
@@ -38,6 +38,32 @@ var paths = []path{
 	{"1,000 plain jobs in one call, 100 a claim", nil, many},
 	{"idle sweep", settle, func(ctx context.Context, b *bench) error { return b.sweep(ctx, 0) }},
 	{"sweep with 1 of 100,000 records due", pile, func(ctx context.Context, b *bench) error { return b.sweep(ctx, 1) }},
+}
+
+// keeping is a path over a store that may delete by itself.
+type keeping struct {
+	path
+
+	ttl store.TTL
+}
+
+// retention are the paths of a record that goes. On a store that deletes by itself a plain job costs no more in its life
+// than elsewhere, and nothing when it goes.
+var retention = []keeping{
+	{path{"sweep that removes a plain job", removable, func(ctx context.Context, b *bench) error { return b.sweep(ctx, 1) }}, store.TTLNone},
+	{path{"plain job that the store will delete", warmUp, plain}, store.TTLSeconds},
+	{path{"sweep when that job has expired", removable, func(ctx context.Context, b *bench) error { return b.sweep(ctx, 0) }}, store.TTLSeconds},
+}
+
+func plain(ctx context.Context, b *bench) error { return b.job(ctx, "plain", store.Succeeded) }
+
+// removable is a plain job whose retention has passed.
+func removable(ctx context.Context, b *bench) error {
+	if err := plain(ctx, b); err != nil {
+		return err
+	}
+	b.clock.advance(366 * 24 * time.Hour)
+	return nil
 }
 
 // warmUp submits one job of each kind, so that the kinds are known. None of them is ever due.

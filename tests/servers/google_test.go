@@ -10,6 +10,7 @@ import (
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/gcp"
+	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/conformance"
 )
 
@@ -18,10 +19,11 @@ func TestFirestore(t *testing.T) {
 	set := drivers.New(gcp.Register)
 	n := 0
 	conformance.Store(t, conformance.StoreHarness{
+		TTL:     store.TTLTime,
 		Records: 2000, // the emulator reads every document of the collection for each query
 		New: func(t *testing.T) conformance.OpenStore {
 			n++
-			return conformance.StoreOf(set, fmt.Sprintf("firestore://piecework-test/jobs-%d", n))
+			return conformance.StoreOf(set, fmt.Sprintf("firestore://piecework-test/jobs-%d?ttl=true", n))
 		},
 	})
 }

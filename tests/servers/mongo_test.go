@@ -6,6 +6,7 @@ import (
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/mongo"
+	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/conformance"
 )
 
@@ -15,6 +16,7 @@ func TestMongoDB(t *testing.T) {
 	set := drivers.New(mongo.Register)
 	n := 0
 	conformance.Store(t, conformance.StoreHarness{
+		TTL:     store.TTLTime,
 		Records: 1000, // FerretDB reads every document for a query by more than one field; MongoDB has the index
 		New: func(t *testing.T) conformance.OpenStore {
 			n++

@@ -27,6 +27,6 @@
 // # Where to read
 //
 // world.go has the scheduler, co.go the coroutines, hook.go the faults, proc.go processes, queue.go messages and their
-// adapter, plan.go what the jobs do, users.go what users do, versions.go the newer version, oracle.go, writes.go and
+// adapter, expiry.go the store that deletes by itself, plan.go what the jobs do, users.go what users do, versions.go the newer version, oracle.go, writes.go and
 // settle.go the rules, mutants.go the ways to break them, exhaustive.go the search, main.go the command.
 package main

@@ -45,6 +45,10 @@ var small = []struct {
 		name: "submitted again under its key while it is removed", workers: 2, climate: climate{Short: true},
 		ends: []store.State{store.Succeeded}, acts: []act{keyed(atOnce, large), keyed(dueForRemoval, large)},
 	}, 1},
+	{scenario{
+		name: "submitted again by two under its key when it has expired", workers: 2, climate: climate{Short: true, Expiry: true},
+		ends: []store.State{store.Succeeded}, acts: []act{keyed(atOnce, plan{}), together(keyed(expired, plan{}), keyed(atOnce, plan{}))},
+	}, 1},
 }
 
 // twice delivers the message of the first job once more.

@@ -39,6 +39,10 @@ var mutants = []mutant{
 	{"newer-is-older", "a record of a newer format is left alone"},
 	{"outbox-dropped", "what must follow an end is written down"},
 	{"cancel-ignored", "a job that was cancelled does not run"},
+	{"expires-with-files", "what expires by itself leaves no files"},
+	{"expires-too-early", "nothing expires before its retention ends"},
+	{"expires-for-ever", "a job that is retried does not expire any more"},
+	{"expired-is-there", "what has expired counts as deleted"},
 }
 
 // mutate breaks what can be broken in the fakes.
@@ -93,6 +97,7 @@ var (
 	outbox     = regexp.MustCompile(`"outbox":\[[^\]]*\],`)
 	leased     = regexp.MustCompile(`"lease":\{[^}]*\},`)
 	unknownOne = regexp.MustCompile(`"x_future":"[^"]*",?`)
+	expires    = regexp.MustCompile(`"expires":\d+,?`)
 	openFiles  = regexp.MustCompile(`"open":(\[.*?\]\}\])`)
 )
 
@@ -131,6 +136,8 @@ func (w *world) mutantWrites(c *co, before fault.Doc, data []byte, doc fault.Doc
 		}
 	case "outbox-dropped":
 		return outbox.ReplaceAll(data, nil)
+	case "expires-with-files", "expires-too-early", "expires-for-ever":
+		w.mutantExpires(before, data, doc)
 	}
 	return data
 }
@@ -142,6 +149,8 @@ func (w *world) mutantReads(c *co, data []byte) []byte {
 		return bytes.Replace(leased.ReplaceAll(data, nil), []byte(`"state":"running"`), []byte(`"state":"queued"`), 1)
 	case w.mutant == "lease-too-short" && c.name == "sweep":
 		return leaseEnd.ReplaceAll(data, []byte(`"until":1`))
+	case w.mutant == "expired-is-there":
+		return expires.ReplaceAll(data, nil)
 	case w.mutant == "cancel-ignored" && c.name == "claim":
 		return bytes.Replace(data, []byte(`"state":"cancelled"`), []byte(`"state":"queued"`), 1)
 	}

@@ -115,6 +115,8 @@ func (o *oracle) submittedKeyed(op *userOp, n int, r functions.Receipt, err erro
 		o.w.violatef("accepted", "submission %d was answered with %+v, and there is no such job", n, r)
 	case err == nil && m.n != n:
 		o.w.violatef("key", "submission %d got job %s of submission %d, with other arguments", n, r.ID, m.n)
+	case err == nil && r.Existing && !made && m.awaySince(op.at):
+		o.w.violatef("expiry", "submission %d got job %s, which had expired", n, r.ID)
 	case err == nil && made && r.Existing:
 		o.w.violatef("key", "submission %d made job %s, and was told that it existed", n, r.ID)
 	case err == nil:
@@ -162,8 +164,10 @@ func (o *oracle) got(c *co, id string, i functions.Info, err error) {
 	}
 	m := o.jobs[id]
 	switch {
-	case errors.Is(err, store.ErrNotFound) && m.accepted && !m.removed:
+	case errors.Is(err, store.ErrNotFound) && m.accepted && !m.removed && !o.mayBeAway(m):
 		o.w.violatef("lost", "job %s cannot be found", id)
+	case err == nil && m.awaySince(c.op.at):
+		o.w.violatef("expiry", "job %s is shown, which had expired", id)
 	case err == nil && i.State != store.Succeeded && len(i.Outputs) > 0:
 		o.w.violatef("visible", "job %s is %s and shows %v", id, i.State, i.Outputs)
 	}

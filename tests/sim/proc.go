@@ -70,7 +70,7 @@ func (w *world) admit(p *proc) {
 	p.id = w.lastPro
 	p.skew += w.mutantSkew()
 	s, err := store.New(w.coll, &store.Options{
-		Timing: w.timing, Patience: 5 * time.Second, Rand: p.random, Pause: p.pause,
+		Timing: w.timing, Patience: 5 * time.Second, Rand: p.random, Pause: p.pause, TTL: w.ttl(), Now: p.clock,
 	})
 	if err != nil {
 		panic(err)

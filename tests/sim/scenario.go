@@ -243,6 +243,17 @@ var scenarios = []scenario{
 		name: "keyed again after retention", climate: climate{Short: true}, ends: ended,
 		acts: []act{keyed(atOnce, large), keyed(removed, large)},
 	},
+	{
+		name: "keyed again after its expiry", climate: climate{Short: true, Expiry: true}, ends: ended,
+		acts: []act{keyed(atOnce, plan{}), keyed(expired, plan{})},
+	},
+	{
+		name: "retried by hand before its expiry", climate: climate{Short: true, Expiry: true}, ends: mayFail,
+		acts: []act{
+			submits(atOnce, plan{Steps: 2, Ends: []string{"permanent"}}),
+			does(inState(store.Failed), "retry"),
+		},
+	},
 }
 
 var large = plan{Pad: strings.Repeat("x", store.MaxInline)}
@@ -254,6 +265,16 @@ func always(how string) []string { return []string{how, how, how, how} }
 func removed(w *world) bool {
 	for _, m := range w.oracle.jobs {
 		if m.removed {
+			return true
+		}
+	}
+	return false
+}
+
+// expired waits until a job counts as removed, and is still there.
+func expired(w *world) bool {
+	for _, m := range w.oracle.jobs {
+		if !m.removed && w.oracle.away(m) {
 			return true
 		}
 	}

@@ -72,6 +72,7 @@ func (w *world) inspect() {
 	if w.oracle.broken() {
 		return
 	}
+	w.clearUp()
 	ctx := context.Background()
 	report, err := fsck.Check(ctx, w.coll, w.bucket, fsck.Options{
 		Now: time.UnixMilli(w.now), Timing: w.timing, Late: 5 * time.Minute, Deep: true,
@@ -86,7 +87,7 @@ func (w *world) inspect() {
 		w.violatef("fsck", "%v", p)
 	}
 	for _, n := range report.Notes {
-		if n.Rule != fsck.NoteLeftover && n.Rule != fsck.NoteUnborn {
+		if n.Rule != fsck.NoteLeftover && n.Rule != fsck.NoteUnborn && n.Rule != fsck.NoteExpired {
 			w.violatef("fsck", "%v", n)
 		}
 	}
@@ -124,7 +125,7 @@ func (o *oracle) leftovers() {
 
 // end judges how a job ended.
 func (o *oracle) end(m *model) {
-	if m.removed {
+	if o.away(m) {
 		return
 	}
 	j, p := m.job, o.plans[m.n]
@@ -219,7 +220,7 @@ func (o *oracle) lists(ctx context.Context) {
 			}
 		}
 		for _, m := range o.sorted() {
-			if want := !m.removed && (f.State == "" || m.job.State == f.State); want != listed[m.id] {
+			if want := !o.away(m) && (f.State == "" || m.job.State == f.State); want != listed[m.id] {
 				o.w.violatef("list", "job %d, which is %s: listed %v, want %v", m.n, m.job.State, listed[m.id], want)
 			}
 		}
@@ -253,6 +254,7 @@ func (w *world) outlive() {
 		}
 		w.now += 15_000
 	}
+	w.expire(reapAll)
 	for _, m := range w.oracle.sorted() {
 		if m.removed || m.job.Policy.Retention == 0 {
 			continue

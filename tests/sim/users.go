@@ -26,6 +26,7 @@ type userOp struct {
 	numbers []int          // of submissions
 	made    map[int]string // the jobs that were created of them
 	target  string         // the job that is cancelled, retried, released
+	at      int64          // when it was begun
 }
 
 // plan draws what a job does.
@@ -63,6 +64,9 @@ func (w *world) userActs() {
 		return
 	}
 	w.users.left--
+	if w.meddleWithExpiry(p) {
+		return
+	}
 	switch n := w.rng.IntN(20); {
 	case n < 9:
 		w.submit(p)
@@ -125,10 +129,14 @@ func (w *world) submitKeyed(p *proc) {
 			pl.Pad = strings.Repeat("y", store.MaxInline+100)
 			w.oracle.plans[n] = pl
 		}
+		if w.cfg.Expiry && w.reaper.IntN(2) == 0 { // what has files does not expire by itself
+			pl.Files, pl.Pad = false, ""
+			w.oracle.plans[n] = pl
+		}
 		w.oracle.keyed[[2]int{key, variant}] = n
 	}
 	pl := w.oracle.plans[n]
-	op := &userOp{verb: "submit keyed", numbers: []int{n}, made: map[int]string{}}
+	op := &userOp{verb: "submit keyed", numbers: []int{n}, made: map[int]string{}, at: w.now}
 	opts := []functions.SubmitOption{functions.Tags("n" + strconv.Itoa(n)), functions.Key(fmt.Sprintf("key %d", key))}
 	w.spawn(p, "submit keyed", func(ctx context.Context, c *co) {
 		c.op = op
@@ -213,7 +221,7 @@ func (w *world) meddle(p *proc) {
 
 // act does something to a job on behalf of a user, and knows which answers are right.
 func (w *world) act(p *proc, verb, id string, do func(ctx context.Context) error) {
-	op := &userOp{verb: verb, target: id}
+	op := &userOp{verb: verb, target: id, at: w.now}
 	w.oracle.asks(verb, id)
 	w.spawn(p, verb, func(ctx context.Context, c *co) {
 		err := do(ctx)

@@ -20,6 +20,7 @@ const began = 1_795_000_000_000
 type world struct {
 	seed   uint64
 	rng    *rand.Rand
+	reaper *rand.Rand // decides what the store deletes by itself, and when; nil: it never gets to it
 	cfg    climate
 	mutant string
 	log    *strings.Builder // nil: not wanted
@@ -78,6 +79,8 @@ type climate struct {
 	Retention bool  // go on until all that can go is gone
 	Short     bool  // retention is so short that jobs go while others still run
 	Join      int64 // bytes up to which outputs are joined; 0: all are
+	Expiry    bool  // the store deletes by itself what has expired, some time after
+	Lazy      int   // how seldom it does
 }
 
 // draw makes a climate.
@@ -116,8 +119,14 @@ func draw(rng *rand.Rand) climate {
 // newWorld makes the world of a seed.
 func newWorld(seed uint64, mutant string) *world {
 	rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
-	w := bare(draw(rng), mutant)
-	w.seed, w.rng = seed, rng
+	reaper := rand.New(rand.NewPCG(seed, 0x243f6a8885a308d3))
+	cfg := draw(rng)
+	if cfg.Expiry = reaper.IntN(2) == 0; cfg.Expiry && !cfg.Short && reaper.IntN(2) == 0 {
+		cfg.Short, cfg.Ops = true, 2*cfg.Ops // so that keys are used again, and jobs retried, while their records expire
+	}
+	cfg.Lazy = lazy(reaper)
+	w := bare(cfg, mutant)
+	w.seed, w.rng, w.reaper = seed, rng, reaper
 	w.decide = w.chaos
 	w.rand = func(*co) uint64 { return rng.Uint64() }
 	if rng.IntN(2) == 0 {
@@ -196,6 +205,7 @@ func (w *world) close() {
 // step lets something happen.
 func (w *world) step() {
 	w.weather()
+	w.expire(w.cfg.Lazy)
 	var choices []func()
 	for _, c := range w.cos {
 		if c.wake <= w.now && c.p.frozen <= w.now {
@@ -205,7 +215,7 @@ func (w *world) step() {
 	if w.now >= w.nextSw {
 		choices = append(choices, w.sweep)
 	}
-	if w.users.left > 0 && !w.tamed && w.rng.IntN(6) == 0 {
+	if w.users.left > 0 && !w.tamed && w.rng.IntN(6) == 0 && !w.awaitExpiry() {
 		choices = append(choices, w.userActs)
 	}
 	if m := w.arrived(); m >= 0 {

@@ -39,6 +39,13 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 		o.creates(c, id, j, data)
 		return
 	}
+	if o.replaces(m, j) {
+		o.untouchable(c, before["data"].([]byte))
+		o.w.eventf("job %d has expired, and another takes its place", m.n)
+		o.removes(m)
+		o.creates(c, id, j, data)
+		return
+	}
 	o.keepsWhatIsNew(c, m, before["data"].([]byte), data)
 	old := m.job
 	m.job = j
@@ -218,11 +225,16 @@ var format2 = []byte(`{"v":2,`)
 
 // keepsWhatIsNew checks that an older version loses nothing, and leaves alone what it must not touch.
 func (o *oracle) keepsWhatIsNew(c *co, m *model, before, after []byte) {
-	if bytes.HasPrefix(before, format2) && !c.p.newer {
-		o.w.violatef("version", "process %d changes a record of a format that it does not know", c.p.id)
-	}
+	o.untouchable(c, before)
 	if m.future != "" && future(after) != m.future {
 		o.w.violatef("unknown fields", "process %d drops x_future=%q of job %d", c.p.id, m.future, m.n)
+	}
+}
+
+// untouchable checks that an older version leaves alone what it does not know.
+func (o *oracle) untouchable(c *co, before []byte) {
+	if bytes.HasPrefix(before, format2) && !c.p.newer {
+		o.w.violatef("version", "process %d changes a record of a format that it does not know", c.p.id)
 	}
 }
 

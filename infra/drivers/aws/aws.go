@@ -22,7 +22,8 @@
 //
 //	parallel=16         requests of one bulk write at a time
 //	allow_scans=false   answer queries that no index serves from the whole table; package fsck needs that, nothing else
-//	ttl=false           the provisioner: let DynamoDB delete records by the attribute "expires"
+//	ttl=false           true: init lets DynamoDB delete by the attribute "expires", and jobs without files get one, which
+//	                    saves the write that removes them. The same for all processes, and for init
 //
 // Of awssqs and awssns:
 //
@@ -77,7 +78,7 @@ import (
 
 // Register registers the store dynamodb, the queues awssqs and awssns, and the bucket s3.
 func Register(s *drivers.Set) {
-	s.AddStore("dynamodb", drivers.StoreDriver{Open: openTable, Provisioner: provisioner})
+	s.AddStore("dynamodb", drivers.StoreDriver{Open: openTable, Provisioner: provisioner, TTL: ttl})
 	s.AddQueue("awssqs", openSQS)
 	s.AddQueue("awssns", openSNS)
 	s.AddBucket("s3", openBucket)

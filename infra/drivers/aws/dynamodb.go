@@ -52,6 +52,14 @@ func parseTable(ctx context.Context, a *drivers.Address) (tableURL, error) {
 	return t, nil
 }
 
+// ttl is the form of expiry that DynamoDB wants, if the URL asks for any.
+func ttl(a *drivers.Address) store.TTL {
+	if a.Params.Bool("ttl", false) {
+		return store.TTLSeconds
+	}
+	return store.TTLNone
+}
+
 func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
 	t, err := parseTable(ctx, a)
 	if err != nil {

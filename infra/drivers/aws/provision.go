@@ -16,9 +16,6 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// expiresField is the attribute of native expiry.
-const expiresField = "expires"
-
 // patience is how long to wait for a table or an index to become active.
 const patience = 10 * time.Minute
 
@@ -61,7 +58,7 @@ func (t *table) Print() (string, error) {
 	out := fmt.Sprintf("aws dynamodb create-table --cli-input-json '%s'\n", text)
 	if t.ttl {
 		out += fmt.Sprintf("aws dynamodb update-time-to-live --table-name %s --time-to-live-specification Enabled=true,AttributeName=%s\n",
-			t.table, expiresField)
+			t.table, store.ExpiresField)
 	}
 	return out, nil
 }
@@ -176,15 +173,15 @@ func (t *table) expire(ctx context.Context) error {
 		return fmt.Errorf("describe expiry of table %s: %w", t.table, err)
 	}
 	if d := have.TimeToLiveDescription; d != nil && d.TimeToLiveStatus != types.TimeToLiveStatusDisabled && d.AttributeName != nil {
-		if *d.AttributeName != expiresField {
-			return fmt.Errorf("table %s expires items by %q, not by %q: turn that off first", t.table, *d.AttributeName, expiresField)
+		if *d.AttributeName != store.ExpiresField {
+			return fmt.Errorf("table %s expires items by %q, not by %q: turn that off first", t.table, *d.AttributeName, store.ExpiresField)
 		}
 		return nil
 	}
 	if _, err := t.client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
 		TableName: &t.table,
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{
-			AttributeName: aws.String(expiresField), Enabled: aws.Bool(true),
+			AttributeName: aws.String(store.ExpiresField), Enabled: aws.Bool(true),
 		},
 	}); err != nil {
 		return fmt.Errorf("turn on expiry of table %s: %w", t.table, err)

@@ -33,6 +33,14 @@ func parseStore(a *drivers.Address) (*place, error) {
 	return p, a.Check()
 }
 
+// ttl is the form of expiry that Firestore wants, if the URL asks for any.
+func ttl(a *drivers.Address) store.TTL {
+	if a.Params.Bool("ttl", false) {
+		return store.TTLTime
+	}
+	return store.TTLNone
+}
+
 func openStore(ctx context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
 	p, err := parseStore(a)
 	if err != nil {

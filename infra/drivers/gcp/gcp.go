@@ -12,7 +12,8 @@
 //
 //	database=(default)   the database
 //	parallel=16          requests of one bulk write at a time
-//	ttl=false            the provisioner: let Firestore delete records by the time in "expires"
+//	ttl=false            true: init lets Firestore delete by the time in "expires", and jobs without files get one, which
+//	                     spares sweep to remove them. The same for all processes, and for init
 //
 // Of gcppubsub:
 //
@@ -63,7 +64,7 @@ import (
 
 // Register registers the store firestore, the queues gcppubsub, and the bucket gs.
 func Register(s *drivers.Set) {
-	s.AddStore("firestore", drivers.StoreDriver{Open: openStore, Provisioner: provisioner})
+	s.AddStore("firestore", drivers.StoreDriver{Open: openStore, Provisioner: provisioner, TTL: ttl})
 	s.AddQueue("gcppubsub", openQueue)
 	s.AddBucket("gs", openBucket)
 }

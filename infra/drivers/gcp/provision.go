@@ -16,9 +16,6 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// expiresField holds the time of native expiry.
-const expiresField = "expires"
-
 func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
 	p, err := parseStore(a)
 	if err != nil {
@@ -53,7 +50,7 @@ func (x *indexes) Print() (string, error) {
 		overrides = append(overrides, pair{"collectionGroup": x.collection, "fieldPath": f, "indexes": []pair{}})
 	}
 	if x.ttl {
-		overrides = append(overrides, pair{"collectionGroup": x.collection, "fieldPath": expiresField, "ttl": true, "indexes": []pair{}})
+		overrides = append(overrides, pair{"collectionGroup": x.collection, "fieldPath": store.ExpiresField, "ttl": true, "indexes": []pair{}})
 	}
 	text, err := json.MarshalIndent(pair{"indexes": composite, "fieldOverrides": overrides}, "", "  ")
 	return string(text) + "\n", err
@@ -87,7 +84,7 @@ func (x *indexes) Apply(ctx context.Context) error {
 		}
 	}
 	if x.ttl {
-		if err := x.update(ctx, client, group, expiresField, "ttl_config", "index_config"); err != nil {
+		if err := x.update(ctx, client, group, store.ExpiresField, "ttl_config", "index_config"); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,9 @@
 //
 //	collection=records    the collection
 //	cosmos=auto           auto, no, ru or vcore: which of Cosmos DB's services it is; auto goes by the host's name
-//	ttl=false             the provisioner: let the server delete records by the date in "expires"
+//	ttl=false             true: init lets the server delete by the date in "expires", and jobs without files get one,
+//	                      which saves the write that removes them. The same for all processes, and for init. Refused for
+//	                      Cosmos DB for RU, which deletes by the time of the last write and not by a date
 //
 // and all of MongoDB's. Different from their defaults are, if the URL does not say otherwise: w=majority and
 // journalled, so that an acknowledged write survives a change of primary, readConcernLevel=majority, so that what is
@@ -62,7 +64,7 @@ import (
 // Register registers the stores mongodb and mongodb+srv.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{"mongodb", "mongodb+srv"} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, TTL: ttl})
 	}
 }
 
@@ -117,6 +119,9 @@ func parse(a *drivers.Address) (*place, error) {
 	if p.service == "auto" {
 		p.service = guess(a.Host)
 	}
+	if p.ttl && p.service == cosmosRU {
+		return nil, a.Errorf("ttl=true: Cosmos DB for RU cannot delete by a date: leave it out, and sweep removes what is past its retention")
+	}
 	uri, _, _ := strings.Cut(a.Raw(), "?")
 	if strings.Trim(a.Path, "/") == "" { // its parser wants a slash before the question mark
 		uri = strings.TrimRight(uri, "/") + "/"
@@ -168,6 +173,14 @@ func (p *place) defaults(given func(string) bool) {
 // callTime is the most that a server may take for a request, if the URL does not say otherwise. Without a limit, a
 // connection that has gone dead would hold a verb, and with it a lease, for as long as TCP likes.
 const callTime = 10 * time.Second
+
+// ttl is the form of expiry that the server wants, if the URL asks for any.
+func ttl(a *drivers.Address) store.TTL {
+	if a.Params.Bool("ttl", false) {
+		return store.TTLTime
+	}
+	return store.TTLNone
+}
 
 // connect makes a client. It dials in the background: a server that is away is noticed by the first request.
 func (p *place) connect(ctx context.Context) (*mongo.Collection, error) {

@@ -66,6 +66,7 @@ func TestURLsThatAreRefused(t *testing.T) {
 		"mongodb://h/db?w=-1":                 "w",
 		"mongodb://h:x/db":                    "port",
 		"mongodb://h/db?ttl=perhaps":          "true or false",
+		"mongodb://h/db?ttl=true&cosmos=ru":   "sweep removes",
 		"mongodb://h/db?readpreference=x&w=1": "readpreference",
 	} {
 		if _, _, err := set.OpenStore(t.Context(), raw); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), want) {

@@ -15,9 +15,6 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// expiresField holds the date of native expiry.
-const expiresField = "expires"
-
 func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
 	p, err := parse(a)
 	if err != nil {
@@ -51,7 +48,7 @@ func (x *indexes) list() []index {
 		out = append(out, i)
 	}
 	if x.ttl {
-		out = append(out, index{name: expiresField, keys: []string{expiresField}, expire: true})
+		out = append(out, index{name: store.ExpiresField, keys: []string{store.ExpiresField}, expire: true})
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers/aws"
 	"github.com/piecework/piecework/infra/drivers/gcp"
 	"github.com/piecework/piecework/infra/drivers/mongo"
+	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/conformance"
 )
 
@@ -69,8 +70,10 @@ func TestMongoDB(t *testing.T) {
 		Image: "mongo:7.0", ExposedPorts: []string{"27017/tcp"}, Cmd: []string{"mongod", "--bind_ip_all"},
 		WaitingFor: wait.ForLog("Waiting for connections"),
 	})
-	stores(t, drivers.New(mongo.Register), conformance.StoreHarness{}, func(n int) string {
-		return fmt.Sprintf("mongodb://%s/piecework?collection=jobs%d", host, n)
+	stores(t, drivers.New(mongo.Register), conformance.StoreHarness{
+		TTL: store.TTLTime, Deletes: 3 * time.Minute, // it looks once a minute
+	}, func(n int) string {
+		return fmt.Sprintf("mongodb://%s/piecework?collection=jobs%d&ttl=true", host, n)
 	})
 }
 
