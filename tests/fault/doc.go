@@ -12,5 +12,8 @@
 // and errors of a list that name no item. Its queries can lag behind, as those on the indexes of some stores do; reads
 // by id do not. It keeps what was written with the moment of the write, in order, so that a run can be repeated.
 //
-// Both are for one goroutine at a time, which is what makes runs repeatable.
+// [Throttle] stands in front of any collection and refuses as stores do that are asked for too much; with a [Bucket], what
+// is beyond a rate.
+//
+// Docs and Blobs are for one goroutine at a time, which is what makes runs repeatable.
 package fault

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/docstore"
@@ -154,4 +156,53 @@ func TestBlobsAreListedInOrderAndGoOnce(t *testing.T) {
 	if s.seen[0] != "blobs write b" {
 		t.Errorf("%v", s.seen)
 	}
+}
+
+func TestAThrottleRefusesAsTheStoreDoes(t *testing.T) {
+	for flavour, want := range map[fault.Flavour][]int{fault.Dynamo: {1}, fault.Mongo: {-1}, fault.Firestore: {1}} {
+		inner := open(t, &fault.Docs{Flavour: flavour})
+		var n int
+		throttle := &fault.Throttle{Flavour: flavour, Admit: func(context.Context, fault.Op, int) bool { n++; return n != 2 }}
+		coll := throttle.Collection(inner)
+		err := coll.Actions().Create(&doc{ID: "a"}).Create(&doc{ID: "b"}).Create(&doc{ID: "c"}).Do(t.Context())
+		var list docstore.ActionListError
+		if !errors.As(err, &list) || len(list) != 1 || list[0].Index != want[0] {
+			t.Errorf("%v: %v", flavour, err)
+		}
+		if code := gcerrors.Code(err); code != gcerrors.Unknown && code != gcerrors.ResourceExhausted {
+			t.Errorf("%v: code %v", flavour, code)
+		}
+		if tally := throttle.Tally(); tally != (fault.Tally{Asked: 3, Refused: 1}) {
+			t.Errorf("%v: %+v", flavour, tally)
+		}
+		for id, there := range map[string]bool{"a": true, "b": false, "c": true} {
+			if err := coll.Get(t.Context(), &doc{ID: id}); (err == nil) != there {
+				t.Errorf("%v: %s: %v", flavour, id, err)
+			}
+		}
+		_ = coll.Close()
+	}
+}
+
+func TestABucketAdmitsItsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fault.Bucket{Rate: 10, Burst: 20}
+		take := func() (n int) {
+			for b.Admit(t.Context(), fault.Op{}, 1) {
+				n++
+			}
+			return n
+		}
+		if n := take(); n != 20 {
+			t.Errorf("%d at first", n)
+		}
+		time.Sleep(time.Second)
+		if n := take(); n != 10 {
+			t.Errorf("%d after a second", n)
+		}
+		time.Sleep(time.Hour)
+		if b.Admit(t.Context(), fault.Op{}, 21) || take() != 20 {
+			t.Error("more than the burst")
+		}
+	})
 }

@@ -96,7 +96,7 @@ func TestNoRequestLastsForever(t *testing.T) {
 	start := time.Now()
 	var inner context.Context
 	s, err := boundStream(t.Context(), nil, nil, "", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
-		inner = ctx
+		inner = ctx //nolint:fatcontext // kept to look at it
 		ctx, cancel := context.WithCancel(ctx)
 		cancel() // as if its time had come
 		return silent{ctx: ctx}, nil
@@ -112,7 +112,7 @@ func TestNoRequestLastsForever(t *testing.T) {
 	}
 	errNo := errors.New("no")
 	_, err = boundStream(t.Context(), nil, nil, "", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
-		inner = ctx
+		inner = ctx //nolint:fatcontext // kept to look at it
 		return nil, errNo
 	})
 	if !errors.Is(err, errNo) || inner.Err() == nil {
