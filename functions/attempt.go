@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/piecework/piecework/store"
 )
 
@@ -16,6 +18,7 @@ type Attempt struct {
 	kind  *kind
 	token string
 	start store.Time
+	span  trace.Span      // nil: nobody takes spans
 	ctx   context.Context // of Start
 	done  func(Outcome)   // of Start
 
@@ -69,7 +72,7 @@ func (a *Attempt) limit() (store.Time, error) {
 
 // begin gives the attempt its context and its limits.
 func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
-	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	inner, cancel := context.WithCancelCause(a.traced(context.WithoutCancel(ctx)))
 	a.mu.Lock()
 	a.cancel = cancel
 	lim := func(at store.Time, why error) {

@@ -71,6 +71,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		}
 		at, asked, fresh = append(at, i), append(asked, j), append(fresh, rt.store.New(j, held, rt.now()))
 	}
+	ctx, span := rt.submitManySpan(ctx, fresh)
 	created := make([]store.Job, 0, len(fresh))
 	for n, r := range rt.store.CreateMany(ctx, fresh) {
 		i := at[n]
@@ -80,6 +81,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		}
 	}
 	rt.nudge(ctx, created...)
+	rt.endSpan(span, manyError(receipts))
 }
 
 // submitBatch is how many jobs are prepared and stored before their messages are sent, so that the first run while the
@@ -194,7 +196,7 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 			a.look(j)
 		}
 	} else {
-		c.rt.stats.ended(j)
+		c.rt.ended(ctx, j)
 		c.rt.followUp(ctx, j)
 	}
 	return c.rt.info(j), nil

@@ -51,8 +51,8 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 	}
 	results := rt.store.ClaimMany(ctx, ids, claims)
 	rt.claimLate(ctx, ids, claims, results)
-	for i, r := range results {
-		claimed[i] = rt.claimed(ctx, r, claims[i], now)
+	for i, m := range msgs {
+		claimed[i] = rt.claimed(ctx, results[i], claims[i], now, m.Trace)
 	}
 	return claimed
 }
@@ -84,8 +84,8 @@ func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.C
 	}
 }
 
-// claimed makes an attempt of a claim that won.
-func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, now store.Time) Claimed {
+// claimed makes an attempt of a claim that won. The message that brought it carried that trace.
+func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, now store.Time, msg map[string]string) Claimed {
 	if r.Err != nil {
 		out := outcomeOf(r.Err)
 		out.JobID = r.Job.ID
@@ -94,7 +94,7 @@ func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, n
 	}
 	if r.Job.State != store.Running { // its deadline had passed
 		rt.followUp(ctx, r.Job)
-		rt.stats.ended(r.Job)
+		rt.ended(ctx, r.Job)
 		return Claimed{Outcome: Outcome{Verdict: Ack, JobID: r.Job.ID}}
 	}
 	k, err := rt.reg.kind(r.Job.Kind)
@@ -102,7 +102,9 @@ func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, n
 		return Claimed{Outcome: outcomeOf(err)}
 	}
 	rt.stats.Claimed.Add(1)
+	rt.tel.claimed(ctx, r.Job)
 	a := rt.newAttempt(k, r.Job, c.Token, now)
+	a.span = rt.runSpan(ctx, r.Job, msg, now)
 	rt.mu.Lock()
 	rt.running[r.Job.ID] = a
 	rt.mu.Unlock()
@@ -122,7 +124,7 @@ func (rt *Runtime) count(out Outcome) {
 
 // finish writes how the attempt ended, and does what follows from it.
 func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
-	ctx = context.WithoutCancel(ctx) // the platform's deadline leaves Margin for this
+	ctx = a.traced(context.WithoutCancel(ctx)) // the platform's deadline leaves Margin for this
 	rt := a.rt
 	defer func() {
 		if p := recover(); p != nil { // code of the user's that is called from here: MarshalJSON, a RetryFunc
@@ -144,7 +146,9 @@ func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	if err != nil {
 		return a.unfinished(ctx, err)
 	}
-	rt.stats.ended(j)
+	rt.ended(ctx, j)
+	rt.tel.ran(ctx, j, f, a.start)
+	defer a.ranSpan(j, f, r.err) // after what follows from it
 	rt.logEnd(ctx, j, f)
 	if f.Dirty && !j.State.Final() {
 		a.sweepUp(ctx, j)
@@ -163,16 +167,19 @@ func (a *Attempt) close() {
 		delete(a.rt.running, id)
 	}
 	a.rt.mu.Unlock()
+	a.rt.tel.runs(context.Background(), a.seen(), -1)
 }
 
 // unfinished is what becomes of an attempt whose end could not be written: it lost its lease, or the store is away.
 func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
 	j := a.seen()
+	defer a.rt.endSpan(a.span, err)
 	for _, o := range a.files() {
 		o.abort()
 	}
 	if errors.Is(err, store.ErrLeaseLost) {
 		a.rt.stats.LeasesLost.Add(1)
+		a.rt.tel.count(ctx, a.rt.tel.lost, j, "")
 		a.rt.log.LogAttrs(ctx, levelWarn, "lease lost; the attempt's result is thrown away", append(identity(j), errAttr(err))...)
 		if fresh, gerr := a.rt.store.Get(ctx, j.ID); gerr == nil {
 			a.sweepUp(ctx, fresh)

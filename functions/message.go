@@ -50,6 +50,14 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 		return rt.givenBack(outcomeOf(err))
 	}
 	asked := rt.reg.read(Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID}, 0)
+	ctx, span := rt.acceptSpan(ctx, in, asked)
+	out := rt.accept(ctx, in, asked)
+	rt.endSpan(span, out.Err)
+	return out
+}
+
+// accept does what a message asks for.
+func (rt *Runtime) accept(ctx context.Context, in Incoming, asked asked) Outcome {
 	if asked.unknown != nil && in.Deliveries > 0 && in.Deliveries <= len(giveBack) {
 		return rt.givenBack(Outcome{Verdict: Retry, After: giveBack[in.Deliveries-1], Err: asked.unknown})
 	}
@@ -163,7 +171,7 @@ func (r *Registry) meantForUs(m Foreign) bool {
 
 // ownRequest is the job that a submission in our own form asks for.
 func ownRequest(sub pubsubq.Submission) request {
-	opts := []SubmitOption{Tags(sub.Tags...), After(sub.Delay), submitOption(func(s *settings) { s.trace = sub.Trace })}
+	opts := []SubmitOption{Tags(sub.Tags...), After(sub.Delay), traced(sub.Trace)}
 	if sub.Key != "" {
 		opts = append(opts, Key(sub.Key))
 	}
@@ -183,7 +191,7 @@ func ownRequest(sub pubsubq.Submission) request {
 	if len(args) == 0 {
 		args = json.RawMessage("null")
 	}
-	return request{Submission: Submission{Kind: sub.Kind, Args: args, Options: opts}}
+	return request{Submission: Submission{Kind: sub.Kind, Args: args, Options: opts}, trace: sub.Trace}
 }
 
 // keyed gives the jobs of a message keys of its id. One that has a key of its own keeps it.
@@ -273,6 +281,7 @@ func (rt *Runtime) park(
 		return err
 	}
 	rt.stats.Parked.Add(1)
+	rt.tel.park(ctx, queue)
 	rt.log.LogAttrs(ctx, levelError, "message parked: nobody can read it", queueAttr(queue), idAttr(p.ID), errAttr(reason))
 	return nil
 }

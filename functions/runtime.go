@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
@@ -61,6 +64,11 @@ type Config struct {
 	Parallel int
 	// Log gets what an operator should know. Default slog.Default().
 	Log *slog.Logger
+	// TracerProvider and MeterProvider get spans and metrics; telemetry_trace.go and telemetry_metrics.go list them.
+	// Default: OpenTelemetry's global ones, because that is where libraries are expected to look: they do nothing until
+	// the program sets providers of its own, and then take part without another line. A noop.TracerProvider is silence.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Rand is the source of ids, tokens and jitter. Default math/rand/v2.
@@ -117,6 +125,7 @@ type Runtime struct {
 	watch *watch
 	pulse *pulse
 	stats Stats
+	tel   *telemetry
 
 	draining atomic.Bool
 
@@ -137,11 +146,12 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 		cfg.MaxArgs < 0 || cfg.JoinLimit < 0 {
 		errs = append(errs, errors.New("Config: durations, limits and Parallel cannot be negative"))
 	}
-	if err := errors.Join(errs...); err != nil {
+	tel, err := newTelemetry(cfg.TracerProvider, cfg.MeterProvider)
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	rt := &Runtime{
-		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log,
+		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log, tel: tel,
 		watch: newWatch(), known: map[string]bool{}, running: map[string]*Attempt{},
 	}
 	rt.pulse = newPulse(rt)

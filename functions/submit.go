@@ -35,8 +35,14 @@ func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []Sub
 	if err := rt.learn(ctx, kind); err != nil {
 		return Receipt{}, err
 	}
+	ctx, span := rt.submitSpan(ctx, &j)
 	created, err := rt.store.Create(ctx, rt.store.New(j, held, rt.now()))
-	return rt.submitted(ctx, j, store.Result{Job: created, Err: err}, true)
+	receipt, err := rt.submitted(ctx, j, store.Result{Job: created, Err: err}, true)
+	if span != nil && receipt.Existing {
+		span.SetAttributes(keyExisting.Bool(true))
+	}
+	rt.endSpan(span, err)
+	return receipt, err
 }
 
 // submitted turns the creation of a record into a receipt, and sends its message if asked to.
@@ -45,6 +51,7 @@ func (rt *Runtime) submitted(ctx context.Context, asked store.Job, r store.Resul
 	switch {
 	case r.Err == nil:
 		rt.stats.Submitted.Add(1)
+		rt.tel.count(ctx, rt.tel.submitted, r.Job, "")
 		if send {
 			rt.nudge(ctx, r.Job)
 		}

@@ -83,6 +83,7 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 	if s.result.More {
 		s.result.Next = s.next
 	}
+	rt.tel.sweeps(ctx, s.result)
 	return s.result, errors.Join(errs...)
 }
 
@@ -218,16 +219,20 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 		return s.failed(ctx, r.Job, err)
 	}
 	s.tally(looked)
+	if looked == store.LookedNothing || looked == store.LookedRearmed {
+		return store.Job{}
+	}
+	ctx = s.rt.looked(ctx, j, looked)
 	switch looked {
 	case store.LookedStarted, store.LookedResent:
 		return j
 	case store.LookedLost:
-		s.rt.stats.ended(j)
+		s.rt.ended(ctx, j)
 		s.rt.watch.touch(j.ID)
 		s.rt.log.LogAttrs(ctx, levelWarn, "attempt lost with its worker; another follows", identity(j)...)
 		return j
 	case store.LookedExpired, store.LookedFinished:
-		s.rt.stats.ended(j)
+		s.rt.ended(ctx, j)
 		s.rt.log.LogAttrs(ctx, levelError, "job ended by sweep", append(identity(j), stateAttr(j.State), errAttr(errors.New(j.Error)))...)
 		s.rt.followUp(ctx, j)
 	}

@@ -51,7 +51,8 @@ type condition struct{ name, value string }
 type request struct {
 	Submission
 
-	once bool // the key alone tells the job: other arguments under it are no conflict
+	once  bool              // the key alone tells the job: other arguments under it are no conflict
+	trace map[string]string // that it brings, where that is not the message's
 }
 
 // Trigger lets messages that other systems send to the submit queue become jobs, in a line each:

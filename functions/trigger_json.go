@@ -98,7 +98,7 @@ func FromMessage(name string, fn func(Foreign) ([]Submission, error)) Trigger {
 // lenient lets arguments have members that the kind does not know.
 var lenient = submitOption(func(s *settings) { s.lenient = true })
 
-// traced joins the trace that a message came with.
+// traced joins the trace that a message, or an event, came with.
 func traced(metadata map[string]string) SubmitOption {
 	trace := pubsubq.TraceOf(metadata)
 	return submitOption(func(s *settings) { s.trace = trace })

@@ -1,0 +1,158 @@
+package functions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// measured reads all that was measured, by name and attributes: the value of a counter or gauge, and of a histogram the
+// count and the sum.
+func measured(t *testing.T, reader *sdkmetric.ManualReader) map[string]string {
+	t.Helper()
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &data); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, scope := range data.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			name := m.Name + " " + m.Unit
+			put := func(set attribute.Set, format string, values ...any) {
+				key := name
+				for _, a := range set.ToSlice() {
+					key += " " + a.Value.String()
+				}
+				got[key] = fmt.Sprintf(format, values...)
+			}
+			switch d := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, p := range d.DataPoints {
+					put(p.Attributes, "%d", p.Value)
+				}
+			case metricdata.Gauge[float64]:
+				for _, p := range d.DataPoints {
+					put(p.Attributes, "%g", p.Value)
+				}
+			case metricdata.Histogram[float64]:
+				for _, p := range d.DataPoints {
+					put(p.Attributes, "%d in %g", p.Count, p.Sum)
+				}
+			default:
+				t.Errorf("%s: %T", name, d)
+			}
+		}
+	}
+	return got
+}
+
+func TestMetricsAreExact(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	var d *desk
+	d = newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
+		d.advance(2 * time.Second)
+		switch job.Args.Item {
+		case "fails once":
+			if job.Attempt == 1 {
+				return order{}, errors.New("no")
+			}
+		case "fails":
+			return order{}, functions.Permanent(errors.New("no"))
+		case "sleeps":
+			if job.Attempt == 1 {
+				d.advance(time.Hour)
+				d.sweep(t) // which ends it as lost
+			}
+		}
+		return job.Args, nil
+	}, functions.Retries(functions.Constant(time.Minute))), func(s *setup) { s.config.MeterProvider = provider })
+
+	d.submit(t, "shop.order", order{Item: "fine"}, functions.Queue("fast"))
+	d.advance(5 * time.Second)
+	d.drain(t) // waited 5 s
+
+	d.submit(t, "shop.order", order{Item: "fails once"})
+	d.drain(t)
+	d.advance(90 * time.Second)
+	d.sweep(t) // 30 s late
+	d.advance(10 * time.Second)
+	d.drain(t) // waited 40 s
+
+	d.once(t, "shop.order", order{Item: "fails"})
+	if _, err := d.Client().Cancel(t.Context(), d.submit(t, "shop.order", order{}, functions.Held()), "x"); err != nil {
+		t.Fatal(err)
+	}
+	d.Submit(t.Context(), []byte("x"), nil, "m")
+
+	before := measured(t, reader)
+	want := map[string]string{
+		"piecework.jobs.submitted {job} fast shop.order":              "1",
+		"piecework.jobs.submitted {job} default shop.order":           "3",
+		"piecework.attempts {attempt} fast shop.order success":        "1",
+		"piecework.attempts {attempt} default shop.order success":     "1",
+		"piecework.attempts {attempt} default shop.order error":       "2",
+		"piecework.retries {attempt} default shop.order":              "1",
+		"piecework.jobs.ended {job} fast shop.order succeeded":        "1",
+		"piecework.jobs.ended {job} default shop.order succeeded":     "1",
+		"piecework.jobs.ended {job} default shop.order failed":        "1",
+		"piecework.jobs.ended {job} default shop.order cancelled":     "1",
+		"piecework.queue.delay s fast shop.order":                     "1 in 5",
+		"piecework.queue.delay s default shop.order":                  "3 in 40",
+		"piecework.run.duration s fast shop.order success":            "1 in 2",
+		"piecework.run.duration s default shop.order success":         "1 in 2",
+		"piecework.run.duration s default shop.order error":           "2 in 4",
+		"piecework.jobs.running {job} fast shop.order":                "0",
+		"piecework.jobs.running {job} default shop.order":             "0",
+		"piecework.sweep.lag s":                                       "30",
+		"piecework.sweep.records {record} default shop.order started": "1",
+		"piecework.messages.parked {message} submit":                  "1",
+	}
+	if diff := cmp.Diff(want, before); diff != "" {
+		t.Error(diff)
+	}
+
+	id := d.submit(t, "shop.order", order{Item: "sleeps"})
+	d.drain(t)
+	d.until(t, id)
+	after := measured(t, reader)
+	for key, want := range map[string]string{
+		"piecework.leases.lost {lease} default shop.order":            "1",
+		"piecework.attempts {attempt} default shop.order lost":        "1",
+		"piecework.retries {attempt} default shop.order":              "2",
+		"piecework.sweep.records {record} default shop.order lost":    "1",
+		"piecework.jobs.running {job} default shop.order":             "0",
+		"piecework.jobs.ended {job} default shop.order succeeded":     "2",
+		"piecework.attempts {attempt} default shop.order success":     "2",
+		"piecework.run.duration s default shop.order success":         "2 in 4",
+		"piecework.jobs.submitted {job} default shop.order":           "4",
+		"piecework.sweep.records {record} default shop.order started": "2",
+	} {
+		if after[key] != want {
+			t.Errorf("%s is %q, want %q", key, after[key], want)
+		}
+	}
+}
+
+func TestRunningJobsAreCounted(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	seen := ""
+	d := newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
+		seen = measured(t, reader)["piecework.jobs.running {job} default shop.order"]
+		return job.Args, nil
+	}), func(s *setup) { s.config.MeterProvider = provider })
+	d.once(t, "shop.order", order{})
+	if seen != "1" {
+		t.Errorf("%q while it ran", seen)
+	}
+}
