@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gocloud.dev/docstore"
 	"gocloud.dev/gcerrors"
@@ -89,6 +90,7 @@ func (s *Store) inRounds(ctx context.Context, n int, tries *retries, do func(som
 	for i := range todo {
 		todo[i] = i
 	}
+	tries.delay.MaxInterval = time.Second // shorter lists spare the store as longer pauses would
 	for length := chunk; len(todo) > 0; {
 		some := todo[:min(length, len(todo))]
 		left, err := do(some)
