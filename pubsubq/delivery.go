@@ -7,6 +7,7 @@ type Delivery struct {
 	Body       []byte
 	Metadata   map[string]string // nil if there is none
 	LoggableID string            // the broker's name for the message, for logs only
+	Origin     Origin            // what the broker tells of the message; see ReceiverOptions.Origin
 
 	settle  func(ack bool)
 	as      func(any) bool
@@ -31,6 +32,15 @@ func (d *Delivery) Nack() { d.end(false) }
 // As gives access to the driver's own message, to extend an ack deadline say; see gocloud.dev/concepts/as. It returns
 // false if there is no such type.
 func (d *Delivery) As(target any) bool { return d.as != nil && d.as(target) }
+
+// Origin is what a broker tells about a message beside what is in it.
+type Origin struct {
+	// ID is the broker's name for the message, where that stays the same when it delivers the message again and never
+	// comes back for another; "" if there is none.
+	ID string
+	// Deliveries is how often the broker has delivered the message, this time included; 0 if it does not tell.
+	Deliveries int
+}
 
 func (d *Delivery) end(ack bool) {
 	if d.settled.Swap(true) || d.settle == nil {

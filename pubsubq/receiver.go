@@ -17,6 +17,9 @@ type ReceiverOptions struct {
 	// again. Optional. It must not block.
 	OnError func(err error)
 
+	// Origin reads from a driver's own message what its broker tells about it; as is the message's As. Optional.
+	Origin func(as func(any) bool) Origin
+
 	// Direct, if not nil, is used instead of a subscription, to consume Queue.
 	Direct Direct
 

@@ -159,6 +159,9 @@ func (s *supervisor) deliver(sub *openSub, msgs []*pubsub.Message) []*Delivery {
 			s.release(sub)
 		})
 		ds[i].as = m.As
+		if s.opts.Origin != nil {
+			ds[i].Origin = s.opts.Origin(m.As)
+		}
 	}
 	return ds
 }

@@ -116,7 +116,16 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 }
 
 // away reports whether an outcome means that the store does not answer, and so that the next messages would fare no
-// better. A kind that is not here, or a record of a newer version, says nothing about other messages.
+// better. What this version of the program does not know, a kind or a record or a form of message, says nothing about
+// other messages.
 func away(out functions.Outcome) bool {
-	return out.Verdict == functions.Retry && !errors.Is(out.Err, store.ErrKind) && !errors.Is(out.Err, store.ErrNewerRecord)
+	if out.Verdict != functions.Retry {
+		return false
+	}
+	for _, unknown := range []error{store.ErrKind, store.ErrNewerRecord, functions.ErrUnknownKind, pubsubq.ErrMalformed} {
+		if errors.Is(out.Err, unknown) {
+			return false
+		}
+	}
+	return true
 }

@@ -21,9 +21,9 @@ type Options struct {
 	PerLane map[string]int
 	// SubmitConcurrency is how many messages of the submit queue are handled at once. Default 32.
 	SubmitConcurrency int
-	// SubmitKey gives the idempotency key of a message of the submit queue that brings none: the broker's id of the
-	// message, where that stays the same when the message is delivered again and never comes back for another.
-	// Default: none, so that a redelivery of such a message may make a second job.
+	// SubmitKey gives the idempotency key of a message of the submit queue that brings none. Default: the broker's id of
+	// the message, where the driver tells one; see pubsubq.Origin. Without any, a redelivery of such a message may make a
+	// second job.
 	SubmitKey func(*pubsubq.Delivery) string
 	// SweepEvery is how often this worker sweeps. Default 1 minute; negative: never.
 	SweepEvery time.Duration
@@ -45,7 +45,7 @@ func (o Options) withDefaults(rt *functions.Runtime) Options {
 		o.SubmitConcurrency = 32
 	}
 	if o.SubmitKey == nil {
-		o.SubmitKey = func(*pubsubq.Delivery) string { return "" }
+		o.SubmitKey = func(d *pubsubq.Delivery) string { return d.Origin.ID }
 	}
 	if o.SweepEvery == 0 {
 		o.SweepEvery = time.Minute

@@ -55,10 +55,12 @@ func (s *submitter) submit(d *pubsubq.Delivery) error {
 			d.Nack()
 		}
 	}()
-	out := s.w.rt.Submit(s.w.work, d.Body, d.Metadata, s.w.opts.SubmitKey(d))
+	out := s.w.rt.Accept(s.w.work, functions.Incoming{
+		Body: d.Body, Metadata: d.Metadata, MessageID: s.w.opts.SubmitKey(d), Deliveries: d.Origin.Deliveries,
+	})
 	settled = true
 	s.w.settle(functions.SubmitQueue, d, out)
-	if out.Verdict == functions.Retry {
+	if away(out) {
 		return fmt.Errorf("%w: %w", errStore, out.Err)
 	}
 	return nil

@@ -32,6 +32,9 @@ type Broker struct {
 	// MaxDelay and Delay are as in pubsubq.SenderOptions; without them the broker cannot keep a message back.
 	MaxDelay time.Duration
 	Delay    func(as func(any) bool, d time.Duration) error
+	// Origin is as in pubsubq.ReceiverOptions. Without it a message that is delivered again may make a second job, and
+	// one that nobody here understands is parked at once. Optional.
+	Origin func(as func(any) bool) pubsubq.Origin
 	// Direct, if not nil, takes the place of all of the above.
 	Direct pubsubq.Direct
 	// Close closes what the lanes share. Optional.
@@ -64,7 +67,7 @@ func (q *queue) Sender() *pubsubq.Sender { return q.sender }
 func (q *queue) Receiver(lane string) *pubsubq.Receiver {
 	open := func(ctx context.Context) (*pubsub.Subscription, error) { return q.broker.Subscription(ctx, lane) }
 	return pubsubq.NewReceiver(open, &pubsubq.ReceiverOptions{
-		Queue: lane, Direct: q.broker.Direct,
+		Queue: lane, Origin: q.broker.Origin, Direct: q.broker.Direct,
 		OnError: func(err error) {
 			q.log.LogAttrs(context.Background(), slog.LevelWarn, "queue cannot be received from; it is opened again",
 				slog.String("queue", lane), slog.Any("error", err))
