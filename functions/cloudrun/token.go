@@ -82,7 +82,10 @@ func (v *verifier) verify(ctx context.Context, token string) (claims, error) {
 	}
 	err = errors.New("the issuer has no key of its name")
 	for _, key := range keys {
-		if err = t.Claims(key, &c); err == nil {
+		if err = t.Claims(key, &c); errors.Is(err, jose.ErrCryptoFailure) {
+			err = errors.New("its signature is not that of its key")
+		}
+		if err == nil {
 			break
 		}
 	}
@@ -95,11 +98,25 @@ func (v *verifier) verify(ctx context.Context, token string) (claims, error) {
 	err = c.ValidateWithLeeway(jwt.Expected{
 		Issuer: v.callers.Issuer, AnyAudience: v.callers.Audiences, Time: v.keys.now(),
 	}, v.callers.Leeway)
-	if errors.Is(err, jwt.ErrInvalidAudience) {
-		err = fmt.Errorf("it is for the audience %.200q, not for %q", []string(c.Audience), v.callers.Audiences)
-	}
 	if err != nil {
-		return claims{}, err
+		return claims{}, v.explain(err, c)
 	}
 	return c, nil
+}
+
+// explain says what a claim should be.
+func (v *verifier) explain(err error, c claims) error {
+	switch {
+	case errors.Is(err, jwt.ErrInvalidAudience):
+		return fmt.Errorf("it is for the audience %.200q, not for %q", []string(c.Audience), v.callers.Audiences)
+	case errors.Is(err, jwt.ErrInvalidIssuer):
+		return fmt.Errorf("its issuer is %.200q, not %q", c.Issuer, v.callers.Issuer)
+	case errors.Is(err, jwt.ErrExpired):
+		return fmt.Errorf("it has expired, on %v", c.Expiry.Time().UTC())
+	case errors.Is(err, jwt.ErrNotValidYet):
+		return fmt.Errorf("it is not valid yet, but on %v", c.NotBefore.Time().UTC())
+	case errors.Is(err, jwt.ErrIssuedInTheFuture):
+		return fmt.Errorf("it was issued in the future, on %v", c.IssuedAt.Time().UTC())
+	}
+	return err
 }
