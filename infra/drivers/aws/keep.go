@@ -41,7 +41,8 @@ func (k *keeper) handle(
 ) (middleware.InitializeOutput, middleware.Metadata, error) {
 	switch req := in.Parameters.(type) {
 	case *sqs.ReceiveMessageInput:
-		req.VisibilityTimeout = k.seconds() // the queue's own may be too short to extend in time
+		req.VisibilityTimeout = k.seconds()                                                 // the queue's own may be too short to extend in time
+		req.MessageSystemAttributeNames = append(req.MessageSystemAttributeNames, received) // for origin
 		out, meta, err := next.HandleInitialize(ctx, in)
 		if got, ok := out.Result.(*sqs.ReceiveMessageOutput); ok && err == nil {
 			for _, m := range got.Messages {

@@ -80,6 +80,7 @@ func openSQS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		Subscription: r.subscribe(s, keep),
 		MaxDelay:     MaxDelay,
 		Delay:        delay,
+		Origin:       origin,
 		Close:        keep.close,
 	}, log), nil
 }
@@ -116,6 +117,7 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 			return awssnssqs.OpenSNSTopic(ctx, topics, drivers.InLane(a.Path, lane), nil), nil
 		},
 		Subscription: r.subscribe(s, keep),
+		Origin:       origin,
 		Close:        keep.close,
 	}, log), nil
 }

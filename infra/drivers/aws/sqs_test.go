@@ -3,6 +3,7 @@ package aws_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func TestMessagesThatAreHeldStayHidden(t *testing.T) {
 			if n > 0 {
 				return http.StatusOK, object{}
 			}
-			return http.StatusOK, object{"Messages": []object{{"Body": `{"id":"job-1"}`, "MessageId": "m", "ReceiptHandle": "h1"}}}
+			return http.StatusOK, object{"Messages": []object{{"Body": `{"id":"job-1"}`, "MessageId": "m", "ReceiptHandle": "h1", "Attributes": object{"ApproximateReceiveCount": "3"}}}}
 		},
 		"ChangeMessageVisibilityBatch": ok(object{}),
 		"DeleteMessageBatch":           ok(object{}),
@@ -77,6 +78,12 @@ func TestMessagesThatAreHeldStayHidden(t *testing.T) {
 	ds, err := r.Receive(t.Context(), 5)
 	if err != nil || len(ds) != 1 {
 		t.Fatal(ds, err)
+	}
+	if names := s.requests("ReceiveMessage")[0]["MessageSystemAttributeNames"]; fmt.Sprint(names) != "[ApproximateReceiveCount]" {
+		t.Errorf("asked for %v", names)
+	}
+	if want := (pubsubq.Origin{ID: "m", Deliveries: 3}); ds[0].Origin != want {
+		t.Errorf("%+v", ds[0].Origin)
 	}
 	got := s.requests("ReceiveMessage")[0]
 	if got["VisibilityTimeout"] != float64(2) || got["MaxNumberOfMessages"] != float64(1) || got["WaitTimeSeconds"] != float64(1) {

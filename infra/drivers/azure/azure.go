@@ -167,7 +167,7 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 			return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1},
 				&batcher.Options{MaxBatchSize: 1, MaxHandlers: 10}), nil
 		},
-		MaxDelay: MaxDelay, Delay: delay, Close: l.close,
+		MaxDelay: MaxDelay, Delay: delay, Origin: origin, Close: l.close,
 	}, log), nil
 }
 

@@ -87,6 +87,13 @@ func incoming(m *azservicebus.ReceivedMessage) *driver.Message {
 			out.Metadata[k] = text
 		}
 	}
+	// A property in AMQP, where CloudEvents have the type of their data. JSON is what is assumed without it.
+	if m.ContentType != nil && *m.ContentType != "" && *m.ContentType != "application/json" {
+		if out.Metadata == nil {
+			out.Metadata = map[string]string{}
+		}
+		out.Metadata["content-type"] = *m.ContentType
+	}
 	return out
 }
 

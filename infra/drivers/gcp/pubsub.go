@@ -69,7 +69,7 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 			return pubsub.NewSubscription(newPull(client.SubscriptionAdminClient, name, l.hold),
 				&batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1}, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 2}), nil
 		},
-		Close: l.close,
+		Origin: origin, Close: l.close,
 	}, log), nil
 }
 

@@ -147,5 +147,6 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 			}
 			return s, nil
 		},
+		Origin: origin,
 	}, log), nil
 }

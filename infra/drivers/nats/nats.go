@@ -185,6 +185,7 @@ func openStreams(_ context.Context, a *drivers.Address, log *slog.Logger) (drive
 	b := drivers.Broker{
 		Topic:        s.topic(l),
 		Subscription: s.subscription(l),
+		Origin:       origin,
 		Close:        l.close,
 	}
 	if s.schedule {

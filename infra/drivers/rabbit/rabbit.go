@@ -136,7 +136,8 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 			return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: p.prefetch, MaxHandlers: 1},
 				&batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 1}), nil
 		},
-		Close: func(context.Context) error { return errors.Join(out.close(), in.close()) },
+		Origin: origin,
+		Close:  func(context.Context) error { return errors.Join(out.close(), in.close()) },
 	}
 	if p.delay {
 		b.MaxDelay, b.Delay = MaxDelay, delay

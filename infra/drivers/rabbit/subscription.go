@@ -145,6 +145,13 @@ func (s *subscription) message(d amqp.Delivery, pushed bool) *driver.Message {
 			m.Metadata[k] = text
 		}
 	}
+	// A property in AMQP, where CloudEvents have the type of their data. JSON is what is assumed without it.
+	if d.ContentType != "" && d.ContentType != "application/json" {
+		if m.Metadata == nil {
+			m.Metadata = map[string]string{}
+		}
+		m.Metadata["content-type"] = d.ContentType
+	}
 	return m
 }
 
