@@ -17,7 +17,7 @@ output "environment" {
   description = "What the doctor and other programs of this deployment need in their environment."
   value = merge(local.environment, {
     PIECEWORK_PROBE_QUEUE      = "probe"
-    PIECEWORK_FUNCTION_TIMEOUT = "${var.request_timeout}s"
+    PIECEWORK_FUNCTION_TIMEOUT = local.function_timeout
   })
 }
 
@@ -25,6 +25,6 @@ output "exports" {
   description = "The same for a shell: eval \"$(terraform output -raw exports)\"."
   value = join("\n", [for name, value in merge(local.environment, {
     PIECEWORK_PROBE_QUEUE      = "probe"
-    PIECEWORK_FUNCTION_TIMEOUT = "${var.request_timeout}s"
+    PIECEWORK_FUNCTION_TIMEOUT = local.function_timeout
   }) : "export ${name}='${value}'"])
 }

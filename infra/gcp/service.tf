@@ -10,6 +10,10 @@ locals {
 
   # What the tokens of Pub/Sub and the scheduler are for. It is a name, so that it is known before the URL is.
   audience = "https://${var.name}.${var.project}.internal"
+
+  # How long a job may run in one request. Pub/Sub gives a request up after 600 seconds, and an instance has CPU only
+  # while a request is open, so that a longer job goes on in the next before that.
+  function_timeout = "${min(var.request_timeout, 590)}s"
 }
 
 resource "google_cloud_run_v2_service" "piecework" {
@@ -52,9 +56,9 @@ resource "google_cloud_run_v2_service" "piecework" {
       dynamic "env" {
         for_each = merge(local.environment, {
           PIECEWORK_LOG              = var.log_level
-          PIECEWORK_FUNCTION_TIMEOUT = "${var.request_timeout}s"
-          PIECEWORK_PUSH_AUDIENCE    = local.audience
-          PIECEWORK_PUSH_ACCOUNTS    = join(",", [for name in ["push", "sweep"] : google_service_account.caller[name].email])
+          PIECEWORK_FUNCTION_TIMEOUT = local.function_timeout
+          # No PIECEWORK_PUSH_ACCOUNTS: Cloud Run itself checks who invokes the service, and takes the signature off the
+          # tokens that it has checked, so that the program could not check them again.
         })
         content {
           name  = env.key
