@@ -18,6 +18,12 @@
 // A handler may run more than once for a job: a worker can die at any moment, and a queue can deliver twice. Of all
 // these runs one wins. Its result and its files are the job's; those of the others are never visible.
 //
+// # Messages of other systems
+//
+// What others put on the submit queue becomes jobs by a [Trigger], in a line: objects that land in a bucket
+// ([ObjectCreated]), CloudEvents ([FromCloudEvent]), any JSON ([JSONBody]) and whatever a function of yours understands
+// ([FromMessage]). What nobody understands is put aside, where [Client.Parked] finds it.
+//
 // # Submitting and asking
 //
 // [Client] submits jobs and answers what runs, what failed, why, and what a job is waiting for. [Info.Waiting] says
@@ -30,6 +36,7 @@
 // adapters (worker and localdev here, lambda and cloudrun on those platforms).
 //
 //	hop        file         what it does                                     if the process dies right after
+//	accept     message.go   makes submissions of a message                   it comes again; keys tell what was done
 //	submit     submit.go    creates the record, then sends its id            no message: sweep sends it when due
 //	claim      execute.go   takes a lease with a token of its own            the lease runs out; sweep ends the attempt
 //	run        attempt.go   the handler, with heartbeats and deadlines       the same; the checkpoint stays
@@ -46,5 +53,6 @@
 // define.go has the registry, options.go the options, retry.go the retry policies, outcome.go the directives,
 // errors.go the errors and the table of what becomes of each, client.go the client, info.go and inspect.go what it
 // answers, hooks.go middleware and end hooks, resource.go resources that handlers share, runtime.go the
-// configuration.
+// configuration. trigger.go has the triggers, trigger_route.go what a message asks for, telemetry_trace.go the spans and
+// telemetry_metrics.go the metrics.
 package functions
