@@ -29,7 +29,7 @@ func (p *page) add(format string, texts ...string) {
 	for i, text := range texts {
 		escaped[i] = html.EscapeString(text)
 	}
-	fmt.Fprintf(p, format, escaped...)
+	_, _ = fmt.Fprintf(p, format, escaped...) // into memory
 }
 
 // link is the name of a schema, as a link to it.

@@ -101,7 +101,7 @@ func steps(job *functions.Job[int], stop func() (int, error)) (int, error) {
 			return stop()
 		}
 		time.Sleep(time.Second)
-		if err := job.Checkpoint(context.Background(), n+1); err != nil { //nolint:usetesting // it is not the test's
+		if err := job.Checkpoint(context.Background(), n+1); err != nil {
 			return 0, err
 		}
 	}

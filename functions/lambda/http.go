@@ -42,9 +42,9 @@ func HTTP(h http.Handler) (Handler, error) {
 // serve calls h. A panic is an error with its stack: the process can go on.
 func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
-		switch p := recover(); {
-		case p == nil:
-		case p == http.ErrAbortHandler: //nolint:errorlint // a panic's value, compared as net/http does
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
 			err = http.ErrAbortHandler
 		default:
 			err = fmt.Errorf("panic while answering %s %s: %v\n%s", r.Method, r.URL.Path, p, debug.Stack())

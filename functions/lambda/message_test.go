@@ -23,6 +23,7 @@ import (
 
 // line is SQS and SNS as far as gocloud sees them: it keeps what is sent, in the form in which SQS would deliver it.
 type line struct {
+	t   *testing.T
 	url string
 
 	mu   sync.Mutex
@@ -32,7 +33,7 @@ type line struct {
 
 func newLine(t *testing.T) *line {
 	t.Helper()
-	w := &line{}
+	w := &line{t: t}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -60,9 +61,12 @@ func (w *line) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 func (w *line) sendBatch(r *http.Request) {
 	var req struct {
 		Entries []struct {
-			MessageBody       string
-			MessageAttributes map[string]struct{ DataType, StringValue string }
-		}
+			MessageBody       string `json:"MessageBody"`
+			MessageAttributes map[string]struct {
+				DataType    string `json:"DataType"`
+				StringValue string `json:"StringValue"`
+			} `json:"MessageAttributes"`
+		} `json:"Entries"`
 	}
 	_ = json.NewDecoder(r.Body).Decode(&req)
 	for _, e := range req.Entries {
@@ -82,11 +86,14 @@ func (w *line) publish(r *http.Request) {
 		prefix := fmt.Sprintf(entry+"MessageAttributes.entry.%d.", i)
 		attributes[r.FormValue(prefix+"Name")] = map[string]string{"Type": "String", "Value": r.FormValue(prefix + "Value.StringValue")}
 	}
-	body, _ := json.Marshal(map[string]any{
+	body, err := json.Marshal(map[string]any{
 		"Type": "Notification", "MessageId": "sns-1", "TopicArn": "arn:aws:sns:eu-central-1:1:jobs", "Timestamp": "2026-11-22T00:00:00Z",
 		"Message": r.FormValue(entry + "Message"), "MessageAttributes": attributes,
 		"SignatureVersion": "1", "Signature": "EXAMPLE", "SigningCertURL": "https://sns.example/x.pem", "UnsubscribeURL": "https://sns.example/",
 	})
+	if err != nil {
+		w.t.Error(err)
+	}
 	w.keep(events.SQSMessage{Body: string(body)})
 }
 
@@ -97,11 +104,7 @@ func (w *line) keep(m events.SQSMessage) {
 
 // receive delivers the oldest message, once.
 func (w *line) receive(out http.ResponseWriter) {
-	type message struct {
-		MessageId, ReceiptHandle, Body string //nolint:revive // SQS's names
-		MessageAttributes              map[string]map[string]string
-	}
-	var answer struct{ Messages []message }
+	messages := []map[string]any{}
 	if w.next < len(w.sent) {
 		m := w.sent[w.next]
 		w.next++
@@ -109,9 +112,13 @@ func (w *line) receive(out http.ResponseWriter) {
 		for name, a := range m.MessageAttributes {
 			attributes[name] = map[string]string{"DataType": a.DataType, "StringValue": *a.StringValue}
 		}
-		answer.Messages = []message{{m.MessageId, "h", m.Body, attributes}}
+		messages = append(messages, map[string]any{"MessageId": m.MessageId, "ReceiptHandle": "h", "Body": m.Body, "MessageAttributes": attributes})
 	}
-	_ = json.NewEncoder(out).Encode(answer)
+	text, err := json.Marshal(map[string]any{"Messages": messages})
+	if err != nil {
+		w.t.Error(err)
+	}
+	_, _ = out.Write(text)
 }
 
 // config is the SDK's.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -72,9 +73,7 @@ func requestV1(ctx context.Context, e *restRequest) (*http.Request, error) {
 	for name, value := range e.QueryStringParameters {
 		query.Set(name, value)
 	}
-	for name, values := range e.MultiValueQueryStringParameters {
-		query[name] = values
-	}
+	maps.Copy(query, e.MultiValueQueryStringParameters)
 	path := e.Path
 	if e.Version != "" { // of an HTTP API; a REST API has no stage in it
 		path = withoutStage(path, about.Stage)

@@ -72,10 +72,10 @@ func (w *recorder) refuse(p *wire.Problem) {
 	if err != nil {
 		text = []byte(`{"title":"Internal Server Error","status":500}`)
 	}
-	kept := w.sent.Get("X-Request-Id")
+	kept := w.sent.Get("X-Request-ID")
 	*w = recorder{header: http.Header{"Content-Type": {wire.ProblemType}, "Cache-Control": {"no-store"}}}
 	if kept != "" {
-		w.header.Set("X-Request-Id", kept)
+		w.header.Set("X-Request-ID", kept)
 	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(text) // into memory

@@ -27,8 +27,9 @@
 //
 // Before Lambda ends an idle process it sends SIGTERM, and SIGKILL half a second later. In between, the resources that
 // handlers opened are closed, and the connections. Usually nothing runs then. What does run, because an invocation has
-// timed out, is cancelled with functions.ErrShutdown: a job whose handler returns at once goes back to its queue; for the
-// others a fifth of a second is too short, and sweep finds them when their leases have run out.
+// timed out, is cancelled with functions.ErrShutdown: a job whose handler returns at once goes back to its queue, with its
+// checkpoint and without having used an attempt. For others half a second is too short: sweep finds them when their leases
+// have run out.
 //
 // # Where things are
 //

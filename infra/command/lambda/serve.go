@@ -37,7 +37,8 @@ func (p *process) serve(ctx context.Context, d *command.Deployment) error {
 	defer stop(nil)
 	var busy counter
 	answer := func(ctx context.Context, event json.RawMessage) (any, error) {
-		defer busy.enter()()
+		busy.n.Add(1)
+		defer busy.n.Add(-1)
 		return h(ctx, event)
 	}
 	d.Log.LogAttrs(ctx, slog.LevelDebug, "function is ready", slog.String("function", d.Getenv(envFunction)),
@@ -52,17 +53,12 @@ func (p *process) serve(ctx context.Context, d *command.Deployment) error {
 	return nil
 }
 
-// drainTime is how much of the half second between SIGTERM and SIGKILL invocations have to end.
-const drainTime = 200 * time.Millisecond
+// drainTime is how long invocations have to end after SIGTERM. Lambda's SIGKILL comes half a second after it, so that what
+// takes longer has this long elsewhere only.
+const drainTime = 5 * time.Second
 
 // counter counts the invocations under way.
 type counter struct{ n atomic.Int64 }
-
-// enter counts one more, until the function that it returns is called.
-func (c *counter) enter() func() {
-	c.n.Add(1)
-	return func() { c.n.Add(-1) }
-}
 
 // wait waits until there are none, for some time at most.
 func (c *counter) wait(most time.Duration) {
