@@ -85,28 +85,13 @@ var (
 	transportPrefixes = []string{"proxy-", "sec-", "x-appengine-", "x-client-", "x-cloudscheduler", "x-envoy-", "x-forwarded-", "x-goog-", "x-serverless-"}
 )
 
-// lost are attributes of Cloud Storage's notifications, whose capitals a header does not keep.
-var lost = func() map[string]string {
-	names := map[string]string{}
-	for _, name := range []string{
-		"eventType", "eventTime", "bucketId", "objectId", "objectGeneration", "payloadFormat", "notificationConfig",
-		"overwrittenByGeneration", "overwroteGeneration",
-	} {
-		names[strings.ToLower(name)] = name
-	}
-	return names
-}()
-
-// attributes are a message's attributes among the headers of a request.
+// attributes are a message's attributes among the headers of a request, in lower case.
 func attributes(header http.Header) map[string]string {
 	found := map[string]string{}
 	for name, values := range header {
 		name = strings.ToLower(name)
 		if transport[name] || hasPrefix(name, transportPrefixes) {
 			continue
-		}
-		if known, ok := lost[name]; ok {
-			name = known
 		}
 		found[name] = strings.Join(values, ",")
 	}

@@ -27,7 +27,7 @@ func TestAttributesAreTakenFromHeaders(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	want := map[string]string{
-		"eventType": "OBJECT_FINALIZE", "bucketId": "b", "objectId": "a b", "origin-system": "crm", "traceparent": "00-1", "content-type": "text/plain",
+		"eventtype": "OBJECT_FINALIZE", "bucketid": "b", "objectid": "a b", "origin-system": "crm", "traceparent": "00-1", "content-type": "text/plain",
 	}
 	if !maps.Equal(m.Metadata, want) {
 		t.Errorf("%q", m.Metadata)
