@@ -1,39 +1,43 @@
-// Command ferretdb serves MongoDB's protocol with FerretDB over SQLite, one command at a time.
+// Command ferretdb serves MongoDB's protocol with FerretDB over PostgreSQL, one command at a time.
 //
-//	ferretdb -listen 127.0.0.1:27017 -dir DIRECTORY
+//	ferretdb -listen 127.0.0.1:27017 -postgres postgres://... -dir DIRECTORY
 //
 // FerretDB compares and sets in two steps, so that of several writers who hold the same revision more than one may
 // succeed. MongoDB does it in one. Passing one command at a time to FerretDB makes it do so too.
+//
+// FerretDB also reads every document for almost any question, and would take minutes for what MongoDB does in seconds.
+// PostgreSQL is given the indexes that FerretDB's questions can use, in index.go, and a question for a list of ids is
+// asked id by id, in find.go. Many updates at once, for which it would wait for ever, are asked for in turn, in update.go.
 package main
 
 import (
 	"context"
-	"encoding/binary"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
+	"github.com/FerretDB/wire/wirebson"
 )
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:27017", "where to listen")
-	dir := flag.String("dir", ".", "where to keep the data")
+	postgres := flag.String("postgres", "", "URL of the PostgreSQL database to keep the data in")
+	dir := flag.String("dir", ".", "where to put a socket")
 	flag.Parse()
-	if err := serve(context.Background(), *listen, *dir); err != nil {
+	if err := serve(context.Background(), *listen, *postgres, *dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func serve(ctx context.Context, listen, dir string) error {
+func serve(ctx context.Context, listen, postgres, dir string) error {
 	socket := filepath.Join(dir, "ferretdb.sock")
 	db, err := ferretdb.New(&ferretdb.Config{
-		Listener: ferretdb.ListenerConfig{Unix: socket}, Handler: "sqlite", SQLiteURL: "file:" + dir + "/",
+		Listener: ferretdb.ListenerConfig{Unix: socket}, Handler: "postgresql", PostgreSQLURL: postgres,
 	})
 	if err != nil {
 		return err
@@ -44,7 +48,7 @@ func serve(ctx context.Context, listen, dir string) error {
 	if err != nil {
 		return err
 	}
-	var turn sync.Mutex
+	p := &proxy{socket: socket, postgres: postgres}
 	go func() {
 		for {
 			client, err := l.Accept()
@@ -52,27 +56,35 @@ func serve(ctx context.Context, listen, dir string) error {
 				ended <- err
 				return
 			}
-			go forward(ctx, client, socket, &turn)
+			go p.forward(ctx, client)
 		}
 	}()
 	return <-ended
 }
 
-// forward passes a client's commands on, each in its turn with its reply.
-func forward(ctx context.Context, client net.Conn, socket string, turn *sync.Mutex) {
+// proxy passes commands on, each in its turn with its reply.
+type proxy struct {
+	socket, postgres string
+
+	turn sync.Mutex
+}
+
+// forward passes a client's commands on.
+func (p *proxy) forward(ctx context.Context, client net.Conn) {
 	defer client.Close()
-	server, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	server, err := new(net.Dialer).DialContext(ctx, "unix", p.socket)
 	if err != nil {
 		return
 	}
 	defer server.Close()
 	for {
-		command, err := message(client)
+		command, err := readMessage(client)
 		if err != nil {
 			return
 		}
-		reply, err := ask(server, command, turn)
+		reply, err := p.answer(ctx, server, command)
 		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return
 		}
 		if _, err := client.Write(reply); err != nil {
@@ -81,27 +93,43 @@ func forward(ctx context.Context, client net.Conn, socket string, turn *sync.Mut
 	}
 }
 
-func ask(server net.Conn, command []byte, turn *sync.Mutex) ([]byte, error) {
-	turn.Lock()
-	defer turn.Unlock()
+// answer has a command answered.
+func (p *proxy) answer(ctx context.Context, server net.Conn, command message) (message, error) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	doc := command.document()
+	switch doc.Command() {
+	case "find":
+		if ids := listed(doc); ids != nil && ids.Len() > 0 {
+			return findEach(server, command, doc, ids)
+		}
+	case "update":
+		if updates := list(doc.Get("updates")); updates != nil && updates.Len() > mostUpdates {
+			return updateSome(server, command, doc, updates)
+		}
+	case "createIndexes":
+		reply, err := ask(server, command)
+		if err == nil {
+			err = index(ctx, p.postgres, doc)
+		}
+		return reply, err
+	}
+	return ask(server, command)
+}
+
+// ask sends a command and returns the reply.
+func ask(server net.Conn, command message) (message, error) {
 	if _, err := server.Write(command); err != nil {
 		return nil, err
 	}
-	return message(server)
+	return readMessage(server)
 }
 
-// message reads one message: its length, itself included, comes first.
-func message(r io.Reader) ([]byte, error) {
-	head := make([]byte, 4)
-	if _, err := io.ReadFull(r, head); err != nil {
+// askWith sends a command with another document and returns the reply.
+func askWith(server net.Conn, command message, doc *wirebson.Document) (message, error) {
+	other, err := command.with(doc)
+	if err != nil {
 		return nil, err
 	}
-	n := binary.LittleEndian.Uint32(head)
-	if n < 16 || n > 64<<20 {
-		return nil, fmt.Errorf("a message of %d bytes", n)
-	}
-	all := make([]byte, n)
-	copy(all, head)
-	_, err := io.ReadFull(r, all[4:])
-	return all, err
+	return ask(server, other)
 }
