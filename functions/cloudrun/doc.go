@@ -50,8 +50,9 @@
 // # Time
 //
 // A request may take Options.Timeout. A job that is near it is told so, saves its checkpoint, and goes on in another
-// request; one that never saves any has failed with a timeout, and is tried again. On Cloud Run, set the timeout of the
-// service and Options.Timeout to the same; up to 60 minutes can be had.
+// request; one that never saves any has failed with a timeout, and is tried again. Cloud Run lets a request take up to 60
+// minutes, if the service says so. It counts from when it got the request, and an instance may have to be started first:
+// Options.Timeout should be some seconds less.
 //
 // Pub/Sub waits for its subscription's ack deadline, at most 10 minutes, and then sends the message again and closes the
 // request. What comes again finds the job's lease and is dropped with a 204, so that a job that is longer than the ack

@@ -20,9 +20,9 @@ type Options struct {
 	// Concurrency is how many jobs run at once in this process, and how many messages are made jobs of at once. What comes
 	// beyond it is refused with 429, and comes again. Default 100. The platform's own limit should not be higher.
 	Concurrency int
-	// Timeout is how long the platform lets a request take: a job that is not done by then is told before, saves its
-	// checkpoint and goes on in another request. Default 5 minutes, as Cloud Run's; see the package comment for what
-	// Pub/Sub's ack deadline has to do with it. At least MinTimeout.
+	// Timeout is how long a request may take here: a job that is not done by then is told before, saves its checkpoint and
+	// goes on in another request. Default 5 minutes, as Cloud Run's; see the package comment for why it should be less
+	// than the platform's, and for what Pub/Sub's ack deadline has to do with it. From MinTimeout to MaxTimeout.
 	Timeout time.Duration
 	// SweepFor is how long one call of /sweep goes on at most. Default 50 seconds, or the half of Timeout if that is less.
 	SweepFor time.Duration

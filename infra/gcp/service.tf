@@ -12,8 +12,8 @@ locals {
   audience = "https://${var.name}.${var.project}.internal"
 
   # How long a job may run in one request. Pub/Sub gives a request up after 600 seconds, and an instance has CPU only
-  # while a request is open, so that a longer job goes on in the next before that.
-  function_timeout = "${min(var.request_timeout, 590)}s"
+  # while a request is open, so that a longer job goes on in the next before that. The start of an instance counts too.
+  function_timeout = "${min(var.request_timeout, 600) - 10}s"
 }
 
 resource "google_cloud_run_v2_service" "piecework" {

@@ -57,7 +57,7 @@ func readSettings(d *command.Deployment) (settings, error) {
 		least := cloudrun.MinTimeout(d.Runtime)
 		var err error
 		if s.timeout, err = time.ParseDuration(text); err != nil || s.timeout < least || s.timeout > cloudrun.MaxTimeout {
-			errs = append(errs, fmt.Errorf("%s=%q: want a duration from %v to %v, that of the service's request timeout", envTimeout, text, least, cloudrun.MaxTimeout))
+			errs = append(errs, fmt.Errorf("%s=%q: want a duration from %v to %v, a little less than the service's request timeout", envTimeout, text, least, cloudrun.MaxTimeout))
 		}
 	}
 	if len(s.callers.Accounts) == 0 && d.Getenv(envService) != "" {
