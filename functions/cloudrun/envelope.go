@@ -16,6 +16,8 @@ type delivery struct {
 	metadata map[string]string // the message's attributes, or a CloudEvent's
 	id       string            // of the message, the same each time it comes; "" if it has none
 	from     string            // the subscription, "" if unknown
+
+	deliveries int // how often it came, this time included; 0 if Pub/Sub does not tell, for want of a dead-letter topic
 }
 
 // envelope is the JSON that Pub/Sub pushes a message in, unless the subscription says to leave it out. Eventarc puts the
@@ -27,6 +29,7 @@ type envelope struct {
 		ID         string            `json:"messageId"`
 	} `json:"message"`
 	Subscription *string `json:"subscription"`
+	Attempt      int     `json:"deliveryAttempt"`
 }
 
 // The headers in which Pub/Sub pushes what it would put in the envelope. Attributes are headers of their own names.
@@ -66,7 +69,7 @@ func open(body []byte) (d delivery, ok bool, err error) {
 		return d, false, fmt.Errorf("%w: the envelope of a push: message and subscription must not be null", pubsubq.ErrMalformed)
 	}
 	return delivery{
-		body: e.Message.Data, metadata: e.Message.Attributes, id: e.Message.ID, from: lastPart(*e.Subscription),
+		body: e.Message.Data, metadata: e.Message.Attributes, id: e.Message.ID, from: lastPart(*e.Subscription), deliveries: e.Attempt,
 	}, true, nil
 }
 

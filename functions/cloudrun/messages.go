@@ -81,7 +81,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) ([]byte, *wire.Pro
 
 // submit makes a job of a message.
 func (s *Server) submit(ctx context.Context, d delivery) functions.Outcome {
-	return s.rt.Submit(ctx, d.body, d.metadata, d.id)
+	return s.rt.Accept(ctx, functions.Incoming{Body: d.body, Metadata: d.metadata, MessageID: d.id, Deliveries: d.deliveries})
 }
 
 // execute runs the job that a message names.

@@ -153,7 +153,7 @@ func wrap(id, data string, attributes map[string]string) string {
 		message["data"] = base64.StdEncoding.EncodeToString([]byte(data))
 	}
 	text, err := json.Marshal(map[string]any{
-		"message": message, "subscription": "projects/p/subscriptions/piecework-default", "deliveryAttempt": 2,
+		"message": message, "subscription": "projects/p/subscriptions/piecework-default", "deliveryAttempt": 5, // the last of what nobody knows
 	})
 	if err != nil {
 		panic(err)
