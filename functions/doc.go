@@ -48,6 +48,30 @@
 // Documents are the truth and messages are hints: a message holds a record's id and nothing else. A lost message
 // costs a delay, a duplicate costs a read. So any queue will do, also one that loses messages.
 //
+// # Watching it
+//
+// Spans and metrics go to OpenTelemetry; see [Config]. All spans of a job are in the trace of whoever submitted it: its
+// record and its messages carry the context of "submit", the parent of all others, in whatever process they are made.
+//
+//	accept submit  consumer  a message of the submit queue, within the trace that it brings
+//	submit KIND    producer  the record is created and its message sent
+//	run KIND       consumer  an attempt, from its claim until what follows from its end is done; the handler's ctx has it
+//	sweep KIND     producer  sweep starts a job, sends its message again, or ends what was lost or is late
+//
+// The metrics have the kind, the queue and the outcome as attributes, as far as they apply:
+//
+//	piecework.jobs.submitted     {job}      jobs created
+//	piecework.jobs.ended         {job}      jobs that ended, by final state
+//	piecework.jobs.running       {job}      jobs that run in this process
+//	piecework.attempts           {attempt}  attempts that ended, by how; those that were lost are counted by sweep
+//	piecework.retries            {attempt}  attempts that failed, or were lost, with another to come
+//	piecework.leases.lost        {lease}    attempts of this process whose result was thrown away
+//	piecework.queue.delay        s          from when a worker could have taken the job until one did
+//	piecework.run.duration       s          from the claim to the end of an attempt, by how it ended
+//	piecework.sweep.lag          s          how late the last sweep found what was due longest
+//	piecework.sweep.records      {record}   what sweep did to jobs
+//	piecework.messages.parked    {message}  messages of which nobody could make jobs
+//
 // # Where things are
 //
 // define.go has the registry, options.go the options, retry.go the retry policies, outcome.go the directives,

@@ -137,7 +137,7 @@ func (a *Attempt) tend(now store.Time) {
 	}
 	if beat {
 		go func() {
-			a.Beat(ctx)
+			a.Beat(a.traced(ctx))
 			a.mu.Lock()
 			a.beating = false
 			a.stopBeat()

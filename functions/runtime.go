@@ -64,7 +64,7 @@ type Config struct {
 	Parallel int
 	// Log gets what an operator should know. Default slog.Default().
 	Log *slog.Logger
-	// TracerProvider and MeterProvider get spans and metrics; telemetry_trace.go and telemetry_metrics.go list them.
+	// TracerProvider and MeterProvider get spans and metrics; the package comment lists them.
 	// Default: OpenTelemetry's global ones, because that is where libraries are expected to look: they do nothing until
 	// the program sets providers of its own, and then take part without another line. A noop.TracerProvider is silence.
 	TracerProvider trace.TracerProvider

@@ -12,14 +12,6 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// The spans of a job. All are in the trace of whoever submitted it: its record and its messages carry the context of the
-// span "submit", which is the parent of those of all attempts, in whatever process they run.
-//
-//	accept submit   consumer   a message of the submit queue; within the trace that it brings
-//	submit KIND     producer   the record is created and its message sent
-//	run KIND        consumer   an attempt, from its claim until its end is written and what follows from it is done
-//	sweep KIND      producer   sweep starts or sends again, or ends what was lost or is late
-
 // acceptSpan begins the span of a message of the submit queue.
 func (rt *Runtime) acceptSpan(ctx context.Context, in Incoming, a asked) (context.Context, trace.Span) {
 	tracer := rt.tel.on()

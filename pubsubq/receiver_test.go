@@ -22,7 +22,12 @@ func receiverOf(batch int, told *[]error, subs ...*fakeSub) *pubsubq.Receiver {
 			return nil, errBroken
 		}
 		return sub.open(batch), nil
-	}, &pubsubq.ReceiverOptions{OnError: func(err error) {
+	}, &pubsubq.ReceiverOptions{Origin: func(as func(any) bool) pubsubq.Origin {
+		if !as(new(int)) {
+			return pubsubq.Origin{}
+		}
+		return pubsubq.Origin{ID: "named", Deliveries: 2}
+	}, OnError: func(err error) {
 		if told != nil {
 			*told = append(*told, err)
 		}
@@ -43,7 +48,8 @@ func TestReceiveAckNack(t *testing.T) {
 		r := receiverOf(1, nil, sub)
 		for i := range 3 {
 			ds, err := r.Receive(t.Context(), 1)
-			if err != nil || len(ds) != 1 || ds[0].LoggableID != string(ds[0].Body) || !ds[0].As(new(int)) {
+			if err != nil || len(ds) != 1 || ds[0].LoggableID != string(ds[0].Body) || !ds[0].As(new(int)) ||
+				ds[0].Origin != (pubsubq.Origin{ID: "named", Deliveries: 2}) {
 				t.Fatalf("received %q, %v", bodies(ds), err)
 			}
 			if i == 1 {
