@@ -47,6 +47,15 @@ func (f *queueFunction) read(r *events.SQSMessage) message {
 	return m
 }
 
+// deliveries is how often SQS has delivered the message, approximately; 0 if it does not tell.
+func (m message) deliveries() int {
+	n, err := strconv.Atoi(m.record.Attributes["ApproximateReceiveCount"])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // attributes are a message's attributes as text. A binary one is its bytes.
 func attributes(r *events.SQSMessage) map[string]string {
 	if len(r.MessageAttributes) == 0 {

@@ -20,8 +20,8 @@ type Handler func(ctx context.Context, event json.RawMessage) (any, error)
 
 // Options are the knobs of a handler. The zero value of each field means its default.
 type Options struct {
-	// Concurrency is how many messages of one event are handled at once. Default: all of them, so that the size of the
-	// event source's batches decides.
+	// Concurrency is how many messages of one event are handled at once. Default: all of them for Execute, so that the size
+	// of the event source's batches decides; 64 for Submit, which is as many as the store is usefully asked at once.
 	Concurrency int
 	// Lane gives the name of the queue in this system, by its ARN. Default: the last part of the ARN. It is where
 	// messages that nobody can read are parked, and what the log says.

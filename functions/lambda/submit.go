@@ -14,6 +14,9 @@ func Submit(rt *functions.Runtime, o *Options) (Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts.Concurrency == 0 {
+		opts.Concurrency = 64
+	}
 	f := &queueFunction{rt: rt, opts: opts, name: "submit", reserve: reserve}
 	f.start = f.submit
 	return f.handle, nil
@@ -28,7 +31,9 @@ func (f *queueFunction) submit(_, soon context.Context, msgs []message, done fun
 					done(i, panicked(p))
 				}
 			}()
-			done(i, f.rt.Submit(soon, m.body, m.metadata, m.id))
+			done(i, f.rt.Accept(soon, functions.Incoming{
+				Body: m.body, Metadata: m.metadata, MessageID: m.id, Deliveries: m.deliveries(),
+			}))
 		}()
 	}
 	return nil
