@@ -3,6 +3,7 @@ package house
 import (
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -98,6 +99,7 @@ func TestReadmeHasTheBlocksThatCIRuns(t *testing.T) {
 func TestShellBlocksOfTheReadmeExist(t *testing.T) {
 	programs := &programs{t: t, dir: t.TempDir(), built: map[string]string{}}
 	for _, b := range readmeBlocks(t, "sh", "bash", "console") {
+		programs.at = "."
 		for _, words := range commands(b.text) {
 			if problem := programs.check(words); problem != "" {
 				t.Errorf("README.md:%d, under %q: %s: %s", b.line, b.heading, strings.Join(words, " "), problem)
@@ -135,13 +137,16 @@ var (
 )
 
 // tools are the programs that a reader is taken to have, besides go and this repository's own.
-var tools = []string{"bash", "cat", "cd", "curl", "export", "git", "head", "jq", "kill", "ls", "mkdir", "rm", "sqlite3", "tail", "wc"}
+var tools = []string{
+	"bash", "cat", "curl", "eval", "export", "git", "head", "jq", "kill", "ls", "mkdir", "rm", "sqlite3", "tail", "terraform", "wc",
+}
 
 // programs builds the commands of this repository and asks them for help.
 type programs struct {
 	t     *testing.T
 	dir   string
 	built map[string]string
+	at    string // where the block has changed to
 }
 
 // check returns what is wrong with a command, or "".
@@ -150,18 +155,28 @@ func (p *programs) check(words []string) string {
 	case words[0] == "piecework" || strings.HasSuffix(words[0], "/piecework"):
 		return p.help("localdev/piecework", words[1:])
 	case words[0] == "go" && len(words) > 2 && words[1] == "run":
-		return p.help(strings.TrimPrefix(words[2], "./"), words[3:])
+		return p.help(path.Join(p.at, words[2]), words[3:])
 	case words[0] == "go" && len(words) > 1:
 		return p.goCommand(words[1], words[2:])
+	case words[0] == "cd" && len(words) == 2:
+		p.at = path.Join(p.at, words[1])
+		return missing(p.at)
 	case words[0] == "bash" && len(words) > 1:
-		if !exists(words[1]) {
-			return "there is no such script"
-		}
-		return ""
+		return missing(path.Join(p.at, words[1]))
+	case strings.Contains(words[0], "/"):
+		return missing(path.Join(p.at, words[0]))
 	case slices.Contains(tools, words[0]):
 		return ""
 	}
 	return "no test knows this command; add it to tools if every reader has it"
+}
+
+// missing says that a file of this repository is not there.
+func missing(file string) string {
+	if exists(file) {
+		return ""
+	}
+	return "there is no " + file
 }
 
 // goCommand checks that the packages of ours that a go command names exist.
