@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ var tools = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	work.Store(&dir)
 	if err := build("tools/opentofu", filepath.Join(dir, "tofu"), "github.com/opentofu/opentofu/cmd/tofu"); err != nil {
 		return dir, err
 	}
@@ -48,11 +50,14 @@ var tools = sync.OnceValues(func() (string, error) {
 // TestMain removes what tools has built.
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if dir, err := tools(); err == nil {
-		_ = os.RemoveAll(dir)
+	if dir := work.Load(); dir != nil {
+		_ = os.RemoveAll(*dir)
 	}
 	os.Exit(status)
 }
+
+// work is the folder of tools.
+var work atomic.Pointer[string]
 
 func build(module, out, pkg string, flags ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)

@@ -1,0 +1,36 @@
+// Command probe says what a program finds inside an image: authorities, zones, who it is, where it may write.
+package main
+
+import (
+	"encoding/json"
+	"log"
+	"os"
+	"time"
+
+	"crypto/x509"
+)
+
+func main() {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		log.Fatal(err)
+	}
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		log.Fatal(err)
+	}
+	writable := map[string]bool{}
+	for _, dir := range []string{"/", "/etc", "/tmp", "/var/lib/piecework"} {
+		f, err := os.CreateTemp(dir, "probe")
+		writable[dir] = err == nil
+		if err == nil {
+			_ = f.Close()
+		}
+	}
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC).In(zone)
+	if err := json.NewEncoder(os.Stdout).Encode(map[string]any{
+		"authorities": !pool.Equal(x509.NewCertPool()), "noon": noon.Format("15:04"), "user": os.Getuid(), "writable": writable,
+	}); err != nil {
+		log.Fatal(err)
+	}
+}
