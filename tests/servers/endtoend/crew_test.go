@@ -111,6 +111,19 @@ func (c *crew) kill(m *member) {
 	c.kills++
 }
 
+// freeze keeps a process from running for some time, as a platform does that moves or starves it. It then goes on with
+// what it was doing, which others may have done meanwhile.
+func (c *crew) freeze(m *member, d time.Duration) {
+	c.t.Helper()
+	if err := m.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		c.t.Fatal(err)
+	}
+	pause(c.t.Context(), d)
+	if err := m.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // drain tells a process to stop, as platforms do, and waits until it has.
 func (c *crew) drain(m *member) {
 	c.t.Helper()

@@ -14,8 +14,9 @@
 //
 // The program in folder worker is built once. It is the program of a deployment, package infra/command, with the kinds of
 // this package and all drivers. Its command init creates the store. Then several workers and a sweeper run, while the
-// test submits [Jobs] jobs, kills processes with SIGKILL at random moments and starts them anew, drains one with SIGTERM,
-// and stops and starts the server of the queue. The seed of all that is printed.
+// test submits [Jobs] jobs, kills processes with SIGKILL at random moments and starts them anew, freezes one for longer
+// than its leases last, drains one with SIGTERM, and stops and starts the server of the queue. The seed of all that is
+// printed.
 //
 // When all jobs have ended, the test looks from outside at each: that it ended as it should, with the result and the files
 // that it should have, which one run of its handler alone has brought, of those that the ledger knows. Then it checks the

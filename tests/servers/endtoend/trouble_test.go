@@ -17,7 +17,10 @@ const (
 	portion = 25
 )
 
-// trouble submits the jobs while processes are killed and the queue is away, and returns their ids by number.
+// frozen is how long a worker is frozen: its leases run out, and sweep comes by.
+const frozen = 6 * time.Second
+
+// trouble submits the jobs while there is trouble, and returns their ids by number.
 func (d *deployment) trouble() []string {
 	d.t.Helper()
 	n := kills
@@ -28,25 +31,27 @@ func (d *deployment) trouble() []string {
 	var submitting sync.WaitGroup
 	d.crew.startAll()
 	began := time.Now()
-	submitting.Go(func() { d.submit(ids, time.Duration(n)*1300*time.Millisecond) })
+	submitting.Go(func() { d.submit(ids, time.Duration(n)*1300*time.Millisecond+frozen) })
 	for i := range n {
 		pause(d.t.Context(), time.Duration(300+d.rnd.IntN(1200))*time.Millisecond)
 		m := d.crew.members[d.rnd.IntN(len(d.crew.members))]
 		d.crew.kill(m)
 		pause(d.t.Context(), time.Duration(d.rnd.IntN(400))*time.Millisecond)
 		d.crew.start(m)
+		worker := d.crew.members[0]
+		if worker == m { // which may not run yet
+			worker = d.crew.members[1]
+		}
 		switch i {
+		case n / 4:
+			d.crew.freeze(worker, frozen)
 		case n / 2:
 			d.of.stopQueue()
 			pause(d.t.Context(), time.Duration(500+d.rnd.IntN(1500))*time.Millisecond)
 			d.of.startQueue(d.t)
 		case n * 3 / 4:
-			other := d.crew.members[0]
-			if other == m { // which may not listen to signals yet
-				other = d.crew.members[1]
-			}
-			d.crew.drain(other)
-			d.crew.start(other)
+			d.crew.drain(worker)
+			d.crew.start(worker)
 		}
 	}
 	submitting.Wait()
