@@ -100,7 +100,7 @@ func steps(job *functions.Job[int], stop func() (int, error)) (int, error) {
 		if job.DeadlineNear() {
 			return stop()
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // virtual time
 		if err := job.Checkpoint(context.Background(), n+1); err != nil {
 			return 0, err
 		}

@@ -44,12 +44,11 @@ func ExampleExecute() {
 		"messageId": "19dd0b57", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:piecework-default",
 		"body": "{\"id\":\"`+receipt.ID+`\"}"
 	}]}`))
-	text, _ := json.Marshal(answer)
-	fmt.Println(string(text), err)
+	fmt.Printf("%+v %v\n", answer, err)
 	info, err := rt.Client().Get(ctx, receipt.ID)
 	fmt.Println(info.State, string(info.Result), err)
 	// Output:
-	// {"batchItemFailures":[]} <nil>
+	// {BatchItemFailures:[]} <nil>
 	// succeeded "hello world" <nil>
 }
 
