@@ -63,7 +63,7 @@ func (c *cloud) subscribe() (stop func()) {
 	two := protocol(c.t, func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })
 	work := push.Config{
 		Client: one, AckDeadline: 4 * time.Second, MinBackoff: 100 * time.Millisecond, MaxBackoff: 3 * time.Second,
-		MaxAttempts: 8, Outstanding: 24, Duplicates: 0.1,
+		MaxAttempts: 3, Outstanding: 24, Duplicates: 0.1, // fewer attempts than Pub/Sub allows, so that hints are lost
 	}
 	files, submit := work, work
 	files.Client, files.Unwrapped, files.Outstanding = two, true, 12

@@ -38,9 +38,8 @@ var encode = base64.RawURLEncoding.EncodeToString
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "public, max-age=300, must-revalidate")
-	_ = json.NewEncoder(w).Encode(map[string][]map[string]string{"keys": {{ // whoever asked may have gone
-		"kty": "RSA", "alg": "RS256", "use": "sig", "kid": i.id, "n": encode(i.key.N.Bytes()), "e": encode(big.NewInt(int64(i.key.E)).Bytes()),
-	}}})
+	_, _ = fmt.Fprintf(w, `{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":%q,"n":%q,"e":%q}]}`, // whoever asked may have gone
+		i.id, encode(i.key.N.Bytes()), encode(big.NewInt(int64(i.key.E)).Bytes()))
 }
 
 // claims are those of a good token.
