@@ -3,6 +3,7 @@ package lambda_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,11 +21,14 @@ func TestJobsOfAnEventRunSideBySide(t *testing.T) {
 		for range 10 {
 			ids = append(ids, w.submit(t, "sleep", 1000))
 		}
-		start := time.Now()
+		start, before := time.Now(), len(w.lists)
 		failed, err := deliver(t.Context(), t, w.execute(t, w.options()), hints(ids...))
 		wantBack(t, failed, err)
 		if d := time.Since(start); d != time.Second {
 			t.Errorf("ten jobs of 1s took %v", d)
+		}
+		if lists := w.lists[before:]; !slices.Equal(lists[:2], []string{"10 reads", "10 writes"}) || len(lists) != 12 {
+			t.Errorf("the store was asked for %q: the jobs were not claimed together", lists)
 		}
 		if got := w.states(t, ids...); got != strings.TrimSpace(strings.Repeat("succeeded ", 10)) {
 			t.Errorf("jobs are %s", got)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"gocloud.dev/blob/memblob"
+	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
@@ -21,6 +22,7 @@ import (
 	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
 )
 
 const (
@@ -35,6 +37,7 @@ type world struct {
 	mu     sync.Mutex
 	queue  []pubsubq.Message
 	outs   []functions.Outcome
+	lists  []string                 // of the store
 	hidden map[string]time.Duration // by message
 }
 
@@ -45,6 +48,18 @@ func (w *world) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsu
 	return nil
 }
 
+// count notes an action list.
+func (w *world) count(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+	w.mu.Lock()
+	list := fmt.Sprint(len(acts), " writes")
+	if len(acts) > 0 && acts[0].Kind == driver.Get {
+		list = fmt.Sprint(len(acts), " reads")
+	}
+	w.lists = append(w.lists, list)
+	w.mu.Unlock()
+	return next(ctx, acts)
+}
+
 func (w *world) MaxDelay(string) time.Duration { return 0 }
 
 func newWorld(t *testing.T, reg *functions.Registry, cfg functions.Config) *world {
@@ -53,12 +68,12 @@ func newWorld(t *testing.T, reg *functions.Registry, cfg functions.Config) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := store.New(coll, nil)
+	w := &world{hidden: map[string]time.Duration{}}
+	st, err := store.New(relay.New(coll, relay.Hooks{Actions: w.count}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	bucket := memblob.OpenBucket(nil)
-	w := &world{hidden: map[string]time.Duration{}}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

@@ -62,7 +62,7 @@ func Main(jobs *functions.Registry, register ...func(*drivers.Set)) {
 		Here:  func(environ []string) bool { return getenv(environ, runtimeAPI) != "" },
 		Run:   p.serve,
 	}}}
-	if p.api == "" {
+	if p.api == "" || len(os.Args) > 1 { // a command, wherever it is
 		app.Main()
 	}
 	said := &tail{}
