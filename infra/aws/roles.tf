@@ -7,10 +7,11 @@ locals {
   lane_arns   = [for lane in sort(var.lanes) : aws_sqs_queue.lane[lane].arn]
   table_reads = ["dynamodb:DescribeTable", "dynamodb:BatchGetItem"]
 
-  # Actions by what they are done to. "list" is also what makes a missing file "not found" instead of "denied".
+  # Actions by what they are done to. A file is looked at before it is deleted, which is GetObject; and without ListBucket a
+  # missing one is "denied" instead of "not found".
   rights = {
     submit = {
-      table = concat(local.table_reads, ["dynamodb:PutItem", "dynamodb:UpdateItem"])
+      table = concat(local.table_reads, ["dynamodb:PutItem"])
       index = []
       blobs = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
       list  = ["s3:ListBucket"]
@@ -24,7 +25,7 @@ locals {
     sweep = {
       table = concat(local.table_reads, ["dynamodb:UpdateItem", "dynamodb:DeleteItem"])
       index = ["dynamodb:Query"]
-      blobs = ["s3:DeleteObject"]
+      blobs = ["s3:GetObject", "s3:DeleteObject"]
       list  = ["s3:ListBucket"]
     }
     api = {
