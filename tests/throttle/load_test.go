@@ -126,7 +126,7 @@ func (p *plant) jobs(ids []string) []store.Result {
 func (p *plant) wait(ids []string) time.Duration {
 	start := time.Now()
 	for left := ids; len(left) > 0 && time.Since(start) < time.Hour; {
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // in virtual time
 		for len(left) > 0 { // the first of them mostly tells enough
 			if j := p.jobs(left[:1])[0].Job; !j.State.Final() {
 				break
@@ -355,6 +355,53 @@ func TestASweepDoesNotWaitForAll(t *testing.T) {
 				}
 				_, _, _, _ = rt.Close(), bucket.Close(), coll.Close(), inner.Close()
 			})
+		})
+	}
+}
+
+// A message whose job cannot be claimed comes again, and so does one that cannot be made a job of; neither is dropped or
+// parked.
+func TestMessagesComeAgain(t *testing.T) {
+	for _, flavour := range flavours {
+		synctest.Test(t, func(t *testing.T) {
+			var away bool
+			inner, err := localdev.OpenMemory()
+			if err != nil {
+				t.Fatal(err)
+			}
+			coll := (&fault.Throttle{Flavour: flavour, Admit: func(context.Context, fault.Op, int) bool { return !away }}).Collection(inner)
+			s, err := store.New(coll, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bucket := memblob.OpenBucket(nil)
+			rt, err := functions.New(steps(), functions.Backends{
+				Store: s, Blobs: blobout.New(bucket, nil), Queue: pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: memqueue.New(nil)}),
+			}, functions.Config{Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids := (&process{rt: rt}).submit(t, "step", 2)
+			away = true
+			if out := rt.Execute(t.Context(), pubsubq.Message{ID: ids[0]}); out.Verdict != functions.Retry || out.After <= 0 {
+				t.Errorf("%v: execute: %+v", flavour, out)
+			}
+			for _, c := range rt.Claim(t.Context(), pubsubq.Message{ID: ids[0]}, pubsubq.Message{ID: ids[1]}) {
+				if c.Attempt != nil || c.Outcome.Verdict != functions.Retry {
+					t.Errorf("%v: claim: %+v", flavour, c.Outcome)
+				}
+			}
+			if out := rt.Submit(t.Context(), []byte(`{"kind":"step","args":1}`), nil, "m1"); out.Verdict != functions.Retry {
+				t.Errorf("%v: submit: %+v", flavour, out)
+			}
+			away = false
+			if out := rt.Execute(t.Context(), pubsubq.Message{ID: ids[0]}); out.Verdict != functions.Ack {
+				t.Errorf("%v: execute: %+v", flavour, out)
+			}
+			if out := rt.Submit(t.Context(), []byte(`{"kind":"step","args":1}`), nil, "m1"); out.Verdict != functions.Ack || rt.Stats().Parked.Load() != 0 {
+				t.Errorf("%v: submit: %+v", flavour, out)
+			}
+			_, _, _, _ = rt.Close(), bucket.Close(), coll.Close(), inner.Close()
 		})
 	}
 }

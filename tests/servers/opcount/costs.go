@@ -31,10 +31,10 @@ func (b Bill) Total() (sum float64) {
 // The assumptions.
 const (
 	million      = 1e6
-	handler      = 0.1  // seconds that the user's own code takes
-	overhead     = 0.02 // seconds that Piecework adds to each job in the function: its requests to the store
+	handler      = 0.1   // seconds that the user's own code takes
+	overhead     = 0.02  // seconds that Piecework adds to each job in the function: its requests to the store
 	lambdaGB     = 0.125 // 128 MB
-	runCPU       = 1.0 // of an instance that serves runAtOnce jobs at a time
+	runCPU       = 1.0   // of an instance that serves runAtOnce jobs at a time
 	runGiB       = 0.5
 	runAtOnce    = 10.0
 	received     = 10.0           // messages that the function is given at once, under load

@@ -97,9 +97,9 @@ func batch(ctx context.Context, b *bench) error {
 
 // Measured is what a path asked for.
 type Measured struct {
-	Driver counting.Counts // at the driver: documents
-	Wire   wire.Counts     `json:",omitempty"` // on the wire: requests
-	Queue  int             // requests to send messages, of up to ten
+	Driver counting.Counts `json:"driver"`         // at the driver: documents
+	Wire   wire.Counts     `json:"wire,omitempty"` // on the wire: requests
+	Queue  int             `json:"queue"`          // requests to send messages, of up to ten
 }
 
 // measure walks all paths. take, if not nil, gives what was counted on the wire.

@@ -31,12 +31,13 @@ type Options struct {
 
 // Count is what was asked in one operation of a protocol.
 type Count struct {
-	Calls int // requests
-	Items int // documents that were written, returned or asked for by their ids
+	Calls int `json:"calls"` // requests
+	Items int `json:"items"` // documents that were written, returned or asked for by their ids
 	// On DynamoDB: capacity units, as the server reports them.
-	ReadUnits, WriteUnits float64
+	ReadUnits  float64 `json:"read_units,omitempty"`
+	WriteUnits float64 `json:"write_units,omitempty"`
 	// On DynamoDB: those of WriteUnits that the indexes took.
-	IndexUnits float64
+	IndexUnits float64 `json:"index_units,omitempty"`
 }
 
 // Counts are counts by operation.

@@ -101,15 +101,15 @@ func post(r *http.Request, server string, req map[string]json.RawMessage) (int, 
 
 // capacity is what a request took.
 type capacity struct {
-	CapacityUnits          float64
-	GlobalSecondaryIndexes map[string]struct{ CapacityUnits float64 }
+	CapacityUnits          float64             `json:"CapacityUnits"`
+	GlobalSecondaryIndexes map[string]capacity `json:"GlobalSecondaryIndexes"`
 }
 
 // consumed reads what a request took from its answer.
 func consumed(op string, req map[string]json.RawMessage, body []byte) Count {
 	var said struct {
-		ConsumedCapacity json.RawMessage
-		Items            []json.RawMessage
+		ConsumedCapacity json.RawMessage   `json:"ConsumedCapacity"`
+		Items            []json.RawMessage `json:"Items"`
 	}
 	_ = json.Unmarshal(body, &said) // of an error there is nothing to count
 	var all []capacity
@@ -124,7 +124,9 @@ func consumed(op string, req map[string]json.RawMessage, body []byte) Count {
 	case "Query":
 		c.Items = len(said.Items)
 	case "BatchGetItem":
-		var tables map[string]struct{ Keys []json.RawMessage }
+		var tables map[string]struct {
+			Keys []json.RawMessage `json:"Keys"`
+		}
 		_ = json.Unmarshal(req["RequestItems"], &tables)
 		c.Items = 0
 		for _, t := range tables {

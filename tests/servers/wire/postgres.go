@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,8 +63,8 @@ func PostgreSQL(tb testing.TB, server string) *Proxy {
 // postgres passes on what the server says, and counts what it has done.
 func (p *Proxy) postgres(client io.Writer, behind io.Reader) error {
 	for {
-		head := make([]byte, 5)
-		if _, err := io.ReadFull(behind, head); err != nil {
+		var head [5]byte
+		if _, err := io.ReadFull(behind, head[:]); err != nil {
 			return err
 		}
 		n := int(binary.BigEndian.Uint32(head[1:])) - 4
@@ -81,7 +82,7 @@ func (p *Proxy) postgres(client io.Writer, behind io.Reader) error {
 				p.add(words[0], Count{Calls: 1, Items: rows})
 			}
 		}
-		if _, err := client.Write(append(head, body...)); err != nil {
+		if _, err := client.Write(slices.Concat(head[:], body)); err != nil {
 			return err
 		}
 	}
