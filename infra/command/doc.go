@@ -17,7 +17,7 @@
 //
 //	PIECEWORK_CONCURRENCY=100    how many jobs a worker runs at once
 //	PIECEWORK_SUBMIT=false       true: the worker also makes jobs of the messages of the queue "submit"
-//	PIECEWORK_LOG=info           debug, info, warn or error
+//	PIECEWORK_LOG=info           debug, info, warn or error; on Cloud Run, by the names that Cloud Logging has for them
 //	PIECEWORK_PROBE_QUEUE        a lane that no worker pulls from, for the doctor to send to and receive from
 //
 // # Stopping

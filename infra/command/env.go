@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/infra/drivers"
@@ -26,6 +28,8 @@ const (
 	envBlobs  = "PIECEWORK_BLOBS"
 
 	envLogStream = "AWS_LAMBDA_LOG_STREAM_NAME" // set by Lambda; where the log of this process is
+	envRevision  = "K_REVISION"                 // set by Cloud Run and Knative, for services
+	envPool      = "CLOUD_RUN_WORKER_POOL"      // set by Cloud Run, for worker pools
 )
 
 // settings are all that the environment says.
@@ -37,6 +41,7 @@ type settings struct {
 	level       slog.Level
 	probe       string // the doctor's lane; "" if there is none
 	worker      string // the name of this process in the records; "" for functions' default
+	google      bool   // the log is read by Cloud Logging
 }
 
 // readEnv reads the environment, or says all that is wrong with it.
@@ -76,6 +81,8 @@ func (s *settings) set(name, value string) error {
 		return s.level.UnmarshalText([]byte(value))
 	case envLogStream:
 		s.worker = value // host and process are the same in all of Lambda's environments
+	case envRevision, envPool: // where host and process are "localhost" and 1 in all instances
+		s.worker, s.google = value+"/"+uuid.NewString()[:8], true
 	case envProbe:
 		if s.probe = value; value == functions.SubmitQueue {
 			return errors.New("every message of that queue becomes a job: name another")
@@ -86,5 +93,26 @@ func (s *settings) set(name, value string) error {
 
 // logger logs as JSON, one line an event.
 func (s *settings) logger(to io.Writer) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: s.level}))
+	opts := &slog.HandlerOptions{Level: s.level}
+	if s.google {
+		opts.ReplaceAttr = forCloudLogging
+	}
+	return slog.New(slog.NewJSONHandler(to, opts))
+}
+
+// forCloudLogging gives the level and the message the names by which Cloud Logging knows them.
+func forCloudLogging(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) > 0 {
+		return a
+	}
+	switch a.Key {
+	case slog.LevelKey:
+		if a.Value.String() == slog.LevelWarn.String() {
+			return slog.String("severity", "WARNING")
+		}
+		a.Key = "severity"
+	case slog.MessageKey:
+		a.Key = "message"
+	}
+	return a
 }

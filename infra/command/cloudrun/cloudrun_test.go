@@ -125,6 +125,7 @@ func (p *process) post(path, body string) int {
 
 func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 	w := newWorld(t)
+	w.env["K_REVISION"] = "jobs-00001-abc"
 	p := w.start(w.env["PIECEWORK_ADDR"], "serve")
 	client, err := apiclient.New(p.url, &apiclient.Options{Token: token})
 	if err != nil {
@@ -145,6 +146,9 @@ func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 	if err != nil || info.State != store.Succeeded || string(info.Result) != "42" {
 		t.Errorf("%+v, %v", info, err)
 	}
+	if len(info.Attempts) != 1 || !strings.HasPrefix(info.Attempts[0].Worker, "jobs-00001-abc/") {
+		t.Errorf("who ran it: %+v", info.Attempts)
+	}
 	if status := p.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
@@ -156,6 +160,7 @@ func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
 	port := freePort(t)
 	w.env["PIECEWORK_ADDR"], w.env["PORT"], w.env["K_SERVICE"], w.env["PIECEWORK_TOKENS"] = "", port, "jobs", ""
 	w.env["PIECEWORK_PUSH_AUDIENCE"] = "https://jobs.example" // IAM has one of its own
+	w.env["K_REVISION"] = "jobs-00001-abc"
 	p := w.start("127.0.0.1:" + port)
 	if status := p.post("/sweep", ""); status != http.StatusOK {
 		t.Errorf("status %d", status)
@@ -163,7 +168,7 @@ func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
 	if status := p.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	contains(t, p.errs.String(), "the service must require authentication", "the HTTP API is closed", `"level":"WARN"`)
+	contains(t, p.errs.String(), "the service must require authentication", "the HTTP API is closed", `"severity":"WARNING","message":"whoever may invoke`)
 }
 
 func TestWithAccountsTokensAreWanted(t *testing.T) {
