@@ -70,11 +70,12 @@ resource "azurerm_container_app" "api" {
 
       dynamic "env" {
         for_each = merge(local.environment, {
-          AZURE_CLIENT_ID         = azurerm_user_assigned_identity.run.client_id
-          PIECEWORK_LOG           = var.log_level
-          PIECEWORK_PUSH_AUDIENCE = "https://nobody.invalid"
-          PIECEWORK_PUSH_ACCOUNTS = "nobody@nobody.invalid"
-          PORT                    = "8080"
+          AZURE_CLIENT_ID            = azurerm_user_assigned_identity.run.client_id
+          PIECEWORK_FUNCTION_TIMEOUT = "225s" # the ingress gives a request 240
+          PIECEWORK_LOG              = var.log_level
+          PIECEWORK_PUSH_AUDIENCE    = "https://nobody.invalid"
+          PIECEWORK_PUSH_ACCOUNTS    = "nobody@nobody.invalid"
+          PORT                       = "8080"
         })
         content {
           name  = env.key

@@ -1,4 +1,5 @@
 # The service: pushes, sweeps and the HTTP API, all on one port.
+# PIECEWORK_FUNCTION_TIMEOUT is some seconds less than Cloud Run's, so that the program ends a request, and not the platform.
 
 locals {
   # What every process of this deployment must have, also the doctor on a laptop.
