@@ -127,7 +127,7 @@ func (p *plant) wait(ids []string) time.Duration {
 	start := time.Now()
 	for left := ids; len(left) > 0 && time.Since(start) < time.Hour; {
 		time.Sleep(time.Second) // in virtual time
-		for len(left) > 0 { // the first of them mostly tells enough
+		for len(left) > 0 {     // the first of them mostly tells enough
 			if j := p.jobs(left[:1])[0].Job; !j.State.Final() {
 				break
 			}
