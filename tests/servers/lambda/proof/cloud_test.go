@@ -40,8 +40,10 @@ const (
 	// hidden is the visibility timeout of its queues. AWS advises six times the function's timeout, which a test has no
 	// time for: it must only be longer than an invocation.
 	hidden = 16 * time.Second
-	// receives is how often a message is received before it goes to the dead-letter queue.
-	receives = 4
+	// receives is how often a hint is received before it goes to the dead-letter queue. A submission is received more
+	// often: one that nobody understands is given back four times, in case a newer version does, before it is parked.
+	receives       = 4
+	submitReceives = 8
 )
 
 // cloud is an account: its services, and what is deployed there.
@@ -78,16 +80,21 @@ func newCloud(t *testing.T) *cloud {
 		"PIECEWORK_LEASE=4s", "PIECEWORK_GRACE=10s", "PIECEWORK_MAX_GRACE=40s", "PIECEWORK_SKEW=200ms",
 		endtoend.LedgerVariable + "=" + filepath.Join(c.dir, "ledger"),
 	}
-	for lane, visibility := range map[string]time.Duration{"default": hidden, "files": hidden, "submit": 6 * time.Second} {
-		dead := c.makeQueue(lane+"-dead", nil)
-		c.makeQueue(lane, map[string]string{
-			"VisibilityTimeout": strconv.Itoa(int(visibility.Seconds())),
-			"RedrivePolicy":     fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, dead, receives),
-		})
-	}
+	c.makeLane("default", hidden, receives)
+	c.makeLane("files", hidden, receives)
+	c.makeLane(functions.SubmitQueue, 6*time.Second, submitReceives)
 	c.runInit()
 	c.open()
 	return c
+}
+
+// makeLane creates a queue with a dead-letter queue.
+func (c *cloud) makeLane(lane string, visibility time.Duration, receives int) {
+	c.t.Helper()
+	c.makeQueue(lane, map[string]string{
+		"VisibilityTimeout": strconv.Itoa(int(visibility.Seconds())),
+		"RedrivePolicy":     fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, c.makeQueue(lane+"-dead", nil), receives),
+	})
 }
 
 // makeQueue creates a queue and returns its ARN.

@@ -19,7 +19,7 @@ func TestLambda(t *testing.T) {
 	begun := time.Now()
 	all := jobs(t)
 	chaos := func(share float64, within time.Duration) runtimeapi.Chaos {
-		return runtimeapi.Chaos{Seed: seed, Share: share, Within: within}
+		return runtimeapi.Chaos{Seed: seed, Share: share, Within: within, Lost: share / 2}
 	}
 	execute := c.deploy("execute", runtimeapi.Config{Timeout: timeout, Limit: 7, Chaos: chaos(0.08, time.Second)})
 	submit := c.deploy("submit", runtimeapi.Config{Timeout: 5 * time.Second, Limit: 2, Chaos: chaos(0.08, 100*time.Millisecond)})

@@ -24,6 +24,7 @@ type order struct {
 	Do     string `json:"do"`
 	Millis int    `json:"millis"`
 	Size   int    `json:"size"`
+	File   string `json:"file"`
 }
 
 // ticks counts in the background, which shows whether the process was stopped.
@@ -85,6 +86,8 @@ func (o order) obey(ctx context.Context) (any, error) {
 		os.Exit(5)
 	case "sleep":
 		<-time.After(time.Duration(o.Millis) * time.Millisecond)
+	case "touch":
+		return "done", os.WriteFile(o.File, nil, 0o600)
 	case "large":
 		return strings.Repeat("x", o.Size), nil
 	case "ticks":

@@ -74,6 +74,10 @@ func (e *environment) serveResponse(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		return // the program died, which its environment notices
+	case inv.lose:
+		inv.answered <- struct{}{}
+		<-r.Context().Done() // until it is killed
+		return
 	case len(result.Payload) > MaxPayload:
 		e.fn.count(func(s *Stats) { s.Errors++ })
 		inv.finish(unhandled("Function.ResponseSizeTooLarge", fmt.Sprintf(

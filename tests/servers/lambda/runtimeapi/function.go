@@ -49,6 +49,9 @@ type Chaos struct {
 	Seed   uint64
 	Share  float64       // of the invocations, 0 to 1
 	Within time.Duration // of the beginning of the invocation; longer invocations are not hit later
+	// Lost is the share of the invocations whose environment is killed when it brings the answer, which is lost: all has
+	// been done, and nobody knows.
+	Lost float64
 }
 
 // Stats counts what happened.

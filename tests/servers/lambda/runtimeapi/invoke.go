@@ -32,6 +32,8 @@ type invocation struct {
 	deadline time.Time
 	stream   answer // where a streamed answer goes; nil: it is kept
 	done     chan struct{}
+	lose     bool           // the answer is lost
+	answered chan struct{}  // it was, if lose is set
 	writers  sync.WaitGroup // requests that bring the answer
 
 	once   sync.Once
@@ -72,7 +74,7 @@ func (f *Function) invoke(ctx context.Context, payload []byte, stream answer) (R
 	if err != nil {
 		return Result{}, err
 	}
-	inv := &invocation{id: uuid.NewString(), payload: payload, stream: stream, done: make(chan struct{})}
+	inv := &invocation{id: uuid.NewString(), payload: payload, stream: stream, done: make(chan struct{}), answered: make(chan struct{}, 1)}
 	cold := e.process == nil
 	var initTime time.Duration
 	if cold {
@@ -83,7 +85,9 @@ func (f *Function) invoke(ctx context.Context, payload []byte, stream answer) (R
 	}
 	warm := false
 	if !inv.ended() {
-		warm = e.handle(inv, f.chaos(number))
+		var killAfter time.Duration
+		killAfter, inv.lose = f.chaos(number)
+		warm = e.handle(inv, killAfter)
 	}
 	inv.writers.Wait() // a streamed answer that was cut off is not written to any more
 	f.release(e, warm)
@@ -113,14 +117,15 @@ func (f *Function) start(e *environment, inv *invocation) *environment {
 	return again
 }
 
-// chaos decides when the environment of an invocation is killed; negative: not.
-func (f *Function) chaos(number int) time.Duration {
+// chaos decides when the environment of an invocation is killed, negative: not, and whether its answer is lost.
+func (f *Function) chaos(number int) (killAfter time.Duration, lose bool) {
 	c := f.cfg.Chaos
 	random := rand.New(rand.NewPCG(c.Seed, uint64(number)))
-	if c.Share <= 0 || c.Within <= 0 || random.Float64() >= c.Share {
-		return -1
+	lucky, luckyAnswer := random.Float64() >= c.Share, random.Float64() >= c.Lost
+	if lucky || c.Within <= 0 {
+		return -1, !luckyAnswer
 	}
-	return time.Duration(random.Int64N(int64(c.Within)))
+	return time.Duration(random.Int64N(int64(c.Within))), !luckyAnswer
 }
 
 func (i *invocation) ended() bool {
@@ -167,10 +172,9 @@ func (e *environment) handle(inv *invocation, killAfter time.Duration) bool {
 			inv.finish(exited(inv.id, e.process.err))
 			return false
 		case <-kill:
-			e.process.kill()
-			e.fn.count(func(s *Stats) { s.Kills++ })
-			inv.finish(exited(inv.id, e.process.err))
-			return false
+			return e.strike(inv)
+		case <-inv.answered:
+			return e.strike(inv)
 		case <-deadline.C:
 			e.process.kill()
 			e.fn.count(func(s *Stats) { s.Timeouts++ })
@@ -179,6 +183,14 @@ func (e *environment) handle(inv *invocation, killAfter time.Duration) bool {
 			return false
 		}
 	}
+}
+
+// strike kills the environment of an invocation.
+func (e *environment) strike(inv *invocation) bool {
+	e.process.kill()
+	e.fn.count(func(s *Stats) { s.Kills++ })
+	inv.finish(exited(inv.id, e.process.err))
+	return false
 }
 
 // unhandled is an error that the service reports of a function.

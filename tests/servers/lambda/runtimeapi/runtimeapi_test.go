@@ -3,6 +3,8 @@ package runtimeapi_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -210,6 +212,23 @@ func TestChaosFollowsTheSeed(t *testing.T) {
 	}
 	if kills[0] != kills[1] || !strings.Contains(kills[0], "x") || !strings.Contains(kills[0], ".") {
 		t.Errorf("killed %s and %s, want the same, some and not all", kills[0], kills[1])
+	}
+}
+
+// An answer that is lost comes after all has been done.
+func TestAnswersAreLost(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "done")
+	f := deploy(t, runtimeapi.Config{Chaos: runtimeapi.Chaos{Lost: 1}})
+	r := invoke(t, f, fmt.Sprintf(`{"do":"touch","file":%q}`, file))
+	if r.FunctionError == "" || !strings.Contains(string(r.Payload), "signal: killed") {
+		t.Errorf("%+v, %s", r, r.Payload)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+	if s := f.Stats(); s.Kills != 1 || s.Exits != 0 {
+		t.Errorf("%+v", s)
 	}
 }
 
