@@ -13,6 +13,9 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
+// mostWrong is how many jobs that are not as they should be are told of.
+const mostWrong = 10
+
 // figures are what there was, as far as the records keep it: the last ten attempts of a job.
 type figures struct{ attempts, lost, retried, continued int }
 
@@ -42,11 +45,17 @@ func (d *deployment) check(ids []string) figures {
 		t.Fatal(err)
 	}
 	var f figures
+	wrong := 0
 	for n, info := range infos {
 		if info.ID != ids[n] {
 			t.Fatalf("asked for %s and got %s", ids[n], info.ID)
 		}
-		d.checkJob(ctx, n, info, ledger[info.ID])
+		if !d.checkJob(ctx, n, info, ledger[info.ID]) {
+			wrong++
+		}
+		if wrong == mostWrong {
+			t.Fatal("so many are wrong that the others are not looked at")
+		}
 		f.add(info)
 	}
 	if f.retried == 0 || f.continued == 0 || f.lost == 0 && d.jobs == Jobs { // a few kills may hit nothing
@@ -70,17 +79,19 @@ func (f *figures) add(info functions.Info) {
 	}
 }
 
-// checkJob looks whether a job ended as it should.
-func (d *deployment) checkJob(ctx context.Context, n int, info functions.Info, ledger []Entry) {
+// checkJob reports whether a job ended as it should.
+func (d *deployment) checkJob(ctx context.Context, n int, info functions.Info, ledger []Entry) (right bool) {
 	t, want := d.t, Plan(n)
 	t.Helper()
+	right = true
 	wrong := func(format string, args ...any) {
 		t.Helper()
+		right = false
 		t.Errorf("job %d: "+format+"\n%s", append(append([]any{n}, args...), localdev.History(info))...)
 	}
 	if info.State != want.State || info.Kind != want.Kind || info.Key != want.Key {
 		wrong("it should be a %s of kind %s with the key %q", want.State, want.Kind, want.Key)
-		return
+		return right
 	}
 	if started := info.Attempts[0].Start; len(info.Attempts) == info.Attempt && started.Before(info.Created.Add(want.Delay)) {
 		wrong("it started %v after its submission, which is too early", started.Sub(info.Created))
@@ -92,12 +103,12 @@ func (d *deployment) checkJob(ctx context.Context, n int, info functions.Info, l
 		if len(ledger) > 0 || len(info.Result) > 0 || len(info.Outputs) > 0 {
 			wrong("it should have no result, no files and no line in the ledger: %v", ledger)
 		}
-		return
+		return right
 	}
 	result, err := functions.ResultOf[Done](info)
 	if err != nil {
 		wrong("%v", err)
-		return
+		return right
 	}
 	if result.Number != n || result.Continued != want.Continued {
 		wrong("the result should be that of job %d, after %d continuations", n, want.Continued)
@@ -107,6 +118,7 @@ func (d *deployment) checkJob(ctx context.Context, n int, info functions.Info, l
 	}
 	checkLedger(info, result, ledger, wrong)
 	d.checkFile(ctx, info, want, wrong)
+	return right
 }
 
 // checkLedger looks whether the result was brought by one run, which won, and whether every other that has done its work

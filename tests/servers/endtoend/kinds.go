@@ -53,7 +53,7 @@ func (k kinds) done(job *functions.Job[Task], d Done) (Done, error) {
 }
 
 func (k kinds) plain(ctx context.Context, job *functions.Job[Task]) (Done, error) {
-	if err := work(ctx, time.Duration(job.Args.Number%60)*time.Millisecond); err != nil {
+	if err := work(ctx, time.Duration(job.Args.Takes)*time.Millisecond); err != nil {
 		return Done{}, err
 	}
 	if have := job.Args.Text; have != "" && have != Long(job.Args.Number) {

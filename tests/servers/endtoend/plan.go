@@ -28,6 +28,7 @@ const (
 // Task are the arguments of all kinds.
 type Task struct {
 	Number int    `json:"number"`
+	Takes  int    `json:"takes,omitempty"`  // milliseconds, of Plain
 	Fails  int    `json:"fails,omitempty"`  // attempts with a number up to this fail
 	Panics bool   `json:"panics,omitempty"` // by a panic
 	Steps  int    `json:"steps,omitempty"`
@@ -64,8 +65,10 @@ type Job struct {
 
 // Plan is the job of a number.
 func Plan(number int) Job {
-	j := Job{Kind: Plain, Task: Task{Number: number}, State: store.Succeeded}
+	j := Job{Kind: Plain, Task: Task{Number: number, Takes: number % 60}, State: store.Succeeded}
 	switch number % 20 {
+	case 3:
+		j.Task.Takes = 4000 // so that one that was frozen comes back while another runs in its place
 	case 9, 10:
 		j.Delay = time.Duration(500+number*37%4000) * time.Millisecond
 	case 11:
