@@ -36,8 +36,8 @@ resource "google_pubsub_subscription" "lane" {
   message_retention_duration = "604800s"
   labels                     = local.labels
 
-  # The longest that there is. A push is acknowledged when its job has ended, a pull when it is claimed: a job that
-  # takes longer is pushed again, finds its own lease, and the push is dropped.
+  # The longest that there is for a push, which is acknowledged when its job has ended or goes on in the next. A pull is
+  # acknowledged when its job is claimed.
   ack_deadline_seconds = local.push ? 600 : 60
 
   # Never: an idle deployment stays one.

@@ -1,5 +1,4 @@
 # The service: pushes, sweeps and the HTTP API, all on one port.
-# PIECEWORK_FUNCTION_TIMEOUT is some seconds less than Cloud Run's, so that the program ends a request, and not the platform.
 
 locals {
   # What every process of this deployment must have, also the doctor on a laptop.
@@ -57,6 +56,7 @@ resource "google_cloud_run_v2_service" "piecework" {
       dynamic "env" {
         for_each = merge(local.environment, {
           PIECEWORK_LOG              = var.log_level
+          PIECEWORK_CONCURRENCY      = tostring(var.concurrency)
           PIECEWORK_FUNCTION_TIMEOUT = local.function_timeout
           # No PIECEWORK_PUSH_ACCOUNTS: Cloud Run itself checks who invokes the service, and takes the signature off the
           # tokens that it has checked, so that the program could not check them again.
