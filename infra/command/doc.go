@@ -19,6 +19,8 @@
 //	PIECEWORK_SUBMIT=false       true: the worker also makes jobs of the messages of the queue "submit"
 //	PIECEWORK_LOG=info           debug, info, warn or error; on Cloud Run, by the names that Cloud Logging has for them
 //	PIECEWORK_PROBE_QUEUE        a lane that no worker pulls from, for the doctor to send to and receive from
+//	PIECEWORK_FUNCTION_TIMEOUT   the timeout of the function that runs jobs, if one does: for the doctor to compare with the
+//	                             queues' visibility timeouts
 //
 // # Stopping
 //
@@ -33,6 +35,10 @@
 // such record, and the doctor gives back the first message of a job that it gets. A queue that cannot give back loses the
 // hint until sweep sends it again, so a lane of its own is better.
 //
+// What using a service does not show, its driver may tell: whether the server deletes by itself what the store's URL
+// says it does, how far its clock is from this machine's, for how long a received message is hidden, and where messages go
+// that nobody gets done with. An error for lack of rights names the right.
+//
 // Records stand in partitions of the indexes that only the doctor looks at. What a killed doctor leaves behind disturbs
 // nothing; the check of the stored state mentions it as foreign.
 //
@@ -40,6 +46,6 @@
 //
 // app.go says what a program is made of, main.go has the command line, env.go the environment, deployment.go what it names
 // once it is open, worker.go and provision.go the commands worker and init, doctor.go
-// the findings and their form; probe_store.go, probe_index.go, probe_lane.go and probe_blobs.go what is tried, remedy.go
-// what is advised, troubles.go what the queues log.
+// the findings and their form; probe_store.go, probe_index.go, probe_lane.go and probe_blobs.go what is tried, probe_facts.go what drivers tell,
+// remedy.go what is advised, troubles.go what the queues log.
 package command

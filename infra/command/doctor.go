@@ -60,9 +60,10 @@ type doctor struct {
 	set      *drivers.Set
 	lanes    []string // of the jobs
 	patience time.Duration
-	id       string    // of the probe, and what all else that it writes begins with
-	troubles *troubles // what the queues log
-	to       io.Writer // gets findings as they are made; nil: nobody
+	timeout  time.Duration // of the function that runs jobs; 0: there is none, as far as is known
+	id       string        // of the probe, and what all else that it writes begins with
+	troubles *troubles     // what the queues log
+	to       io.Writer     // gets findings as they are made; nil: nobody
 	found    examined
 	lost     error // findings could not be written
 }
@@ -101,6 +102,11 @@ func (p *program) doctor(ctx context.Context, asJSON bool, patience time.Duratio
 	d := &doctor{
 		env: env, set: drivers.New(p.app.Drivers...), lanes: p.app.Jobs.Queues(), patience: patience,
 		id: probePrefix + uuid.NewString(), troubles: newTroubles(), found: examined{OK: true},
+	}
+	if env.timeout != "" {
+		if d.timeout, err = time.ParseDuration(env.timeout); err != nil || d.timeout <= 0 {
+			return fmt.Errorf("%w: %s=%q: want a duration such as 15m", functions.ErrConfig, envTimeout, env.timeout)
+		}
 	}
 	d.set.LogTo(d.troubles.logger())
 	if !asJSON {
@@ -146,7 +152,17 @@ func (d *doctor) warn(what, why, remedy string) { d.add(finding{levelWarn, what,
 func (d *doctor) fail(what, why, remedy string) { d.add(finding{levelFail, what, why, remedy}) }
 
 // failed notes what failed with an error.
-func (d *doctor) failed(what string, err error, r remedies) { d.fail(what, err.Error(), r.of(err)) }
+func (d *doctor) failed(what string, err error, r remedies) {
+	d.fail(what, err.Error(), d.remedy(err, r))
+}
+
+// remedy says what to do about an error: what to grant, if its driver can tell.
+func (d *doctor) remedy(err error, r remedies) string {
+	if text := d.set.Denied(err); text != "" {
+		return text
+	}
+	return r.of(err)
+}
 
 // try runs one step, which has as long as the doctor is patient.
 func (d *doctor) try(ctx context.Context, step func(context.Context) error) error {

@@ -22,6 +22,8 @@ const (
 	envSubmit      = "PIECEWORK_SUBMIT"
 	envLog         = "PIECEWORK_LOG"
 	envProbe       = "PIECEWORK_PROBE_QUEUE"
+	envTimeout     = "PIECEWORK_FUNCTION_TIMEOUT"
+	envSkew        = "PIECEWORK_SKEW"
 
 	envStore  = "PIECEWORK_STORE"
 	envQueues = "PIECEWORK_QUEUES"
@@ -39,6 +41,7 @@ type settings struct {
 	concurrency int
 	submit      bool
 	level       slog.Level
+	timeout     string // of the function that runs jobs, for the doctor; "" if there is none
 	probe       string // the doctor's lane; "" if there is none
 	worker      string // the name of this process in the records; "" for functions' default
 	google      bool   // the log is read by Cloud Logging
@@ -73,6 +76,8 @@ func (s *settings) set(name, value string) error {
 		if s.submit, err = strconv.ParseBool(value); err != nil {
 			return errors.New("want true or false")
 		}
+	case envTimeout:
+		s.timeout = value // whose limits the platform knows
 	case envLog:
 		levels := []string{"debug", "info", "warn", "error"}
 		if !slices.Contains(levels, value) {

@@ -71,7 +71,8 @@ func (p *blobProbe) step(ctx context.Context, what, done string, try func(contex
 }
 
 func (p *blobProbe) put(ctx context.Context) error {
-	return p.bucket.WriteAll(ctx, p.key, []byte(content), &blob.WriterOptions{ContentType: "text/plain"})
+	// Not WriteAll, which panics if Azure refuses it (gocloud.dev v0.47.0).
+	return p.bucket.Upload(ctx, p.key, strings.NewReader(content), &blob.WriterOptions{ContentType: "text/plain"})
 }
 
 func (p *blobProbe) get(ctx context.Context) error {

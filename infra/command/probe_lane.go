@@ -47,15 +47,17 @@ func (d *doctor) queues(ctx context.Context) {
 			if p.send(ctx, d.id, 0) {
 				d.okf(p.what("send"), "a worker drops it; receiving is tried on lane %s", d.env.probe)
 			}
-			continue
+		} else {
+			p.receiver = q.Receiver(lane)
+			p.both(ctx)
 		}
-		p.receiver = q.Receiver(lane)
-		p.both(ctx)
+		d.inspect(ctx, q, lane, d.timeout) // now that it is there, where the first to use a lane makes it
 	}
 	if d.env.probe != "" {
 		(&laneProbe{doctor: d, sender: q.Sender(), lane: d.env.probe, receiver: q.Receiver(d.env.probe)}).both(ctx)
 	}
-	if d.env.submit {
+	if d.env.submit || d.timeout > 0 { // where functions run the jobs, one of them takes submissions
+		d.inspect(ctx, q, functions.SubmitQueue, 0)
 		d.warn("lane "+functions.SubmitQueue, "not tried, because every message there becomes a job or is put aside",
 			"submit a job there and see that it runs")
 	}

@@ -64,6 +64,7 @@ func (d *doctor) store(ctx context.Context) {
 		d.okf(what, "%s", address(d.env.Store))
 	}
 	p := &storeProbe{d, coll}
+	defer p.facts(ctx)
 	defer p.remove(context.WithoutCancel(ctx))
 	p.run(ctx)
 }
@@ -160,5 +161,5 @@ func (p *storeProbe) remove(ctx context.Context) {
 		}
 		err = errors.Join(errors.New("the record is still there"), err)
 	}
-	p.fail(what, fmt.Sprintf("record %s may be left, which disturbs nothing: %v", p.id, err), storeRemedies.of(err))
+	p.fail(what, fmt.Sprintf("record %s may be left, which disturbs nothing: %v", p.id, err), p.remedy(err, storeRemedies))
 }

@@ -43,5 +43,5 @@
 //
 // set.go has the registry, address.go and params.go the reading of URLs, queue.go what all queues share, backends.go
 // the opening of everything, config.go all environment variables and their defaults, provision.go the creation of what
-// a store needs.
+// a store needs, facts.go what drivers tell the doctor.
 package drivers

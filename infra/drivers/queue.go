@@ -37,6 +37,8 @@ type Broker struct {
 	Origin func(as func(any) bool) pubsubq.Origin
 	// Direct, if not nil, takes the place of all of the above.
 	Direct pubsubq.Direct
+	// Inspect tells facts of a lane, as in [Inspector]. Optional.
+	Inspect func(ctx context.Context, lane string) (*LaneFacts, error)
 	// Close closes what the lanes share. Optional.
 	Close func(ctx context.Context) error
 }

@@ -23,6 +23,8 @@ type StoreDriver struct {
 	Provisioner func(a *Address) (Provisioner, error)
 	// TTL returns whether and how the store deletes records by itself, which the provisioner sees to; nil if it does not.
 	TTL func(a *Address) store.TTL
+	// Facts tells what there is to know of an open store. Optional.
+	Facts func(ctx context.Context, a *Address, coll *docstore.Collection) (*StoreFacts, error)
 }
 
 // QueueDriver is what a subpackage registers for the scheme of queues. It reads the template and opens what all lanes
@@ -44,6 +46,7 @@ type Set struct {
 	stores  map[string]StoreDriver
 	queues  map[string]QueueDriver
 	buckets map[string]BucketDriver
+	denials []func(error) string
 	log     *slog.Logger
 }
 

@@ -63,6 +63,23 @@ func TestAzureBlob(t *testing.T) {
 	})
 }
 
+// makeBucket makes a bucket on an emulator of Google Cloud Storage.
+func makeBucket(t *testing.T, host, name string) {
+	t.Helper()
+	body := strings.NewReader(fmt.Sprintf(`{"name":%q}`, name))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/storage/v1/b?project=test", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("create bucket: status %d, %v", resp.StatusCode, err)
+	}
+}
+
 // The emulator cannot be asked to sign: that needs an account. What the driver signs with one is its own test.
 func TestGCS(t *testing.T) {
 	host := GCS(t)
@@ -73,18 +90,7 @@ func TestGCS(t *testing.T) {
 		New: func(t *testing.T) *blob.Bucket {
 			n++
 			name := fmt.Sprint("bucket-", n)
-			body := strings.NewReader(fmt.Sprintf(`{"name":%q}`, name))
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/storage/v1/b?project=test", body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
-				t.Fatalf("create bucket: status %d, %v", resp.StatusCode, err)
-			}
+			makeBucket(t, host, name)
 			return conformance.BucketOf(t, set, "gs://"+name)
 		},
 	})

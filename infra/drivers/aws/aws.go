@@ -47,7 +47,8 @@
 //
 // Rights: dynamodb DescribeTable, BatchGetItem, PutItem, UpdateItem, DeleteItem, and Query on the indexes; sqs
 // SendMessage, ReceiveMessage, DeleteMessage, ChangeMessageVisibility; sns Publish; s3 GetObject, PutObject,
-// DeleteObject, ListBucket.
+// DeleteObject, ListBucket. The doctor can tell more with dynamodb DescribeTimeToLive and sqs GetQueueAttributes and
+// GetQueueUrl.
 //
 // # Limits
 //
@@ -78,10 +79,11 @@ import (
 
 // Register registers the store dynamodb, the queues awssqs and awssns, and the bucket s3.
 func Register(s *drivers.Set) {
-	s.AddStore("dynamodb", drivers.StoreDriver{Open: openTable, Provisioner: provisioner, TTL: ttl})
+	s.AddStore("dynamodb", drivers.StoreDriver{Open: openTable, Provisioner: provisioner, TTL: ttl, Facts: facts})
 	s.AddQueue("awssqs", openSQS)
 	s.AddQueue("awssns", openSNS)
 	s.AddBucket("s3", openBucket)
+	s.AddDenial(denied)
 }
 
 // common are the parameters that gocloud turns into the SDK's configuration.

@@ -81,6 +81,7 @@ func openSQS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		MaxDelay:     MaxDelay,
 		Delay:        delay,
 		Origin:       origin,
+		Inspect:      r.inspect(client),
 		Close:        keep.close,
 	}, log), nil
 }
@@ -118,6 +119,7 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		},
 		Subscription: r.subscribe(s, keep),
 		Origin:       origin,
+		Inspect:      r.inspect(s.sqs()),
 		Close:        keep.close,
 	}, log), nil
 }

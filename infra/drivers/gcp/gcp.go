@@ -36,7 +36,7 @@
 // Rights: roles/datastore.user; roles/pubsub.publisher on the topics and roles/pubsub.subscriber on the subscriptions;
 // roles/storage.objectUser. URLs are signed with the key of the credentials, or, where they have none (Cloud Run, GKE),
 // by IAM, which needs roles/iam.serviceAccountTokenCreator on the account itself. The provisioner needs
-// roles/datastore.indexAdmin.
+// roles/datastore.indexAdmin. The doctor can tell more with roles/pubsub.viewer and datastore.indexes.get.
 //
 // # Limits
 //
@@ -64,9 +64,10 @@ import (
 
 // Register registers the store firestore, the queues gcppubsub, and the bucket gs.
 func Register(s *drivers.Set) {
-	s.AddStore("firestore", drivers.StoreDriver{Open: openStore, Provisioner: provisioner, TTL: ttl})
+	s.AddStore("firestore", drivers.StoreDriver{Open: openStore, Provisioner: provisioner, TTL: ttl, Facts: facts})
 	s.AddQueue("gcppubsub", openQueue)
 	s.AddBucket("gs", openBucket)
+	s.AddDenial(denied)
 }
 
 // name checks the path of a URL, which must be one name; what says of what.

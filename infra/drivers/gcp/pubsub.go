@@ -70,6 +70,7 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 				&batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1}, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 2}), nil
 		},
 		Origin: origin, Close: l.close,
+		Inspect: l.inspect,
 	}, log), nil
 }
 

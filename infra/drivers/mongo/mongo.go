@@ -64,8 +64,9 @@ import (
 // Register registers the stores mongodb and mongodb+srv.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{"mongodb", "mongodb+srv"} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, TTL: ttl})
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, TTL: ttl, Facts: facts})
 	}
+	s.AddDenial(denied)
 }
 
 // native are MongoDB's own parameters, as its Go driver has them.

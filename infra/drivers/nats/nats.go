@@ -68,6 +68,7 @@ func Register(s *drivers.Set) {
 		s.AddQueue(tls+"nats", openCore)
 		s.AddQueue(tls+"jetstream", openStreams)
 	}
+	s.AddDenial(denied)
 }
 
 // dial is how to connect.
@@ -186,6 +187,7 @@ func openStreams(_ context.Context, a *drivers.Address, log *slog.Logger) (drive
 		Topic:        s.topic(l),
 		Subscription: s.subscription(l),
 		Origin:       origin,
+		Inspect:      s.inspect(l),
 		Close:        l.close,
 	}
 	if s.schedule {

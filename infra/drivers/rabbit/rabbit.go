@@ -61,6 +61,7 @@ const MaxDelay = (1<<31 - 1) * time.Millisecond
 func Register(s *drivers.Set) {
 	s.AddQueue("amqp", open)
 	s.AddQueue("amqps", open)
+	s.AddDenial(denied)
 }
 
 // place is what a URL says.
@@ -136,8 +137,9 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 			return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: p.prefetch, MaxHandlers: 1},
 				&batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 1}), nil
 		},
-		Origin: origin,
-		Close:  func(context.Context) error { return errors.Join(out.close(), in.close()) },
+		Origin:  origin,
+		Close:   func(context.Context) error { return errors.Join(out.close(), in.close()) },
+		Inspect: p.inspect(in),
 	}
 	if p.delay {
 		b.MaxDelay, b.Delay = MaxDelay, delay

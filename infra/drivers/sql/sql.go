@@ -47,8 +47,9 @@ import (
 // Register registers the stores sqlite, postgres and postgresql.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, Facts: facts})
 	}
+	s.AddDenial(denied)
 }
 
 // options is how the records are laid out; localdev has the same, so that its files can be opened here.

@@ -1,0 +1,70 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/piecework/piecework/infra/drivers"
+)
+
+// deadLetter finds a queue's dead-letter exchange in the broker's complaint about a declaration without one.
+var deadLetter = regexp.MustCompile(`'x-dead-letter-exchange' for queue .* current is the value '([^']*)'`)
+
+// inspect tells whether a queue has a dead-letter exchange among its arguments. The protocol has no question for that; but
+// the broker refuses the declaration of a queue that is there with other arguments, and says which.
+func (p *place) inspect(l *line) func(context.Context, string) (*drivers.LaneFacts, error) {
+	return func(ctx context.Context, lane string) (*drivers.LaneFacts, error) {
+		conn, err := l.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		queue := drivers.InLane(p.queue, lane)
+		err = onChannel(conn, func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+			return err
+		})
+		if gone := (*amqp.Error)(nil); p.declare && errors.As(err, &gone) && gone.Code == amqp.NotFound {
+			return nil, nil // the first worker makes it as it must be
+		}
+		if err != nil {
+			return nil, fmt.Errorf("queue %s: %w", queue, err)
+		}
+		f := &drivers.LaneFacts{
+			Waiting: -1, DeadNote: "the queue has no dead-letter exchange of its own; the broker does not tell here whether a policy gives it one",
+		}
+		err = onChannel(conn, func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: p.queueType})
+			return err
+		})
+		var complaint *amqp.Error
+		if errors.As(err, &complaint) && complaint.Code == amqp.PreconditionFailed {
+			if m := deadLetter.FindStringSubmatch(complaint.Reason); m != nil {
+				f.DeadLetters, f.DeadLetterQueue = drivers.Yes, "exchange "+m[1]
+				return f, nil
+			}
+			f.DeadNote = "whether it has a dead-letter exchange cannot be told here: it was declared with other arguments"
+		}
+		return f, nil
+	}
+}
+
+var access = regexp.MustCompile(`(read|write|configure)?\s*access to (\S+ '[^']*') in vhost '([^']*)' refused for user '([^']*)'`)
+
+// denied says what to grant.
+func denied(err error) string {
+	var broker *amqp.Error
+	if !errors.As(err, &broker) || broker.Code != amqp.AccessRefused {
+		return ""
+	}
+	m := access.FindStringSubmatch(broker.Reason)
+	if m == nil {
+		return "give this process a user and password that the broker knows, with access to its vhost"
+	}
+	return strings.Join(strings.Fields(fmt.Sprintf("grant user %s %s access to %s: rabbitmqctl set_permissions -p %s %s CONFIGURE WRITE READ",
+		m[4], m[1], m[2], m[3], m[4])), " ")
+}
