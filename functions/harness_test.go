@@ -21,7 +21,7 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // order is the arguments and result of the tests' jobs.

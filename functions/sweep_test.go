@@ -13,7 +13,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // pile submits n jobs whose messages are lost.

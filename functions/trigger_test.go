@@ -16,7 +16,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 func TestJSONOfOthersBecomesJobs(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 func TestHeartbeatsKeepALongJob(t *testing.T) {

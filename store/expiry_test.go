@@ -9,7 +9,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
 
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // hour is the retention of the jobs here.

@@ -9,7 +9,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
 
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 var errStorm = errors.New("connection reset by peer") // gcerrors.Unknown: applied or not

@@ -11,8 +11,8 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/memdocstore"
 
+	"github.com/piecework/piecework/store/relay"
 	"github.com/piecework/piecework/store/sqldocstore"
-	"github.com/piecework/piecework/tests/counting/relay"
 )
 
 // t0 is when the tests' clocks start.

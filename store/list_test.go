@@ -11,7 +11,7 @@ import (
 
 	"gocloud.dev/docstore/driver"
 
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // fill stores n jobs of three kinds, one a second, every tenth failed and every third tagged.

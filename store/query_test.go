@@ -7,7 +7,7 @@ import (
 
 	"gocloud.dev/docstore/driver"
 
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // An index may hold its own fields and the key only, as those of DynamoDB do: a query that asks for more would read

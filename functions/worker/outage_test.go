@@ -13,7 +13,7 @@ import (
 	"github.com/piecework/piecework/functions/worker"
 	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // While the store is away the worker waits, asking seldom; when it is back, everything goes on by itself.

@@ -12,7 +12,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // OpenStore opens a collection, as each process that uses it does for itself. The harness closes it.

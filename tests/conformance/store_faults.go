@@ -11,7 +11,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/tests/counting/relay"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // once runs do at the first write of the store under test, in place of it.
