@@ -84,8 +84,8 @@ func checkSettings(t *testing.T, env map[string]string) {
 	if err == nil || strings.Contains(out+errs, "correct PIECEWORK_") || !strings.Contains(out, "FAIL") || strings.Contains(errs, "configuration") {
 		t.Errorf("the doctor with %v: %v\n%s%s", env, err, out, errs)
 	}
-	if !strings.Contains(out, "ok   blobs") {
-		t.Errorf("the doctor finds no bucket with %v:\n%s", env, out)
+	if !strings.Contains(out, "ok blobs put") || !strings.Contains(out, "ok queues open") {
+		t.Errorf("the doctor cannot open the queues or the bucket with %v:\n%s", env, out)
 	}
 }
 
