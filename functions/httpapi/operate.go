@@ -118,7 +118,7 @@ func (a *API) health(ctx context.Context, _ *nothing) (*healthOutput, error) {
 func (a *API) stats(context.Context, *nothing) (*statsOutput, error) {
 	s := a.rt.Stats()
 	return &statsOutput{wire.Stats{
-		Started: a.started.UTC(), Submitted: s.Submitted.Load(), Existing: s.Existing.Load(), Parked: s.Parked.Load(),
+		Started: a.started.UTC(), Submitted: s.Submitted.Load(), Existing: s.Existing.Load(), Parked: s.Parked.Load(), Ignored: s.Ignored.Load(),
 		Claimed: s.Claimed.Load(), Succeeded: s.Succeeded.Load(), Failed: s.Failed.Load(), Cancelled: s.Cancelled.Load(),
 		Skipped: s.Skipped.Load(), Retried: s.Retried.Load(), Continued: s.Continued.Load(),
 		HandedBack: s.HandedBack.Load(), LeasesLost: s.LeasesLost.Load(), Dropped: s.Dropped.Load(),

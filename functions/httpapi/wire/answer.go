@@ -68,6 +68,7 @@ type Stats struct {
 	Submitted  int64     `json:"submitted" doc:"jobs created"`
 	Existing   int64     `json:"existing" doc:"submissions that found their job there"`
 	Parked     int64     `json:"parked" doc:"messages put aside as malformed"`
+	Ignored    int64     `json:"ignored" doc:"messages that triggers know and have no interest in"`
 	Claimed    int64     `json:"claimed" doc:"attempts started"`
 	Succeeded  int64     `json:"succeeded" doc:"jobs"`
 	Failed     int64     `json:"failed" doc:"jobs"`
