@@ -206,6 +206,8 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 	case errors.Is(r.Err, store.ErrNotFound) || errors.Is(r.Err, store.ErrNewerRecord):
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}
+	case errors.Is(r.Err, store.ErrCorrupt):
+		return s.corrupt(ctx, r.Job, r.Err)
 	case r.Err != nil:
 		return s.failed(ctx, r.Job, r.Err)
 	case r.Job.State.Final():
@@ -328,6 +330,21 @@ func (s *sweep) remove(ctx context.Context, j store.Job) error {
 		}
 	})
 	return err
+}
+
+// corruptPause is how long sweep leaves a record alone that is none: nobody but a person can mend it.
+const corruptPause = 24 * time.Hour
+
+// corrupt tells of a record that cannot be read, and comes back to it tomorrow: each minute would fill the log, and cost
+// a read for as long as nobody mends it.
+func (s *sweep) corrupt(ctx context.Context, j store.Job, err error) store.Job {
+	s.add(func(res *SweepResult) { res.Failures++ })
+	if serr := s.rt.store.Shelve(ctx, j, s.start.Add(corruptPause)); serr != nil {
+		err = errors.Join(err, serr)
+	}
+	s.rt.log.LogAttrs(ctx, levelError, "sweep found a record that cannot be read; it is told of once a day until somebody mends or deletes it",
+		append(identity(j), errAttr(err))...)
+	return store.Job{}
 }
 
 func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {

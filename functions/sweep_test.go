@@ -126,8 +126,18 @@ func TestSweepLeavesWhatANewerVersionWroteAndSaysWhatItCannotRead(t *testing.T) 
 	d.rewrite(t, newer, `{"v":2,"id":"x","kind":"shop.order","state":"paused"}`)
 	d.rewrite(t, corrupt, `garbage`)
 	d.advance(time.Hour)
-	if r := d.sweep(t); r.Left != 1 || r.Failures != 1 || !d.logged("sweep could not deal with a record", "corrupt") {
+	if r := d.sweep(t); r.Left != 1 || r.Failures != 1 || !d.logged("sweep found a record that cannot be read", "corrupt") {
 		t.Errorf("%+v", r)
+	}
+	for pause, failures := range map[time.Duration]int{time.Minute: 0, 25 * time.Hour: 1} { // told of once a day
+		d := newDesk(t, handle(echoing))
+		d.rewrite(t, d.submit(t, "shop.order", order{}), `garbage`)
+		d.advance(time.Hour)
+		first := d.sweep(t)
+		d.advance(pause)
+		if again := d.sweep(t); first.Failures != 1 || again.Failures != failures {
+			t.Errorf("after %v: %d failures, want %d", pause, again.Failures, failures)
+		}
 	}
 	if out := d.Execute(t.Context(), msgs[0].msg); out.Verdict != functions.Retry || !errors.Is(out.Err, store.ErrNewerRecord) {
 		t.Errorf("newer: %+v", out)

@@ -141,7 +141,7 @@ func decode(r *record) (Job, error) {
 		if json.Unmarshal(r.Data, &head) == nil && head.Version > Version {
 			return Job{ID: r.ID, Version: head.Version}, newerError(r.ID, head.Version)
 		}
-		return Job{ID: r.ID}, fmt.Errorf("record %s: %w: %w", r.ID, ErrCorrupt, err)
+		return Job{ID: r.ID, rev: r.Rev}, fmt.Errorf("record %s: %w: %w", r.ID, ErrCorrupt, err)
 	}
 	j.ID, j.rev = r.ID, r.Rev
 	if j.Version > Version {
