@@ -229,21 +229,24 @@ func TestADuplicateOfARunningJobIsDropped(t *testing.T) {
 }
 
 func TestAJobGoesOnWhenItsCallerHasGone(t *testing.T) {
-	jobs, started, release := blocks()
-	w := newWorld(t, jobs, nil)
-	id := w.submit("test.block", nil)
-	ctx, leave := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.ServeHTTP(httptest.NewRecorder(), request(t, http.MethodPost, "/push/execute", hint(id)).WithContext(ctx))
-	}()
-	<-started
-	leave()
-	w.state(id, store.Running)
-	close(release)
-	<-done
-	w.state(id, store.Succeeded)
+	synctest.Test(t, func(t *testing.T) {
+		jobs, started, release := blocks()
+		w := newWorld(t, jobs, nil)
+		id := w.submit("test.block", nil)
+		ctx, leave := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.ServeHTTP(httptest.NewRecorder(), request(t, http.MethodPost, "/push/execute", hint(id)).WithContext(ctx))
+		}()
+		<-started
+		leave()
+		time.Sleep(time.Minute)
+		w.state(id, store.Running)
+		close(release)
+		<-done
+		w.state(id, store.Succeeded)
+	})
 }
 
 // A job that needs longer than a request may take goes on in others, from its checkpoint.

@@ -22,7 +22,6 @@ type Server struct {
 	verifier *verifier
 	mux      *http.ServeMux
 	running  chan struct{} // has room for the jobs that may run at once
-	sweeper  sweeper
 
 	work context.Context         // of what runs
 	stop context.CancelCauseFunc // of work

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/piecework/piecework/functions"
@@ -14,27 +13,6 @@ import (
 
 // sweepBatch bounds one call of Sweep, so that a server that drains need not cancel one in the middle.
 const sweepBatch = 1000
-
-// sweeper remembers where a sweep stopped that was out of time: there the next one of this process goes on, so that
-// what comes late in the index has its turn.
-type sweeper struct {
-	mu   sync.Mutex
-	from functions.SweepCursor
-}
-
-func (s *sweeper) take() functions.SweepCursor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	from := s.from
-	s.from = nil
-	return from
-}
-
-func (s *sweeper) leave(at functions.SweepCursor) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.from = at
-}
 
 // sweep looks after what is due, and answers with what it did.
 func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +40,7 @@ func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
 func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
 	var sum functions.SweepResult
 	clock := s.rt.Config().Now
-	from := s.sweeper.take()
+	var from functions.SweepCursor
 	for end := clock().Add(s.opts.SweepFor); ; {
 		res, err := s.rt.Sweep(ctx, functions.SweepRequest{Limit: sweepBatch, For: end.Sub(clock()), From: from})
 		add(&sum, res)
@@ -70,12 +48,8 @@ func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
 		if err != nil {
 			return sum, err
 		}
-		if !res.More {
-			return sum, nil
-		}
-		if !clock().Before(end) || s.drains() {
-			s.sweeper.leave(from)
-			return sum, nil
+		if !res.More || !clock().Before(end) || s.drains() {
+			return sum, nil // what is left is still due, and the next sweep's
 		}
 	}
 }

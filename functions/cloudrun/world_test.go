@@ -34,7 +34,8 @@ type world struct {
 
 	t    *testing.T
 	rt   *functions.Runtime
-	away atomic.Bool // the store does not answer
+	away atomic.Bool  // the store does not answer
+	slow atomic.Int64 // how many nanoseconds a query takes
 
 	mu   sync.Mutex
 	sent []pubsubq.Message
@@ -90,6 +91,7 @@ func newWorld(t *testing.T, jobs *functions.Registry, opts *cloudrun.Options) *w
 		if w.away.Load() {
 			return nil, errAway
 		}
+		time.Sleep(time.Duration(w.slow.Load())) // in virtual time
 		return next(ctx, q)
 	}})
 	st, err := store.New(coll, &store.Options{Pause: func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }})
