@@ -150,7 +150,7 @@ func TestNothingIsLost(t *testing.T) {
 	if dead := c.lanes[functions.SubmitQueue].Dead(); len(dead) > 0 {
 		t.Errorf("%d submissions are dead letters", len(dead))
 	}
-	if f.lost == 0 || f.continued == 0 || sweeps.Load() == 0 || refused.Load() == 0 {
+	if f.lost == 0 && !testing.Short() || f.continued == 0 || sweeps.Load() == 0 || refused.Load() == 0 {
 		t.Errorf("there was not trouble enough to learn from: %+v, %d sweeps, %d tokens refused", f, sweeps.Load(), refused.Load())
 	}
 	t.Logf("Cloud Run: %d jobs, none lost, one result each; %d attempts, %d lost, %d continued; %s; %d dead hints; "+
