@@ -28,8 +28,10 @@ func TestSIGTERMHandsBack(t *testing.T) {
 		}
 		return info
 	}
-	until(t, 20*time.Second, "the job runs", func() bool { return get().State == store.Running })
-	<-time.After(1200 * time.Millisecond) // some steps and a checkpoint
+	until(t, 20*time.Second, "the job has saved a checkpoint, which it does after its second step", func() bool {
+		p := get().Progress
+		return p != nil && p.Done > 2
+	})
 	if n := execute.Terminate(); n != 1 {
 		t.Fatalf("%d environments were busy, want one", n)
 	}

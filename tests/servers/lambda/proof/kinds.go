@@ -77,6 +77,7 @@ func long(ctx context.Context, job *functions.Job[Task]) (Done, error) {
 		if err := pause(ctx, Step); err != nil {
 			return Done{}, err
 		}
+		job.Progress(int64(at.Step+1), int64(job.Args.Steps), "")
 		if at.Step%2 == 1 {
 			if err := job.Checkpoint(ctx, place{at.Step + 1, at.Resumed}); err != nil {
 				return Done{}, err
