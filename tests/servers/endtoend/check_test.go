@@ -122,7 +122,7 @@ func (d *deployment) checkJob(ctx context.Context, n int, info functions.Info, l
 }
 
 // checkLedger looks whether the result was brought by one run, which won, and whether every other that has done its work
-// is accounted for: its process was killed before it could say so, or too late.
+// is accounted for: its process was killed or frozen before it could say so, or its files could not be stored.
 func checkLedger(info functions.Info, result Done, ledger []Entry, wrong func(string, ...any)) {
 	brought, fruitless := 0, 0
 	for _, e := range ledger {
@@ -131,7 +131,7 @@ func checkLedger(info functions.Info, result Done, ledger []Entry, wrong func(st
 		}
 	}
 	for _, a := range info.Attempts {
-		if a.Outcome == store.OutcomeLost {
+		if a.Outcome == store.OutcomeLost || a.Outcome == store.OutcomeError && a.Error != errMeant.Error() {
 			fruitless++
 		}
 	}
