@@ -98,12 +98,13 @@ func (s *Store) patiently(d time.Duration) *Store {
 func (s *Store) claimPatience() time.Duration { return min(s.opts.Patience, s.opts.Timing.Lease/2) }
 
 // leasePatience is how long a write of an attempt is tried: until its lease has run out. Until then nobody else can
-// have the job, and giving up would lose the attempt.
+// hold the job, and giving up would lose the attempt for nothing. One whose lease has run out, because its process was
+// frozen, has a chance all the same: it may still hold the job, and the write tells.
 func (s *Store) leasePatience(have Job, now Time) time.Duration {
 	if have.Lease == nil {
 		return s.opts.Patience
 	}
-	return max(have.Lease.Until.Sub(now), 0)
+	return max(have.Lease.Until.Sub(now), min(s.opts.Patience, s.opts.Timing.Lease/3))
 }
 
 // retries counts a verb's tries against faults, with jittered exponential pauses up to Options.Patience.
