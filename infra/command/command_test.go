@@ -61,7 +61,7 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 
 func TestTheCommandLineIsChecked(t *testing.T) {
 	for line, text := range map[string]string{
-		"docter":               "doctor",
+		"docter":               "did you mean: doctor; see:",
 		"worker now":           `not "now"`,
 		"doctor --jsno":        "did you mean --json?",
 		"doctor --patience 0s": "from 1s to 1h",

@@ -50,7 +50,8 @@ func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer, e
 		return statusOK
 	}
 	if text := err.Error(); strings.HasPrefix(text, "unknown command") {
-		err = fmt.Errorf("%w: %s; see: %s --help", errUsage, strings.ReplaceAll(text, "\n\nDid you mean this?\n\t", "; did you mean: "), cmd.CommandPath())
+		text = strings.TrimSpace(strings.ReplaceAll(text, "\n\nDid you mean this?\n\t", "; did you mean: "))
+		err = fmt.Errorf("%w: %s; see: %s --help", errUsage, text, cmd.CommandPath())
 	}
 	if !errors.Is(err, errSick) { // which its findings have said
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)

@@ -161,13 +161,15 @@ func reachable(addr net.Addr) string {
 // leaveAfter is how long stopping may take before the process gives up on it.
 const leaveAfter = time.Minute
 
-// stop ends the server gracefully, or at once if the user asks again.
+// stop ends the server gracefully, or at once if the user asks again. It says so to a user who has asked for the end,
+// and not where the server could not begin.
 func (c *console) stop(ctx context.Context, stack *localdev.Stack) error {
+	asked := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveAfter)
 	defer cancel()
 	ctx, again := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer again()
-	if !c.JSON {
+	if asked && !c.JSON {
 		c.Notef("\nStopping: what runs finishes, or is handed back to go on later. Ctrl-C again leaves at once.\n")
 	}
 	err := stack.Stop(ctx)

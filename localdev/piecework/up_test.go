@@ -81,7 +81,7 @@ func TestUpRefusals(t *testing.T) {
 	}
 	s := start(t, dir)
 	r := cli(t, "", nil, "up", "--dir", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
-	if r.code != exitError || !strings.Contains(r.err, "is in use, perhaps by another piecework") {
+	if r.code != exitError || !strings.HasPrefix(r.err, "piecework: ") || !strings.Contains(r.err, "is in use, perhaps by another piecework") {
 		t.Errorf("a port in use: %+v", r)
 	}
 }

@@ -214,6 +214,9 @@ func TestWhatCannotWorkDoesNotStart(t *testing.T) {
 				t.Errorf("status %d", status)
 			}
 			contains(t, errs.String(), tt.want)
+			if strings.Contains(errs.String(), "invalid configuration: invalid configuration") {
+				t.Errorf("it says so twice: %s", errs.String())
+			}
 		})
 	}
 }

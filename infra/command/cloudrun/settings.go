@@ -49,7 +49,7 @@ func readSettings(d *command.Deployment) (settings, error) {
 			port = "8080"
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			errs = append(errs, fmt.Errorf("%s=%q: want a number from 1 to 65535", envPort, port))
+			errs = append(errs, fmt.Errorf("%w: %s=%q: want a number from 1 to 65535", functions.ErrConfig, envPort, port))
 		}
 		s.addr = ":" + port
 	}
@@ -57,7 +57,7 @@ func readSettings(d *command.Deployment) (settings, error) {
 		least := cloudrun.MinTimeout(d.Runtime)
 		var err error
 		if s.timeout, err = time.ParseDuration(text); err != nil || s.timeout < least || s.timeout > cloudrun.MaxTimeout {
-			errs = append(errs, fmt.Errorf("%s=%q: want a duration from %v to %v, a little less than the service's request timeout", envTimeout, text, least, cloudrun.MaxTimeout))
+			errs = append(errs, fmt.Errorf("%w: %s=%q: want a duration from %v to %v, a little less than the service's request timeout", functions.ErrConfig, envTimeout, text, least, cloudrun.MaxTimeout))
 		}
 	}
 	if len(s.callers.Accounts) == 0 && d.Getenv(envService) != "" {
@@ -67,10 +67,7 @@ func readSettings(d *command.Deployment) (settings, error) {
 	if s.tokens, err = httpapi.ReadTokens(envTokens, d.Getenv(envTokens), d.Getenv(envTokenFile)); err != nil {
 		errs = append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return s, fmt.Errorf("%w: %w", functions.ErrConfig, err)
-	}
-	return s, nil
+	return s, errors.Join(errs...)
 }
 
 // list splits at commas.
