@@ -33,8 +33,9 @@ type Attempt struct {
 	nextPoll store.Time
 	nextSave store.Time // of progress
 	progress *store.Progress
-	saved    int // checkpoints saved in the job so far
-	saved0   int // when the attempt started
+	saved0   int  // checkpoints saved in the job when the attempt started
+	saves    int  // checkpoints that it has asked for, after those: the numbers of all are different
+	advanced bool // it has saved one
 	loaded   bool
 	dirty    bool
 	outputs  []*Output
@@ -48,7 +49,7 @@ type Attempt struct {
 
 func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, now store.Time) *Attempt {
 	return &Attempt{
-		rt: rt, kind: k, token: token, job: j, start: now, saved: j.Saved, saved0: j.Saved,
+		rt: rt, kind: k, token: token, job: j, start: now, saved0: j.Saved,
 		nextBeat: now.Add(rt.Timing().Lease / 3), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
 	}
 }

@@ -322,7 +322,7 @@ func (a *Attempt) failure(r returned) store.Finish {
 	case errors.Is(cause, ErrShutdown):
 		f.Outcome = store.OutcomeHandBack
 		return f
-	case errors.Is(cause, ErrPlatformDeadline) && a.advanced():
+	case errors.Is(cause, ErrPlatformDeadline) && a.hasAdvanced():
 		f.Outcome, f.Error = store.OutcomeContinued, ""
 		return f
 	case cause != nil && !errors.Is(cause, ErrLeaseLost):
@@ -342,11 +342,11 @@ func (a *Attempt) failure(r returned) store.Finish {
 	return f
 }
 
-// advanced reports whether this invocation saved a checkpoint.
-func (a *Attempt) advanced() bool {
+// hasAdvanced reports whether this invocation saved a checkpoint.
+func (a *Attempt) hasAdvanced() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.saved > a.saved0
+	return a.advanced
 }
 
 // retryDelay is the wait before the next attempt, after one more failure.

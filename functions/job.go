@@ -90,7 +90,8 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 		return err
 	}
 	a.mu.Lock()
-	n := a.saved + 1
+	a.saves++ // also if it fails: it may have been saved all the same, and the next must not be taken for it
+	n := a.saved0 + a.saves
 	progress := a.takeProgress()
 	a.mu.Unlock()
 	j, err := a.insist(ctx, func(have store.Job) (store.Job, error) {
@@ -104,7 +105,7 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 		return fmt.Errorf("checkpoint %d of job %s: %w", n, a.seen().ID, err)
 	}
 	a.mu.Lock()
-	a.saved = n
+	a.advanced = true
 	a.mu.Unlock()
 	a.kept(j)
 	return nil
