@@ -37,7 +37,8 @@ type Attempt struct {
 	saves    int  // checkpoints that it has asked for, after those: the numbers of all are different
 	advanced bool // it has saved one
 	loaded   bool
-	dirty    bool
+	dirty    bool // it may leave files that the record does not list
+	astray   bool // such are there, whatever becomes of its outputs
 	outputs  []*Output
 	beating  bool          // a Beat is under way
 	stopBeat func()        // ends it

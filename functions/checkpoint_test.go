@@ -3,6 +3,7 @@ package functions_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"gocloud.dev/docstore/driver"
@@ -45,5 +46,52 @@ func TestACheckpointAfterOneWithoutAnAnswer(t *testing.T) {
 	d.drain(t)
 	if i := d.get(t, id); i.State != store.Succeeded || loaded != 2 {
 		t.Errorf("the second attempt got checkpoint %d: %+v", loaded, i)
+	}
+}
+
+// A large checkpoint that could not be saved leaves no blob behind when the job ends, however it does.
+func TestACheckpointThatWasNotSavedLeavesNothingBehind(t *testing.T) {
+	large := strings.Repeat("x", 2*store.MaxInline)
+	for name, end := range map[string]func() (order, error){
+		"success":  func() (order, error) { return order{}, nil },
+		"skip":     func() (order, error) { return order{}, functions.Skip("no") },
+		"failure":  func() (order, error) { return order{}, functions.Permanent(errors.New("no")) },
+		"continue": func() (order, error) { return order{}, functions.Continue("small") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var d *desk
+			runs := 0
+			d = newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+				if runs++; runs > 1 {
+					return order{}, nil
+				}
+				d.refuseWrites()
+				if err := job.Checkpoint(ctx, large); err == nil {
+					t.Error("the checkpoint was saved")
+				}
+				d.storeWorks()
+				return end()
+			}))
+			id := d.submit(t, "shop.order", order{})
+			d.drain(t)
+			if i := d.get(t, id); !i.Done() {
+				t.Errorf("%+v", i)
+			}
+			if files := d.files(t); len(files) != 0 {
+				t.Errorf("files are left: %v", files)
+			}
+		})
+	}
+}
+
+// refuseWrites lets updates fail until storeWorks.
+func (d *desk) refuseWrites() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if acts[0].Kind != driver.Update {
+			return next(ctx, acts)
+		}
+		return driver.ActionListError{{Index: 0, Err: errors.New("no route to host")}}
 	}
 }

@@ -211,6 +211,13 @@ func (a *Attempt) soiled() bool {
 	return a.dirty
 }
 
+// hasStrayed reports whether there may be files that no end of the attempt lists.
+func (a *Attempt) hasStrayed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.astray
+}
+
 // judge turns what the handler returned, and why its context was cancelled if it was, into the attempt's end.
 func (a *Attempt) judge(ctx context.Context, r returned) (store.Finish, error) {
 	if r.err == nil {
@@ -264,7 +271,7 @@ func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) 
 			return fail(fmt.Errorf("store result: %w", err))
 		}
 	}
-	f.Outcome, f.Outputs, f.Dirty = store.OutcomeSuccess, outputs, leftover
+	f.Outcome, f.Outputs, f.Dirty = store.OutcomeSuccess, outputs, leftover || a.hasStrayed()
 	return f, nil
 }
 
@@ -295,7 +302,7 @@ func (a *Attempt) goOn(ctx context.Context, d *directive) (store.Finish, error) 
 	}
 	f := a.base()
 	f.Outcome, f.Delay, f.Checkpoint, f.Open = store.OutcomeContinued, d.delay, payload, open
-	f.Dirty = a.soiled() && !d.save
+	f.Dirty = a.soiled() && !d.save || a.hasStrayed()
 	return f, nil
 }
 

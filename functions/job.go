@@ -84,7 +84,12 @@ func (j *Job[Args]) Output(ctx context.Context, name string) (*Output, error) {
 func (j *Job[Args]) DeadlineNear() bool { return j.attempt.deadlineNear() }
 
 // checkpoint saves v and the outputs.
-func (a *Attempt) checkpoint(ctx context.Context, v any) error {
+func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
+	defer func() {
+		if err != nil {
+			a.stray()
+		}
+	}()
 	payload, open, err := a.snapshot(ctx, v)
 	if err != nil {
 		return err
@@ -109,6 +114,13 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 	a.mu.Unlock()
 	a.kept(j)
 	return nil
+}
+
+// stray notes that a checkpoint was not saved, so that nothing lists the blob that it may have written.
+func (a *Attempt) stray() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.astray = a.dirty
 }
 
 // insist writes to the job for as long as the attempt holds it. The store's patience ends with the lease as it was when
