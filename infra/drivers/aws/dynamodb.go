@@ -3,9 +3,11 @@ package aws
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/awsdynamodb/v2"
 
@@ -67,10 +69,19 @@ func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 	}
 	inner, err := describe(ctx, t)
 	if err != nil {
-		return nil, nil, a.Errorf("describe table %s: %w (does it exist? piecework init creates it)", t.table, err)
+		return nil, nil, undescribed(t.table, err)
 	}
 	outer := split(inner)
 	return outer, func() error { return errors.Join(outer.Close(), inner.Close()) }, nil
+}
+
+// undescribed says why a table could not be opened. It is no error of configuration: mostly the network, the credentials
+// or the rights are not there, or nobody has run init yet.
+func undescribed(table string, err error) error {
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
+		return fmt.Errorf("there is no table %s in this account and region; piecework init creates it: %w", table, err)
+	}
+	return fmt.Errorf("describe table %s: %w", table, err)
 }
 
 // describe opens the collection, for which gocloud asks what indexes the table has.

@@ -234,6 +234,23 @@ func TestTableURLs(t *testing.T) {
 	}
 }
 
+// What the network, the rights or a missing init do to the first question is no fault of the URL.
+func TestATableThatCannotBeDescribed(t *testing.T) {
+	for kind, want := range map[string]string{
+		"ResourceNotFoundException": "there is no table jobs in this account and region; piecework init creates it",
+		"AccessDeniedException":     "describe table jobs: ",
+	} {
+		s := newStub(t, map[string]func(int, object) (int, object){
+			"DescribeTable": func(int, object) (int, object) { return http.StatusBadRequest, object{"__type": kind, "message": "no"} },
+		})
+		_, _, err := drivers.New(aws.Register).OpenStore(t.Context(), "dynamodb://jobs?region=x&endpoint="+s.url)
+		if err == nil || errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "init") != (kind == "ResourceNotFoundException") {
+			t.Errorf("%s: error %v, want %q", kind, err, want)
+		}
+	}
+}
+
 func TestWhatIsThrottledIsLeftToTheStoreAndFaultsAreRepeated(t *testing.T) {
 	fail := func(status int, kind string) func(int, object) (int, object) {
 		return func(int, object) (int, object) { return status, object{"__type": kind, "message": "no"} }
