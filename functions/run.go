@@ -69,7 +69,8 @@ func (a *Attempt) Execute(ctx context.Context) Outcome {
 }
 
 // Run is Execute without heartbeats and time limits of its own: it is for callers that call Beat when it says, on a
-// clock of theirs.
+// clock of theirs. It does not look at that clock: a handler that does not stop has StopGrace, whenever the platform's
+// deadline is.
 func (a *Attempt) Run(ctx context.Context) Outcome {
 	inner, release := a.begin(ctx)
 	defer release()
@@ -85,7 +86,7 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 	case <-inner.Done():
 	}
 	a.mu.Lock()
-	a.patience = a.grace()
+	a.patience = a.rt.cfg.StopGrace
 	grace := time.NewTimer(a.patience)
 	a.mu.Unlock()
 	defer grace.Stop()
