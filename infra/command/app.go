@@ -28,6 +28,8 @@ type Mode struct {
 	Long  string
 	// Here reports whether the environment is that of the platform. Nil: never.
 	Here func(environ []string) bool
+	// Check says what is wrong with the environment, before anything that it names is opened. Nil: nothing.
+	Check func(environ []string) error
 	// Run serves until ctx ends, which is the first signal to stop, and then drains. The deployment is closed after it.
 	Run func(ctx context.Context, d *Deployment) error
 }
@@ -50,8 +52,22 @@ func (a App) here(environ []string) string {
 func (p *program) modeCommand(m Mode) *cobra.Command {
 	return &cobra.Command{
 		Use: m.Name, Short: m.Short, Long: m.Long, Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context(), m.Run) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := p.check(m); err != nil {
+				return err
+			}
+			return p.serve(cmd.Context(), m.Run)
+		},
 	}
+}
+
+// check says all that is wrong with the environment, as far as that can be seen without opening what it names.
+func (p *program) check(m Mode) error {
+	if m.Check == nil {
+		return nil
+	}
+	_, err := readEnv(p.environ)
+	return errors.Join(err, m.Check(p.environ))
 }
 
 // serve opens the deployment, serves, and closes it.

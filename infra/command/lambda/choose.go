@@ -29,8 +29,8 @@ func choose(d *command.Deployment) (lambda.Handler, error) {
 	if d.Getenv(envConcurrency) != "" {
 		opts.Concurrency = d.Concurrency
 	}
-	names := []string{"submit", "execute", "sweep", "api"}
-	switch name := d.Getenv(envFunction); name {
+	name := d.Getenv(envFunction)
+	switch name {
 	case "submit":
 		return lambda.Submit(d.Runtime, opts)
 	case "execute":
@@ -39,11 +39,21 @@ func choose(d *command.Deployment) (lambda.Handler, error) {
 		return lambda.Sweep(d.Runtime, opts)
 	case "api":
 		return api(d)
-	case "":
-		return nil, fmt.Errorf("%w: %s is not set: it is which function this is: %s", functions.ErrConfig, envFunction, strings.Join(names, ", "))
 	default:
-		return nil, fmt.Errorf("%w: %s: %s", functions.ErrConfig, envFunction, wire.Unknown("function", name, names))
+		return nil, checkFunction(name)
 	}
+}
+
+// checkFunction refuses a name that is not one of a function.
+func checkFunction(name string) error {
+	names := []string{"submit", "execute", "sweep", "api"}
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: %s is not set: it is which function this is: %s", functions.ErrConfig, envFunction, strings.Join(names, ", "))
+	case !slices.Contains(names, name):
+		return fmt.Errorf("%w: %s: %s", functions.ErrConfig, envFunction, wire.Unknown("function", name, names))
+	}
+	return nil
 }
 
 // streams reads whether the HTTP API streams its answers.
