@@ -92,7 +92,8 @@ func (p *program) root() *cobra.Command {
 		Use:   "piecework",
 		Short: "Run background jobs, and set up and check what they need",
 		Long: "Runs the jobs that this program was built with. The store, the queues and the bucket are named by " + envStore + ",\n" +
-			envQueues + " and " + envBlobs + ", each a URL.",
+			envQueues + " and " + envBlobs + ", each a URL: the README has them for each target, and\n" +
+			"go doc github.com/piecework/piecework/infra/drivers all that there are.",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}

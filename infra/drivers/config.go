@@ -30,9 +30,9 @@ type variable struct {
 
 // variables are all that there are, with their defaults. What has no default must be given.
 var variables = []variable{
-	{"PIECEWORK_STORE", "", "URL of the store", func(c *Config, v string) error { c.Store = v; return nil }},
-	{"PIECEWORK_QUEUES", "", "URL of the queues, with {queue} for the lane", func(c *Config, v string) error { c.Queues = v; return nil }},
-	{"PIECEWORK_BLOBS", "", "URL of the bucket", func(c *Config, v string) error { c.Blobs = v; return nil }},
+	{"PIECEWORK_STORE", "", "URL of the store, such as dynamodb://TABLE?region=REGION or postgres://USER@HOST/DATABASE", func(c *Config, v string) error { c.Store = v; return nil }},
+	{"PIECEWORK_QUEUES", "", "URL of the queues, with {queue} for the lane, such as jetstream://HOST:4222/piecework.{queue}", func(c *Config, v string) error { c.Queues = v; return nil }},
+	{"PIECEWORK_BLOBS", "", "URL of the bucket, such as s3://BUCKET?region=REGION or file:///PATH", func(c *Config, v string) error { c.Blobs = v; return nil }},
 	{"PIECEWORK_LEASE", "1m", "how long a claim holds a job without a heartbeat", duration(func(c *Config) *time.Duration { return &c.Timing.Lease })},
 	{"PIECEWORK_GRACE", "2m", "how long a message may take before sweep sends another", duration(func(c *Config) *time.Duration { return &c.Timing.Grace })},
 	{"PIECEWORK_MAX_GRACE", "1h", "the longest that this grows to by doubling", duration(func(c *Config) *time.Duration { return &c.Timing.MaxGrace })},
