@@ -40,12 +40,15 @@ type Attempt struct {
 	dirty    bool // it may leave files that the record does not list
 	astray   bool // such are there, whatever becomes of its outputs
 	outputs  []*Output
-	beating  bool          // a Beat is under way
-	stopBeat func()        // ends it
-	leaveAt  store.Time    // when a handler that was told to stop is left behind; only after Start
-	patience time.Duration // from when it was told until then
-	over     bool          // the handler has returned or was left behind
-	ended    bool          // and that is written
+	beating  bool                    // a Beat is under way
+	stopBeat func()                  // ends it
+	leaveAt  store.Time              // when a handler that was told to stop is left behind; only after Start
+	patience time.Duration           // from when it was told until then
+	over     bool                    // the handler has returned or was left behind
+	left     bool                    // it was left behind
+	files    context.Context         // of what the handler writes; nil: it has not written yet
+	cutOff   context.CancelCauseFunc // ends files
+	ended    bool                    // and that is written
 }
 
 func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, now store.Time) *Attempt {

@@ -126,6 +126,9 @@ func (rt *Runtime) count(out Outcome) {
 func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	ctx = a.traced(context.WithoutCancel(ctx)) // the platform's deadline leaves Margin for this
 	rt := a.rt
+	a.mu.Lock()
+	a.over = true // of Run; that of Start was before
+	a.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil { // code of the user's that is called from here: MarshalJSON, a RetryFunc
 			a.close()
@@ -174,9 +177,7 @@ func (a *Attempt) close() {
 func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
 	j := a.seen()
 	defer a.rt.endSpan(a.span, err)
-	for _, o := range a.files() {
-		o.abort()
-	}
+	a.abort()
 	if errors.Is(err, store.ErrLeaseLost) {
 		a.rt.stats.LeasesLost.Add(1)
 		a.rt.tel.count(ctx, a.rt.tel.lost, j, "")
@@ -231,9 +232,7 @@ func (a *Attempt) judge(ctx context.Context, r returned) (store.Finish, error) {
 		}
 		r.err = err
 	}
-	for _, o := range a.files() {
-		o.abort()
-	}
+	a.abort()
 	if errors.Is(a.stopped(), ErrLeaseLost) {
 		return store.Finish{}, ErrLeaseLost
 	}
@@ -252,9 +251,7 @@ func (a *Attempt) base() store.Finish {
 // success brings a result and the outputs into their final form. What goes wrong with that is the attempt's error.
 func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) {
 	fail := func(err error) (store.Finish, error) {
-		for _, o := range a.files() {
-			o.abort()
-		}
+		a.abort()
 		return a.failure(returned{err: err}), nil
 	}
 	outputs, leftover, err := a.publish(ctx)
@@ -296,9 +293,7 @@ func (a *Attempt) goOn(ctx context.Context, d *directive) (store.Finish, error) 
 		}
 		payload, open = &p, o
 	} else {
-		for _, o := range a.files() {
-			o.abort() // what was written since the last checkpoint will be written again
-		}
+		a.abort() // what was written since the last checkpoint will be written again
 	}
 	f := a.base()
 	f.Outcome, f.Delay, f.Checkpoint, f.Open = store.OutcomeContinued, d.delay, payload, open

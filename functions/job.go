@@ -90,6 +90,11 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 			a.stray()
 		}
 	}()
+	if a.concluded() {
+		return fmt.Errorf("checkpoint of job %s: %w", a.seen().ID, errOver)
+	}
+	ctx, release := a.bound(ctx)
+	defer release()
 	payload, open, err := a.snapshot(ctx, v)
 	if err != nil {
 		return err
@@ -156,7 +161,9 @@ func (a *Attempt) snapshot(ctx context.Context, v any) (store.Payload, []store.O
 // attempt's own, so that removing it takes nothing from another.
 func (a *Attempt) pack(ctx context.Context, name string, data []byte) (store.Payload, error) {
 	if len(data) > store.MaxInline {
-		a.soil()
+		if err := a.soil(); err != nil {
+			return store.Payload{}, fmt.Errorf("%s of job %s: %w", name, a.seen().ID, err)
+		}
 	}
 	return a.rt.pack(ctx, a.seen().ID, name+"-"+a.token, data)
 }

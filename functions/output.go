@@ -24,12 +24,13 @@ type Output struct {
 	name    string
 	ctype   string
 
-	mu     sync.Mutex
-	parts  []store.Blob
-	writer *blobout.Writer
-	opened bool // by this attempt
-	closed bool
-	err    error
+	mu      sync.Mutex
+	parts   []store.Blob
+	writer  *blobout.Writer
+	release func() // of the writer's context
+	opened  bool   // by this attempt
+	closed  bool
+	err     error
 }
 
 // output opens a file of the attempt.
@@ -42,6 +43,9 @@ func (a *Attempt) output(ctx context.Context, name string) (*Output, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.over {
+		return nil, fmt.Errorf("output %q of job %s: %w", name, a.job.ID, errOver)
+	}
 	for _, o := range a.outputs {
 		if o.name != name {
 			continue
@@ -120,9 +124,16 @@ func (o *Output) Write(p []byte) (int, error) {
 // create starts the next part. The caller holds mu.
 func (o *Output) create() error {
 	a := o.attempt
-	a.soil()
-	o.writer, o.err = a.rt.blobs.Create(o.ctx, a.seen().ID, a.token, o.name, len(o.parts), o.ctype)
-	return o.err
+	if o.err = a.soil(); o.err != nil {
+		return o.err
+	}
+	ctx, release := a.bound(o.ctx)
+	if o.writer, o.err = a.rt.blobs.Create(ctx, a.seen().ID, a.token, o.name, len(o.parts), o.ctype); o.err != nil {
+		release()
+		return o.err
+	}
+	o.release = release
+	return nil
 }
 
 // Close ends the output. It is durable from then on, though visible only when the job succeeds.
@@ -147,6 +158,7 @@ func (o *Output) cut() {
 	}
 	w := o.writer
 	o.writer = nil
+	defer o.release()
 	if o.err != nil {
 		w.Abort()
 		return
@@ -170,15 +182,20 @@ func (o *Output) abort() {
 	o.closed = true
 }
 
-// soil notes that the attempt may leave files that the record does not list.
-func (a *Attempt) soil() {
+// soil notes that the attempt may leave files that the record does not list. A handler that was left behind may not: the
+// attempt has ended without a word of them.
+func (a *Attempt) soil() error {
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.left {
+		return errOver
+	}
 	a.dirty = true
-	a.mu.Unlock()
+	return nil
 }
 
-// files are the attempt's outputs at this moment.
-func (a *Attempt) files() []*Output {
+// opened are the attempt's outputs at this moment.
+func (a *Attempt) opened() []*Output {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.outputs)
@@ -187,7 +204,7 @@ func (a *Attempt) files() []*Output {
 // flush ends the part of each output that is being written and returns what the outputs hold.
 func (a *Attempt) flush(context.Context) ([]store.Output, error) {
 	var list []store.Output
-	for _, o := range a.files() {
+	for _, o := range a.opened() {
 		o.mu.Lock()
 		o.cut()
 		err := o.err
@@ -205,7 +222,7 @@ func (a *Attempt) flush(context.Context) ([]store.Output, error) {
 // publish closes all outputs and joins those that are in parts. It reports whether parts are left that the record
 // will not list.
 func (a *Attempt) publish(ctx context.Context) (list []store.Output, leftover bool, err error) {
-	for _, o := range a.files() {
+	for _, o := range a.opened() {
 		if err := o.Close(); err != nil {
 			return nil, false, fmt.Errorf("output %q of job %s: %w", o.name, a.seen().ID, err)
 		}

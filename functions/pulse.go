@@ -133,7 +133,7 @@ func (a *Attempt) tend(now store.Time) {
 		a.stop(why)
 	}
 	if leave {
-		go a.conclude(a.deserted())
+		go a.conclude(nil)
 	}
 	if beat {
 		go func() {

@@ -38,7 +38,7 @@ func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outco
 	a.rt.pulse.add(a)
 	run := func() {
 		r := returned{err: errGoexit}
-		defer func() { a.conclude(r) }()
+		defer func() { a.conclude(&r) }()
 		r.value, r.err = a.call(inner)
 	}
 	if spawn == nil {
@@ -48,9 +48,9 @@ func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outco
 	}
 }
 
-// conclude ends a started attempt, unless it was ended before: of a handler that returns and the clock that leaves it
-// behind, the first counts.
-func (a *Attempt) conclude(r returned) {
+// conclude ends a started attempt with what its handler returned, or nil to leave the handler behind; unless it was ended
+// before: of a handler that returns and the clock that leaves it behind, the first counts.
+func (a *Attempt) conclude(r *returned) {
 	a.mu.Lock()
 	first := !a.over
 	a.over = true
@@ -58,7 +58,10 @@ func (a *Attempt) conclude(r returned) {
 	if !first {
 		return
 	}
-	a.done(a.finish(a.ctx, r))
+	if r == nil {
+		r = a.deserted()
+	}
+	a.done(a.finish(a.ctx, *r))
 }
 
 // Execute is Start that waits for the end.
@@ -94,15 +97,16 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 	case r := <-done:
 		return a.finish(ctx, r)
 	case <-grace.C:
-		return a.finish(ctx, a.deserted())
+		return a.finish(ctx, *a.deserted())
 	}
 }
 
-// deserted stands in for what a handler returns that did not stop when it was told to.
-func (a *Attempt) deserted() returned {
+// deserted leaves the handler behind, which did not stop when it was told to, and stands in for what it returns.
+func (a *Attempt) deserted() *returned {
+	a.leaveBehind()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return returned{err: fmt.Errorf("%w; the handler did not return within %v of it", a.cause, a.patience)}
+	return &returned{err: fmt.Errorf("%w; the handler did not return within %v of it", a.cause, a.patience)}
 }
 
 // call runs the handler inside the middleware. A panic is an error with its stack.

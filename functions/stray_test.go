@@ -1,0 +1,120 @@
+package functions_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gocloud.dev/blob"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/fault"
+)
+
+// What a handler writes that was left behind is refused, and leaves no files.
+func TestAHandlerThatWasLeftBehindWritesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		gone := make(chan struct{})
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			defer close(gone)
+			<-over
+			ctx = context.WithoutCancel(ctx)
+			if w, err := job.Output(ctx, "late.txt"); err == nil {
+				_, werr := io.WriteString(w, "too late")
+				t.Errorf("output was opened; write: %v, close: %v", werr, w.Close())
+			}
+			if err := job.Checkpoint(ctx, strings.Repeat("x", 2*store.MaxInline)); err == nil {
+				t.Error("the checkpoint was saved")
+			}
+			return order{Count: 1}, nil
+		}, functions.Timeout(time.Minute), functions.MaxAttempts(1)), bubble)
+		i := d.once(t, "shop.order", order{})
+		if i.State != store.Failed {
+			t.Fatalf("%+v", i)
+		}
+		close(over)
+		<-gone
+		synctest.Wait()
+		if files := d.files(t); len(files) != 0 {
+			t.Errorf("files are left: %v", files)
+		}
+	})
+}
+
+// stuck holds up the writing of files until something ends it.
+type stuck struct {
+	obeys bool // the end of the context is one such thing
+	until chan struct{}
+}
+
+func (s *stuck) Before(ctx context.Context, op fault.Op) fault.Fate {
+	if op.Verb != "write" {
+		return fault.Fate{}
+	}
+	done := ctx.Done()
+	if !s.obeys {
+		done = nil
+	}
+	select {
+	case <-done:
+	case <-s.until:
+	}
+	return fault.Fate{}
+}
+
+func (*stuck) After(context.Context, fault.Op) {}
+
+// A handler that hangs in a write to a bucket that does not answer is left behind like any other, whatever context it
+// gave the output, and also if the driver of the bucket does not care for contexts.
+func TestAHandlerThatHangsInAWriteIsLeftBehind(t *testing.T) {
+	for name, obeys := range map[string]bool{"the driver obeys": true, "the driver does not": false} {
+		t.Run(name, func(t *testing.T) {
+			hook, gone := &stuck{obeys, make(chan struct{})}, make(chan error, 1)
+			d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+				w, err := job.Output(context.WithoutCancel(ctx), "a.txt")
+				if err == nil {
+					_, err = io.WriteString(w, "text")
+				}
+				if err == nil {
+					err = w.Close()
+				}
+				gone <- err
+				return order{}, nil
+			}, functions.Timeout(time.Millisecond), functions.MaxAttempts(1)), func(s *setup) {
+				s.real, s.config.StopGrace, s.config.Margin = true, time.Millisecond, 10*time.Millisecond
+			})
+			files := &fault.Blobs{Hook: hook}
+			bucket := blob.NewBucket(files)
+			defer func() { _ = bucket.Close() }()
+			rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan functions.Outcome, 1)
+			id := d.submit(t, "shop.order", order{})
+			go func() { ended <- rt.Execute(t.Context(), d.take()[0].msg) }()
+			select {
+			case out := <-ended:
+				if i := d.get(t, id); i.State != store.Failed {
+					t.Errorf("%+v, %+v", out, i)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("it hangs with the handler")
+			}
+			close(hook.until)
+			if err := <-gone; !errors.Is(err, functions.ErrLeaseLost) && !errors.Is(err, context.Canceled) {
+				t.Errorf("the handler's write: %v", err)
+			}
+			if keys := files.Keys(); len(keys) != 0 {
+				t.Errorf("files are left: %v", keys)
+			}
+		})
+	}
+}
