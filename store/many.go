@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gocloud.dev/docstore"
@@ -29,7 +31,10 @@ func (s *Store) CreateMany(ctx context.Context, jobs []Job) []Result {
 		}
 		results[i].Job = jobs[i]
 	}
-	left, err := s.inRounds(ctx, len(jobs), s.retries(), func(some []int) ([]int, error) { return s.createSome(ctx, jobs, some, results) })
+	tries := s.retries()
+	left, err := s.inRounds(ctx, len(jobs), tries, func(some []int) ([]int, error) {
+		return s.createSome(ctx, tries, jobs, some, results)
+	})
 	for _, i := range left {
 		results[i].Err = fmt.Errorf("create %s: %w", jobs[i].ID, err)
 	}
@@ -45,7 +50,9 @@ func (s *Store) ClaimMany(ctx context.Context, ids []string, claims []Claim) []R
 	}
 	tries := s.patiently(s.claimPatience()).retries()
 	tries.whole = true
-	left, err := s.inRounds(ctx, len(ids), tries, func(some []int) ([]int, error) { return s.claimSome(ctx, ids, claims, some, results) })
+	left, err := s.inRounds(ctx, len(ids), tries, func(some []int) ([]int, error) {
+		return s.claimSome(ctx, tries, ids, claims, some, results)
+	})
 	if len(left) > 0 {
 		s.claimed(ctx, ids, claims, left, results, err)
 	}
@@ -106,6 +113,9 @@ func (s *Store) inRounds(ctx context.Context, n int, tries *retries, do func(som
 		if 2*len(left) > len(some) {
 			length = max(len(some)/2, 1)
 		}
+		if errors.Is(err, ErrUnavailable) { // one was asked for alone, for as long as patience lasted
+			return todo, err
+		}
 		if err := tries.again(ctx, err); err != nil {
 			return todo, err
 		}
@@ -114,10 +124,10 @@ func (s *Store) inRounds(ctx context.Context, n int, tries *retries, do func(som
 }
 
 // createSome creates those of the jobs with one list.
-func (s *Store) createSome(ctx context.Context, jobs []Job, some []int, results []Result) (left []int, trouble error) {
+func (s *Store) createSome(ctx context.Context, tries *retries, jobs []Job, some []int, results []Result) (left []int, trouble error) {
 	list, seen := s.coll.Actions(), make(map[string]bool, len(some))
 	records := make([]*record, 0, len(some))
-	var at, twice []int // of each action in the list, the index of its job
+	var at, twice, alone []int // of each action in the list, the index of its job
 	for _, i := range some {
 		if seen[jobs[i].ID] {
 			twice = append(twice, i)
@@ -137,7 +147,7 @@ func (s *Store) createSome(ctx context.Context, jobs []Job, some []int, results 
 		case f == faultNone:
 			results[i].Job.rev = records[n].Rev
 		case f == faultFinal && vague: // perhaps another's fault
-			results[i].Job, results[i].Err = s.Create(ctx, jobs[i])
+			alone = append(alone, i)
 		case f == faultFinal:
 			results[i].Err = fmt.Errorf("create %s: %w", jobs[i].ID, errs[n])
 		case f == faultUnknown && !vague:
@@ -147,17 +157,29 @@ func (s *Store) createSome(ctx context.Context, jobs []Job, some []int, results 
 			trouble = errs[n]
 		}
 	}
-	unsettled, err := s.created(ctx, jobs, twice, results)
-	if err != nil {
-		trouble = err
-	}
-	return append(left, unsettled...), trouble
+	unsettled, expired, err := s.created(ctx, jobs, twice, results)
+	trouble = cmp.Or(err, trouble)
+	apart, err := oneByOne(append(alone, expired...), results, func(i int) (Job, error) { return s.create(ctx, tries, jobs[i]) })
+	return slices.Concat(left, unsettled, apart), cmp.Or(err, trouble)
 }
 
-// created looks which of some jobs are stored, and by whom. Those that are not, and may be created, are left.
-func (s *Store) created(ctx context.Context, jobs []Job, some []int, results []Result) (left []int, trouble error) {
+// oneByOne settles items alone that a list could not settle. If the store does not answer for one, until patience is at
+// its end, it returns this one and those behind it: asking for each as patiently would take as often as long.
+func oneByOne(alone []int, results []Result, do func(i int) (Job, error)) (left []int, trouble error) {
+	for n, i := range alone {
+		results[i].Job, results[i].Err = do(i)
+		if errors.Is(results[i].Err, ErrUnavailable) {
+			return alone[n:], cmp.Or(errors.Unwrap(results[i].Err), results[i].Err) // without the name of this one
+		}
+	}
+	return nil, nil
+}
+
+// created looks which of some jobs are stored, and by whom. Those that are not, and may be created, are left; expired are
+// those in whose place there is one that has expired.
+func (s *Store) created(ctx context.Context, jobs []Job, some []int, results []Result) (left, expired []int, trouble error) {
 	if len(some) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	ids, all := make([]string, len(some)), make([]int, len(some))
 	for n, i := range some {
@@ -171,7 +193,7 @@ func (s *Store) created(ctx context.Context, jobs []Job, some []int, results []R
 	for n, i := range some {
 		switch r := there[n]; {
 		case errors.Is(r.Err, errExpired):
-			results[i].Job, results[i].Err = s.Create(ctx, jobs[i])
+			expired = append(expired, i)
 		case errors.Is(r.Err, ErrNotFound):
 			left = append(left, i)
 		case r.Err != nil:
@@ -182,11 +204,11 @@ func (s *Store) created(ctx context.Context, jobs []Job, some []int, results []R
 			results[i] = Result{r.Job, fmt.Errorf("create %s: %w", jobs[i].ID, ErrExists)}
 		}
 	}
-	return left, trouble
+	return left, expired, trouble
 }
 
 // claimSome claims those of the jobs with one list of reads and one of writes.
-func (s *Store) claimSome(ctx context.Context, ids []string, claims []Claim, some []int, results []Result) (left []int, trouble error) {
+func (s *Store) claimSome(ctx context.Context, tries *retries, ids []string, claims []Claim, some []int, results []Result) (left []int, trouble error) {
 	left, trouble = s.readSome(ctx, ids, some, results)
 	unread := make(map[int]bool, len(left))
 	for _, i := range left {
@@ -230,10 +252,8 @@ func (s *Store) claimSome(ctx context.Context, ids []string, claims []Claim, som
 			alone = append(alone, i)
 		}
 	}
-	for _, i := range alone {
-		results[i].Job, results[i].Err = s.Claim(ctx, ids[i], claims[i])
-	}
-	return left, trouble
+	apart, err := oneByOne(alone, results, func(i int) (Job, error) { return s.claim(ctx, tries, ids[i], claims[i]) })
+	return append(left, apart...), cmp.Or(err, trouble)
 }
 
 // readSome reads those of the jobs with one list. What the list did not find is read again alone: some drivers report

@@ -191,7 +191,11 @@ func (s *Store) read(ctx context.Context, id string, tries *retries) (*record, e
 // is lost, the same write is tried again; if it had been applied, that one loses the race against it, and the write's
 // token in the record tells; and t, which must report false for what it has done before, tells the rest.
 func (s *Store) change(ctx context.Context, id string, have *Job, t transition) (Job, error) {
-	tries := s.retries()
+	return s.changeWithin(ctx, s.retries(), id, have, t)
+}
+
+// changeWithin is change within the patience of a verb that does more.
+func (s *Store) changeWithin(ctx context.Context, tries *retries, id string, have *Job, t transition) (Job, error) {
 	var cur Job
 	var err error
 	if have != nil && have.Stored() {

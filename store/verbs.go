@@ -17,12 +17,17 @@ func (s *Store) New(j Job, held bool, now Time) Job {
 // the same write done before (the nonce tells), which is no error. One that is past its expiry and not yet deleted is
 // replaced, on condition that nobody else does so. After ErrUnavailable the record may or may not have been created.
 func (s *Store) Create(ctx context.Context, j Job) (Job, error) {
+	return s.create(ctx, s.retries(), j)
+}
+
+// create is Create within the patience of a verb that does more.
+func (s *Store) create(ctx context.Context, tries *retries, j Job) (Job, error) {
 	if j.Nonce == "" {
 		j.Nonce = s.token()
 	}
 	j.Write = s.token()
 	var over any // the revision of the expired record to replace; nil: none is in the way
-	for tries := s.retries(); ; {
+	for {
 		r, err := encode(j)
 		if err != nil {
 			return j, err
@@ -68,7 +73,12 @@ func (s *Store) Create(ctx context.Context, j Job) (Job, error) {
 //
 // It gives up after half a lease: the lease counts from c.Now, and what is left of it must do for the attempt.
 func (s *Store) Claim(ctx context.Context, id string, c Claim) (Job, error) {
-	return s.patiently(s.claimPatience()).change(ctx, id, nil, func(j Job) (Job, bool, error) { return j.claim(s.opts.Timing, c) })
+	return s.claim(ctx, s.patiently(s.claimPatience()).retries(), id, c)
+}
+
+// claim is Claim within the patience of a verb that does more.
+func (s *Store) claim(ctx context.Context, tries *retries, id string, c Claim) (Job, error) {
+	return s.changeWithin(ctx, tries, id, nil, func(j Job) (Job, bool, error) { return j.claim(s.opts.Timing, c) })
 }
 
 // Keep extends the lease of an attempt and writes what is new. have is the job as the attempt last saw it, which
