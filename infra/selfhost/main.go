@@ -1,8 +1,9 @@
-// Command selfhost runs jobs on servers of your own: PostgreSQL, SQLite or MongoDB, NATS or RabbitMQ, and files.
+// Command selfhost runs jobs on servers of your own, and serves the HTTP API: PostgreSQL, SQLite or MongoDB, NATS or
+// RabbitMQ, and files.
 package main
 
 import (
-	"github.com/piecework/piecework/infra/command"
+	"github.com/piecework/piecework/infra/command/cloudrun"
 	"github.com/piecework/piecework/infra/drivers/files"
 	"github.com/piecework/piecework/infra/drivers/mongo"
 	"github.com/piecework/piecework/infra/drivers/nats"
@@ -12,5 +13,5 @@ import (
 )
 
 func main() {
-	command.Main(jobs.New(), sql.Register, mongo.Register, nats.Register, rabbit.Register, files.Register)
+	cloudrun.Main(jobs.New(), sql.Register, mongo.Register, nats.Register, rabbit.Register, files.Register)
 }

@@ -27,6 +27,8 @@ func App(jobs *functions.Registry, adjust func(*cloudrun.Options), register ...f
 		Name: "serve", Short: "Take messages, events, sweeps and the HTTP API on one port",
 		Long: "Serves what Pub/Sub pushes, Eventarc's events, Cloud Scheduler's sweeps and the HTTP API on the port that " + envPort + " names,\n" +
 			"or at the address " + envAddr + ". It is what this program does without a command where " + envService + " is set.\n\n" +
+			envAddr + "=" + local + " keeps it to this machine. Elsewhere than on Cloud Run, other machines reach it only if\n" +
+			envAccounts + " and " + envAudience + " say whose pushes are taken.\n\n" +
 			"SIGTERM or SIGINT stops it: running jobs finish, or are handed back with their checkpoints, within 8 seconds.",
 		Here: func(environ []string) bool { return lookup(environ, envService) != "" },
 		Run:  func(ctx context.Context, d *command.Deployment) error { return serve(ctx, d, adjust) },
@@ -76,5 +78,6 @@ func explain(err error) error {
 	if !errors.Is(err, functions.ErrConfig) {
 		return err
 	}
-	return fmt.Errorf("%w (from %s)", err, strings.Join([]string{envAccounts, envAudience, envAddr, envPort, envTimeout}, ", "))
+	return fmt.Errorf("%w (from %s; %s=%s keeps it to this machine)", err,
+		strings.Join([]string{envAccounts, envAudience, envAddr, envPort, envTimeout}, ", "), envAddr, local)
 }

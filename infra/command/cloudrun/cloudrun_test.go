@@ -191,7 +191,7 @@ func TestWhatCannotWorkDoesNotStart(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"open to all":    {map[string]string{"PIECEWORK_ADDR": ""}, "without accounts whose tokens are checked"},
+		"open to all":    {map[string]string{"PIECEWORK_ADDR": ""}, "PIECEWORK_ADDR=127.0.0.1:8080 keeps it to this machine"},
 		"open address":   {map[string]string{"PIECEWORK_ADDR": "0.0.0.0:8080"}, "PIECEWORK_PUSH_ACCOUNTS"},
 		"no audience":    {map[string]string{"PIECEWORK_PUSH_ACCOUNTS": "a@b.example"}, "no audience"},
 		"no account":     {map[string]string{"PIECEWORK_PUSH_AUDIENCE": "https://jobs.example"}, "no account"},

@@ -26,6 +26,9 @@ const (
 	envTimeout   = "PIECEWORK_FUNCTION_TIMEOUT"
 )
 
+// local is an address that no other machine reaches, for advice.
+const local = "127.0.0.1:8080"
+
 // usualTimeout is Cloud Run's.
 const usualTimeout = 5 * time.Minute
 
