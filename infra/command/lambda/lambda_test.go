@@ -104,7 +104,7 @@ func TestMisconfigurationFailsTheInitialization(t *testing.T) {
 		{"worker", "", `known are submit, execute, sweep, api`},
 		{"", "", "PIECEWORK_FUNCTION is not set"},
 		{"excute", "PIECEWORK_STORE=sqlite:///dev/null/x.db", "did you mean"}, // and not after all has been opened
-		{"", "PIECEWORK_FUNTION=execute", `did you mean "PIECEWORK_FUNCTION"?`},
+		{"", "PIECEWORK_FUNCTIONS=execute", `did you mean "PIECEWORK_FUNCTION"?`},
 		{"api", "PIECEWORK_STREAM=maybe", `PIECEWORK_STREAM="maybe": want true or false`},
 		{"api", "PIECEWORK_TOKENS=boss:0123456789abcdef0123", `unknown role "boss"`},
 		{"execute", "PIECEWORK_STORE=sqlte:///x", "sqlte"},
