@@ -271,11 +271,10 @@ func (a *Attempt) Beat(ctx context.Context) time.Time {
 		kept, err := a.rt.store.Keep(ctx, j, store.Keep{Token: a.token, Now: now, Progress: progress})
 		if err != nil {
 			a.giveBack(progress)
-			if a.concluded() { // it lost the race against the attempt's end, or was ended by it
-				break
+			if !a.concluded() { // else it lost the race against the attempt's end, or was ended by it
+				a.missed(err)
+				a.rt.log.LogAttrs(ctx, levelWarn, "heartbeat failed", append(identity(j), errAttr(err))...)
 			}
-			a.missed(err)
-			a.rt.log.LogAttrs(ctx, levelWarn, "heartbeat failed", append(identity(j), errAttr(err))...)
 			a.later()
 		} else {
 			a.kept(kept)
