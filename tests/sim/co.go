@@ -25,6 +25,7 @@ type co struct {
 
 	cancel  context.CancelFunc // of one that runs an attempt: what a shutdown calls
 	handler context.Context    // the context of its handler, once that runs
+	hasty   context.CancelFunc // called at the first fault; nil: none
 	key     uint64             // names it whatever the order of events
 	births  uint64             // coroutines that it has started
 	draws   uint64             // random numbers that it was given in a scenario

@@ -35,6 +35,9 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 		return dead
 	case d.fate.How != fault.Fine:
 		w.faultf("%s %d.%d %v: %v %v", c.name, c.p.id, c.id, op, d.fate.How, d.fate.Code)
+		if c.hasty != nil {
+			c.hasty()
+		}
 	default:
 		w.eventf("%s %d.%d %v", c.name, c.p.id, c.id, op)
 	}

@@ -137,16 +137,34 @@ func (p *proc) steps(ctx context.Context, c *co, job *functions.Job[plan], out i
 		done++
 		job.Progress(int64(at.At), int64(a.Steps), "")
 		if a.Save > 0 && at.At%a.Save == 0 {
-			if err := job.Checkpoint(ctx, *at); err != nil {
+			if err := p.save(ctx, c, job, *at); err != nil {
 				return err
 			}
-			p.w.oracle.checkpointed(c, job.ID, at.At)
 		}
 		if at.At < a.Steps && (a.Go > 0 && done >= a.Go || job.DeadlineNear()) {
 			return functions.Continue(*at)
 		}
 	}
 	return nil
+}
+
+// save saves a checkpoint. Some handlers do not wait for long for the store's answer, and go on without this one.
+func (p *proc) save(ctx context.Context, c *co, job *functions.Job[plan], at saved) error {
+	hasty := job.Args.N%2 == 1
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if hasty {
+		c.hasty = cancel
+	}
+	err := job.Checkpoint(ctx, at)
+	c.hasty = nil
+	switch {
+	case err == nil:
+		p.w.oracle.checkpointed(c, job.ID, at.At)
+	case hasty && !c.dead() && !errors.Is(err, functions.ErrLeaseLost):
+		return nil
+	}
+	return err
 }
 
 // fail ends an attempt as the plan says; nil lets it go on.
