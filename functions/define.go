@@ -123,13 +123,19 @@ func (r *Registry) Kinds() []string {
 	return slices.Sorted(maps.Keys(r.kinds))
 }
 
-// Queues returns the queues that the registered kinds go to by default, sorted.
+// Queues returns the queues that the registered kinds go to by default, and those that triggers send them to, sorted. A
+// worker that pulls from all of them lets no job of this program wait for ever.
 func (r *Registry) Queues() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	set := map[string]bool{}
 	for _, k := range r.kinds {
 		set[k.settings.queue] = true
+	}
+	for _, t := range r.triggers {
+		if queue := t.queue(); queue != "" {
+			set[queue] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(set))
 }

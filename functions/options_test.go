@@ -3,6 +3,7 @@ package functions_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,11 @@ func TestTheKindsAreDescribed(t *testing.T) {
 	}
 	if names, queues := reg.Kinds(), reg.Queues(); len(names) != 2 || len(queues) != 2 {
 		t.Error(names, queues)
+	}
+	reg.Trigger(functions.FromCloudEvent("com.example.order", "shop.order", functions.Queue("events")),
+		functions.JSONBody("shop.order", functions.Tags("json")))
+	if queues := reg.Queues(); !slices.Contains(queues, "events") || len(queues) != 3 {
+		t.Errorf("with a trigger that names another queue: %v", queues)
 	}
 	if d.Registry() != reg || d.Runtime.Config().Worker != "test" {
 		t.Error("the runtime does not give what it was made with")

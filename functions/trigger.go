@@ -113,6 +113,15 @@ func newTrigger(form, kind string, opts []TriggerOption, allowed ...string) Trig
 	return t
 }
 
+// queue returns the queue that the trigger names, if it names one in place of the kind's.
+func (t *Trigger) queue() string {
+	var s settings
+	for _, o := range t.opts {
+		o.applySubmit(&s)
+	}
+	return s.queue
+}
+
 func (t *Trigger) refusef(format string, args ...any) {
 	if t.err == nil {
 		t.err = fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
