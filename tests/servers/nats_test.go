@@ -1,11 +1,13 @@
 package servers
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/nats"
+	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/tests/conformance"
 )
 
@@ -37,4 +39,31 @@ func TestJetStreamWithDelays(t *testing.T) {
 		Connect:    conformance.ConnectTo(drivers.New(nats.Register), "jetstream://"+n.Host()+"/piecework.{queue}?ack_wait=3s&delay=schedule"),
 		Redelivery: 3 * time.Second, MaxDelay: nats.MaxDelay, Restart: func(t *testing.T) { n.Restart(t) },
 	})
+}
+
+// Two deployments that differ in their subjects only would share a stream, and each receive the other's messages.
+func TestJetStreamOfAnotherDeployment(t *testing.T) {
+	t.Parallel()
+	n := StartNATS(t)
+	send := func(template string) error {
+		q, err := drivers.New(nats.Register).OpenQueue(t.Context(), "jetstream://"+n.Host()+"/"+template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := q.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+		return q.Sender().Send(t.Context(), "default", 0, pubsubq.Message{ID: "job-1"})
+	}
+	if err := send("one.{queue}"); err != nil {
+		t.Fatal(err)
+	}
+	if err := send("two.{queue}"); err == nil || !strings.Contains(err.Error(), "takes one.default and not two.default") {
+		t.Errorf("error %v", err)
+	}
+	if err := send("two.{queue}?stream=two-{queue}"); err != nil {
+		t.Error(err)
+	}
 }

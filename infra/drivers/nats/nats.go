@@ -19,7 +19,7 @@
 //
 // Of jetstream:
 //
-//	stream=piecework-{queue}      the stream of a lane; dots become underscores
+//	stream=piecework-{queue}      the stream of a lane; dots become underscores. Two deployments on one server need two
 //	consumer=workers              the durable consumer that receivers share
 //	declare=true                  make stream and consumer, if there are none
 //	replicas=1, storage=file      how they are made; storage may be memory

@@ -35,13 +35,16 @@ func (s *streams) ensure(ctx context.Context, l *line, lane string) (jetstream.J
 	if err != nil {
 		return nil, nil, err
 	}
-	name := s.streamOf(lane)
+	name, subject := s.streamOf(lane), drivers.InLane(s.subject, lane)
 	stream, err := js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && s.declare {
-		stream, err = js.CreateStream(ctx, s.config(name, drivers.InLane(s.subject, lane)))
+		stream, err = js.CreateStream(ctx, s.config(name, subject))
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // made by another process just now
 			stream, err = js.Stream(ctx, name)
 		}
+	}
+	if err == nil {
+		err = takes(stream.CachedInfo().Config, subject)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("stream %s: %w", name, err)
