@@ -132,8 +132,8 @@ func idle(counts func(store string) map[string]Measured) []Bill {
 	mg := counts("MongoDB-ttl")[pathIdle].Wire["find"]
 	azure := []Line{
 		{"servicebus", 1, "the base price"},
-		{"acaCPU", sweeps * 5 * 0.25, "a scheduled container of a quarter core, 5 seconds a sweep with its start"},
-		{"acaMem", sweeps * 5 * 0.5, "likewise, half a GiB"},
+		{"acaCPU", sweeps * 60 * 0.5, "the one worker of half a core that stays by default, and sweeps"},
+		{"acaMem", sweeps * 60 * 1, "likewise, a GiB"},
 	}
 	return []Bill{
 		{"AWS", []Line{
@@ -142,7 +142,7 @@ func idle(counts func(store string) map[string]Measured) []Bill {
 			{"lambdaGBs", sweeps * sweepSeconds * lambdaGB, "its time"},
 			{"ebs", sweeps / million, "the schedule"},
 			{"sqs", idlePolls / million, "Lambda's long polling of two empty queues"},
-			{"alarm", 3, "dead letters, age of the oldest message, failed sweeps"},
+			{"alarm", 2*queues + 2, "for each of two queues dead letters and the age of the oldest message; sweeps that fail or are missing"},
 		}},
 		{"Google", []Line{
 			{"fsRead", sweeps * float64(fs.Items) / 1e5, fmt.Sprintf("%d queries a sweep; one that finds nothing is a read", fs.Calls)},
