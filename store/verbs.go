@@ -15,7 +15,9 @@ func (s *Store) New(j Job, held bool, now Time) Job {
 
 // Create writes a new record. If there is one of that id already, it returns that one with ErrExists, unless it is
 // the same write done before (the nonce tells), which is no error. One that is past its expiry and not yet deleted is
-// replaced, on condition that nobody else does so. After ErrUnavailable the record may or may not have been created.
+// replaced, on condition that nobody else does so. After ErrUnavailable the record may or may not have been created. A
+// process that is frozen amid this until the job has ended and its retention has passed may create it anew: nothing is
+// left then that would tell.
 func (s *Store) Create(ctx context.Context, j Job) (Job, error) {
 	return s.create(ctx, s.retries(), j)
 }

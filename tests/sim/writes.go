@@ -72,14 +72,20 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 
 // creates judges a new record.
 func (o *oracle) creates(c *co, id string, j store.Job, data []byte) {
-	if old := o.jobs[id]; old != nil && !old.removed {
+	old := o.jobs[id]
+	if old != nil && !old.removed {
 		o.w.violatef("once", "job %s is created twice", id)
 	}
 	m := &model{n: number(j.Tags), id: id, job: j, owner: map[string]*co{}, bad: map[store.Outcome]int{}, future: future(data)}
+	if old != nil { // a request to cancel the job of this key that is under way means whichever it finds
+		m.asking, m.cancel = old.asking, old.asking > 0
+	}
 	o.jobs[id] = m
 	o.w.users.ids = append(o.w.users.ids, id)
 	if c.op != nil && c.op.made != nil {
-		if have := c.op.made[m.n]; have != "" {
+		// A call may be frozen until the job that it made has ended and its retention has passed. Then nothing tells it
+		// from one that was never made.
+		if have := c.op.made[m.n]; have != "" && (have != id || old == nil || !old.removed) {
 			o.w.violatef("once", "submission %d made job %s and job %s", m.n, have, id)
 		}
 		c.op.made[m.n] = id
