@@ -21,23 +21,7 @@ const maxHeader = 256 << 10
 
 // Listen listens on an address such as ":8080". If only this machine may call, it refuses one that others can reach.
 func (s *Server) Listen(ctx context.Context, addr string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: address %q: write it as host:port, as in 127.0.0.1:8080, or :8080 for all addresses", functions.ErrConfig, addr)
-	}
-	if s.local() && !loopback(host) {
-		return nil, fmt.Errorf("%w: address %q: without accounts whose tokens are checked the server listens on 127.0.0.1, [::1] or localhost only, "+
-			"because everybody who reaches it may start jobs", functions.ErrConfig, addr)
-	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
-	}
-	if at, ok := ln.Addr().(*net.TCPAddr); s.local() && (!ok || !at.IP.IsLoopback()) {
-		_ = ln.Close() // localhost can be any address in /etc/hosts
-		return nil, fmt.Errorf("%w: address %q is %v here, which is not loopback", functions.ErrConfig, addr, ln.Addr())
-	}
-	return ln, nil
+	return withoutAccounts.Open(ctx, addr, s.local())
 }
 
 // Serve answers requests until ctx ends, by HTTP/1.1 and by HTTP/2 without TLS. Then it drains; an error says that

@@ -5,13 +5,12 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/internal/loopback"
 )
 
 // Role is what the holder of a token may do.
@@ -93,7 +92,7 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request) (string, *wire.P
 		return "", wire.NewProblem(http.StatusForbidden, "a web page of another origin may not use this API from a browser")
 	}
 	if a.open() {
-		return "", checkLocal(r)
+		return "", withoutTokens.Check(r)
 	}
 	if everybody[r.URL.Path] {
 		return "", nil
@@ -138,28 +137,11 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request) (string, *wir
 	return "", wire.NewProblem(http.StatusForbidden, err.Error())
 }
 
-// checkLocal refuses what does not come from this machine, or what was sent to a name that somebody else gave it.
-func checkLocal(r *http.Request) *wire.Problem {
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
-		return wire.NewProblem(http.StatusForbidden, "this server has no tokens, so it answers to this machine only; "+
-			"start it with tokens to use it from elsewhere")
-	}
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	if !loopbackHost(host) {
-		return wire.NewProblem(http.StatusMisdirectedRequest, fmt.Sprintf("this server has no tokens, so it answers to the "+
-			"names localhost, 127.0.0.1 and [::1] only, not to %.100q", r.Host))
-	}
-	return nil
-}
-
-// loopbackHost reports whether a host name or address can only be this machine.
-func loopbackHost(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.Unmap().IsLoopback()
+// withoutTokens is what holds for a server that everybody on this machine may use.
+var withoutTokens = loopback.Rule{
+	Form: "as in 127.0.0.1:7433",
+	Listen: "without tokens the server listens on 127.0.0.1, [::1] or localhost only, " +
+		"because everybody who reaches it may do everything; give it tokens to listen elsewhere",
+	From: "this server has no tokens, so it answers to this machine only; start it with tokens to use it from elsewhere",
+	Name: "this server has no tokens, so it",
 }

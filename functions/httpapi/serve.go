@@ -8,29 +8,11 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/piecework/piecework/functions"
 )
 
 // Listen listens on an address such as "127.0.0.1:7433". Without tokens it refuses one that others can reach.
 func (a *API) Listen(ctx context.Context, addr string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: address %q: write it as host:port, as in 127.0.0.1:7433", functions.ErrConfig, addr)
-	}
-	if a.open() && !loopbackHost(host) {
-		return nil, fmt.Errorf("%w: address %q: without tokens the server listens on 127.0.0.1, [::1] or localhost only, "+
-			"because everybody who reaches it may do everything; give it tokens to listen elsewhere", functions.ErrConfig, addr)
-	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
-	}
-	if at, ok := ln.Addr().(*net.TCPAddr); a.open() && (!ok || !at.IP.IsLoopback()) {
-		_ = ln.Close() // localhost can be any address in /etc/hosts
-		return nil, fmt.Errorf("%w: address %q is %v here, which is not loopback", functions.ErrConfig, addr, ln.Addr())
-	}
-	return ln, nil
+	return withoutTokens.Open(ctx, addr, a.open())
 }
 
 // Serve answers requests until ctx ends. Then it takes no more, ends waits, lets the others finish for up to
