@@ -38,7 +38,7 @@ type SweepResult struct {
 	Rearmed  int `json:"rearmed" doc:"running jobs to look at again later"`
 	Settled  int `json:"settled" doc:"ended jobs whose outbox was carried out"`
 	Removed  int `json:"removed" doc:"jobs removed after their retention"`
-	Left     int `json:"left" doc:"records left to others: written by a newer version, or changed meanwhile"`
+	Left     int `json:"left" doc:"records left to others, or to the next sweep: written by a newer version, changed meanwhile, or the time was up"`
 	Failures int `json:"failures" doc:"records that could not be dealt with; the log says why"`
 
 	// Lag is how long the record that was due longest had been due.
@@ -51,7 +51,7 @@ type SweepResult struct {
 // Sweep is the third of the three functions: it takes the records that are due, and does to each the one thing that
 // its state asks for. It costs one query a shard, and what is due; not what exists. It may run anywhere, at any time
 // and in several places at once. It returns an error only if the store does not answer; what was done is counted in
-// the result all the same.
+// the result all the same. The end of ctx is a bound like another: what it left undone is due for the next sweep.
 //
 // If the process dies inside, the next sweep finds due again what this one did not do.
 func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, error) {
@@ -132,6 +132,9 @@ func (s *sweep) shard(ctx context.Context, shard int, until store.Time, act func
 			return nil
 		}
 		refs, err := s.rt.store.Due(ctx, shard, until, after, want)
+		if err != nil && ctx.Err() != nil {
+			continue // there is no room any more
+		}
 		if err != nil {
 			return err
 		}
@@ -148,6 +151,9 @@ func (s *sweep) shard(ctx context.Context, shard int, until store.Time, act func
 		s.rt.nudge(ctx, send...)
 		if s.isAway() {
 			return nil // the failures are counted
+		}
+		if ctx.Err() != nil {
+			continue // from the start of this batch: some of it was left
 		}
 		after = refs[len(refs)-1].Cursor
 		if len(refs) < want {
@@ -348,6 +354,10 @@ func (s *sweep) corrupt(ctx context.Context, j store.Job, err error) store.Job {
 }
 
 func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
+	if ctx.Err() != nil {
+		s.add(func(res *SweepResult) { res.Left++ })
+		return store.Job{}
+	}
 	s.add(func(res *SweepResult) {
 		res.Failures++
 		if errors.Is(err, store.ErrUnavailable) {

@@ -10,6 +10,7 @@ import (
 
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/driver"
+	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
@@ -95,6 +96,40 @@ func TestSweepStopsAtItsTimeAndWithItsContext(t *testing.T) {
 	cancel()
 	if r, err = d.Sweep(ctx, functions.SweepRequest{}); err != nil || !r.More || r.Looked != 0 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A sweep that is cut short says so, and not that the store or the records had trouble.
+func TestSweepThatIsCutShort(t *testing.T) {
+	for name, calls := range map[string]int{"while it reads a batch": 1, "in the middle of a batch": 50} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, handle(echoing), func(s *setup) { s.config.Parallel = 1 })
+			d.pile(t, 90)
+			d.advance(time.Hour)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			n := 0
+			d.mu.Lock()
+			d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+				if n++; n < calls {
+					return next(ctx, acts)
+				}
+				cancel()
+				return driver.ActionListError{{Index: -1, Err: relay.Error{Code: gcerrors.Canceled}}}
+			}
+			d.mu.Unlock()
+			r, err := d.Sweep(ctx, functions.SweepRequest{})
+			if err != nil || !r.More || r.Failures != 0 || d.logged("level=ERROR") {
+				t.Errorf("%+v, %v\n%s", r, err, d.log.String())
+			}
+			d.mu.Lock()
+			d.actions = nil
+			d.mu.Unlock()
+			rest, err := d.Sweep(t.Context(), functions.SweepRequest{From: r.Next})
+			if err != nil || rest.More || r.Resent+rest.Resent != 90 {
+				t.Errorf("%d were sent before it, then %+v, %v", r.Resent, rest, err)
+			}
+		})
 	}
 }
 

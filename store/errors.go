@@ -63,23 +63,27 @@ const (
 	faultFinal          // it was not applied, and repeating it will not help
 )
 
-// classify maps a docstore error. FailedPrecondition, AlreadyExists and, for a write that carried a revision,
-// NotFound all mean that the race was lost: drivers differ in which of them they give.
-func classify(ctx context.Context, err error) fault {
+// classify maps a docstore error, and returns it as one that tells callers whether it was their context that ended.
+// FailedPrecondition, AlreadyExists and, for a write that carried a revision, NotFound all mean that the race was lost:
+// drivers differ in which of them they give.
+func classify(ctx context.Context, err error) (fault, error) {
 	if err == nil {
-		return faultNone
+		return faultNone, nil
 	}
-	if ctx.Err() != nil {
-		return faultFinal
+	if ended := ctx.Err(); ended != nil {
+		if !errors.Is(err, ended) { // most drivers give their client's own error, such as the status of a gRPC call
+			err = fmt.Errorf("%w: %w", ended, err)
+		}
+		return faultFinal, err
 	}
 	switch gcerrors.Code(err) {
 	case gcerrors.FailedPrecondition, gcerrors.AlreadyExists:
-		return faultConflict
+		return faultConflict, err
 	case gcerrors.NotFound:
-		return faultMissing
+		return faultMissing, err
 	case gcerrors.InvalidArgument, gcerrors.PermissionDenied, gcerrors.Unimplemented:
-		return faultFinal
+		return faultFinal, err
 	default:
-		return faultUnknown
+		return faultUnknown, err
 	}
 }

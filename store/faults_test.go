@@ -181,11 +181,11 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			l.actions = func(context.Context, []*driver.Action, relay.Run) driver.ActionListError {
 				cancel()
-				return driver.ActionListError{{Index: -1, Err: context.Canceled}}
+				return driver.ActionListError{{Index: -1, Err: relay.Error{Code: gcerrors.Canceled}}} // as gRPC's, it is none of context's
 			}
 			l.query = func(context.Context, *driver.Query, relay.Ask) (driver.DocumentIterator, error) {
 				cancel()
-				return nil, context.Canceled
+				return nil, relay.Error{Code: gcerrors.Canceled}
 			}
 			wantErr(t, verb(ctx, l, j), context.Canceled)
 			if l.paused > time.Second {

@@ -52,7 +52,8 @@ func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...string) error {
 		} else {
 			err = s.coll.Replace(ctx, r)
 		}
-		switch classify(ctx, err) {
+		f, err := classify(ctx, err)
+		switch f {
 		case faultNone:
 			return nil
 		case faultFinal:

@@ -143,18 +143,18 @@ func (s *Store) createSome(ctx context.Context, tries *retries, jobs []Job, some
 	}
 	errs, vague := answers(list.Do(ctx), len(at))
 	for n, i := range at {
-		switch f := classify(ctx, errs[n]); {
+		switch f, err := classify(ctx, errs[n]); {
 		case f == faultNone:
 			results[i].Job.rev = records[n].Rev
 		case f == faultFinal && vague: // perhaps another's fault
 			alone = append(alone, i)
 		case f == faultFinal:
-			results[i].Err = fmt.Errorf("create %s: %w", jobs[i].ID, errs[n])
+			results[i].Err = fmt.Errorf("create %s: %w", jobs[i].ID, err)
 		case f == faultUnknown && !vague:
-			left, trouble = append(left, i), errs[n] // if it was applied, the next try finds it
+			left, trouble = append(left, i), err // if it was applied, the next try finds it
 		default:
 			twice = append(twice, i)
-			trouble = errs[n]
+			trouble = err
 		}
 	}
 	unsettled, expired, err := s.created(ctx, jobs, twice, results)
@@ -242,12 +242,12 @@ func (s *Store) claimSome(ctx context.Context, tries *retries, ids []string, cla
 	}
 	errs, vague := answers(list.Do(ctx), len(at))
 	for n, i := range at {
-		switch f := classify(ctx, errs[n]); {
+		switch f, err := classify(ctx, errs[n]); {
 		case f == faultNone:
 			nexts[n].rev = records[n].Rev
 			results[i].Job = nexts[n]
 		case f == faultUnknown || vague && f != faultFinal:
-			left, trouble = append(left, i), errs[n]
+			left, trouble = append(left, i), err
 		default:
 			alone = append(alone, i)
 		}
@@ -273,21 +273,21 @@ func (s *Store) readSome(ctx context.Context, ids []string, some []int, results 
 	}
 	errs, vague := answers(list.Do(ctx), len(at))
 	for n, i := range at {
-		switch f := classify(ctx, errs[n]); {
+		switch f, err := classify(ctx, errs[n]); {
 		case f == faultNone:
 			results[i].Job, results[i].Err = s.present(records[n])
 		case f == faultUnknown:
-			left, trouble = append(left, i), errs[n]
+			left, trouble = append(left, i), err
 		case f == faultFinal && !vague:
-			results[i] = Result{Err: fmt.Errorf("get %s: %w", ids[i], errs[n])}
+			results[i] = Result{Err: fmt.Errorf("get %s: %w", ids[i], err)}
 		default:
 			alone = append(alone, i)
 		}
 	}
 	for _, i := range alone {
 		r := &record{ID: ids[i]}
-		err := s.coll.Get(ctx, r, dataFields...)
-		switch classify(ctx, err) {
+		f, err := classify(ctx, s.coll.Get(ctx, r, dataFields...))
+		switch f {
 		case faultNone:
 			results[i].Job, results[i].Err = s.present(r)
 		case faultMissing:

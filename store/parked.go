@@ -35,8 +35,8 @@ func (s *Store) Park(ctx context.Context, p Parked) error {
 	}
 	for tries := s.retries(); ; {
 		r := &record{ID: p.ID, Data: data, ListPK: parkedPK, ListSK: sortKey(p.At, p.ID)}
-		err := s.coll.Create(ctx, r)
-		switch classify(ctx, err) {
+		f, err := classify(ctx, s.coll.Create(ctx, r))
+		switch f {
 		case faultNone, faultConflict:
 			return nil
 		case faultFinal:
@@ -86,8 +86,8 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 // Unpark deletes a parked message that has been dealt with.
 func (s *Store) Unpark(ctx context.Context, id string) error {
 	for tries := s.retries(); ; {
-		err := s.coll.Delete(ctx, &record{ID: id})
-		switch classify(ctx, err) {
+		f, err := classify(ctx, s.coll.Delete(ctx, &record{ID: id}))
+		switch f {
 		case faultNone, faultMissing:
 			return nil
 		case faultFinal:

@@ -13,7 +13,8 @@ import (
 func (s *Store) find(ctx context.Context, q *docstore.Query, fields ...docstore.FieldPath) ([]record, error) {
 	for tries := s.retries(); ; {
 		found, err := collect(ctx, q, fields)
-		if classify(ctx, err) != faultUnknown {
+		f, err := classify(ctx, err)
+		if f != faultUnknown {
 			return found, err
 		}
 		if err := tries.again(ctx, err); err != nil {

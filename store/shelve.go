@@ -12,10 +12,10 @@ import (
 // to mend. A record that was changed or deleted meanwhile is left alone, which is no error; a store that does not answer
 // is not asked again, since the next sweep will.
 func (s *Store) Shelve(ctx context.Context, have Job, until Time) error {
-	err := s.coll.Update(ctx, &record{ID: have.ID, Rev: have.rev}, docstore.Mods{
+	f, err := classify(ctx, s.coll.Update(ctx, &record{ID: have.ID, Rev: have.rev}, docstore.Mods{
 		"due_pk": duePK(shard(have.ID, DueShards)), "due_sk": sortKey(until, have.ID),
-	})
-	switch classify(ctx, err) {
+	}))
+	switch f {
 	case faultNone, faultConflict, faultMissing:
 		return nil
 	default:

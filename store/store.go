@@ -169,8 +169,8 @@ func (s *Store) fetch(ctx context.Context, id string, tries *retries) (Job, erro
 func (s *Store) read(ctx context.Context, id string, tries *retries) (*record, error) {
 	for {
 		r := &record{ID: id} // fresh each time: drivers leave a failed read's document half filled
-		err := s.coll.Get(ctx, r, dataFields...)
-		switch classify(ctx, err) {
+		f, err := classify(ctx, s.coll.Get(ctx, r, dataFields...))
+		switch f {
 		case faultNone:
 			return r, nil
 		case faultMissing:
@@ -243,8 +243,7 @@ func (s *Store) put(ctx context.Context, cur, next Job, tries *retries) (Job, fa
 		if err != nil {
 			return cur, faultFinal, err
 		}
-		err = s.coll.Update(ctx, r, s.changes(cur, next, r))
-		f := classify(ctx, err)
+		f, err := classify(ctx, s.coll.Update(ctx, r, s.changes(cur, next, r)))
 		switch f {
 		case faultNone:
 			next.rev = r.Rev
@@ -268,8 +267,8 @@ const freeRaces = 3
 // remove deletes a document on condition that it is still as j says; false means that it changed or is gone.
 func (s *Store) remove(ctx context.Context, j Job) (bool, error) {
 	for tries := s.retries(); ; {
-		err := s.coll.Delete(ctx, &record{ID: j.ID, Rev: j.rev})
-		switch classify(ctx, err) {
+		f, err := classify(ctx, s.coll.Delete(ctx, &record{ID: j.ID, Rev: j.rev}))
+		switch f {
 		case faultNone:
 			return true, nil
 		case faultConflict, faultMissing:

@@ -38,8 +38,8 @@ func (s *Store) create(ctx context.Context, tries *retries, j Job) (Job, error) 
 		if over != nil {
 			r.Rev, write = over, s.coll.Replace
 		}
-		err = write(ctx, r)
-		switch classify(ctx, err) {
+		f, err := classify(ctx, write(ctx, r))
+		switch f {
 		case faultNone:
 			j.rev = r.Rev
 			return j, nil

@@ -48,7 +48,7 @@ func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
 		if err != nil {
 			return sum, err
 		}
-		if !res.More || !clock().Before(end) || s.drains() {
+		if !res.More || ctx.Err() != nil || !clock().Before(end) || s.drains() {
 			return sum, nil // what is left is still due, and the next sweep's
 		}
 	}

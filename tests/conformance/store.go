@@ -53,6 +53,7 @@ func Store(t *testing.T, h StoreHarness) {
 		{"somebody else writes in between", testConflict},
 		{"a read is stale", testStaleRead},
 		{"lists that fail in part", testPartialLists},
+		{"the caller goes away", testCallerGone},
 		{"creation by many has one winner", testCreateRace},
 		{"claims by 16 have one winner each", testClaimRace},
 		{"bulk claims have one winner each", testClaimManyRace},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/driver"
@@ -191,4 +192,37 @@ func applyHalf(ctx context.Context, acts []*driver.Action, next relay.Run) drive
 	}
 	_ = next(ctx, half) // that some of these failed too is not known either
 	return driver.ActionListError{{Index: -1, Err: relay.Error{Code: gcerrors.Unknown}}}
+}
+
+// A call whose context ends says so, whatever error the driver's client has for it: callers tell by it whether it was
+// they who went away, or the store.
+func testCallerGone(t *testing.T, l *storeLab) {
+	eachVerb(t, l, func(t *testing.T, l *storeLab, v verb, have store.Job) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		l.once(func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			cancel()
+			return next(ctx, acts)
+		})
+		if got, err := v.do(ctx, l, have); err != nil {
+			wantErr(t, err, context.Canceled)
+		} else if !v.after(got) { // one that does not look at its context may have done it
+			t.Errorf("returned %s", text(t, got))
+		}
+	})
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	for name, call := range map[string]func() error{
+		"get":      func() error { _, err := l.Get(ctx, l.id); return err },
+		"get many": func() error { return l.GetMany(ctx, []string{l.id})[0].Err },
+		"due":      func() error { _, err := l.Due(ctx, 0, t0, "", 10); return err },
+		"list":     func() error { _, err := l.List(ctx, store.Filter{State: store.Queued}, 10, ""); return err },
+		"parked":   func() error { _, _, err := l.Parked(ctx, 10, ""); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := call(); err != nil {
+				wantErr(t, err, context.DeadlineExceeded)
+			}
+		})
+	}
 }
