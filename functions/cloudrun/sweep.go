@@ -36,22 +36,20 @@ func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sweepAll sweeps until nothing is due, the time is up or the server drains.
+// sweepAll sweeps until nothing is due, the time is up, the server drains or the caller is gone. What is left then is
+// still due, and the next sweep's.
 func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
-	var sum functions.SweepResult
+	sum := functions.SweepResult{More: true}
 	clock := s.rt.Config().Now
 	var from functions.SweepCursor
-	for end := clock().Add(s.opts.SweepFor); ; {
+	for end := clock().Add(s.opts.SweepFor); sum.More && ctx.Err() == nil && clock().Before(end) && !s.drains(); {
 		res, err := s.rt.Sweep(ctx, functions.SweepRequest{Limit: sweepBatch, For: end.Sub(clock()), From: from})
 		add(&sum, res)
-		from = res.Next
-		if err != nil {
+		if from = res.Next; err != nil {
 			return sum, err
 		}
-		if !res.More || ctx.Err() != nil || !clock().Before(end) || s.drains() {
-			return sum, nil // what is left is still due, and the next sweep's
-		}
 	}
+	return sum, nil
 }
 
 // add adds what a sweep did to what was done before it.
