@@ -19,6 +19,15 @@ func identity(j store.Job) []slog.Attr {
 	return []slog.Attr{slog.String("job", j.ID), slog.String("kind", j.Kind), slog.Int("attempt", j.Attempt)}
 }
 
+// ReadableAttr writes durations as text, such as "1.5s": give it to slog's JSON handler as HandlerOptions.ReplaceAttr,
+// which by itself writes them as a number of nanoseconds.
+func ReadableAttr(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
 func errAttr(err error) slog.Attr { return slog.Any("error", err) }
 
 // Stats counts what a process did since it started. Read them with Load.

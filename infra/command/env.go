@@ -98,7 +98,7 @@ func (s *settings) set(name, value string) error {
 
 // logger logs as JSON, one line an event.
 func (s *settings) logger(to io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: s.level}
+	opts := &slog.HandlerOptions{Level: s.level, ReplaceAttr: functions.ReadableAttr}
 	if s.google {
 		opts.ReplaceAttr = forCloudLogging
 	}
@@ -107,6 +107,7 @@ func (s *settings) logger(to io.Writer) *slog.Logger {
 
 // forCloudLogging gives the level and the message the names by which Cloud Logging knows them.
 func forCloudLogging(groups []string, a slog.Attr) slog.Attr {
+	a = functions.ReadableAttr(groups, a)
 	if len(groups) > 0 {
 		return a
 	}

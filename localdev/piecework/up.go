@@ -115,6 +115,7 @@ func (c *console) logger(level string) (*slog.Logger, error) {
 	}
 	opts := &slog.HandlerOptions{Level: l}
 	if c.JSON {
+		opts.ReplaceAttr = functions.ReadableAttr
 		return slog.New(slog.NewJSONHandler(c.Err, opts)), nil
 	}
 	return slog.New(slog.NewTextHandler(c.Err, opts)), nil

@@ -2,10 +2,12 @@ package main
 
 import (
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/piecework/piecework/functions"
 )
@@ -83,6 +85,20 @@ func TestUpRefusals(t *testing.T) {
 	r := cli(t, "", nil, "up", "--dir", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
 	if r.code != exitError || !strings.HasPrefix(r.err, "piecework: ") || !strings.Contains(r.err, "is in use, perhaps by another piecework") {
 		t.Errorf("a port in use: %+v", r)
+	}
+}
+
+func TestDurationsInTheJSONLogCanBeRead(t *testing.T) {
+	var log strings.Builder
+	c := newConsole(nil, io.Discard, &log, nil)
+	c.JSON = true
+	logger, err := c.logger("info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger.InfoContext(t.Context(), "done", slog.Duration("took", 1500*time.Millisecond))
+	if !strings.Contains(log.String(), `"took":"1.5s"`) {
+		t.Error(log.String())
 	}
 }
 
