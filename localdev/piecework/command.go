@@ -150,6 +150,9 @@ func (c *console) asks(cmd *cobra.Command) *cobra.Command {
 
 // client returns a client of the server that a command asks.
 func (c *console) client() (*apiclient.Client, error) {
+	if err := c.checkEnv(deployed...); err != nil {
+		return nil, err
+	}
 	token := c.token
 	if token == "" {
 		token = c.value("token") // not a flag's default, which --help would print

@@ -55,14 +55,23 @@ func help(flag string) string {
 const envPrefix = "PIECEWORK_"
 
 // foreign are prefixes of variables that are not for this program: tests have switches of their own.
-var foreign = []string{"PIECEWORK_TEST_", "PIECEWORK_REQUIRE_SERVERS"}
+var foreign = []string{"PIECEWORK_TEST_", "PIECEWORK_REQUIRE_"}
 
-// checkEnv refuses variables that look like settings and are none: a misspelt one would be ignored in silence.
-func (c *console) checkEnv() error {
-	var known, wrong []string
+// deployed are variables of deployments: a shell that has them for the doctor may well ask the deployment's API too.
+var deployed = []string{
+	"PIECEWORK_QUEUES", "PIECEWORK_LEASE", "PIECEWORK_GRACE", "PIECEWORK_MAX_GRACE", "PIECEWORK_SKEW", "PIECEWORK_SUBMIT",
+	"PIECEWORK_PROBE_QUEUE", "PIECEWORK_FUNCTION", "PIECEWORK_FUNCTION_TIMEOUT", "PIECEWORK_STREAM",
+	"PIECEWORK_PUSH_AUDIENCE", "PIECEWORK_PUSH_ACCOUNTS",
+}
+
+// checkEnv refuses variables that look like settings and are none: a misspelt one would be ignored in silence. Also are
+// names that are known to others.
+func (c *console) checkEnv(also ...string) error {
+	known := slices.Clone(also)
 	for _, s := range settings {
 		known = append(known, s.env)
 	}
+	var wrong []string
 	for name := range c.Env {
 		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) ||
 			slices.ContainsFunc(foreign, func(p string) bool { return strings.HasPrefix(name, p) }) {

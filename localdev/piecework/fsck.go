@@ -40,6 +40,9 @@ func fsckCommand(c *console) *cobra.Command {
 }
 
 func check(ctx context.Context, c *console, f fsckFlags) error {
+	if err := c.checkEnv(deployed...); err != nil {
+		return err
+	}
 	state, err := openState(ctx, f)
 	if err != nil {
 		return err
