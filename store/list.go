@@ -33,6 +33,7 @@ const maxScan = 2000
 // List returns jobs newest first: by creation, or by the time they failed if the filter is for failed jobs. A page
 // has up to limit jobs; it may have fewer, also none, and still have a Next, when the filter passes few. Records of
 // a newer version are listed as far as they can be read. ErrCursor: the cursor is not from a list of this filter.
+// ErrUnavailable, or the error of ctx: records could not be read.
 func (s *Store) List(ctx context.Context, f Filter, limit int, cursor string) (Page, error) {
 	before, err := f.openCursor(cursor)
 	if err != nil {
@@ -51,6 +52,9 @@ func (s *Store) List(ctx context.Context, f Filter, limit int, cursor string) (P
 			ids[i] = r.ID
 		}
 		for i, r := range s.GetMany(ctx, ids) {
+			if unknown(r.Err) {
+				return page, fmt.Errorf("list: %w", r.Err)
+			}
 			before = refs[i].Cursor
 			if f.passes(r) {
 				page.Jobs = append(page.Jobs, r.Job)
@@ -67,6 +71,11 @@ func (s *Store) List(ctx context.Context, f Filter, limit int, cursor string) (P
 	}
 	page.Next = f.cursor(before)
 	return page, nil
+}
+
+// unknown reports whether an error of a read leaves open what the record is, and so whether it belongs on a list.
+func unknown(err error) bool {
+	return err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNewerRecord) && !errors.Is(err, ErrCorrupt)
 }
 
 // passes reports whether a record belongs on the list; those that are gone or unreadable do not.
