@@ -257,6 +257,24 @@ func TestPauseEndsWithItsContext(t *testing.T) {
 	wantErr(t, s.Pause(ctx, time.Hour), errStorm)
 }
 
+// A verb that is ended while it waits for the store says both: why its context ended, and that it did.
+func TestAVerbThatEndsInAPauseSaysThatItsContextEnded(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("the worker stops")
+	l.actions = func(_ context.Context, acts []*driver.Action, _ relay.Run) driver.ActionListError {
+		return allFail(acts, errStorm)
+	}
+	l.opts.Pause = func(ctx context.Context, _ time.Duration) error {
+		cancel(why)
+		return context.Cause(ctx)
+	}
+	_, err := l.Get(ctx, "job-1")
+	for _, want := range []error{context.Canceled, why, ErrUnavailable} {
+		wantErr(t, err, want)
+	}
+}
+
 // A creation whose answer was lost is known as one's own by its token, whatever became of the job before it is tried
 // again: it may have been cancelled, and requeued.
 func TestACreationIsKnownAfterTheJobWentOn(t *testing.T) {

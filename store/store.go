@@ -107,7 +107,8 @@ func (s *Store) leasePatience(have Job, now Time) time.Duration {
 	return max(have.Lease.Until.Sub(now), min(s.opts.Patience, s.opts.Timing.Lease/3))
 }
 
-// retries counts a verb's tries against faults, with jittered exponential pauses up to Options.Patience.
+// retries counts a verb's tries against faults, with jittered exponential pauses up to Options.Patience. A store that says
+// how long to wait, with a Hint, is not asked before.
 type retries struct {
 	s     *Store
 	delay *backoff.ExponentialBackOff
@@ -132,12 +133,16 @@ func (s *Store) retries() *retries {
 
 // again pauses before another try, or returns err when patience is at its end.
 func (r *retries) again(ctx context.Context, err error) error {
-	full := r.delay.NextBackOff()
-	d := full/2 + time.Duration(r.s.opts.Rand()%uint64(full/2+1))
+	full, chance := r.delay.NextBackOff(), r.s.opts.Rand()
+	d := full/2 + time.Duration(chance%uint64(full/2+1))
+	d = heed(err, d, r.s.opts.Patience-r.spent, chance)
 	if r.spent += d; r.spent > r.s.opts.Patience {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if perr := r.s.opts.Pause(ctx, d); perr != nil {
+		if ended := ctx.Err(); ended != nil && !errors.Is(perr, ended) { // perr is why the context was ended
+			perr = fmt.Errorf("%w: %w", ended, perr)
+		}
 		return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(perr, err))
 	}
 	return nil
