@@ -285,6 +285,28 @@ func TestASweepIsBounded(t *testing.T) {
 	})
 }
 
+// A sweep whose request has no time left ends then, and not when it might have, had there been time.
+func TestASweepEndsWithItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jobs, _ := doubles()
+		w := newWorld(t, jobs, &cloudrun.Options{Timeout: 15 * time.Second, SweepFor: time.Hour})
+		for range 50 {
+			w.submit("test.double", 1, functions.After(time.Minute))
+		}
+		time.Sleep(2 * time.Minute)
+		w.slow.Store(int64(4 * time.Second))
+		begin := time.Now()
+		rec := w.expect(http.StatusOK, "/sweep", "")
+		var res functions.SweepResult
+		if err := json.Unmarshal(rec.Body.Bytes(), &res); err != nil || !res.More || res.Looked == 0 {
+			t.Errorf("%v: %s", err, rec.Body)
+		}
+		if took := time.Since(begin); took < 15*time.Second || took > 20*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 func TestTheAPIIsOnTheSamePort(t *testing.T) {
 	jobs, _ := doubles()
 	const token = "operator-0123456789"

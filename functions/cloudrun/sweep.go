@@ -36,8 +36,8 @@ func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sweepAll sweeps until nothing is due, the time is up, the server drains or the caller is gone. What is left then is
-// still due, and the next sweep's.
+// sweepAll sweeps until nothing is due, its time or that of its request is up, or the server drains. What is left then
+// is still due, and the next sweep's. A caller that goes away does not end it.
 func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
 	sum := functions.SweepResult{More: true}
 	clock := s.rt.Config().Now
