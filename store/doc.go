@@ -31,6 +31,12 @@
 // An index only says where to look. The read by id and the conditional write decide, so eventually consistent
 // indexes are safe.
 //
+// # Stores that are slow or away
+//
+// A verb that gets no answer, or is told that it is one too many, pauses and tries again: with jitter, longer each time,
+// until Options.Patience is at its end (then it gives ErrUnavailable). A collection whose service says how long to wait
+// gives errors that are a [Hint], and is not asked before that.
+//
 // # Retention
 //
 // A job that has ended is kept for its retention. Where the store deletes by itself (Options.TTL), a job without files
@@ -44,5 +50,6 @@
 // # Where to read
 //
 // job.go has the record, state.go the table of moves, transition.go the pure transitions, verbs.go the writes that
-// make them, due.go and list.go the two ways to find records, expiry.go how they go, shelve.go what becomes of those that nobody can read.
+// make them, due.go and list.go the two ways to find records, expiry.go how they go, shelve.go what becomes of those that
+// nobody can read, hint.go what a store says of when to ask again.
 package store

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gocloud.dev/gcerrors"
+
+	"github.com/piecework/piecework/store"
 )
 
 // Op is an effect that is about to happen.
@@ -60,13 +63,19 @@ type Hook interface {
 type Error struct {
 	Code gcerrors.ErrorCode
 	Text string
+	Wait time.Duration // how long it says to wait; 0: it does not
 }
+
+var _ store.Hint = (*Error)(nil)
+
+// RetryAfter is how long to wait.
+func (e *Error) RetryAfter() time.Duration { return e.Wait }
 
 // Error gives the text.
 func (e *Error) Error() string { return fmt.Sprintf("%s (%v)", e.Text, e.Code) }
 
 func newError(code gcerrors.ErrorCode, format string, args ...any) error {
-	return &Error{code, fmt.Sprintf(format, args...)}
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
 // err is the error of an effect that was refused or whose answer was lost.

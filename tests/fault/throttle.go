@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"sync"
+	"time"
 
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/driver"
@@ -20,7 +21,7 @@ import (
 //	Dynamo      ProvisionedThroughputExceededException is ResourceExhausted, ThrottlingException is Unknown; writes
 //	            one by one, a bulk read as a whole
 //	Mongo       16500, also from Cosmos DB in place of 429, is Unknown; of a bulk write some are done and some are
-//	            not, and each of these is an error at index -1
+//	            not, and each of these is an error at index -1; it says to wait for RetryAfter
 //	Firestore   RESOURCE_EXHAUSTED is ResourceExhausted, UNAVAILABLE and ABORTED are Unknown; writes one by one, a
 //	            bulk read as a whole
 //	Memory      as Dynamo
@@ -32,6 +33,9 @@ type Throttle struct {
 	mu    sync.Mutex
 	tally Tally
 }
+
+// RetryAfter is how long a refusal of flavour Mongo says to wait, which our driver for it makes a store.Hint.
+const RetryAfter = 34 * time.Millisecond
 
 // Tally counts documents: a bulk read of ten is ten.
 type Tally struct{ Asked, Refused int }
@@ -66,7 +70,10 @@ func (t *Throttle) refusal() error {
 	other := t.tally.Refused%2 == 0
 	switch t.Flavour {
 	case Mongo:
-		return newError(gcerrors.Unknown, "Error=16500, RetryAfterMs=34, Details='Response status code does not indicate success: TooManyRequests (429)'")
+		return &Error{
+			Code: gcerrors.Unknown, Wait: RetryAfter,
+			Text: "Error=16500, RetryAfterMs=34, Details='Response status code does not indicate success: TooManyRequests (429)'",
+		}
 	case Firestore:
 		if other {
 			return newError(gcerrors.Unknown, "rpc error: code = Aborted desc = Too much contention on these documents. Please try again.")

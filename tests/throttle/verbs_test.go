@@ -250,6 +250,9 @@ func TestEveryVerbOutlastsThrottling(t *testing.T) {
 					if l.refuse > 0 && !mixed || len(l.pauses) == 0 {
 						t.Errorf("%d requests, %d refusals to come, pauses %v", l.asked, l.refuse, l.pauses)
 					}
+					if flavour == fault.Mongo && slices.Min(l.pauses) < fault.RetryAfter {
+						t.Errorf("asked again after %v, told to wait for %v", slices.Min(l.pauses), fault.RetryAfter)
+					}
 				})
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"go.mongodb.org/mongo-driver/event"
 	"go.mongodb.org/mongo-driver/mongo/options"
@@ -17,8 +18,19 @@ import (
 // errCut says that a read was answered in part.
 var errCut = errors.New("the server did not answer the rest of a read")
 
-// cut notes whether a read was cut short. It travels in the context.
-type cut struct{ short atomic.Bool }
+// cut notes whether a read was cut short, and how long the server said to wait. It travels in the context.
+type cut struct {
+	short atomic.Bool
+	wait  atomic.Int64 // a time.Duration
+}
+
+// err is what becomes of a read.
+func (c *cut) err() error {
+	if wait := time.Duration(c.wait.Load()); wait > 0 {
+		return busy{errCut, wait}
+	}
+	return errCut
+}
 
 type cutKey struct{}
 
@@ -26,6 +38,7 @@ type cutKey struct{}
 func watch(o *options.ClientOptions) {
 	o.SetMonitor(&event.CommandMonitor{Failed: func(ctx context.Context, e *event.CommandFailedEvent) {
 		if c, ok := ctx.Value(cutKey{}).(*cut); ok && e.CommandName == "getMore" {
+			c.wait.Store(int64(waitOf(e.Failure))) // the event has the error's text and not its code
 			c.short.Store(true)
 		}
 	}})
@@ -33,12 +46,15 @@ func watch(o *options.ClientOptions) {
 
 // guard returns a collection that does not take for missing what a read was cut short of. Servers answer in parts, and
 // Cosmos DB may refuse the second part of a read, also of one document; gocloud takes the rest for not found, and a job
-// that is not found is a job that is dropped.
+// that is not found is a job that is dropped. And it tells package store when to ask again, if the server says.
 func guard(inner *docstore.Collection) *docstore.Collection {
 	return relay.New(inner, relay.Hooks{
 		Actions: func(ctx context.Context, actions []*driver.Action, next relay.Run) driver.ActionListError {
 			c := &cut{}
 			errs := next(context.WithValue(ctx, cutKey{}, c), actions)
+			for i := range errs {
+				errs[i].Err = hinted(errs[i].Err)
+			}
 			if !c.short.Load() {
 				return errs
 			}
@@ -48,10 +64,17 @@ func guard(inner *docstore.Collection) *docstore.Collection {
 			}
 			for i, e := range errs {
 				if reads[e.Index] && gcerrors.Code(e.Err) == gcerrors.NotFound {
-					errs[i].Err = errCut
+					errs[i].Err = c.err()
 				}
 			}
 			return errs
+		},
+		Query: func(ctx context.Context, q *driver.Query, next relay.Ask) (driver.DocumentIterator, error) {
+			it, err := next(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			return heeding{it}, nil
 		},
 		Close: inner.Close,
 	})

@@ -37,7 +37,7 @@
 //
 // A store delivers nothing. Reads and queries go to the primary. A stale write is reported as not found, which the store
 // package knows. Throttling by Cosmos DB (error 16500, or 429) leaves a write's outcome unknown: the store waits, with
-// jitter and longer each time, reads again, and repeats it.
+// jitter, longer each time and no less than the error says (RetryAfterMs), reads again, and repeats it.
 //
 // # Delay
 //

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 )
@@ -27,6 +28,8 @@ type Options struct {
 	// Split, on MongoDB's protocol, answers a find with nothing and its documents with getMore, as Cosmos DB may. For one
 	// read at a time.
 	Split bool
+	// RetryAfter, on MongoDB's protocol, is how long a refusal says to wait, as Cosmos DB does. Default 34ms.
+	RetryAfter time.Duration
 }
 
 // Count is what was asked in one operation of a protocol.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 )
@@ -120,7 +121,7 @@ func (p *Proxy) command(m message, behind net.Conn) (message, error) {
 	}
 	if !writes {
 		if _, no := p.refuse(name); no {
-			return reply(bson.D{{Key: "ok", Value: 0}, {Key: "code", Value: 16500}, {Key: "codeName", Value: "RequestRateTooLarge"}, {Key: "errmsg", Value: tooMany}})
+			return reply(bson.D{{Key: "ok", Value: 0}, {Key: "code", Value: 16500}, {Key: "codeName", Value: "RequestRateTooLarge"}, {Key: "errmsg", Value: p.tooMany()}})
 		}
 		answer, err := p.read(name, m, forward)
 		if err == nil {
@@ -132,7 +133,7 @@ func (p *Proxy) command(m message, behind net.Conn) (message, error) {
 	var errs bson.A
 	for i, d := range docs {
 		if _, no := p.refuse(name); no {
-			errs = append(errs, bson.D{{Key: "index", Value: i}, {Key: "code", Value: 16500}, {Key: "errmsg", Value: tooMany}})
+			errs = append(errs, bson.D{{Key: "index", Value: i}, {Key: "code", Value: 16500}, {Key: "errmsg", Value: p.tooMany()}})
 		} else {
 			through = append(through, d)
 		}
@@ -184,8 +185,16 @@ func (p *Proxy) read(name string, m message, forward func(message) (message, err
 	return reply(bson.D{{Key: "ok", Value: 1}, {Key: "cursor", Value: bson.D{{Key: "id", Value: heldCursor}, {Key: "ns", Value: p.ns}, {Key: "firstBatch", Value: bson.A{}}}}})
 }
 
-// tooMany is the text of Cosmos DB.
-const tooMany = "Error=16500, RetryAfterMs=34, Details='Response status code does not indicate success: TooManyRequests (429); Substatus: 3200'"
+// tooMany is the text of Cosmos DB, as its users quote it.
+func (p *Proxy) tooMany() string {
+	wait := p.opts.RetryAfter
+	if wait == 0 {
+		wait = 34 * time.Millisecond
+	}
+	const reason = "Request rate is large. More Request Units may be needed, so no changes were made. Please retry this request later."
+	return fmt.Sprintf("Error=16500, RetryAfterMs=%d, Details='Response status code does not indicate success: TooManyRequests (429); "+
+		"Substatus: 3200; Reason: ({ \"Errors\": [ \"%s\" ]});", wait.Milliseconds(), reason)
+}
 
 // parse takes a command apart: its document, its list of documents if it has one, and its name.
 func parse(payload []byte) (body bson.Raw, docs []bson.Raw, name string, err error) {

@@ -216,3 +216,76 @@ func TestAReadThatWasCutShortIsNotAMissingDocument(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Cosmos DB says how long to wait, and is not asked before, whatever it was that it refused.
+func TestCosmosIsNotAskedBeforeItSays(t *testing.T) {
+	const told = 1200 * time.Millisecond
+	var left atomic.Int64 // refusals to come
+	p := wire.MongoDB(t, servers.MongoDB(t), wire.Options{RetryAfter: told, Refuse: func(string) bool { return left.Add(-1) >= 0 }})
+	var pauses []time.Duration
+	s, err := store.New(conformance.NewStore(t, drivers.New(mongo.Register), p.URL+"/piecework?cosmos=ru")(t), &store.Options{
+		Pause: func(_ context.Context, d time.Duration) error {
+			pauses = append(pauses, d)
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := store.Time(time.Now().UnixMilli())
+	fresh := func(id string) store.Job { return s.New(store.Job{ID: id, Kind: "a.b"}, false, now) }
+	steps := []struct {
+		verb string
+		call func(ctx context.Context) error
+	}{
+		{"create", func(ctx context.Context) error { _, err := s.Create(ctx, fresh("job-1")); return err }},
+		{"create many", func(ctx context.Context) error {
+			for _, r := range s.CreateMany(ctx, []store.Job{fresh("job-2"), fresh("job-3"), fresh("job-4")}) {
+				err = errors.Join(err, r.Err)
+			}
+			return err
+		}},
+		{"get", func(ctx context.Context) error { _, err := s.Get(ctx, "job-1"); return err }},
+		{"claim", func(ctx context.Context) error {
+			_, err := s.Claim(ctx, "job-1", store.Claim{Token: "t", Now: now})
+			return err
+		}},
+		{"due", func(ctx context.Context) error {
+			_, err := s.Due(ctx, 1, now.Add(time.Hour), "", 10)
+			return err
+		}},
+	}
+	for _, step := range steps {
+		pauses = nil
+		left.Store(2)
+		if err := step.call(t.Context()); err != nil {
+			t.Errorf("%s: %v", step.verb, err)
+		}
+		if len(pauses) == 0 {
+			t.Errorf("%s was not refused", step.verb)
+		}
+		for _, d := range pauses {
+			if d < told || d > 2*told {
+				t.Errorf("%s: asked again after %v, told %v", step.verb, d, told)
+			}
+		}
+	}
+}
+
+// The same for the second part of an answer, whose refusal the library tells nobody but its monitor.
+func TestCosmosSaysWhenToReadTheRest(t *testing.T) {
+	const told = 1200 * time.Millisecond
+	var cut atomic.Bool
+	p := wire.MongoDB(t, servers.MongoDB(t), wire.Options{
+		Split: true, RetryAfter: told, Refuse: func(op string) bool { return op == "getMore" && cut.Load() },
+	})
+	coll := conformance.NewStore(t, drivers.New(mongo.Register), p.URL+"/piecework?cosmos=ru")(t)
+	if err := coll.Create(t.Context(), &doc{ID: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	cut.Store(true)
+	err := coll.Get(t.Context(), &doc{ID: "a"})
+	if hint, ok := errors.AsType[store.Hint](err); !ok || hint.RetryAfter() != told {
+		t.Errorf("error %v", err)
+	}
+}
