@@ -25,13 +25,13 @@ func PubSub(tb testing.TB) string {
 // StartPubSub starts a fake of Pub/Sub, which can be stopped and started again.
 func StartPubSub(tb testing.TB) *FakePubSub {
 	tb.Helper()
-	s := pstest.NewServer()
-	f := &FakePubSub{Host: s.Addr, server: s}
+	f := &FakePubSub{Host: address(freePort(tb))}
+	f.Start()
 	tb.Cleanup(f.Stop)
 	return f
 }
 
-// Start starts the fake where it was before, after Stop. It has forgotten everything.
+// Start starts the fake, after Stop where it was before. It has forgotten everything.
 func (f *FakePubSub) Start() { f.server = pstest.NewServerWithAddress(f.Host) }
 
 // Stop cuts off all clients.

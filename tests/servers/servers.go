@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/piecework/piecework/tests/port"
 )
 
 // Unavailable skips the test, or fails it if PIECEWORK_REQUIRE_SERVERS is set.
@@ -20,19 +22,14 @@ func Unavailable(tb testing.TB, what string, err error) {
 	tb.Skipf("no %s: %v", what, err)
 }
 
-// freePort returns a port of the loopback interface that nobody listens on.
+// freePort returns a port that is the test's alone, also while its server is stopped.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port.Free(tb)
 }
 
 // address is where a server listens on this port.
-func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+func address(n int) string { return port.Address(n) }
 
 // wait calls ready until it returns nil, and gives its last error if it does not within a minute.
 func wait(ctx context.Context, ready func(ctx context.Context) error) error {

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +23,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/port"
 )
 
 const token = "operator-0123456789"
@@ -39,24 +40,10 @@ func newWorld(t *testing.T) *world {
 	dir := filepath.ToSlash(t.TempDir())
 	w := &world{t: t, jobs: functions.NewRegistry(), env: map[string]string{
 		"PIECEWORK_STORE": "sqlite://" + dir + "/records.db", "PIECEWORK_QUEUES": "mem://{queue}", "PIECEWORK_BLOBS": "file://" + dir + "/blobs",
-		"PIECEWORK_ADDR": "127.0.0.1:" + freePort(t), "PIECEWORK_TOKENS": "operator:" + token,
+		"PIECEWORK_ADDR": port.Address(port.Free(t)), "PIECEWORK_TOKENS": "operator:" + token,
 	}}
 	functions.Handle(w.jobs, "test.double", func(_ context.Context, job *functions.Job[int]) (int, error) { return 2 * job.Args, nil })
 	return w
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // run runs a command line to its end.
@@ -157,11 +144,11 @@ func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 
 func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
 	w := newWorld(t)
-	port := freePort(t)
-	w.env["PIECEWORK_ADDR"], w.env["PORT"], w.env["K_SERVICE"], w.env["PIECEWORK_TOKENS"] = "", port, "jobs", ""
+	n := port.Free(t)
+	w.env["PIECEWORK_ADDR"], w.env["PORT"], w.env["K_SERVICE"], w.env["PIECEWORK_TOKENS"] = "", strconv.Itoa(n), "jobs", ""
 	w.env["PIECEWORK_PUSH_AUDIENCE"] = "https://jobs.example" // IAM has one of its own
 	w.env["K_REVISION"] = "jobs-00001-abc"
-	p := w.start("127.0.0.1:" + port)
+	p := w.start(port.Address(n))
 	if status := p.post("/sweep", ""); status != http.StatusOK {
 		t.Errorf("status %d", status)
 	}

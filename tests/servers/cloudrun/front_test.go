@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/piecework/piecework/tests/port"
 )
 
 // front gives requests to instances, as Cloud Run does, and knows their processes.
@@ -89,12 +90,7 @@ func newFront(t *testing.T, environ []string, logFile string) *front {
 func (f *front) grow(n int) {
 	f.t.Helper()
 	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		i := &instance{addr: ln.Addr().String()}
-		_ = ln.Close()
+		i := &instance{addr: port.Address(port.Free(f.t))}
 		f.mu.Lock()
 		f.instances = append(f.instances, i)
 		f.mu.Unlock()

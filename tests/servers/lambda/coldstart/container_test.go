@@ -3,7 +3,6 @@ package coldstart
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piecework/piecework/tests/port"
 	"github.com/piecework/piecework/tests/servers"
 	"github.com/piecework/piecework/tests/servers/lambda/build"
 )
@@ -74,20 +74,13 @@ func azure(t *testing.T) container {
 // start takes the time from the start of the program to its first answer.
 func (c container) start(t *testing.T) time.Duration {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	n := port.Free(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.program, c.args...)
 	var log strings.Builder
 	cmd.Stderr, cmd.Stdout = &log, &log
-	cmd.Env = append([]string{"PORT=" + port, "PIECEWORK_ADDR=127.0.0.1:" + port, "PATH=" + os.Getenv("PATH")}, c.vars...)
+	cmd.Env = append([]string{"PORT=" + strconv.Itoa(n), "PIECEWORK_ADDR=" + port.Address(n), "PATH=" + os.Getenv("PATH")}, c.vars...)
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -99,7 +92,7 @@ func (c container) start(t *testing.T) time.Duration {
 			t.Log(log.String())
 		}
 	}()
-	for !answers(ctx, "http://127.0.0.1:"+port+c.path) {
+	for !answers(ctx, "http://"+port.Address(n)+c.path) {
 		if ctx.Err() != nil {
 			t.Fatalf("%s does not answer", c.what)
 		}
