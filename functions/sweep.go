@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -84,21 +83,6 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 		s.result.Next = s.next
 	}
 	rt.tel.sweeps(ctx, s.result)
-	return s.result, errors.Join(errs...)
-}
-
-// Recover sends the messages of all jobs that wait for one, and ends the leases that ran out, without waiting for
-// them to be due. It is for a process that starts with an empty in-process queue: whatever that queue held before
-// is gone. It costs a read for each live job that is due within the longest grace.
-func (rt *Runtime) Recover(ctx context.Context) (SweepResult, error) {
-	s := &sweep{rt: rt, start: rt.now(), next: SweepCursor{}}
-	until := s.start.Add(rt.Timing().MaxGrace + rt.Timing().Grace)
-	var errs []error
-	for shard := range store.DueShards {
-		if err := s.shard(ctx, shard, until, s.recall); err != nil {
-			errs = append(errs, err)
-		}
-	}
 	return s.result, errors.Join(errs...)
 }
 
@@ -267,77 +251,6 @@ func (s *sweep) tally(looked store.Looked) {
 	})
 }
 
-// ended carries out the outbox of an ended job, or removes it when its retention has passed.
-func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
-	var err error
-	switch {
-	case j.Due == 0 || j.Due > s.start:
-		s.add(func(res *SweepResult) { res.Left++ })
-		return store.Job{}
-	case j.Overdue(s.start) && !j.HasFiles():
-		err = s.remove(ctx, j)
-	case j.Overdue(s.start):
-		if j, err = s.rt.store.Doom(ctx, j, s.start); err == nil {
-			err = s.removeFiles(ctx, j)
-		}
-	case slices.Contains(j.Outbox, store.EffectRemove):
-		err = s.removeFiles(ctx, j)
-	default:
-		before := len(j.Outbox)
-		if j = s.rt.settle(ctx, j); len(j.Outbox) < before {
-			s.add(func(res *SweepResult) { res.Settled++ })
-		}
-		if len(j.Outbox) > 0 {
-			_, err = s.rt.store.Postpone(ctx, j, s.start)
-		}
-	}
-	if err != nil {
-		return s.failed(ctx, j, err)
-	}
-	return store.Job{}
-}
-
-// removeFiles removes the files of a job and then its record. It lists them before it reads the record once more: if
-// that is still the doomed one, all that was on the list is its own, and nothing of a job that somebody submits under
-// the same key when this one is gone. Arguments of such a submission may be on the list all the same: they come first.
-func (s *sweep) removeFiles(ctx context.Context, j store.Job) error {
-	if !slices.Contains(j.Outbox, store.EffectRemove) {
-		s.add(func(res *SweepResult) { res.Left++ })
-		return nil
-	}
-	there, err := s.rt.blobs.List(ctx, j.ID)
-	if err != nil {
-		return err
-	}
-	fresh, err := s.rt.store.Get(ctx, j.ID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && fresh.Write != j.Write {
-		s.add(func(res *SweepResult) { res.Left++ })
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	there = slices.DeleteFunc(there, func(p blobPart) bool {
-		return strings.Contains(p.Key, "/p-args-") && (j.Args.Blob == nil || p.Key != j.Args.Blob.Key)
-	})
-	if err := s.rt.blobs.Remove(ctx, there...); err != nil {
-		return err
-	}
-	return s.remove(ctx, j)
-}
-
-func (s *sweep) remove(ctx context.Context, j store.Job) error {
-	gone, err := s.rt.store.Delete(ctx, j)
-	s.add(func(res *SweepResult) {
-		if gone {
-			res.Removed++
-		} else if err == nil {
-			res.Left++
-		}
-	})
-	return err
-}
-
 // corruptPause is how long sweep leaves a record alone that is none: nobody but a person can mend it.
 const corruptPause = 24 * time.Hour
 
@@ -378,29 +291,4 @@ func (s *sweep) add(f func(*SweepResult)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.result)
-}
-
-// recall returns those of a batch whose message the queue has lost, and deals with those that are due.
-func (s *sweep) recall(ctx context.Context, batch []store.Result) []store.Job {
-	var due []store.Result
-	var send []store.Job
-	for _, r := range batch {
-		if r.Err != nil {
-			continue
-		}
-		if r.Job.State == store.Running && r.Job.Lease != nil {
-			if end := r.Job.Lease.Until.Add(s.rt.Timing().Skew); end < s.start && r.Job.Due > s.start {
-				r.Job.Due = end // the lease has run out, whatever sweep was told
-				due = append(due, r)
-				continue
-			}
-		}
-		if r.Job.Due <= s.start {
-			due = append(due, r)
-		} else if _, ok := s.rt.hint(r.Job); ok {
-			send = append(send, r.Job)
-			s.add(func(res *SweepResult) { res.Resent++ })
-		}
-	}
-	return append(send, s.look(ctx, due)...)
 }

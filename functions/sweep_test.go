@@ -208,6 +208,16 @@ func TestSweepReportsAStoreThatIsAway(t *testing.T) {
 	}
 }
 
+func TestRecoverThatIsCutShortSaysSo(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.pile(t, 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err := d.Recover(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestRecoverSendsWhatAnEmptyQueueHasLost(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	d.pile(t, 30)
