@@ -13,9 +13,23 @@ import (
 // caller calls the list, for the errors, which are functions.ErrConfig and never repeat what may be a secret.
 func ReadTokens(from, list, file string) ([]Token, error) {
 	all, err := parseTokens(list, from)
-	if err != nil || file == "" {
-		return all, err
+	if err != nil {
+		return nil, err
 	}
+	if file != "" {
+		more, err := readTokenFile(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	if _, err := checkTokens(all); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+func readTokenFile(file string) ([]Token, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("%w: token file: %w", functions.ErrConfig, err)
@@ -29,7 +43,7 @@ func ReadTokens(from, list, file string) ([]Token, error) {
 	if err == nil && len(more) == 0 {
 		return nil, fmt.Errorf("%w: token file %s has no tokens; write one a line, as ROLE:NAME:TOKEN", functions.ErrConfig, file)
 	}
-	return append(all, more...), err
+	return more, err
 }
 
 func parseTokens(text, from string) ([]Token, error) {
