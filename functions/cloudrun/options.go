@@ -64,8 +64,9 @@ const (
 // handBack is how long cancelled jobs have to be handed back.
 const handBack = 3 * time.Second
 
-// MinTimeout is the shortest Timeout of a runtime: with less, a job would be told to wind up as soon as it starts.
-func MinTimeout(rt *functions.Runtime) time.Duration { return 3 * rt.Config().Margin }
+// MinTimeout is the shortest Timeout of a runtime with that functions.Config.Margin: with less, a job would be told to wind
+// up as soon as it starts.
+func MinTimeout(margin time.Duration) time.Duration { return 3 * margin }
 
 // MaxTimeout is the longest Timeout: Cloud Run has no longer one.
 const MaxTimeout = time.Hour
@@ -101,11 +102,11 @@ func (o *Options) withDefaults(rt *functions.Runtime) (Options, error) {
 
 // check refuses what cannot work.
 func (o Options) check(rt *functions.Runtime) error {
-	errs := []error{o.Callers.check()}
+	errs := []error{o.Callers.Check()}
 	if o.Concurrency < 0 || o.MaxBody < 0 || o.SweepFor < 0 {
 		errs = append(errs, errors.New("the options Concurrency, MaxBody and SweepFor cannot be negative"))
 	}
-	if least := MinTimeout(rt); o.Timeout < least || o.Timeout > MaxTimeout {
+	if least := MinTimeout(rt.Config().Margin); o.Timeout < least || o.Timeout > MaxTimeout {
 		errs = append(errs, fmt.Errorf("the option Timeout is %v: want %v to %v", o.Timeout, least, MaxTimeout))
 	}
 	return errors.Join(errs...)
@@ -128,7 +129,8 @@ func (c Callers) withDefaults() Callers {
 	return c
 }
 
-func (c Callers) check() error {
+// Check says what is wrong with them, as New does.
+func (c Callers) Check() error {
 	var errs []error
 	for _, a := range c.Accounts {
 		if name, domain, ok := strings.Cut(a, "@"); !ok || name == "" || domain == "" || strings.ContainsAny(a, " ,") {

@@ -42,7 +42,8 @@
 //
 // # Time
 //
-// The function's timeout is the deadline of an invocation. With functions.Config.Margin, 5 seconds by default:
+// The function's timeout is the deadline of an invocation. With functions.Config.Margin, 5 seconds by default, which is
+// PIECEWORK_MARGIN to the program of package infra/command/lambda:
 //
 //	before the timeout     what happens
 //	10s (twice Margin)     Job.DeadlineNear turns true. No other message is started: those left are given back unclaimed

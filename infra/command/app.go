@@ -29,7 +29,7 @@ type Mode struct {
 	// Here reports whether the environment is that of the platform. Nil: never.
 	Here func(environ []string) bool
 	// Check says what is wrong with the environment, before anything that it names is opened. Nil: nothing.
-	Check func(environ []string) error
+	Check func(e Environment) error
 	// Run serves until ctx ends, which is the first signal to stop, and then drains. The deployment is closed after it.
 	Run func(ctx context.Context, d *Deployment) error
 }
@@ -66,8 +66,8 @@ func (p *program) check(m Mode) error {
 	if m.Check == nil {
 		return nil
 	}
-	_, err := readEnv(p.environ)
-	return errors.Join(err, m.Check(p.environ))
+	env, err := readEnv(p.environ)
+	return errors.Join(err, m.Check(env.Environment))
 }
 
 // serve opens the deployment, serves, and closes it.

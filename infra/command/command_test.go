@@ -36,6 +36,7 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 		"ours":        {"PIECEWORK_PROBE_QUEU", "x", `did you mean "PIECEWORK_PROBE_QUEUE"?`},
 		"missing":     {"PIECEWORK_STORE", "", "PIECEWORK_STORE is not set"},
 		"duration":    {"PIECEWORK_LEASE", "soon", "want a duration"},
+		"margin":      {"PIECEWORK_MARGIN", "-1s", "want a duration"},
 		"concurrency": {"PIECEWORK_CONCURRENCY", "0", "from 1 to 10000"},
 		"submit":      {"PIECEWORK_SUBMIT", "perhaps", "true or false"},
 		"log":         {"PIECEWORK_LOG", "inof", `did you mean "info"?`},

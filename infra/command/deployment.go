@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/piecework/piecework/functions"
@@ -34,9 +33,9 @@ type Deployment struct {
 	// Log gets what an operator should know.
 	Log *slog.Logger
 
-	environ []string
-	opened  *drivers.Opened
-	leave   <-chan struct{}
+	env    Environment
+	opened *drivers.Opened
+	leave  <-chan struct{}
 }
 
 // Open reads an environment, which is os.Environ() or like it, and opens what it names, or nothing. Errors of
@@ -58,25 +57,18 @@ func Open(
 	if err != nil {
 		return nil, fmt.Errorf("open what %s, %s and %s name: %w", envStore, envQueues, envBlobs, err)
 	}
-	rt, err := functions.New(jobs, opened.Backends, functions.Config{Log: log, Worker: env.worker})
+	rt, err := functions.New(jobs, opened.Backends, functions.Config{Log: log, Worker: env.worker, Margin: env.Margin})
 	if err != nil {
 		return nil, errors.Join(err, opened.Close(ctx))
 	}
 	return &Deployment{
 		Runtime: rt, Lanes: opened.Lanes, Config: env.Config, Concurrency: env.concurrency, SubmitQueue: env.submit,
-		Log: log, environ: environ, opened: opened,
+		Log: log, env: env.Environment, opened: opened,
 	}, nil
 }
 
 // Getenv returns a variable of the environment that the deployment was opened with, "" if it is not set.
-func (d *Deployment) Getenv(name string) string {
-	for _, line := range slices.Backward(d.environ) {
-		if n, value, ok := strings.Cut(line, "="); ok && n == name {
-			return value
-		}
-	}
-	return ""
-}
+func (d *Deployment) Getenv(name string) string { return d.env.Getenv(name) }
 
 // Pull runs jobs from all queues of this program until ctx ends, and then drains: it is the life of a worker.
 func (d *Deployment) Pull(ctx context.Context) error {

@@ -20,7 +20,7 @@
 //	PIECEWORK_LOG=info           debug, info, warn or error; on Cloud Run, by the names that Cloud Logging has for them
 //	PIECEWORK_PROBE_QUEUE        a lane that no worker pulls from, for the doctor to send to and receive from
 //	PIECEWORK_FUNCTION_TIMEOUT   the timeout of the function that runs jobs, if one does: for the doctor to compare with the
-//	                             queues' visibility timeouts
+//	                             queues' visibility timeouts, and with PIECEWORK_MARGIN
 //
 // # Stopping
 //

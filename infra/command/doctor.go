@@ -103,10 +103,8 @@ func (p *program) doctor(ctx context.Context, asJSON bool, patience time.Duratio
 		env: env, set: drivers.New(p.app.Drivers...), lanes: p.app.Jobs.Queues(), patience: patience,
 		id: probePrefix + uuid.NewString(), troubles: newTroubles(), found: examined{OK: true},
 	}
-	if env.timeout != "" {
-		if d.timeout, err = time.ParseDuration(env.timeout); err != nil || d.timeout <= 0 {
-			return fmt.Errorf("%w: %s=%q: want a duration such as 15m", functions.ErrConfig, envTimeout, env.timeout)
-		}
+	if d.timeout, err = env.FunctionTimeout(); err != nil {
+		return err
 	}
 	d.set.LogTo(d.troubles.logger())
 	if !asJSON {

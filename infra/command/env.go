@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -23,6 +24,7 @@ const (
 	envLog         = "PIECEWORK_LOG"
 	envProbe       = "PIECEWORK_PROBE_QUEUE"
 	envTimeout     = "PIECEWORK_FUNCTION_TIMEOUT"
+	envMargin      = "PIECEWORK_MARGIN"
 	envSkew        = "PIECEWORK_SKEW"
 
 	envStore  = "PIECEWORK_STORE"
@@ -34,14 +36,48 @@ const (
 	envPool      = "CLOUD_RUN_WORKER_POOL"      // set by Cloud Run, for worker pools
 )
 
+// Environment is what a process was told.
+type Environment struct {
+	drivers.Config // zero if something is wrong with it
+
+	lines []string
+}
+
+// Getenv returns a variable, "" if it is not set. The last line of a name counts.
+func (e Environment) Getenv(name string) string {
+	for _, line := range slices.Backward(e.lines) {
+		if n, value, ok := strings.Cut(line, "="); ok && n == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// FunctionTimeout is the timeout of the function that runs jobs, 0 if the environment names none. One that leaves jobs no
+// time is refused.
+func (e Environment) FunctionTimeout() (time.Duration, error) {
+	text := e.Getenv(envTimeout)
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%w: %s=%q: want a duration such as 15m", functions.ErrConfig, envTimeout, text)
+	}
+	if d <= 2*e.Margin {
+		return 0, fmt.Errorf("%w: %s=%q leaves jobs no time: none is started in the last %v before it, which is twice %s; "+
+			"raise the function's timeout and the variable, or lower the margin", functions.ErrConfig, envTimeout, text, 2*e.Margin, envMargin)
+	}
+	return d, nil
+}
+
 // settings are all that the environment says.
 type settings struct {
-	drivers.Config
+	Environment
 
 	concurrency int
 	submit      bool
 	level       slog.Level
-	timeout     string // of the function that runs jobs, for the doctor; "" if there is none
 	probe       string // the doctor's lane; "" if there is none
 	worker      string // the name of this process in the records; "" for functions' default
 	google      bool   // the log is read by Cloud Logging
@@ -49,7 +85,7 @@ type settings struct {
 
 // readEnv reads the environment, or says all that is wrong with it.
 func readEnv(environ []string) (settings, error) {
-	s := settings{concurrency: 100, level: slog.LevelInfo}
+	s := settings{Environment: Environment{lines: environ}, concurrency: 100, level: slog.LevelInfo}
 	config, err := drivers.FromEnv(environ, envConcurrency, envSubmit, envLog, envProbe)
 	s.Config = config
 	errs := []error{err}
@@ -76,8 +112,6 @@ func (s *settings) set(name, value string) error {
 		if s.submit, err = strconv.ParseBool(value); err != nil {
 			return errors.New("want true or false")
 		}
-	case envTimeout:
-		s.timeout = value // whose limits the platform knows
 	case envLog:
 		levels := []string{"debug", "info", "warn", "error"}
 		if !slices.Contains(levels, value) {

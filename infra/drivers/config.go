@@ -20,6 +20,8 @@ type Config struct {
 
 	// Timing configures the store. A zero field means store's default; Native is set from what the queue can do.
 	Timing store.Timing
+	// Margin is functions.Config's.
+	Margin time.Duration
 }
 
 // variable is a piece of configuration.
@@ -36,6 +38,7 @@ var variables = []variable{
 	{"PIECEWORK_LEASE", "1m", "how long a claim holds a job without a heartbeat", duration(func(c *Config) *time.Duration { return &c.Timing.Lease })},
 	{"PIECEWORK_GRACE", "2m", "how long a message may take before sweep sends another", duration(func(c *Config) *time.Duration { return &c.Timing.Grace })},
 	{"PIECEWORK_MAX_GRACE", "1h", "the longest that this grows to by doubling", duration(func(c *Config) *time.Duration { return &c.Timing.MaxGrace })},
+	{"PIECEWORK_MARGIN", "5s", "how long before the platform ends an invocation its jobs are told to end", duration(func(c *Config) *time.Duration { return &c.Margin })},
 	{"PIECEWORK_SKEW", "2s", "how far the clocks of the processes may differ", duration(func(c *Config) *time.Duration { return &c.Timing.Skew })},
 }
 
@@ -66,9 +69,9 @@ func duration(field func(*Config) *time.Duration) func(*Config, string) error {
 
 // FromEnv reads the configuration from an environment, which is os.Environ() or like it: PIECEWORK_STORE,
 // PIECEWORK_QUEUES, PIECEWORK_BLOBS, and the durations PIECEWORK_LEASE (1m), PIECEWORK_GRACE (2m), PIECEWORK_MAX_GRACE
-// (1h) and PIECEWORK_SKEW (2s). An unset or empty variable has its default; one that begins with PIECEWORK_ and is
-// unknown is refused, because a misspelt one would be ignored in silence. Also names whatever else the program reads
-// itself.
+// (1h), PIECEWORK_SKEW (2s) and PIECEWORK_MARGIN (5s). An unset or empty variable has its default; one that begins with
+// PIECEWORK_ and is unknown is refused, because a misspelt one would be ignored in silence. Also names whatever else the
+// program reads itself.
 func FromEnv(environ []string, also ...string) (Config, error) {
 	env := map[string]string{}
 	for _, line := range environ {

@@ -30,14 +30,25 @@ func App(jobs *functions.Registry, adjust func(*cloudrun.Options), register ...f
 			envAddr + "=" + local + " keeps it to this machine. Elsewhere than on Cloud Run, other machines reach it only if\n" +
 			envAccounts + " and " + envAudience + " say whose pushes are taken.\n\n" +
 			"SIGTERM or SIGINT stops it: running jobs finish, or are handed back with their checkpoints, within 8 seconds.",
-		Here: func(environ []string) bool { return lookup(environ, envService) != "" },
-		Run:  func(ctx context.Context, d *command.Deployment) error { return serve(ctx, d, adjust) },
+		Here:  func(environ []string) bool { return lookup(environ, envService) != "" },
+		Check: func(e command.Environment) error { return check(e, adjust != nil) },
+		Run:   func(ctx context.Context, d *command.Deployment) error { return serve(ctx, d, adjust) },
 	}}}
+}
+
+// check says what is wrong with the environment, as far as that can be seen before anything that it names is opened.
+// Adjusted says that who calls is said elsewhere.
+func check(e command.Environment, adjusted bool) error {
+	s, err := readSettings(e.Getenv, e.Margin)
+	if wrong := s.callers.Check(); wrong != nil && !adjusted {
+		err = errors.Join(err, explain(fmt.Errorf("%w: %w", functions.ErrConfig, wrong)))
+	}
+	return err
 }
 
 // serve serves until ctx ends, and then drains.
 func serve(ctx context.Context, d *command.Deployment, adjust func(*cloudrun.Options)) error {
-	s, err := readSettings(d)
+	s, err := readSettings(d.Getenv, d.Config.Margin)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,9 @@
 //	PIECEWORK_PUSH_ACCOUNTS               the service accounts whose tokens are taken, separated by commas
 //	PIECEWORK_PUSH_AUDIENCE               for whom the tokens must be; several are separated by commas
 //	PIECEWORK_TOKENS, PIECEWORK_TOKEN_FILE  who may use the HTTP API: ROLE:TOKEN or ROLE:NAME:TOKEN
-//	PIECEWORK_FUNCTION_TIMEOUT=5m         how long a request may take, from 15s to 1h: some seconds less than the platform's
-//	                                      timeout, and than the ack deadline of the push subscriptions
+//	PIECEWORK_FUNCTION_TIMEOUT=5m         how long a request may take, from 15s (three times PIECEWORK_MARGIN) to 1h: some
+//	                                      seconds less than the platform's timeout, and than the ack deadline of the push
+//	                                      subscriptions
 //	PIECEWORK_CONCURRENCY=100             how many jobs run at once, as for a worker
 //
 // Without PIECEWORK_PUSH_ACCOUNTS, on Cloud Run, the server relies on Cloud Run's IAM: the service must require

@@ -1,8 +1,10 @@
 package cloudrun
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +13,6 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/cloudrun"
 	"github.com/piecework/piecework/functions/httpapi"
-	"github.com/piecework/piecework/infra/command"
 )
 
 // The variables that are read here.
@@ -24,6 +25,7 @@ const (
 	envTokens    = "PIECEWORK_TOKENS"
 	envTokenFile = "PIECEWORK_TOKEN_FILE"
 	envTimeout   = "PIECEWORK_FUNCTION_TIMEOUT"
+	envMargin    = "PIECEWORK_MARGIN"
 )
 
 // local is an address that no other machine reaches, for advice.
@@ -40,37 +42,48 @@ type settings struct {
 	tokens  []httpapi.Token
 }
 
-// readSettings reads the environment, or says all that is wrong with it.
-func readSettings(d *command.Deployment) (settings, error) {
-	s := settings{addr: d.Getenv(envAddr), timeout: usualTimeout, callers: cloudrun.Callers{
-		Accounts: list(d.Getenv(envAccounts)), Audiences: list(d.Getenv(envAudience)),
-	}}
-	var errs []error
-	if s.addr == "" {
-		port := d.Getenv(envPort)
-		if port == "" {
-			port = "8080"
-		}
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			errs = append(errs, fmt.Errorf("%w: %s=%q: want a number from 1 to 65535", functions.ErrConfig, envPort, port))
-		}
-		s.addr = ":" + port
-	}
-	if text := d.Getenv(envTimeout); text != "" {
-		least := cloudrun.MinTimeout(d.Runtime)
-		var err error
-		if s.timeout, err = time.ParseDuration(text); err != nil || s.timeout < least || s.timeout > cloudrun.MaxTimeout {
-			errs = append(errs, fmt.Errorf("%w: %s=%q: want a duration from %v to %v, a little less than the service's request timeout", functions.ErrConfig, envTimeout, text, least, cloudrun.MaxTimeout))
-		}
-	}
-	if len(s.callers.Accounts) == 0 && d.Getenv(envService) != "" {
+// readSettings reads the environment, or says all that is wrong with it. Nothing needs to be open for that.
+func readSettings(getenv func(string) string, margin time.Duration) (settings, error) {
+	s := settings{callers: cloudrun.Callers{Accounts: list(getenv(envAccounts)), Audiences: list(getenv(envAudience))}}
+	if len(s.callers.Accounts) == 0 && getenv(envService) != "" {
 		s.callers = cloudrun.Callers{Platform: true} // it has an audience of its own
 	}
-	var err error
-	if s.tokens, err = httpapi.ReadTokens(envTokens, d.Getenv(envTokens), d.Getenv(envTokenFile)); err != nil {
-		errs = append(errs, err)
-	}
+	errs := make([]error, 3)
+	s.addr, errs[0] = readAddr(getenv)
+	s.timeout, errs[1] = readTimeout(getenv(envTimeout), margin)
+	s.tokens, errs[2] = httpapi.ReadTokens(envTokens, getenv(envTokens), getenv(envTokenFile))
 	return s, errors.Join(errs...)
+}
+
+// readAddr reads where to listen.
+func readAddr(getenv func(string) string) (string, error) {
+	if addr := getenv(envAddr); addr != "" {
+		_, port, err := net.SplitHostPort(addr)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
+			return "", fmt.Errorf("%w: %s=%q: write it as host:port, as in %s", functions.ErrConfig, envAddr, addr, local)
+		}
+		return addr, nil
+	}
+	port := cmp.Or(getenv(envPort), "8080")
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("%w: %s=%q: want a number from 1 to 65535", functions.ErrConfig, envPort, port)
+	}
+	return ":" + port, nil
+}
+
+// readTimeout reads how long a request may take.
+func readTimeout(text string, margin time.Duration) (time.Duration, error) {
+	text = cmp.Or(text, usualTimeout.String())
+	least := cloudrun.MinTimeout(margin)
+	d, err := time.ParseDuration(text)
+	if err != nil || d < least || d > cloudrun.MaxTimeout {
+		return 0, fmt.Errorf("%w: %s=%q: want a duration from %v to %v, a little less than the service's request timeout; the least is three times %s",
+			functions.ErrConfig, envTimeout, text, least, cloudrun.MaxTimeout, envMargin)
+	}
+	return d, nil
 }
 
 // list splits at commas.

@@ -11,11 +11,11 @@ import (
 
 // api makes the handler of the HTTP API.
 func api(d *command.Deployment) (lambda.Handler, error) {
-	tokens, err := httpapi.ReadTokens(envTokens, d.Getenv(envTokens), d.Getenv(envTokenFile))
+	tokens, err := readTokens(d.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := streams(d)
+	stream, err := streams(d.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +29,11 @@ func api(d *command.Deployment) (lambda.Handler, error) {
 		return lambda.Stream(h)
 	}
 	return lambda.HTTP(h)
+}
+
+// readTokens reads who may use the HTTP API.
+func readTokens(getenv func(string) string) ([]httpapi.Token, error) {
+	return httpapi.ReadTokens(envTokens, getenv(envTokens), getenv(envTokenFile))
 }
 
 // errWho tells somebody whom nobody knows what to do.

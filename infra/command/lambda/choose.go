@@ -44,6 +44,22 @@ func choose(d *command.Deployment) (lambda.Handler, error) {
 	}
 }
 
+// check says what is wrong with the environment, as far as that can be seen before anything that it names is opened.
+func check(e command.Environment) error {
+	name := e.Getenv(envFunction)
+	errs := []error{checkFunction(name)}
+	switch name {
+	case "execute":
+		_, err := e.FunctionTimeout()
+		errs = append(errs, err)
+	case "api":
+		_, err := readTokens(e.Getenv)
+		_, err2 := streams(e.Getenv)
+		errs = append(errs, err, err2)
+	}
+	return errors.Join(errs...)
+}
+
 // checkFunction refuses a name that is not one of a function.
 func checkFunction(name string) error {
 	names := []string{"submit", "execute", "sweep", "api"}
@@ -57,8 +73,8 @@ func checkFunction(name string) error {
 }
 
 // streams reads whether the HTTP API streams its answers.
-func streams(d *command.Deployment) (bool, error) {
-	value := d.Getenv(envStream)
+func streams(getenv func(string) string) (bool, error) {
+	value := getenv(envStream)
 	if value == "" {
 		return false, nil
 	}

@@ -60,7 +60,7 @@ func Main(jobs *functions.Registry, register ...func(*drivers.Set)) {
 		Short: "Be one of the functions on AWS Lambda",
 		Long:  "Answers the invocations of the function that PIECEWORK_FUNCTION names: submit, execute, sweep or api.\nIt is what the program does on Lambda without a command.",
 		Here:  func(environ []string) bool { return getenv(environ, runtimeAPI) != "" },
-		Check: func(environ []string) error { return checkFunction(getenv(environ, envFunction)) },
+		Check: check,
 		Run:   p.serve,
 	}}}
 	if p.api == "" || len(os.Args) > 1 { // a command, wherever it is

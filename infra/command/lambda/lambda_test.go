@@ -105,6 +105,10 @@ func TestMisconfigurationFailsTheInitialization(t *testing.T) {
 		{"", "", "PIECEWORK_FUNCTION is not set"},
 		{"excute", "PIECEWORK_STORE=sqlite:///dev/null/x.db", "did you mean"}, // and not after all has been opened
 		{"", "PIECEWORK_FUNCTIONS=execute", `did you mean "PIECEWORK_FUNCTION"?`},
+		{"execute", "PIECEWORK_FUNCTION_TIMEOUT=10s", `PIECEWORK_FUNCTION_TIMEOUT="10s" leaves jobs no time: none is started in the last 10s before it, which is twice PIECEWORK_MARGIN`},
+		{"execute", "PIECEWORK_FUNCTION_TIMEOUT=900", `PIECEWORK_FUNCTION_TIMEOUT="900": want a duration such as 15m`},
+		{"execute", "PIECEWORK_MARGIN=5", `PIECEWORK_MARGIN="5": want a duration`},
+		{"api", "PIECEWORK_TOKENS=operator:short,PIECEWORK_STORE=sqlite:///dev/null/x.db", "has 5 characters"}, // likewise
 		{"api", "PIECEWORK_STREAM=maybe", `PIECEWORK_STREAM="maybe": want true or false`},
 		{"api", "PIECEWORK_TOKENS=boss:0123456789abcdef0123", `unknown role "boss"`},
 		{"execute", "PIECEWORK_STORE=sqlte:///x", "sqlte"},
@@ -113,7 +117,7 @@ func TestMisconfigurationFailsTheInitialization(t *testing.T) {
 		t.Run(c.function+c.more, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			p := w.start(c.function, c.more)
+			p := w.start(c.function, strings.Split(c.more, ",")...)
 			told := await(t, p.initFail, "the error of the initialization")
 			var e struct {
 				ErrorMessage string `json:"errorMessage"`
