@@ -15,7 +15,7 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// readTime is how long the body of a request may take.
+// readTime is how long the body of a request may take to come, whether it is read or refused.
 const readTime = 30 * time.Second
 
 // messages is a route that takes messages: open takes one out of the request, handle does what it asks for. No more
@@ -62,10 +62,7 @@ func (s *Server) until(parent context.Context, end time.Time) (context.Context, 
 
 // read reads the body.
 func (s *Server) read(w http.ResponseWriter, r *http.Request) ([]byte, *wire.Problem) {
-	deadline := http.NewResponseController(w)
-	_ = deadline.SetReadDeadline(time.Now().Add(readTime)) // a ResponseWriter that knows no deadlines has none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
-	_ = deadline.SetReadDeadline(time.Time{})
 	if err == nil {
 		return body, nil
 	}

@@ -178,6 +178,42 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// timed is an answer that notes until when the request's body may come.
+type timed struct {
+	*httptest.ResponseRecorder
+
+	until time.Time
+}
+
+// SetReadDeadline takes note of one.
+func (w *timed) SetReadDeadline(t time.Time) error { w.until = t; return nil }
+
+// A body that does not come keeps no request for longer than half a minute, whatever becomes of the request.
+func TestNoRouteWaitsForABodyForEver(t *testing.T) {
+	jobs, _ := doubles()
+	w, drained := newWorld(t, jobs, nil), newWorld(t, jobs, &cloudrun.Options{API: http.NotFoundHandler()})
+	closed := newWorld(t, jobs, &cloudrun.Options{Callers: (&issuer{t: t}).callers()})
+	if err := drained.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		w            *world
+		method, path string
+		status       int
+	}{
+		"execute": {w, "POST", "/push/execute", 204}, "submit": {w, "POST", "/push/submit", 204}, "events": {w, "POST", "/events", 204},
+		"sweep": {w, "POST", "/sweep", 200}, "no token": {closed, "POST", "/push/execute", 401}, "method": {w, "PUT", "/sweep", 405},
+		"no route": {w, "POST", "/pusch", 404}, "health": {w, "GET", "/healthz", 200}, "draining": {drained, "POST", "/events", 503},
+		"API while draining": {drained, "POST", "/v1/jobs", 503},
+	} {
+		rec := &timed{httptest.NewRecorder(), time.Time{}}
+		tt.w.ServeHTTP(rec, request(t, tt.method, tt.path, "{}"))
+		if left := time.Until(rec.until); rec.Code != tt.status || left < 20*time.Second || left > 30*time.Second {
+			t.Errorf("%s: status %d, %v for the body", name, rec.Code, left)
+		}
+	}
+}
+
 // blocks is a registry with a kind that waits for a channel or its context, and says what its context says.
 func blocks() (jobs *functions.Registry, started chan string, release chan struct{}) {
 	jobs, started, release = functions.NewRegistry(), make(chan string, 10), make(chan struct{})

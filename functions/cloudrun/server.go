@@ -10,6 +10,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/internal/stall"
 )
 
 // Server makes jobs of messages, runs them and sweeps, by HTTP. It is an http.Handler; Serve does all that a process
@@ -67,6 +68,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 func (s *Server) guarded(serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { s.crashed(w, r, recover()) }()
+		stall.Guard(w, r, readTime)
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			s.refuse(w, r, wire.NewProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes POST, not %.20s", r.URL.Path, r.Method)))
@@ -88,11 +90,13 @@ func (s *Server) guarded(serve http.HandlerFunc) http.Handler {
 // rest passes a request on to the API.
 func (s *Server) rest(w http.ResponseWriter, r *http.Request) {
 	if s.opts.API == nil {
+		stall.Guard(w, r, readTime)
 		s.refuse(w, r, wire.NewProblem(http.StatusNotFound, fmt.Sprintf("there is no route %.200q here; there are POST /push/execute, "+
 			"/push/submit, /events and /sweep, and GET /healthz", r.URL.Path)))
 		return
 	}
 	if !s.enter() {
+		stall.Guard(w, r, readTime)
 		s.refuseDraining(w, r)
 		return
 	}
@@ -106,6 +110,7 @@ func (s *Server) rest(w http.ResponseWriter, r *http.Request) {
 
 // health says whether this process takes requests.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	stall.Guard(w, r, readTime)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		s.refuse(w, r, wire.NewProblem(http.StatusMethodNotAllowed, fmt.Sprintf("/healthz takes GET, not %.20s", r.Method)))

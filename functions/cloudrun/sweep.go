@@ -16,6 +16,10 @@ const sweepBatch = 1000
 
 // sweep looks after what is due, and answers with what it did.
 func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
+	if _, refused := s.read(w, r); refused != nil { // it says nothing, but net/http would wait for it after the sweep
+		s.refuse(w, r, refused)
+		return
+	}
 	ctx, cancel := s.until(r.Context(), time.Now().Add(s.opts.Timeout))
 	defer cancel()
 	sum, err := s.sweepAll(ctx)

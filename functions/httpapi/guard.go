@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/internal/stall"
 )
 
 // request is what is known of a request under way.
@@ -36,6 +37,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{id: givenID(r)}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 	ans := &answer{ResponseWriter: w}
+	stall.Guard(w, r, a.opts.Timeout)
 	header := w.Header()
 	header.Set("X-Request-ID", q.id)
 	header.Set("X-Content-Type-Options", "nosniff")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -204,4 +205,27 @@ func TestSlowBody(t *testing.T) {
 	answer.Body.Close()
 	cancel()
 	<-served
+}
+
+// timed is an answer that notes until when the request's body may come.
+type timed struct {
+	*httptest.ResponseRecorder
+
+	until time.Time
+}
+
+// SetReadDeadline takes note of one.
+func (w *timed) SetReadDeadline(t time.Time) error { w.until = t; return nil }
+
+// A body that does not come keeps no request for ever, also one that nobody reads: net/http waits for that too.
+func TestNoRequestWaitsForABodyForEver(t *testing.T) {
+	d := newDesk(t, &httpapi.Options{Tokens: []httpapi.Token{{Value: "operator-0123456789", Role: httpapi.Operator}}})
+	for path, status := range map[string]int{"/v1/health": 200, "/v1/jobs": 401} {
+		rec := &timed{httptest.NewRecorder(), time.Time{}}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, strings.NewReader("{}"))
+		d.ServeHTTP(rec, r)
+		if left := time.Until(rec.until); rec.Code != status || left < 30*time.Second || left > 45*time.Second {
+			t.Errorf("%s: status %d, %v for the body", path, rec.Code, left)
+		}
+	}
 }
