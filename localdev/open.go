@@ -19,6 +19,7 @@ import (
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -93,7 +94,7 @@ func openStore(ctx context.Context, c Config) (*docstore.Collection, error) {
 		return coll, nil
 	default:
 		return nil, fmt.Errorf("%w: store %q: use sqlite:///path/to/file, sqlite::memory:, postgres://user@host/db or mem://",
-			functions.ErrConfig, redact(address))
+			functions.ErrConfig, wire.Redact(address))
 	}
 }
 
@@ -124,16 +125,16 @@ func openBlobs(ctx context.Context, c Config, create bool) (bucket *blob.Bucket,
 	case fileblob.Scheme:
 		u, err := url.Parse(address)
 		if err != nil || u.Host != "" || u.Path == "" || u.RawQuery != "" {
-			return nil, "", fmt.Errorf("%w: blobs %q: want file:///path/to/folder, without parameters", functions.ErrConfig, address)
+			return nil, "", fmt.Errorf("%w: blobs %q: want file:///path/to/folder, without parameters", functions.ErrConfig, wire.Redact(address))
 		}
 		return openFolder(folder(u), create)
 	}
 	if !blob.DefaultURLMux().ValidBucketScheme(scheme) {
 		return nil, "", fmt.Errorf("%w: blobs %q: use file:///path/to/folder or mem://; another service needs a program "+
-			"that imports its driver", functions.ErrConfig, redact(address))
+			"that imports its driver", functions.ErrConfig, wire.Redact(address))
 	}
 	if bucket, err = blob.OpenBucket(ctx, address); err != nil {
-		return nil, "", fmt.Errorf("open blobs %s: %w", redact(address), err)
+		return nil, "", fmt.Errorf("open blobs %s: %w", wire.Redact(address), err)
 	}
 	return bucket, "", nil
 }

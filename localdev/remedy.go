@@ -13,6 +13,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
 
@@ -38,7 +39,9 @@ func storeError(address string, err error) error {
 	switch {
 	case strings.Contains(text, "not a database") || strings.Contains(text, "malformed"):
 		remedy = "the file is damaged, or is no SQLite database: restore it from a backup, or move it away to begin with an empty one"
-	case gcerrors.Code(err) == gcerrors.ResourceExhausted || errors.Is(err, syscall.ENOSPC):
+	case sqldocstore.ErrorCode(err) == gcerrors.InvalidArgument:
+		return fmt.Errorf("%w: store %s: %w", functions.ErrConfig, wire.Redact(address), err)
+	case sqldocstore.ErrorCode(err) == gcerrors.ResourceExhausted || errors.Is(err, syscall.ENOSPC):
 		remedy = "the disk is full: make room"
 	case errors.Is(err, sqldocstore.ErrUnavailable) && file != "":
 		remedy = "another process keeps it locked: end that process, or choose another file"
@@ -52,9 +55,9 @@ func storeError(address string, err error) error {
 		remedy = "that is a directory: name a file"
 	}
 	if remedy == "" {
-		return fmt.Errorf("open store %s: %w", redact(address), err)
+		return fmt.Errorf("open store %s: %w", wire.Redact(address), err)
 	}
-	return fmt.Errorf("open store %s: %s: %w", redact(address), remedy, err)
+	return fmt.Errorf("open store %s: %s: %w", wire.Redact(address), remedy, err)
 }
 
 // sqliteFile is the file that a store's URL names, "" if it names none.
@@ -78,14 +81,4 @@ func missing(dir string) bool {
 func isDir(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.IsDir()
-}
-
-// redact hides the password in a URL.
-func redact(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		scheme, _, _ := strings.Cut(address, ":")
-		return scheme + ":..."
-	}
-	return u.Redacted()
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/piecework/piecework/functions"
@@ -55,6 +56,21 @@ func TestStorageThatIsNotThere(t *testing.T) {
 		{Store: file, Blobs: "file://" + filepath.Join(dir, "none")},
 	} {
 		if _, err := localdev.OpenStorage(t.Context(), cfg); !errors.Is(err, functions.ErrConfig) {
+			t.Errorf("%+v: error %v", cfg, err)
+		}
+	}
+}
+
+func TestWrongURLsAreRefusedWithoutTheirSecrets(t *testing.T) {
+	dir := t.TempDir()
+	for _, cfg := range []localdev.Config{
+		{Store: "sqlite://" + filepath.Join(dir, "x.db") + "?foo=hunter2"}, {Store: "postgres:/me:hunter2@h/db"},
+		{Store: "postgres://me:hunter2/x@h/db"}, {Store: "mysql://me:hunter2@h/db?password=hunter2"},
+		{Store: "mem://", Blobs: "s3://me:hunter2@bucket"}, {Store: "mem://", Blobs: "file://me:hunter2@host/x"},
+	} {
+		cfg.Dir = dir
+		_, err := localdev.Start(t.Context(), double(), cfg)
+		if !errors.Is(err, functions.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%+v: error %v", cfg, err)
 		}
 	}

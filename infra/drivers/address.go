@@ -1,15 +1,20 @@
 package drivers
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
 // Lane is what stands for the name of a lane in the URL of the queues.
 const Lane = "{queue}"
+
+// errUser tells no part of what it is about: some of that is the password.
+var errUser = errors.New("its user or password cannot be read: escape special characters as %XX, such as / as %2F")
 
 // Address is a URL in its parts. It is not a *url.URL because those allow one host only, and no "{queue}" in it.
 type Address struct {
@@ -28,10 +33,13 @@ func ParseAddress(rawURL string) (*Address, error) {
 	var rest string
 	var ok bool
 	if a.Scheme, rest, ok = strings.Cut(rawURL, ":"); !ok || a.Scheme == "" || strings.ContainsAny(a.Scheme, "/?# ") {
-		return nil, fmt.Errorf("%w: %q is not a URL: it begins with no scheme and colon", functions.ErrConfig, shorten(rawURL))
+		return nil, fmt.Errorf("%w: not a URL: it begins with no scheme and colon, as file:///PATH and s3://BUCKET do", functions.ErrConfig)
 	}
 	a.Scheme = strings.ToLower(a.Scheme)
 	rest, query, _ := strings.Cut(rest, "?")
+	if before, _, has := strings.Cut(query, "@"); has && !strings.Contains(before, "=") {
+		return nil, a.wrap(errUser) // a question mark in the password
+	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return nil, a.Errorf("its parameters cannot be read: %w", err)
@@ -44,9 +52,11 @@ func ParseAddress(rawURL string) (*Address, error) {
 	authority, path, _ := strings.Cut(rest, "/")
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		if a.User, err = userinfo(authority[:at]); err != nil {
-			return nil, a.Errorf("its user or password cannot be read: escape special characters as %%XX")
+			return nil, a.wrap(errUser)
 		}
 		authority = authority[at+1:]
+	} else if strings.Contains(authority, ":") && strings.Contains(path, "@") {
+		return nil, a.wrap(errUser) // a slash in the password
 	}
 	a.Host = authority
 	a.Path, err = url.PathUnescape(path)
@@ -67,22 +77,7 @@ func userinfo(text string) (*url.Userinfo, error) {
 func (a *Address) Raw() string { return a.raw }
 
 // String is the URL without user, password and parameters, fit for logs and errors.
-func (a *Address) String() string {
-	_, rest, _ := strings.Cut(a.raw, ":")
-	rest, _, _ = strings.Cut(rest, "?")
-	slashes := ""
-	if strings.HasPrefix(rest, "//") {
-		slashes, rest = "//", rest[2:]
-		authority, path, ok := strings.Cut(rest, "/")
-		if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-			authority = authority[at+1:]
-		}
-		if rest = authority; ok {
-			rest += "/" + path
-		}
-	}
-	return a.Scheme + ":" + slashes + rest
-}
+func (a *Address) String() string { return wire.Redact(a.raw) }
 
 // Errorf is a functions.ErrConfig that names the URL.
 func (a *Address) Errorf(format string, args ...any) error {

@@ -62,8 +62,15 @@ func TestSecretsStayOutOfErrors(t *testing.T) {
 	if err := a.Check(); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := drivers.ParseAddress("amqp://user:hunter2%zz@h/v"); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v", err)
+	for _, raw := range []string{
+		"amqp://user:hunter2%zz@h/v", "amqp://user:hun/hunter2@h/v", "amqp://user:hunter2/@h/v", "amqp://user:9/hunter2@h/v",
+		"amqp://user:hunter2?hunter2@h/v", "amqp://user:hunter2?@h/v?x=1", "amqp//user:hunter2@h/v", "hunter2",
+	} {
+		if _, err := drivers.ParseAddress(raw); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: error %v", raw, err)
+		} else {
+			refused(t, err)
+		}
 	}
 }
 

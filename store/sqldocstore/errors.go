@@ -56,6 +56,16 @@ func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// ErrorCode is the gcerrors code of an error that Open returned, which gcerrors.Code does
+// not see: there was no collection yet to say it through. InvalidArgument means that the
+// URL or the options are wrong.
+func ErrorCode(err error) gcerrors.ErrorCode {
+	if err == nil {
+		return gcerrors.OK
+	}
+	return codeOf(err)
+}
+
 // codeOf is the gcerrors code of any error that this package or a database made.
 func codeOf(err error) gcerrors.ErrorCode {
 	var op *opError

@@ -52,7 +52,7 @@ type postgresDB struct {
 func openPostgres(ctx context.Context, u *url.URL, l *layout) (*collection, error) {
 	config, err := pgxpool.ParseConfig(u.String())
 	if err != nil {
-		return nil, invalidf("the URL is not one of PostgreSQL: %v", errors.Unwrap(err))
+		return nil, invalidf("the URL is not one of PostgreSQL, such as postgres://USER@HOST/DATABASE: %v", errors.Unwrap(err))
 	}
 	if !u.Query().Has("pool_max_conns") {
 		config.MaxConns = postgresConns

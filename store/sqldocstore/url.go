@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -39,7 +40,7 @@ func (o *URLOpener) RegisterOn(mux *docstore.URLMux) {
 func (o *URLOpener) OpenCollectionURL(ctx context.Context, u *url.URL) (*docstore.Collection, error) {
 	c, err := openURL(ctx, u, o.Options)
 	if err != nil {
-		return nil, wrapf(err, "open %s", u.Redacted())
+		return nil, wrapf(err, "open %s", place(u))
 	}
 	return docstore.NewCollection(c), nil
 }
@@ -49,8 +50,11 @@ func (o *URLOpener) OpenCollectionURL(ctx context.Context, u *url.URL) (*docstor
 // created unless NoCreate is set.
 func Open(ctx context.Context, rawURL string, opts *Options) (*docstore.Collection, error) {
 	u, err := url.Parse(rawURL)
+	if err != nil && strings.Contains(rawURL, "@") {
+		return nil, errUser
+	}
 	if err != nil {
-		return nil, invalidf("open: the URL cannot be parsed: %v", redact(err))
+		return nil, invalidf("open: the URL cannot be parsed: %v", reason(err))
 	}
 	var o URLOpener
 	if opts != nil {
@@ -59,12 +63,26 @@ func Open(ctx context.Context, rawURL string, opts *Options) (*docstore.Collecti
 	return o.OpenCollectionURL(ctx, u)
 }
 
-// redact keeps the URL, which may hold a password, out of a parse error.
-func redact(err error) error {
+// errUser tells no part of the URL, because what url.Parse complains of may be one of
+// the password.
+var errUser = invalidf("open: the URL cannot be parsed: write it as postgres://USER:PASSWORD@HOST/DATABASE, with special characters " +
+	"as %%XX, such as / as %%2F")
+
+// reason is a parse error without the URL.
+func reason(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}
 	return err
+}
+
+// place is a URL without user, password and parameters, of which some are passwords.
+func place(u *url.URL) string {
+	bare := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, Opaque: u.Opaque}
+	if strings.Contains(u.Opaque+u.Path, "@") && u.Scheme != SchemeSQLite {
+		return u.Scheme + ":..." // a password, after a slash too few or too many
+	}
+	return bare.String()
 }
 
 func openURL(ctx context.Context, u *url.URL, opts Options) (*collection, error) {
@@ -155,7 +173,10 @@ func applyParams(q url.Values, o *Options, pass []string) (url.Values, error) {
 		}
 		set, ok := params[name]
 		if !ok {
-			return nil, invalidf("unknown parameter %q: did you mean %q?", name, nearest(name, pass))
+			if strings.Contains(name, "@") { // the rest of a password with a question mark
+				return nil, errUser
+			}
+			return nil, unknownParam(name, pass)
 		}
 		if len(values) > 1 && !slices.Contains(repeatable, name) {
 			return nil, invalidf("parameter %q is given %d times", name, len(values))
@@ -169,14 +190,16 @@ func applyParams(q url.Values, o *Options, pass []string) (url.Values, error) {
 	return rest, nil
 }
 
-// nearest is the valid parameter with the smallest edit distance to name.
-func nearest(name string, pass []string) string {
-	valid := slices.Clone(pass)
-	for p := range params {
-		valid = append(valid, p)
-	}
-	slices.Sort(valid)
-	return slices.MinFunc(valid, func(a, b string) int {
+// unknownParam refuses a parameter and names the valid one that it most likely means,
+// which is within a third of its length in edits, or all.
+func unknownParam(name string, pass []string) error {
+	valid := slices.Sorted(maps.Keys(params))
+	valid = append(valid, pass...)
+	near := slices.MinFunc(valid, func(a, b string) int {
 		return edlib.OSADamerauLevenshteinDistance(name, a) - edlib.OSADamerauLevenshteinDistance(name, b)
 	})
+	if edlib.OSADamerauLevenshteinDistance(name, near) < len(name)/3+2 {
+		return invalidf("unknown parameter %q: did you mean %q?", name, near)
+	}
+	return invalidf("unknown parameter %q: known are %s", name, strings.Join(valid, ", "))
 }

@@ -1,6 +1,7 @@
 package sqldocstore
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,7 +56,15 @@ func TestBadURLs(t *testing.T) {
 		"sqlite:a.db?create=false":                "no such table",
 		"sqlite://":                               "no file name",
 		"mysql://h/db":                            `scheme "mysql"`,
+		"sqlite:a.db?foo=x":                       `known are busy_timeout, column,`,
 		"postgres://me:secret@h:port/db":          "cannot be parsed",
+		"postgres://me:secret/secret@h/db":        "%2F",
+		"postgres://me:secret?secret@h/db":        "%2F",
+		"postgres://me:9?secret@h/db":             "%2F",
+		"postgres://me:secret#secret@h/db":        "%2F",
+		"postgres://me:secret%secret@h/db":        "%2F",
+		"postgres:/me:secret@h/db":                "not one of PostgreSQL",
+		"postgres:me:secret@h/db":                 "not one of PostgreSQL",
 	} {
 		t.Run(url, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -63,7 +72,17 @@ func TestBadURLs(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 				t.Fatalf("got %v, want %s", err, want)
 			}
+			if code := ErrorCode(err); want != "no such table" && code != gcerrors.InvalidArgument {
+				t.Errorf("%v has the code %v", err, code)
+			}
 		})
+	}
+}
+
+func TestErrorsShowNoParameters(t *testing.T) {
+	_, err := Open(t.Context(), "postgres://me@127.0.0.1:1/db?password=secret&connect_timeout=5", nil)
+	if !errors.Is(err, ErrUnavailable) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "postgres://127.0.0.1:1/db") {
+		t.Error(err)
 	}
 }
 

@@ -38,7 +38,9 @@ import (
 	"fmt"
 
 	"gocloud.dev/docstore"
+	"gocloud.dev/gcerrors"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
@@ -74,7 +76,10 @@ func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func()
 	}
 	// The other parameters are checked by sqldocstore, which knows PostgreSQL's too.
 	coll, err := sqldocstore.Open(ctx, a.Raw(), options())
-	if err != nil {
+	switch {
+	case sqldocstore.ErrorCode(err) == gcerrors.InvalidArgument:
+		return nil, nil, fmt.Errorf("%w: %w", functions.ErrConfig, err)
+	case err != nil:
 		return nil, nil, err
 	}
 	return coll, coll.Close, nil
