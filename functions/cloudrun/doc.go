@@ -63,10 +63,10 @@
 //
 // # Ending
 //
-// On SIGTERM, Cloud Run leaves 10 seconds. The server takes no more requests, tells running handlers through
-// DeadlineNear, and cancels them after Options.DrainGrace, 5 seconds. Jobs whose handlers return are handed back, with
-// their checkpoints and without having used an attempt. A handler that does not return is left behind after 3 seconds
-// more, and sweep starts its job again when the lease has run out.
+// On SIGTERM, Cloud Run leaves 10 seconds. The server takes no more requests, has those of the API that wait for a job
+// answered, tells running handlers through DeadlineNear, and cancels them after Options.DrainGrace, 5 seconds. Jobs whose
+// handlers return are handed back, with their checkpoints and without having used an attempt. A handler that does not
+// return is left behind after 3 seconds more, and sweep starts its job again when the lease has run out.
 //
 // # Limits
 //

@@ -53,9 +53,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// Drain takes no more requests, tells running handlers, through DeadlineNear, and cancels them after Options.DrainGrace;
-// their jobs go back to the queue with their checkpoints. It returns when all requests are answered, or when ctx ends:
-// what still runs then is left behind. Serve calls it; it is for programs that have a server of their own.
+// Drain takes no more requests, has the API's waits answered, and tells running handlers, through DeadlineNear. After
+// Options.DrainGrace it cancels them; their jobs go back to the queue with their checkpoints. It returns when all requests
+// are answered, or when ctx ends: what still runs then is left behind. Serve calls it; it is for programs that have a
+// server of their own.
 func (s *Server) Drain(ctx context.Context) error {
 	s.rt.Drain()
 	s.mu.Lock()
@@ -65,6 +66,9 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 	}
 	s.mu.Unlock()
+	if api, ok := s.opts.API.(interface{ EndWaits() }); ok {
+		api.EndWaits()
+	}
 	defer s.stop(functions.ErrShutdown)
 	grace := time.NewTimer(max(s.opts.DrainGrace, 0))
 	defer grace.Stop()

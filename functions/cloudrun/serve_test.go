@@ -307,6 +307,46 @@ func TestASweepEndsWithItsRequest(t *testing.T) {
 	})
 }
 
+// What waits for a job's end by the API is told at once, to ask another server; where the API is behind a handler of
+// somebody's own, once running jobs are cancelled.
+func TestDrainEndsWaits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		wrap   func(api *httpapi.API) http.Handler
+		status int
+		after  time.Duration
+	}{
+		"API":     {func(api *httpapi.API) http.Handler { return api }, http.StatusOK, 0},
+		"wrapped": {func(api *httpapi.API) http.Handler { return http.MaxBytesHandler(api, 1<<20) }, http.StatusServiceUnavailable, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				jobs, _ := doubles()
+				w := newWorld(t, jobs, nil)
+				api, err := httpapi.New(w.rt, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if w.Server, err = cloudrun.New(w.rt, &cloudrun.Options{API: tt.wrap(api)}); err != nil {
+					t.Fatal(err)
+				}
+				id, rec, begin := w.submit("test.double", 1), httptest.NewRecorder(), time.Now()
+				answered := make(chan time.Duration, 1)
+				go func() {
+					w.ServeHTTP(rec, request(t, http.MethodGet, "/v1/jobs/"+id+"/wait?timeout=60s", ""))
+					answered <- time.Since(begin)
+				}()
+				synctest.Wait()
+				if err := w.Drain(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if took := <-answered; rec.Code != tt.status || took != tt.after {
+					t.Errorf("status %d after %v: %s", rec.Code, took, rec.Body)
+				}
+			})
+		})
+	}
+}
+
 func TestTheAPIIsOnTheSamePort(t *testing.T) {
 	jobs, _ := doubles()
 	const token = "operator-0123456789"

@@ -114,8 +114,9 @@ func (a *API) routes() {
 // open reports whether nobody is asked who he is.
 func (a *API) open() bool { return len(a.tokens) == 0 && a.opts.Authenticate == nil }
 
-// endWaits makes the waits that hang return what they have.
-func (a *API) endWaits() { a.stopOnce.Do(func() { close(a.stopping) }) }
+// EndWaits has waits answered with what there is, those that hang and those to come, so that who waits asks another
+// server. Serve does that when it is told to stop; it is for programs that have a server of their own.
+func (a *API) EndWaits() { a.stopOnce.Do(func() { close(a.stopping) }) }
 
 // errStopping is why a wait ended before its time.
 var errStopping = errors.New("server shuts down")

@@ -7,7 +7,8 @@
 //	...
 //	err = api.Serve(ctx, ln) // until ctx ends; then it lets requests finish
 //
-// An API is an http.Handler too, for programs that have a server of their own.
+// An API is an http.Handler too, for programs that have a server of their own. Those call EndWaits before they shut it
+// down. Requests whose contexts they cancel with functions.ErrShutdown are answered with 503, to be sent again.
 //
 // # Routes
 //

@@ -46,6 +46,9 @@ func internal(ctx context.Context) *wire.Problem {
 // problem turns an error of the runtime into a refusal. What the caller can do something about is told as it is;
 // what went wrong inside is logged.
 func (a *API) problem(ctx context.Context, err error, location string) *wire.Problem {
+	if cut(ctx, err) {
+		err = fmt.Errorf("%w: %w", functions.ErrClosed, err)
+	}
 	status := functions.HTTPStatus(err)
 	if status < http.StatusInternalServerError {
 		p := wire.NewProblem(status, err.Error())
@@ -66,6 +69,11 @@ func (a *API) problem(ctx context.Context, err error, location string) *wire.Pro
 	}
 	p.Code, p.Request = wire.Code(err), requestID(ctx)
 	return p
+}
+
+// cut reports whether err is that the server, which shuts down, had no more time for the request.
+func cut(ctx context.Context, err error) bool {
+	return errors.Is(context.Cause(ctx), functions.ErrShutdown) && (errors.Is(err, context.Canceled) || errors.Is(err, functions.ErrShutdown))
 }
 
 // locate says which part of a submission an error is about.

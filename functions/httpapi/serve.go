@@ -33,7 +33,7 @@ func (a *API) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
-	a.endWaits()
+	a.EndWaits()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.opts.Timeout)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
