@@ -71,49 +71,77 @@ func (s *supervisor) untilShutdown(ctx context.Context) (context.Context, func()
 }
 
 // acquire returns the subscription, opened if need be, after the pause that an earlier failure asks for. It counts
-// the caller as a user.
+// the caller as a user. It goes on until there is one, or until ctx ends.
 func (s *supervisor) acquire(ctx context.Context) (*openSub, error) {
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-s.gate:
-		defer func() { s.gate <- struct{}{} }()
-	}
-	s.mu.Lock()
-	sub, wait := s.sub, s.pause.left()
-	if sub != nil {
-		sub.users++
-	}
-	s.mu.Unlock()
-	if sub != nil {
-		return sub, nil
-	}
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-timer.C:
+		case <-s.gate:
+		}
+		s.mu.Lock()
+		sub, wait := s.sub, s.pause.left()
+		if sub != nil {
+			sub.users++
+		}
+		s.mu.Unlock()
+		if sub != nil {
+			s.gate <- struct{}{}
+			return sub, nil
+		}
+		if err := sleep(ctx, wait); err != nil {
+			s.gate <- struct{}{}
+			return nil, err
+		}
+		done := make(chan struct{})
+		go func() { // drivers dial on when their caller has left: then this is for the next one
+			s.reopen(context.WithoutCancel(ctx))
+			s.gate <- struct{}{}
+			close(done)
+		}()
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-done:
 		}
 	}
-	opened, err := s.open(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open subscription: %w", err)
-	}
-	return s.opened(opened)
 }
 
-func (s *supervisor) opened(opened *pubsub.Subscription) (*openSub, error) {
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// reopen opens the subscription, or notes that it could not.
+func (s *supervisor) reopen(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	forget := context.AfterFunc(s.life, cancel)
+	defer forget()
+	opened, err := s.open(ctx)
+	if err != nil {
+		if s.life.Err() == nil {
+			s.failed(nil, fmt.Errorf("open subscription: %w", err))
+		}
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub := &openSub{sub: opened, users: 1}
 	if s.closed {
-		s.end(sub)
-		return nil, ErrShutdown
+		s.end(&openSub{sub: opened})
+		return
 	}
-	s.sub = sub
-	return sub, nil
+	s.sub = &openSub{sub: opened}
 }
 
 // release ends one use. The last user of a dead subscription lets it be shut down, when all acks have been handed over.
@@ -180,7 +208,7 @@ func (s *supervisor) end(sub *openSub) {
 	shut := func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
-		_ = sub.sub.Shutdown(ctx) // its error is the one that it died of, which OnError has had
+		_ = bounded(ctx, func() error { return sub.sub.Shutdown(ctx) }) // its error is the one that it died of, which OnError has had
 	}
 	if s.closed {
 		go shut() // nobody waits any more
@@ -211,10 +239,12 @@ func (s *supervisor) shutdown(ctx context.Context) error {
 	s.sub = nil
 	s.mu.Unlock()
 	s.stop()
-	var err error
-	if sub != nil {
-		err = closeGivingBack(ctx, sub.sub)
-	}
-	s.ending.Wait()
-	return err
+	return bounded(ctx, func() error {
+		var err error
+		if sub != nil {
+			err = closeGivingBack(ctx, sub.sub)
+		}
+		s.ending.Wait()
+		return err
+	})
 }

@@ -18,6 +18,8 @@ type topicLane struct {
 	open    OpenTopic
 	onError func(queue string, err error)
 	gate    chan struct{} // holds one token while nobody opens; makes opening interruptible by a context
+	life    context.Context
+	stop    context.CancelFunc
 
 	mu     sync.Mutex
 	topic  *openTopic // nil: to be opened
@@ -36,43 +38,69 @@ type openTopic struct {
 
 func newTopicLane(queue string, open OpenTopic, onError func(string, error)) *topicLane {
 	l := &topicLane{queue: queue, open: open, onError: onError, gate: make(chan struct{}, 1)}
+	l.life, l.stop = context.WithCancel(context.Background())
 	l.gate <- struct{}{}
 	return l
 }
 
 // acquire returns the topic, opened if need be. Every acquire that succeeds is followed by one release.
 func (l *topicLane) acquire(ctx context.Context) (*openTopic, error) {
-	if t, err := l.current(); t != nil || err != nil {
-		return t, err
+	for {
+		if t, err := l.current(); t != nil || err != nil {
+			return t, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("open topic: %w", ctx.Err())
+		case <-l.gate:
+		}
+		if t, err := l.current(); t != nil || err != nil { // opened by another while we waited
+			l.gate <- struct{}{}
+			return t, err
+		}
+		done := make(chan error, 1)
+		go func() { // drivers dial on when their caller has left: then this is for the next one
+			err := l.reopen(context.WithoutCancel(ctx))
+			l.gate <- struct{}{}
+			done <- err
+		}()
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("open topic: %w", ctx.Err())
+		case <-l.life.Done():
+			return nil, ErrShutdown
+		case err := <-done:
+			if err != nil {
+				return nil, err
+			}
+		}
 	}
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-l.gate:
-		defer func() { l.gate <- struct{}{} }()
-	}
-	if t, err := l.current(); t != nil || err != nil { // opened by another while we waited
-		return t, err
-	}
+}
+
+// reopen opens the topic, or notes that it could not.
+func (l *topicLane) reopen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	forget := context.AfterFunc(l.life, cancel)
+	defer forget()
 	topic, err := l.open(ctx, l.queue)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil {
+	switch {
+	case l.closed && err == nil:
+		l.end(&openTopic{topic: topic})
+		return ErrShutdown
+	case l.closed:
+		return ErrShutdown
+	case err != nil:
 		err = fmt.Errorf("open topic: %w", err)
-		if ctx.Err() == nil {
-			l.pause.failed(err)
-			l.onError(l.queue, err)
-		}
-		return nil, err
+		l.pause.failed(err)
+		l.onError(l.queue, err)
+		return err
+	default:
+		l.topic = &openTopic{topic: topic}
+		return nil
 	}
-	t := &openTopic{topic: topic, users: 1}
-	if l.closed {
-		t.users = 0
-		l.end(t)
-		return nil, ErrShutdown
-	}
-	l.topic = t
-	return t, nil
 }
 
 // current returns the open topic, nil if there is none and one may be opened now, or why none may be.
@@ -123,7 +151,7 @@ func (l *topicLane) end(t *openTopic) {
 	shut := func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
-		_ = t.topic.Shutdown(ctx) // it is broken; there is nobody to tell
+		_ = bounded(ctx, func() error { return t.topic.Shutdown(ctx) }) // it is broken; there is nobody to tell
 	}
 	if l.closed {
 		go shut() // nobody waits any more
@@ -132,9 +160,6 @@ func (l *topicLane) end(t *openTopic) {
 	l.ending.Go(shut)
 }
 
-// shutdownGrace bounds the shutdown of something that may be dead.
-const shutdownGrace = 5 * time.Second
-
 // shutdown closes the topic. Messages that are being sent are sent first, unless ctx ends before.
 func (l *topicLane) shutdown(ctx context.Context) error {
 	l.mu.Lock()
@@ -142,10 +167,13 @@ func (l *topicLane) shutdown(ctx context.Context) error {
 	t := l.topic
 	l.topic = nil
 	l.mu.Unlock()
-	var err error
-	if t != nil {
-		err = t.topic.Shutdown(ctx)
-	}
-	l.ending.Wait()
-	return err
+	l.stop()
+	return bounded(ctx, func() error {
+		var err error
+		if t != nil {
+			err = t.topic.Shutdown(ctx)
+		}
+		l.ending.Wait()
+		return err
+	})
 }
