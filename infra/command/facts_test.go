@@ -3,6 +3,7 @@ package command_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,37 @@ func TestDoctorSaysWhatItCouldNotBeTold(t *testing.T) {
 		"warn lane default setup: could not be told: access denied; grant the right to look")
 	w.tells(nil, nil, errors.New("no such queue"))
 	want(t, w.findings(1), "warn lane default setup: could not be told: no such queue; see that it exists")
+}
+
+func TestDoctorSaysWhatItDidNotCheck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tells(nil, nil, nil)
+	want(t, w.findings(1), "ok lane default setup: not checked: these queues do not tell how they are set up\n",
+		"ok store clock: not checked: this store has no clock of its own\n")
+	w.tells(&drivers.LaneFacts{}, &drivers.StoreFacts{ClockNote: "it is shy"}, nil)
+	want(t, w.findings(1), "ok lane default redelivery: not checked: these queues do not tell when a message comes again\n",
+		"ok lane default dead letters: not checked: these queues do not tell", "ok store clock: not checked: it is shy\n")
+	w.tells(&drivers.LaneFacts{HiddenNote: "it depends", DeadNote: "none ever"}, nil, nil)
+	want(t, w.findings(1), "ok lane default redelivery: not checked: it depends\n", "ok lane default dead letters: none ever\n")
+	w.tells(&drivers.LaneFacts{Unseen: "it is not there yet", Hidden: time.Second}, nil, nil)
+	if out := w.findings(1); !strings.Contains(out, "ok lane default setup: not checked: it is not there yet\n") || strings.Contains(out, "redelivery") {
+		t.Error(out)
+	}
+}
+
+func TestDoctorPassesOnWhatADriverRemarks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rs := []drivers.Remark{{What: "size", Why: "1 MB"}, {What: "spread", Why: "one only", Remedy: "add some"}, {What: "state", Why: "off", Remedy: "switch it on", Fatal: true}}
+	w.tells(&drivers.LaneFacts{Remarks: rs}, &drivers.StoreFacts{Remarks: rs}, nil)
+	for _, of := range []string{"store", "lane default"} {
+		want(t, w.findings(1), "ok "+of+" size: 1 MB\n", "warn "+of+" spread: one only; add some\n", "FAIL "+of+" state: off; switch it on\n")
+	}
+	w.tells(&drivers.LaneFacts{Unseen: "gone", Remarks: rs}, nil, nil)
+	if out := w.findings(1); strings.Contains(out, "spread") {
+		t.Error(out)
+	}
 }
 
 func TestDoctorNamesTheRightThatIsMissing(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// What cannot be seen by using a service, its driver may tell: how it is set up, and what time it has. A driver that
-// tells nothing makes no finding.
+// What cannot be seen by using a service, its driver may tell: how it is set up, and what time it has. What it cannot tell
+// is said to be not checked, and why.
 
 // facts judges what the store's driver tells.
 func (p *storeProbe) facts(ctx context.Context) {
@@ -24,11 +24,37 @@ func (p *storeProbe) facts(ctx context.Context) {
 		f = &drivers.StoreFacts{}
 	}
 	p.expiry(f)
-	if f.Clock != nil {
+	switch {
+	case f.Clock != nil:
 		p.clock("store clock", *f.Clock)
+	case err == nil: // or the error says why
+		p.okf("store clock", "%s", unchecked(f.ClockNote, "this store has no clock of its own"))
 	}
+	p.remarks("store", f.Remarks)
 	if err != nil {
 		p.untold("store setup", err)
+	}
+}
+
+// unchecked says why something was not checked, by a driver's note if it has one.
+func unchecked(note, otherwise string) string {
+	if note == "" {
+		note = otherwise
+	}
+	return "not checked: " + note
+}
+
+// remarks notes what a driver says of its own kind of service.
+func (d *doctor) remarks(of string, rs []drivers.Remark) {
+	for _, r := range rs {
+		f := finding{levelOK, of + " " + r.What, r.Why, r.Remedy}
+		switch {
+		case r.Fatal:
+			f.Level = levelFail
+		case r.Remedy != "":
+			f.Level = levelWarn
+		}
+		d.add(f)
 	}
 }
 
@@ -99,18 +125,24 @@ func (d *doctor) clock(what string, c drivers.Clock) {
 // inspect judges what the queues' driver tells of a lane. timeout is that of the function that the lane calls; 0: it calls
 // none, or it is not known.
 func (d *doctor) inspect(ctx context.Context, q drivers.Queue, lane string, timeout time.Duration) {
-	i, ok := q.(drivers.Inspector)
-	if !ok {
-		return
-	}
 	var f *drivers.LaneFacts
 	err := d.try(ctx, func(ctx context.Context) (err error) {
-		f, err = i.Inspect(ctx, lane)
+		if i, ok := q.(drivers.Inspector); ok {
+			f, err = i.Inspect(ctx, lane)
+		}
 		return err
 	})
-	if f != nil {
+	if f == nil && err == nil {
+		f = &drivers.LaneFacts{Unseen: "these queues do not tell how they are set up"}
+	}
+	switch {
+	case f == nil:
+	case f.Unseen != "":
+		d.okf("lane "+lane+" setup", "%s", unchecked(f.Unseen, ""))
+	default:
 		d.hidden(lane, f, timeout)
 		d.deadLetters(lane, f)
+		d.remarks("lane "+lane, f.Remarks)
 	}
 	if err != nil {
 		d.untold("lane "+lane+" setup", err)
@@ -120,6 +152,7 @@ func (d *doctor) inspect(ctx context.Context, q drivers.Queue, lane string, time
 // hidden judges for how long a received message is hidden from others.
 func (d *doctor) hidden(lane string, f *drivers.LaneFacts, timeout time.Duration) {
 	if f.Hidden == 0 {
+		d.okf("lane "+lane+" redelivery", "%s", unchecked(f.HiddenNote, "these queues do not tell when a message comes again"))
 		return
 	}
 	what := "lane " + lane + " " + f.HiddenName
@@ -161,6 +194,7 @@ func (d *doctor) deadLetters(lane string, f *drivers.LaneFacts) {
 	case f.DeadLetters == drivers.Unknown && f.DeadNote != "":
 		d.okf(what, "%s", f.DeadNote)
 	case f.DeadLetters == drivers.Unknown:
+		d.okf(what, "%s", unchecked("", "these queues do not tell what becomes of messages that nobody gets done with"))
 	case f.DeadLetters == drivers.No && f.Deliveries > 0:
 		d.warn(what, fmt.Sprintf("after %d deliveries a message is given up, and nobody hears of it", f.Deliveries), f.DeadRemedy)
 	case f.DeadLetters == drivers.No:

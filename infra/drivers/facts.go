@@ -8,7 +8,7 @@ import (
 )
 
 // Facts are what a driver can tell of its service beside what using it shows: for the doctor. Telling is optional, and so
-// is each fact: what is zero is not known.
+// is each fact: what is zero is not known. What a driver could be expected to tell and cannot, it says in a note.
 
 // Known is the answer to a question that not all drivers can answer.
 type Known int
@@ -39,15 +39,29 @@ type StoreFacts struct {
 	Expires Known
 	Expiry  string
 	Clock   *Clock // nil: not known
+	// ClockNote says why there is no Clock.
+	ClockNote string
+	Remarks   []Remark
+}
+
+// Remark is what there is to say of one kind of service only.
+type Remark struct {
+	What   string // two words at most, such as "partitions"
+	Why    string
+	Remedy string // what to do about it; "": nothing
+	Fatal  bool   // jobs cannot run so
 }
 
 // LaneFacts is what a queue's driver can tell of a lane.
 type LaneFacts struct {
+	// Unseen says why nothing at all is known.
+	Unseen string
 	// Hidden is how long a received message is hidden from others; HiddenName is what the service calls that, and
 	// HiddenRemedy how to change it.
 	Hidden       time.Duration
 	HiddenName   string
 	HiddenRemedy string
+	HiddenNote   string // what there is to say if it is not known
 	// Extended says that the receivers of this driver extend it while they hold a message, so that it matters only where
 	// the platform receives, to call a function. Pulled says that it does not do that here.
 	Extended, Pulled bool
@@ -65,6 +79,8 @@ type LaneFacts struct {
 	Deliveries, LeastDeliveries int
 	// Waiting is how many are there; negative: not known.
 	Waiting int
+
+	Remarks []Remark
 }
 
 // Inspector is a Queue that tells facts. Those of [NewQueue] are.

@@ -51,6 +51,7 @@ import (
 func Register(s *drivers.Set) {
 	s.AddQueue("kafka", open)
 	s.AddQueue("kafka+tls", open)
+	s.AddDenial(denied)
 }
 
 // place is what a URL says.
@@ -147,6 +148,7 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 			}
 			return s, nil
 		},
-		Origin: origin,
+		Origin:  origin,
+		Inspect: p.inspect,
 	}, log), nil
 }

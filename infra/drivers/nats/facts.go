@@ -25,7 +25,7 @@ func (s *streams) inspect(l *line) func(context.Context, string) (*drivers.LaneF
 		name := s.streamOf(lane)
 		c, err := js.Consumer(ctx, name, s.consumer)
 		if s.declare && (errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)) {
-			return nil, nil // the first worker makes them as they must be
+			return &drivers.LaneFacts{Unseen: "it is not there yet; the first worker makes it as it must be"}, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("consumer %s of stream %s: %w", s.consumer, name, err)
@@ -35,14 +35,62 @@ func (s *streams) inspect(l *line) func(context.Context, string) (*drivers.LaneF
 			Hidden: have.AckWait, HiddenName: "ack wait", Extended: true, Pulled: true, Factor: 1, Waiting: -1,
 			HiddenRemedy: fmt.Sprintf("set the ack wait of consumer %s of stream %s", s.consumer, name),
 			DeadNote:     "nothing is set aside: a message comes again until it is acknowledged",
+			Remarks:      []drivers.Remark{largest(conn)},
 		}
 		if have.MaxDeliver > 0 {
 			f.DeadLetters, f.Deliveries, f.DeadNote = drivers.No, have.MaxDeliver, ""
 			f.DeadRemedy = fmt.Sprintf("set MaxDeliver of consumer %s of stream %s to -1: after %d deliveries a message would stay in the stream, and never be delivered",
 				s.consumer, name, have.MaxDeliver)
 		}
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return f, fmt.Errorf("stream %s: %w", name, err)
+		}
+		f.Remarks = append(f.Remarks, kept(stream.CachedInfo().Config))
 		return f, nil
 	}
+}
+
+// kept tells how long a stream keeps messages.
+func kept(c jetstream.StreamConfig) drivers.Remark {
+	r := drivers.Remark{What: "retention", Why: "a message is kept until it is acknowledged"}
+	if c.MaxAge > 0 {
+		r.Why += fmt.Sprintf(", or for %v: then sweep sends its hint again", c.MaxAge)
+	}
+	if c.Retention != jetstream.WorkQueuePolicy && c.MaxAge == 0 && c.MaxMsgs <= 0 && c.MaxBytes <= 0 {
+		r.Why = fmt.Sprintf("stream %s keeps messages that were acknowledged, without limit", c.Name)
+		r.Remedy = "make the stream anew with work-queue retention, or give it a maximal age"
+	}
+	return r
+}
+
+// inspectCore tells what there is to know of a server that keeps nothing.
+func inspectCore(l *line) func(context.Context, string) (*drivers.LaneFacts, error) {
+	return func(ctx context.Context, _ string) (*drivers.LaneFacts, error) {
+		conn, err := l.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		const never = "core NATS keeps no message, so none comes again"
+		return &drivers.LaneFacts{HiddenNote: never, DeadNote: "none: " + never, Waiting: -1, Remarks: []drivers.Remark{
+			{What: "delivery", Why: "at most once: a message that nobody listens for, or whose worker dies, is gone, and sweep sends its hint " +
+				"again after PIECEWORK_GRACE; a submission by message is lost: jetstream:// keeps them"},
+			largest(conn),
+		}}, nil
+	}
+}
+
+// leastPayload is what a hint needs, with much to spare.
+const leastPayload = 4096
+
+// largest tells how large a message may be on the server.
+func largest(conn *nats.Conn) drivers.Remark {
+	most := conn.MaxPayload()
+	r := drivers.Remark{What: "message size", Why: fmt.Sprintf("at most %d bytes, by the server's max_payload", most)}
+	if most < leastPayload {
+		r.Why, r.Remedy = r.Why+", which may be too little for a hint", "raise max_payload of the server"
+	}
+	return r
 }
 
 // denied says what to grant.

@@ -173,6 +173,7 @@ func openCore(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.
 	return drivers.NewQueue(drivers.Broker{
 		Topic:        l.coreTopic(a.Path),
 		Subscription: l.coreSubscription(a.Path, group),
+		Inspect:      inspectCore(l),
 		Close:        l.close,
 	}, log), nil
 }

@@ -29,13 +29,15 @@ func (p *place) inspect(l *line) func(context.Context, string) (*drivers.LaneFac
 			return err
 		})
 		if gone := (*amqp.Error)(nil); p.declare && errors.As(err, &gone) && gone.Code == amqp.NotFound {
-			return nil, nil // the first worker makes it as it must be
+			return &drivers.LaneFacts{Unseen: "it is not there yet; the first worker makes it as it must be"}, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("queue %s: %w", queue, err)
 		}
 		f := &drivers.LaneFacts{
-			Waiting: -1, DeadNote: "the queue has no dead-letter exchange of its own; the broker does not tell here whether a policy gives it one",
+			Waiting: -1, HiddenNote: "a message comes again when its worker's connection is gone; the broker's consumer_timeout, after which " +
+				"it takes a message back from a worker that lives, is not told by its protocol",
+			DeadNote: "the queue has no dead-letter exchange of its own; the broker does not tell here whether a policy gives it one",
 		}
 		err = onChannel(conn, func(ch *amqp.Channel) error {
 			_, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: p.queueType})
