@@ -120,7 +120,7 @@ func event(body []byte, header http.Header) (delivery, error) {
 		value := strings.Join(values, ",")
 		switch {
 		case strings.HasPrefix(name, "ce-"):
-			plain, err := url.PathUnescape(value)
+			plain, err := plainHeader(value)
 			if err != nil {
 				return delivery{}, fmt.Errorf("%w: the header %s of a CloudEvent: %w", pubsubq.ErrMalformed, name, err)
 			}
@@ -130,4 +130,28 @@ func event(body []byte, header http.Header) (delivery, error) {
 		}
 	}
 	return delivery{body: body, metadata: metadata}, nil
+}
+
+// plainHeader is the value of an attribute that came as a header: percent-encoded (section 3.1.3.2 of the binding), and by
+// older senders, within quotation marks too.
+func plainHeader(value string) (string, error) {
+	var plain strings.Builder
+	quoted, escaped := false, false
+	for _, c := range []byte(value) {
+		switch {
+		case escaped:
+			escaped = false
+		case c == '"':
+			quoted = !quoted
+			continue
+		case quoted && c == '\\':
+			escaped = true
+			continue
+		}
+		plain.WriteByte(c)
+	}
+	if quoted {
+		return "", fmt.Errorf("%.200q ends within quotation marks", value)
+	}
+	return url.PathUnescape(plain.String()) //nolint:wrapcheck // the caller names the header
 }

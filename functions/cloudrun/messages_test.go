@@ -54,14 +54,15 @@ func TestWhatCannotBeReadIsParked(t *testing.T) {
 		"not its kind":  {"/push/submit", wrap("1", `{"kind":"test.double","args":"x"}`, nil), "submit", "arguments do not fit"},
 		"no event":      {"/events", `{"specversion":"1.0"}`, "submit", ""},
 		"attribute":     {"/events", `{}`, "events", "ce-subject"},
+		"quotation":     {"/events", `{}`, "events", "ends within quotation marks"},
 		"nothing known": {"/events", `[1,2]`, "submit", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			jobs, runs := doubles()
 			w := newWorld(t, jobs, nil)
 			headers := []string{"Authorization", "Bearer hidden-secret", "Cookie", "hidden-secret", "X-Serverless-Authorization", "hidden-secret"}
-			if name == "attribute" {
-				headers = append(headers, "Ce-Specversion", "1.0", "Ce-Subject", "100%")
+			if subject := map[string]string{"attribute": "100%", "quotation": `"a\"`}[name]; subject != "" {
+				headers = append(headers, "Ce-Specversion", "1.0", "Ce-Subject", subject)
 			}
 			for range 2 {
 				w.expect(http.StatusNoContent, tt.path, tt.body, headers...)
@@ -130,8 +131,8 @@ func TestHeadersOfEventsArePercentEncoded(t *testing.T) {
 	jobs, _ := doubles()
 	w := newWorld(t, jobs, nil)
 	w.expect(http.StatusNoContent, "/events", "4", "Ce-Specversion", "1.0", "Ce-Type", "test.double", "Ce-Source", "//test", "Ce-Id", "e",
-		"Ce-Piecetags", "caf%C3%A9%20%25", "Content-Type", "application/json")
-	if info := w.only("test.double"); !slices.Equal(info.Tags, []string{"café %"}) {
+		"Ce-Piecetags", `caf%C3%A9%20%25, "a \"b\" %3C", \c`, "Content-Type", "application/json")
+	if info := w.only("test.double"); !slices.Equal(info.Tags, []string{"café %", `a "b" <`, `\c`}) {
 		t.Errorf("tags %q", info.Tags)
 	}
 }
