@@ -18,6 +18,10 @@ type Options struct {
 	// survives a power failure. It means something only if the bucket is a directory.
 	NoSync bool
 
+	// Upload lets the bucket's driver read what is written, in place of writing to it. It is for Azure Blob Storage, whose
+	// driver panics when it closes a writer whose upload has failed, and takes the reason with it.
+	Upload bool
+
 	// Parallel is how many blobs are deleted at once. Default 8. With 1 they are deleted one after the other, by the
 	// caller's goroutine.
 	Parallel int

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"mime"
 	"os"
 	"path"
@@ -21,7 +22,7 @@ type Writer struct {
 	key    string
 	ctx    context.Context
 	cancel context.CancelFunc
-	blob   *blob.Writer
+	blob   io.WriteCloser
 	file   *os.File // the unfinished file, if the bucket is a directory; for syncing
 
 	hash hash.Hash
@@ -62,6 +63,10 @@ func (s *Store) create(ctx context.Context, key, contentType string) (*Writer, e
 			as(&w.file) // stays nil unless the bucket is a directory
 			return nil
 		},
+	}
+	if s.opts.Upload {
+		w.blob = newUpload(w.ctx, s.bucket, key, opts)
+		return w, nil
 	}
 	var err error
 	for range folderTries {
@@ -162,7 +167,7 @@ func (w *Writer) discard() {
 	_ = w.finish()
 }
 
-// finish closes the driver's writer. That of Azure can panic if its upload failed before.
+// finish closes the driver's writer. That of Azure can panic if its upload failed before; see Options.Upload.
 func (w *Writer) finish() (err error) {
 	defer func() {
 		if p := recover(); p != nil {

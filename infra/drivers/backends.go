@@ -57,7 +57,7 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 		return err
 	}
 	o.closers = append(o.closers, func(context.Context) error { return bucket.Close() })
-	o.Blobs = blobout.New(bucket.Bucket, &blobout.Options{Dir: bucket.Dir})
+	o.Blobs = blobout.New(bucket.Bucket, &blobout.Options{Dir: bucket.Dir, Upload: bucket.Upload})
 	return nil
 }
 

@@ -35,7 +35,8 @@ type QueueDriver func(ctx context.Context, a *Address, log *slog.Logger) (Queue,
 type Bucket struct {
 	*blob.Bucket
 
-	Dir string // the directory, if the bucket is one
+	Dir    string // the directory, if the bucket is one
+	Upload bool   // as in blobout.Options
 }
 
 // BucketDriver is what a subpackage registers for a bucket's scheme.

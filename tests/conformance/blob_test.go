@@ -21,6 +21,15 @@ func TestBlobsInMemory(t *testing.T) {
 	})
 }
 
+// As buckets of Azure are written to.
+func TestBlobsByUpload(t *testing.T) {
+	t.Parallel()
+	conformance.Blob(t, conformance.BlobHarness{
+		New:     func(t *testing.T) *blob.Bucket { return closed(t, memblob.OpenBucket(nil)) },
+		Options: func(*testing.T, *blob.Bucket) *blobout.Options { return &blobout.Options{Upload: true} },
+	})
+}
+
 func closed(t *testing.T, b *blob.Bucket) *blob.Bucket {
 	t.Helper()
 	t.Cleanup(func() { _ = b.Close() })

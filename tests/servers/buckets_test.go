@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"gocloud.dev/blob"
 
+	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/infra/drivers"
 	awsdrivers "github.com/piecework/piecework/infra/drivers/aws"
 	"github.com/piecework/piecework/infra/drivers/azure"
@@ -49,9 +50,14 @@ func TestAzureBlob(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := drivers.New(azure.Register)
+	upload := func(*testing.T, *blob.Bucket) *blobout.Options { return &blobout.Options{Upload: true} }
+	none := blobout.New(conformance.BucketOf(t, set, "azblob://nothing?domain="+host+"&protocol=http&localemu=true"), upload(t, nil))
+	if _, err := none.Put(t.Context(), "job-1", "result", []byte("1")); err == nil || !strings.Contains(err.Error(), "ContainerNotFound") {
+		t.Errorf("write to a container that is not there: %v", err)
+	}
 	n := 0
 	conformance.Blob(t, conformance.BlobHarness{
-		Signs: true,
+		Signs: true, Options: upload,
 		New: func(t *testing.T) *blob.Bucket {
 			n++
 			name := fmt.Sprint("bucket-", n)

@@ -59,6 +59,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	"gocloud.dev/pubsub"
@@ -80,6 +81,7 @@ const maxBatch = 100
 func Register(s *drivers.Set) {
 	s.AddQueue("azuresb", openQueue)
 	s.AddBucket("azblob", openBucket)
+	s.AddDenial(denied)
 }
 
 // lanes is what an azuresb URL says, and the client, which all lanes share.
@@ -89,6 +91,7 @@ type lanes struct {
 	prefetch           int
 	renew, hold        time.Duration
 	connection         string
+	transport          policy.Transporter // of the administration; nil: the library's own
 
 	mu     sync.Mutex
 	client *azservicebus.Client
@@ -167,7 +170,7 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 			return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1},
 				&batcher.Options{MaxBatchSize: 1, MaxHandlers: 10}), nil
 		},
-		MaxDelay: MaxDelay, Delay: delay, Origin: origin, Close: l.close,
+		MaxDelay: MaxDelay, Delay: delay, Origin: origin, Inspect: l.inspect, Close: l.close,
 	}, log), nil
 }
 

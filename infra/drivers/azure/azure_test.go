@@ -3,6 +3,8 @@ package azure
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"gocloud.dev/gcerrors"
 	"gocloud.dev/pubsub/driver"
 
+	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
 )
@@ -72,6 +75,30 @@ func TestOpeningNeedsNoServer(t *testing.T) {
 	defer b.Close()
 	if u, err := b.SignedURL(t.Context(), "k", nil); err != nil || !strings.HasPrefix(u, "http://127.0.0.1:10000/devstoreaccount1/c/jobs%2Fk?") {
 		t.Errorf("%s, %v", u, err)
+	}
+}
+
+// A container that refuses an upload is an error that says why, and no panic of gocloud's writer.
+func TestAFailedUploadSaysWhy(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-ms-error-code", "AuthorizationFailure")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer server.Close()
+	t.Setenv("AZURE_STORAGE_ACCOUNT", "devstoreaccount1")
+	t.Setenv("AZURE_STORAGE_KEY", "aHVudGVyMg==")
+	a, err := drivers.ParseAddress("azblob://c?protocol=http&localemu=true&domain=" + strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := openBucket(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	_, err = blobout.New(b.Bucket, &blobout.Options{Upload: b.Upload}).Put(t.Context(), "job-1", "result", []byte("1"))
+	if err == nil || !strings.Contains(err.Error(), "AuthorizationFailure") {
+		t.Errorf("error %v", err)
 	}
 }
 
