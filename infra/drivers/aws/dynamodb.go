@@ -87,16 +87,36 @@ func undescribed(table string, err error) error {
 // describe opens the collection, for which gocloud asks what indexes the table has.
 func describe(ctx context.Context, t tableURL) (*docstore.Collection, error) {
 	for try := 0; ; try++ {
-		coll, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
-			RevisionField:            store.RevisionField,
-			MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
-			AllowScans:               t.scans,    // otherwise a query that no index serves is refused, and not read from the whole table
-		})
-		if err == nil || try == readTries || !throttled(err).Bool() {
+		coll, err := t.open(ctx)
+		if err == nil || try == readTries || ctx.Err() != nil || !throttled(err).Bool() {
 			return coll, err
 		}
 		if err := pause(ctx, try); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// open asks once. gocloud asks without a context, so that a request that is not answered would outlast the caller's: it
+// is left to end by itself.
+func (t tableURL) open(ctx context.Context) (*docstore.Collection, error) {
+	type answer struct {
+		coll *docstore.Collection
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		coll, err := awsdynamodb.OpenCollection(t.client, t.table, store.IDField, "", &awsdynamodb.Options{
+			RevisionField:            store.RevisionField,
+			MaxOutstandingActionRPCs: t.parallel, // a bulk write is one request a document, and has no limit otherwise
+			AllowScans:               t.scans,    // otherwise a query that no index serves is refused, and not read from the whole table
+		})
+		answers <- answer{coll, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.coll, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
