@@ -44,8 +44,8 @@
 //
 // # Where things are
 //
-// app.go says what a program is made of, main.go has the command line, env.go the environment, deployment.go what it
-// names once it is open, worker.go and provision.go the commands worker and init, doctor.go the findings and their form;
-// probe_store.go, probe_index.go, probe_lane.go and probe_blobs.go what is tried, probe_facts.go what drivers tell,
-// remedy.go what is advised, troubles.go what the queues log.
+// app.go says what a program is made of, main.go has the command line, env.go the environment, variables.go its page in
+// the help, deployment.go what it names once it is open, worker.go and provision.go the commands worker and init, doctor.go
+// the findings and their form; probe_store.go, probe_index.go, probe_lane.go and probe_blobs.go what is tried,
+// probe_facts.go what drivers tell, remedy.go what is advised, troubles.go what the queues log.
 package command

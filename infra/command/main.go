@@ -93,7 +93,8 @@ func (p *program) root() *cobra.Command {
 		Short: "Run background jobs, and set up and check what they need",
 		Long: "Runs the jobs that this program was built with. The store, the queues and the bucket are named by " + envStore + ",\n" +
 			envQueues + " and " + envBlobs + ", each a URL: the README has them for each target, and\n" +
-			"go doc github.com/piecework/piecework/infra/drivers all that there are.",
+			"go doc github.com/piecework/piecework/infra/drivers all that there are. \"piecework help environment\" tells the others.\n\n" +
+			"Exit status: 0 done, 1 error, for the doctor also a finding that says FAIL, 2 wrong command line or environment.",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
@@ -103,7 +104,7 @@ func (p *program) root() *cobra.Command {
 	for _, m := range p.app.Modes {
 		root.AddCommand(p.modeCommand(m))
 	}
-	root.AddCommand(p.workerCommand(), p.initCommand(), p.doctorCommand())
+	root.AddCommand(p.workerCommand(), p.initCommand(), p.doctorCommand(), environmentTopic())
 	return root
 }
 

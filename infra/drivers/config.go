@@ -42,6 +42,18 @@ var variables = []variable{
 	{"PIECEWORK_SKEW", "2s", "how far the clocks of the processes may differ", duration(func(c *Config) *time.Duration { return &c.Timing.Skew })},
 }
 
+// Variable is an environment variable that FromEnv reads. One without a default must be set.
+type Variable struct{ Name, Default, Doc string }
+
+// Variables are those that FromEnv reads, for the help of programs.
+func Variables() []Variable {
+	all := make([]Variable, len(variables))
+	for i, v := range variables {
+		all[i] = Variable{v.name, v.def, v.doc}
+	}
+	return all
+}
+
 // others are variables with our prefix that are for other programs: the command line tool, the adapters and the tests.
 var others = []string{
 	"PIECEWORK_URL", "PIECEWORK_TOKEN", "PIECEWORK_ADDR", "PIECEWORK_DIR", "PIECEWORK_CONCURRENCY", "PIECEWORK_TOKENS",

@@ -29,7 +29,15 @@ func App(jobs *functions.Registry, adjust func(*cloudrun.Options), register ...f
 			"or at the address " + envAddr + ". It is what this program does without a command where " + envService + " is set.\n\n" +
 			envAddr + "=" + local + " keeps it to this machine. Elsewhere than on Cloud Run, other machines reach it only if\n" +
 			envAccounts + " and " + envAudience + " say whose pushes are taken.\n\n" +
-			"SIGTERM or SIGINT stops it: running jobs finish, or are handed back with their checkpoints, within 8 seconds.",
+			"SIGTERM or SIGINT stops it: running jobs finish, or are handed back with their checkpoints, within 8 seconds.\n\n" +
+			"Beside what \"piecework help environment\" tells it reads:\n\n" +
+			"  " + envPort + "=8080\n      on which port to listen, on all addresses\n" +
+			"  " + envAddr + "\n      where to listen, as host:port, in its place\n" +
+			"  " + envAccounts + "\n      the service accounts whose tokens are taken with pushes, separated by commas; on Cloud Run, not set: IAM decides\n" +
+			"  " + envAudience + "\n      for whom those tokens must be; several are separated by commas\n" +
+			"  " + envTokens + ", " + envTokenFile + "\n      who may use the HTTP API: ROLE:TOKEN or ROLE:NAME:TOKEN, separated by commas or one a line of a file; roles are\n" +
+			"      reader and operator; not set: callers from this machine alone\n" +
+			"  " + envTimeout + "=5m\n      how long a request may take, some seconds less than what calls waits for an answer",
 		Here:  func(environ []string) bool { return lookup(environ, envService) != "" },
 		Check: func(e command.Environment) error { return check(e, adjust != nil) },
 		Run:   func(ctx context.Context, d *command.Deployment) error { return serve(ctx, d, adjust) },
