@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"syscall"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/cloudrun"
@@ -92,8 +93,11 @@ func serve(ctx context.Context, d *command.Deployment, adjust func(*cloudrun.Opt
 	return err
 }
 
-// explain names the variables that an error of configuration comes from.
+// explain names the variables that an error of configuration comes from, and those that choose another port.
 func explain(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
+		return fmt.Errorf("%w; choose another with %s or %s", err, envPort, envAddr)
+	}
 	if !errors.Is(err, functions.ErrConfig) {
 		return err
 	}

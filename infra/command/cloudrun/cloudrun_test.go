@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -206,6 +207,23 @@ func TestWhatCannotWorkDoesNotStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAPortInUseIsToldWithWhatChoosesAnother(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	w := newWorld(t)
+	w.env["PIECEWORK_ADDR"] = taken.Addr().String()
+	var errs buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if status := w.run(ctx, &errs, "serve"); status != 1 {
+		t.Errorf("status %d", status)
+	}
+	contains(t, errs.String(), "choose another with PORT or PIECEWORK_ADDR")
 }
 
 func TestTheOtherCommandsAreThere(t *testing.T) {
