@@ -1,6 +1,7 @@
 package endtoend
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 
 // members are the processes of a deployment, by their command.
 var members = []string{"worker", "worker", "worker", "sweep"}
+
+// running is what a process says when it runs, and knows how to stop.
+const running = " is running"
 
 // crew are the processes of a deployment.
 type crew struct {
@@ -29,8 +33,27 @@ type member struct {
 	command string
 	cmd     *exec.Cmd
 	stdin   io.Closer     // which ends it
+	runs    chan struct{} // closed when it says so
 	ended   chan struct{} // closed when err is set
 	err     error
+}
+
+// said closes a channel when a text has been written, and hands on what is written.
+type said struct {
+	text string
+	done chan struct{} // nil: it was
+	held []byte
+	to   io.Writer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	if s.done != nil {
+		if s.held = append(s.held, p...); bytes.Contains(s.held, []byte(s.text)) {
+			close(s.done)
+			s.done, s.held = nil, nil
+		}
+	}
+	return s.to.Write(p)
 }
 
 func newCrew(t *testing.T, bin string, environ []string, logFile string) *crew {
@@ -72,7 +95,9 @@ func (c *crew) runToEnd(command string) {
 func (c *crew) start(m *member) {
 	c.t.Helper()
 	cmd := exec.Command(c.bin, m.command)
-	cmd.Env, cmd.Stdout, cmd.Stderr = c.environ, c.log, c.log
+	runs := make(chan struct{})
+	out := &said{text: running, done: runs, to: c.log}
+	cmd.Env, cmd.Stdout, cmd.Stderr = c.environ, out, out
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		c.t.Fatal(err)
@@ -81,7 +106,7 @@ func (c *crew) start(m *member) {
 		c.t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	m.cmd, m.stdin, m.ended = cmd, stdin, ended
+	m.cmd, m.stdin, m.runs, m.ended = cmd, stdin, runs, ended
 	go func() {
 		m.err = cmd.Wait()
 		close(ended)
@@ -124,9 +149,17 @@ func (c *crew) freeze(m *member, d time.Duration) {
 	}
 }
 
-// drain tells a process to stop, as platforms do, and waits until it has.
+// drain tells a process to stop, as platforms do, and waits until it has. One that only begins does not know yet that it
+// may be told.
 func (c *crew) drain(m *member) {
 	c.t.Helper()
+	select {
+	case <-m.runs:
+	case <-m.ended:
+		c.t.Fatalf("a process that ran %s has ended by itself: %v", m.command, m.err)
+	case <-time.After(time.Minute):
+		c.t.Fatalf("a process that runs %s has not begun to", m.command)
+	}
 	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		c.t.Fatal(err)
 	}

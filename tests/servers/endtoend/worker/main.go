@@ -61,6 +61,7 @@ func sweep(ctx context.Context, registry *functions.Registry, log *slog.Logger) 
 	if err != nil {
 		return err
 	}
+	log.InfoContext(ctx, "sweeper is running")
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
