@@ -38,8 +38,8 @@ func (n *NATS) Start() error {
 		return err
 	}
 	n.server.Start()
-	if !n.server.ReadyForConnections(10 * time.Second) {
-		return errors.New("the NATS server is not ready after ten seconds")
+	if !n.server.ReadyForConnections(time.Minute) {
+		return errors.New("the NATS server is not ready after a minute")
 	}
 	return nil
 }
