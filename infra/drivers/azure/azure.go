@@ -28,7 +28,8 @@
 // managed identity, the command line's login. Blob Storage: AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY,
 // AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING, or the same identity.
 //
-// Rights: Azure Service Bus Data Sender and Data Receiver; Storage Blob Data Contributor. URLs can be signed with the
+// Rights: Azure Service Bus Data Sender and Data Receiver; Storage Blob Data Contributor. The doctor asks how the queues
+// are set up, which takes Azure Service Bus Data Owner, or a key with the right Manage. URLs can be signed with the
 // account's key only.
 //
 // # Limits
