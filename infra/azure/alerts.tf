@@ -6,7 +6,7 @@ resource "azurerm_monitor_metric_alert" "dead" {
   name                = "${each.value}-dead-letters"
   resource_group_name = azurerm_resource_group.this.name
   scopes              = [azurerm_servicebus_namespace.this.id]
-  description         = "Messages of ${each.value} were given up. No job is lost; the workers' log says why they could not take them."
+  description         = "Messages of ${each.value} were given up; the workers' log says why they could not take them. ${each.key == "submit" ? "They have made no jobs: send them again, from the queue's dead letters." : "No job is lost."}"
   severity            = 2
   frequency           = "PT1M"
   window_size         = "PT5M"

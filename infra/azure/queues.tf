@@ -1,5 +1,6 @@
-# A queue for each lane, one for submissions, and one for the doctor alone. Each has its dead letters inside. A message
-# is a hint: what lands among the dead letters is no lost job, sweep sends it again. It says that something is wrong.
+# A queue for each lane, one for submissions, and one for the doctor alone. Each has its dead letters inside. A lane's
+# message is a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission there has made no
+# job yet. Both say that something is wrong.
 
 locals {
   queue_names = { for lane in setunion(var.lanes, ["submit"]) : lane => "${var.name}-${lane}" }

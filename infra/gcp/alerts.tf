@@ -11,7 +11,7 @@ resource "google_monitoring_alert_policy" "dead" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = "Messages of ${each.value} were given up. No job is lost; the service's log says why it could not take them."
+    content   = "Messages of ${each.value} were given up; the service's log says why it could not take them. ${each.key == "submit" ? "They have made no jobs: publish them again within seven days, from ${each.value}-dead." : "No job is lost."}"
   }
 
   conditions {

@@ -1,6 +1,6 @@
 # A topic and a subscription for each lane, and one for submissions, each with its dead letters; and one for the doctor
-# alone. A message is a hint: what lands among the dead letters is no lost job, sweep sends it again. It says that
-# something is wrong.
+# alone. A lane's message is a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission
+# there has made no job yet. Both say that something is wrong.
 
 locals {
   queue_names = { for lane in setunion(var.lanes, ["submit"]) : lane => "${var.name}-${lane}" }
@@ -50,9 +50,11 @@ resource "google_pubsub_subscription" "lane" {
     maximum_backoff = "600s"
   }
 
+  # A hint that is given up is sent again by sweep. A submission is not, so it has as many attempts as there may be: they
+  # last half a day.
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead[each.key].id
-    max_delivery_attempts = 20
+    max_delivery_attempts = each.key == "submit" ? 100 : 20
   }
 
   dynamic "push_config" {

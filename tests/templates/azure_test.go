@@ -64,7 +64,9 @@ func TestQueuesOfAzure(t *testing.T) {
 		if q["max_delivery_count"] != 100.0 || q["requires_duplicate_detection"] != false || q["dead_lettering_on_message_expiration"] != true {
 			t.Errorf("queue %s: %v", lane, q)
 		}
-		criteria := first(w.get(t, `azurerm_monitor_metric_alert.dead["`+lane+`"]`)["criteria"])
+		alert := w.get(t, `azurerm_monitor_metric_alert.dead["`+lane+`"]`)
+		checkAdvice(t, lane, text(alert["description"]))
+		criteria := first(alert["criteria"])
 		if text(criteria["metric_name"]) != "DeadletteredMessages" || !slices.Contains(list(first(criteria["dimension"])["values"]), q["name"]) {
 			t.Errorf("the alert on the dead letters of %s: %v", lane, criteria)
 		}

@@ -171,9 +171,22 @@ func checkDead(t *testing.T, w *world, lane string, subscription values) {
 	if got := text(w.get(t, `google_pubsub_subscription_iam_member.dead["`+lane+`"]`)["member"]); got != agent {
 		t.Errorf("messages of %s are given up by %s", lane, got)
 	}
-	alert := text(first(first(w.get(t, `google_monitoring_alert_policy.dead["`+lane+`"]`)["conditions"])["condition_threshold"])["filter"])
+	if want := map[bool]float64{true: 100, false: 20}[lane == "submit"]; policy["max_delivery_attempts"] != want { // 100 is the most
+		t.Errorf("messages of %s are given up after %v attempts, want %v", lane, policy["max_delivery_attempts"], want)
+	}
+	policyOf := w.get(t, `google_monitoring_alert_policy.dead["`+lane+`"]`)
+	checkAdvice(t, lane, text(first(policyOf["documentation"])["content"]))
+	alert := text(first(first(policyOf["conditions"])["condition_threshold"])["filter"])
 	if !strings.Contains(alert, `"`+text(dead["name"])+`"`) || !strings.Contains(alert, "num_undelivered_messages") {
 		t.Errorf("the alert on the dead letters of %s asks for %s", lane, alert)
+	}
+}
+
+// checkAdvice wants an alarm on dead letters to tell a hint, which sweep sends again, from a submission, which it does not.
+func checkAdvice(t *testing.T, lane, advice string) {
+	t.Helper()
+	if lost := strings.Contains(advice, "have made no jobs"); lost != (lane == "submit") || strings.Contains(advice, "No job is lost") == lost {
+		t.Errorf("dead letters of %s: %s", lane, advice)
 	}
 }
 
