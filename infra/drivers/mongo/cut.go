@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/event"
+	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/driver"
@@ -47,7 +48,7 @@ func watch(o *options.ClientOptions) {
 // guard returns a collection that does not take for missing what a read was cut short of. Servers answer in parts, and
 // Cosmos DB may refuse the second part of a read, also of one document; gocloud takes the rest for not found, and a job
 // that is not found is a job that is dropped. And it tells package store when to ask again, if the server says.
-func guard(inner *docstore.Collection) *docstore.Collection {
+func guard(inner *docstore.Collection, behind *mongo.Collection) *docstore.Collection {
 	return relay.New(inner, relay.Hooks{
 		Actions: func(ctx context.Context, actions []*driver.Action, next relay.Run) driver.ActionListError {
 			c := &cut{}
@@ -76,6 +77,7 @@ func guard(inner *docstore.Collection) *docstore.Collection {
 			}
 			return heeding{it}, nil
 		},
+		Plan:  planner(behind),
 		Close: inner.Close,
 	})
 }

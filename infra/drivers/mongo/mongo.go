@@ -46,6 +46,8 @@ package mongo
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +66,10 @@ import (
 // Register registers the stores mongodb and mongodb+srv.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{"mongodb", "mongodb+srv"} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, TTL: ttl, Facts: facts})
+		s.AddStore(scheme, drivers.StoreDriver{
+			Open: open, Provisioner: provisioner, TTL: ttl, Facts: facts,
+			PlanNote: "this server does not explain its plans as MongoDB does; Cosmos DB for RU refuses to sort without an index",
+		})
 	}
 	s.AddDenial(denied)
 }
@@ -128,10 +133,15 @@ func parse(a *drivers.Address) (*place, error) {
 		uri = strings.TrimRight(uri, "/") + "/"
 	}
 	p.options = options.Client().ApplyURI(uri + "?" + theirs.Encode())
-	p.defaults(theirs.Has)
 	if err := p.options.Validate(); err != nil {
 		return nil, a.Errorf("%w", err)
 	}
+	if w := p.options.WriteConcern; w != nil && w.W == 0 {
+		return nil, a.Errorf("w=0: writes must be acknowledged, or nobody knows who has a job: remove it")
+	}
+	p.defaults(func(name string) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(theirs)), func(n string) bool { return strings.EqualFold(n, name) })
+	})
 	return p, nil
 }
 
@@ -161,11 +171,21 @@ func (p *place) defaults(given func(string) bool) {
 		o.SetRetryWrites(false)
 		return
 	}
-	if o.WriteConcern == nil || !given("w") {
-		majority, journal := writeconcern.Majority(), true
-		majority.Journal = &journal
-		o.SetWriteConcern(majority)
+	durable := writeconcern.WriteConcern{}
+	if o.WriteConcern != nil {
+		durable = *o.WriteConcern
 	}
+	if given("journal") && durable.Journal == nil { // its parser takes false for nothing said
+		durable.Journal = new(bool)
+	}
+	if durable.W == nil {
+		durable.W = writeconcern.Majority().W
+		if durable.Journal == nil {
+			journal := true
+			durable.Journal = &journal
+		}
+	}
+	o.SetWriteConcern(&durable)
 	if o.ReadConcern == nil {
 		o.SetReadConcern(readconcern.Majority())
 	}
@@ -210,7 +230,7 @@ func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func()
 	if err != nil {
 		return nil, nil, err
 	}
-	coll := guard(inner)
+	coll := guard(inner, behind)
 	return coll, func() error {
 		defer coll.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,31 @@ func TestDefaultsAreDurable(t *testing.T) {
 	}
 }
 
+// What the URL says of how a write is acknowledged is kept, and the rest stays durable.
+func TestPartsOfAWriteConcern(t *testing.T) {
+	for query, want := range map[string]struct {
+		w       any
+		journal string // "-": the server's default
+		timeout time.Duration
+	}{
+		"":                           {"majority", "true", 0},
+		"?journal=false":             {"majority", "false", 0},
+		"?wtimeoutMS=5000":           {"majority", "true", 5 * time.Second},
+		"?W=2":                       {2, "-", 0},
+		"?w=majority&journal=false":  {"majority", "false", 0},
+		"?w=dc-both&wtimeoutMS=1000": {"dc-both", "-", time.Second},
+	} {
+		have := mustParse(t, "mongodb://a/db"+query).options.WriteConcern
+		journal := "-"
+		if have.Journal != nil {
+			journal = strconv.FormatBool(*have.Journal)
+		}
+		if have.W != want.w || journal != want.journal || have.WTimeout != want.timeout {
+			t.Errorf("%s: w=%v, journal %s, timeout %v", query, have.W, journal, have.WTimeout)
+		}
+	}
+}
+
 func TestCosmosIsKnownByItsHost(t *testing.T) {
 	p := mustParse(t, "mongodb://acct:a2V5@acct.mongo.cosmos.azure.com:10255/?ssl=true&replicaSet=globaldb&retrywrites=false&maxIdleTimeMS=120000&appName=@acct@")
 	if o := p.options; p.service != cosmosRU || *o.RetryWrites || o.WriteConcern != nil || o.ReadConcern != nil || *o.AppName != "@acct@" || o.TLSConfig == nil {
@@ -64,6 +90,8 @@ func TestURLsThatAreRefused(t *testing.T) {
 		"mongodb://h/db?readPreference=x":     "primary",
 		"mongodb://h/db?cosmos=maybe":         "one of auto, no, ru, vcore",
 		"mongodb://h/db?w=-1":                 "w",
+		"mongodb://h/db?w=0":                  "acknowledged",
+		"mongodb://h/db?w=0&cosmos=ru":        "acknowledged",
 		"mongodb://h:x/db":                    "port",
 		"mongodb://h/db?ttl=perhaps":          "true or false",
 		"mongodb://h/db?ttl=true&cosmos=ru":   "sweep removes",
