@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // tells makes the queues and the store those of drivers that tell facts.
@@ -143,6 +145,31 @@ func TestDoctorSaysWhatItDidNotCheck(t *testing.T) {
 	w.tells(&drivers.LaneFacts{Unseen: "it is not there yet", Hidden: time.Second}, nil, nil)
 	if out := w.findings(1); !strings.Contains(out, "ok lane default setup: not checked: it is not there yet\n") || strings.Contains(out, "redelivery") {
 		t.Error(out)
+	}
+}
+
+func TestDoctorJudgesPlans(t *testing.T) {
+	t.Parallel()
+	for plan, text := range map[string]string{
+		"Index: due":                           "ok store query by due_pk: finds the record by an index\n",
+		"COLLSCAN: every document is read":     "FAIL store query by due_pk: finds the record by reading everything: COLLSCAN: every document is read; the index may be missing: run init",
+		"SCAN of a part of index x, and SORT":  "FAIL store query by due_pk: finds the record by reading everything: SCAN of a part",
+		"unknown":                              "ok store query by due_pk: finds the record; whether by an index is not checked: it is shy\n",
+		"Seq Scan on records (cost=0.00..1.1)": "warn store query by due_pk: finds the record by reading the table",
+	} {
+		w := newWorld(t)
+		w.env["PIECEWORK_STORE"] = "planned://x"
+		w.register = append(w.register, func(s *drivers.Set) {
+			s.AddStore("planned", drivers.StoreDriver{PlanNote: "it is shy", Open: func(context.Context, *drivers.Address) (*docstore.Collection, func() error, error) {
+				inner, err := memdocstore.OpenCollection("id", &memdocstore.Options{RevisionField: "rev"})
+				return relay.New(inner, relay.Hooks{Plan: func(*driver.Query) (string, error) { return plan, nil }}), inner.Close, err
+			}})
+		})
+		status := 0
+		if strings.HasPrefix(text, "FAIL") {
+			status = 1
+		}
+		want(t, w.findings(status), text)
 	}
 }
 

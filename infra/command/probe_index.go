@@ -68,7 +68,7 @@ func count(ctx context.Context, q *docstore.Query, sk string) (int, error) {
 func (p *storeProbe) plan(what string, q *docstore.Query, sk string) {
 	plan, err := q.Plan("id", docstore.FieldPath(sk))
 	if gcerrors.Code(err) == gcerrors.Unimplemented || err == nil && plan == untold {
-		p.okf(what, "finds the record; the store's driver does not tell whether by an index")
+		p.okf(what, "finds the record; whether by an index is %s", unchecked(p.set.PlanNote(p.env.Store), "the store's driver does not tell"))
 		return
 	}
 	if err != nil {
@@ -95,11 +95,10 @@ const (
 	bySize // a scan, which may be the better choice
 )
 
-// untold is the plan of gocloud's drivers for MongoDB and Firestore. Both refuse, or were told to refuse, what no index
-// serves.
+// untold is the plan of drivers that know none.
 const untold = "unknown"
 
-// judge reads a plan: of DynamoDB, where gocloud writes it, of SQLite or of PostgreSQL.
+// judge reads a plan: of DynamoDB, where gocloud writes it, of MongoDB, where our driver does, of SQLite or of PostgreSQL.
 func judge(plan string) how {
 	has := func(texts ...string) bool {
 		for _, text := range texts {

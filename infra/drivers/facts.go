@@ -107,6 +107,12 @@ func (s *Set) StoreFacts(ctx context.Context, rawURL string, coll *docstore.Coll
 	return d.Facts(ctx, a, coll)
 }
 
+// PlanNote says what is known of how the queries of the store run that a URL names, if it does not tell their plans.
+func (s *Set) PlanNote(rawURL string) string {
+	_, d, _ := pick(s.stores, "store", rawURL) // of an unknown store nothing is known
+	return d.PlanNote
+}
+
 // AddDenial registers a function that says what must be granted to whom, if an error is that of one of its services which
 // refuses for lack of rights, and "" otherwise.
 func (s *Set) AddDenial(remedy func(err error) string) { s.denials = append(s.denials, remedy) }

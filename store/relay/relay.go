@@ -44,6 +44,8 @@ type Hooks struct {
 	BeforeDo func(as func(any) bool) error
 	// BeforeQuery likewise, for each request of a query.
 	BeforeQuery func(q *driver.Query, as func(any) bool) error
+	// Plan tells how a query is run, in place of the collection behind.
+	Plan func(q *driver.Query) (string, error)
 	// Code gives the code of an error that a hook made. Nil, or the code OK: as gcerrors has it.
 	Code func(err error) gcerrors.ErrorCode
 	// Close is called at the end. Nil leaves the collection behind open.
@@ -217,6 +219,9 @@ func (c *collection) query(q *driver.Query) *docstore.Query {
 
 // QueryPlan forwards the question for a query's plan.
 func (c *collection) QueryPlan(q *driver.Query) (string, error) {
+	if c.hooks.Plan != nil {
+		return c.hooks.Plan(q)
+	}
 	return c.query(q).Plan(paths(q.FieldPaths)...)
 }
 

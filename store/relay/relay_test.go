@@ -120,6 +120,14 @@ func TestQueriesPassThrough(t *testing.T) {
 	}
 }
 
+func TestAHookTellsThePlan(t *testing.T) {
+	coll := open(t, relay.Hooks{Plan: func(q *driver.Query) (string, error) { return "by " + q.OrderByField, nil }})
+	plan, err := coll.Query().Where("text", "=", "x").Where("n", ">", 0).OrderBy("n", docstore.Ascending).Plan()
+	if err != nil || plan != "by n" {
+		t.Errorf("plan %q, error %v", plan, err)
+	}
+}
+
 func TestAHookStandsBetween(t *testing.T) {
 	ctx := t.Context()
 	coll := open(t, relay.Hooks{Actions: func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {

@@ -81,7 +81,7 @@ func TestOpeningNeedsNoServer(t *testing.T) {
 // A container that refuses an upload is an error that says why, and no panic of gocloud's writer.
 func TestAFailedUploadSaysWhy(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("x-ms-error-code", "AuthorizationFailure")
+		w.Header().Set("X-Ms-Error-Code", "AuthorizationFailure")
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	defer server.Close()

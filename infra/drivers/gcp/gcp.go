@@ -64,7 +64,10 @@ import (
 
 // Register registers the store firestore, the queues gcppubsub, and the bucket gs.
 func Register(s *drivers.Set) {
-	s.AddStore("firestore", drivers.StoreDriver{Open: openStore, Provisioner: provisioner, TTL: ttl, Facts: facts})
+	s.AddStore("firestore", drivers.StoreDriver{
+		Open: openStore, Provisioner: provisioner, TTL: ttl, Facts: facts,
+		PlanNote: "Firestore tells no plans, and refuses what no index serves, unless it is an emulator",
+	})
 	s.AddQueue("gcppubsub", openQueue)
 	s.AddBucket("gs", openBucket)
 	s.AddDenial(denied)
