@@ -108,9 +108,12 @@ func (d *Deployment) leaveWith(w *worker.Worker) func() {
 	return func() { close(done) }
 }
 
-// Close closes the runtime and the connections. It takes 15 seconds at most, also when ctx has ended.
+// Close closes the runtime and the connections, and has the last spans and metrics sent. It takes 15 seconds at most, also
+// when ctx has ended.
 func (d *Deployment) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
-	return errors.Join(d.Runtime.Close(), d.opened.Close(ctx))
+	err := d.Runtime.Close()
+	flush(ctx, d.Log)
+	return errors.Join(err, d.opened.Close(ctx))
 }

@@ -28,6 +28,11 @@
 // checkpoint. The second leaves at once, which loses nothing either: sweep starts the jobs again when their leases have
 // run out.
 //
+// # Watching it
+//
+// Spans and metrics go to OpenTelemetry's global providers, which infra/jobs/jobs.go may set. At its end the program
+// has them send what they hold, for 2 seconds at most.
+//
 // # What the doctor does
 //
 // It writes a record, a blob and hints of its own, whose ids begin with "doctor-", and removes them. Without
@@ -45,7 +50,7 @@
 // # Where things are
 //
 // app.go says what a program is made of, main.go has the command line, env.go the environment, variables.go its page in
-// the help, deployment.go what it names once it is open, worker.go and provision.go the commands worker and init, doctor.go
-// the findings and their form; probe_store.go, probe_index.go, probe_lane.go and probe_blobs.go what is tried,
-// probe_facts.go what drivers tell, remedy.go what is advised, troubles.go what the queues log.
+// the help, deployment.go what it names once it is open, telemetry.go what is sent at the end, worker.go and provision.go
+// the commands worker and init, doctor.go the findings and their form; probe_store.go, probe_index.go, probe_lane.go and
+// probe_blobs.go what is tried, probe_facts.go what drivers tell, remedy.go what is advised, troubles.go what the queues log.
 package command
