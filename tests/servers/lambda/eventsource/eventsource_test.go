@@ -22,6 +22,10 @@ import (
 	"github.com/piecework/piecework/tests/servers/lambda/runtimeapi"
 )
 
+// hidden is for how many seconds a message that was received stays away. A busy machine must have deleted it by then, or
+// it comes again.
+const hidden = "4"
+
 // function is a function of this process.
 type function func(ctx context.Context, e events.SQSEvent) (string, error)
 
@@ -94,7 +98,7 @@ func TestEvent(t *testing.T) {
 func TestPartialFailureAndRedrive(t *testing.T) {
 	dead := newQueue(t, "dead", nil)
 	q := dead.sibling(t, "work", map[string]string{
-		"VisibilityTimeout": "1",
+		"VisibilityTimeout": hidden,
 		"RedrivePolicy":     `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":"3"}`,
 	})
 	for i := range 10 {
@@ -134,7 +138,7 @@ func TestWholeBatchFails(t *testing.T) {
 		"error":   func() (string, error) { return "", errors.New("no") },
 		"unknown": func() (string, error) { return `{"batchItemFailures":[{"itemIdentifier":"who"}]}`, nil },
 	} {
-		q := newQueue(t, "q-"+name, map[string]string{"VisibilityTimeout": "1"})
+		q := newQueue(t, "q-"+name, map[string]string{"VisibilityTimeout": hidden})
 		q.send(t, "a")
 		q.send(t, "b")
 		failing, seen := true, counts{}
@@ -227,7 +231,7 @@ func TestThrottling(t *testing.T) {
 
 // The messages of a group come one after the other, also when one of them fails.
 func TestFIFO(t *testing.T) {
-	q := newQueue(t, "line.fifo", map[string]string{"FifoQueue": "true", "VisibilityTimeout": "1"})
+	q := newQueue(t, "line.fifo", map[string]string{"FifoQueue": "true", "VisibilityTimeout": hidden})
 	for i := range 12 {
 		q.sendTo(t, "group-"+strconv.Itoa(i%3), strconv.Itoa(i))
 	}

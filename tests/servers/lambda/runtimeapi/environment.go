@@ -97,13 +97,13 @@ func (e *environment) terminate() bool {
 
 func (e *environment) ended() bool { return e.process == nil || e.process.ended() }
 
-// shutdown ends an idle environment as Lambda does: with a signal and half a second if the program wants that.
+// shutdown ends an idle environment as Lambda does: with a signal and a little time if the program wants that.
 func (e *environment) shutdown(ctx context.Context) {
 	polite := len(e.registered("")) > 0
 	if polite && !e.ended() {
 		e.wake()
 		e.process.signal(syscall.SIGTERM)
-		timer := time.NewTimer(internalGrace)
+		timer := time.NewTimer(e.fn.cfg.Grace)
 		defer timer.Stop()
 		select {
 		case <-e.process.exited:

@@ -15,9 +15,8 @@ import (
 const (
 	DefaultTimeout = 3 * time.Second
 	DefaultInit    = 10 * time.Second
+	DefaultGrace   = 500 * time.Millisecond
 	MaxPayload     = 6*1024*1024 + 100 // of a request or a buffered answer, as the service's error text has it
-
-	internalGrace = 500 * time.Millisecond // of the shutdown, for a program that has registered an extension
 )
 
 var (
@@ -36,6 +35,7 @@ type Config struct {
 	Env     []string      // the function's variables
 	Timeout time.Duration // of an invocation; default 3 s
 	Init    time.Duration // of the start; default 10 s
+	Grace   time.Duration // of the shutdown, for a program that has registered an extension; default half a second
 	Memory  int           // megabytes; told, not enforced; default 128
 	Limit   int           // how many environments there may be (reserved concurrency); default 10
 	Region  string        // default us-east-1
@@ -96,6 +96,7 @@ func New(cfg Config) (*Function, error) {
 	cfg.Program = program
 	defaults(&cfg.Timeout, DefaultTimeout)
 	defaults(&cfg.Init, DefaultInit)
+	defaults(&cfg.Grace, DefaultGrace)
 	defaults(&cfg.Memory, 128)
 	defaults(&cfg.Limit, 10)
 	defaults(&cfg.Region, "us-east-1")

@@ -15,10 +15,13 @@ import (
 	"github.com/piecework/piecework/tests/servers/lambda/runtimeapi"
 )
 
-// deploy deploys the puppet.
+// deploy deploys the puppet. Unless the test is about its timeout, that is none that a busy machine would meet.
 func deploy(t *testing.T, cfg runtimeapi.Config) *runtimeapi.Function {
 	t.Helper()
 	cfg.Name = "puppet"
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
 	cfg.Program = build.Must(t, "tests/servers/lambda/puppet")
 	cfg.Log = t.Output()
 	f, err := runtimeapi.New(cfg)
@@ -64,7 +67,7 @@ func TestWarmEnvironmentIsUsedAgain(t *testing.T) {
 
 func TestContextTellsTheInvocation(t *testing.T) {
 	t.Parallel()
-	f := deploy(t, runtimeapi.Config{Timeout: 7 * time.Second})
+	f := deploy(t, runtimeapi.Config{Timeout: time.Minute})
 	r := invoke(t, f, `{"do":"context"}`)
 	var got struct {
 		ID       string `json:"id"`
@@ -77,8 +80,8 @@ func TestContextTellsTheInvocation(t *testing.T) {
 	if got.ID != r.RequestID || got.ARN != f.ARN() {
 		t.Errorf("got %+v, want %s and %s", got, r.RequestID, f.ARN())
 	}
-	if left := time.Until(time.UnixMilli(got.Deadline)); left < 4*time.Second || left > 7*time.Second {
-		t.Errorf("%v left of 7 s", left)
+	if left := time.Until(time.UnixMilli(got.Deadline)); left < 30*time.Second || left > time.Minute {
+		t.Errorf("%v left of a minute", left)
 	}
 	if !r.Cold || r.Init <= 0 || r.Total < r.Duration {
 		t.Errorf("%+v", r)
@@ -126,13 +129,13 @@ func TestFrozenBetweenInvocations(t *testing.T) {
 	t.Parallel()
 	f := deploy(t, runtimeapi.Config{})
 	before := number(t, f, `{"do":"ticks"}`)
-	pause(t, time.Second)
-	if after := number(t, f, `{"do":"ticks"}`); after-before > 200 {
-		t.Errorf("the process ran on: %d ms of a second", after-before)
+	pause(t, 3*time.Second)
+	if after := number(t, f, `{"do":"ticks"}`); after-before > 1500 { // it runs for a moment before and after
+		t.Errorf("the process ran on: %d ms of three seconds", after-before)
 	}
 	before = number(t, f, `{"do":"ticks"}`)
 	invoke(t, f, `{"do":"sleep","millis":500}`)
-	if after := number(t, f, `{"do":"ticks"}`); after-before < 100 {
+	if after := number(t, f, `{"do":"ticks"}`); after-before < 20 { // a process that has to wait misses ticks
 		t.Errorf("the process did not run during an invocation: %d ms of half a second", after-before)
 	}
 }
@@ -146,10 +149,10 @@ func TestFailures(t *testing.T) {
 		{`{"do":"fail"}`, "as told", func(s runtimeapi.Stats) bool { return s.Errors == 1 && s.Cold == 1 }},
 		{`{"do":"panic"}`, "as told", func(s runtimeapi.Stats) bool { return s.Errors == 1 && s.Cold == 2 }},
 		{`{"do":"exit"}`, "Runtime.ExitError", func(s runtimeapi.Stats) bool { return s.Exits == 1 && s.Cold == 2 }},
-		{`{"do":"sleep","millis":60000}`, "Task timed out after 1.00 seconds", func(s runtimeapi.Stats) bool { return s.Timeouts == 1 && s.Cold == 2 }},
+		{`{"do":"sleep","millis":60000}`, "Task timed out after 3.00 seconds", func(s runtimeapi.Stats) bool { return s.Timeouts == 1 && s.Cold == 2 }},
 		{`{"do":"large","size":7000000}`, "Function.ResponseSizeTooLarge", func(s runtimeapi.Stats) bool { return s.Errors == 1 }},
 	} {
-		f := deploy(t, runtimeapi.Config{Timeout: time.Second})
+		f := deploy(t, runtimeapi.Config{Timeout: 3 * time.Second})
 		r := invoke(t, f, c.order)
 		if r.FunctionError != "Unhandled" || !strings.Contains(string(r.Payload), c.want) {
 			t.Errorf("%s: %q %.200s, want %s", c.order, r.FunctionError, r.Payload, c.want)
@@ -183,13 +186,16 @@ func TestStartIsTriedTwice(t *testing.T) {
 	if s := f.Stats(); s.InitFailures != 1 {
 		t.Errorf("%+v", s)
 	}
-	for env, want := range map[string]string{"PUPPET_INIT=exit": "exit status 3", "PUPPET_INIT=hang": "Sandbox.Timedout"} {
-		f := deploy(t, runtimeapi.Config{Init: time.Second, Timeout: time.Second, Env: []string{env}})
-		if r := invoke(t, f, `{}`); r.FunctionError == "" || !strings.Contains(string(r.Payload), want) {
-			t.Errorf("%s: %s, want %s", env, r.Payload, want)
+	for _, c := range []struct {
+		env, want string
+		limit     time.Duration
+	}{{"PUPPET_INIT=exit", "exit status 3", time.Minute}, {"PUPPET_INIT=hang", "Sandbox.Timedout", time.Second}} {
+		f := deploy(t, runtimeapi.Config{Init: c.limit, Timeout: c.limit, Env: []string{c.env}})
+		if r := invoke(t, f, `{}`); r.FunctionError == "" || !strings.Contains(string(r.Payload), c.want) {
+			t.Errorf("%s: %s, want %s", c.env, r.Payload, c.want)
 		}
 		if s := f.Stats(); s.InitFailures != 2 {
-			t.Errorf("%s: %+v", env, s)
+			t.Errorf("%s: %+v", c.env, s)
 		}
 	}
 }
@@ -200,7 +206,7 @@ func TestChaosFollowsTheSeed(t *testing.T) {
 	for i := range kills {
 		f := deploy(t, runtimeapi.Config{Chaos: runtimeapi.Chaos{Seed: 7, Share: 0.5, Within: 200 * time.Millisecond}})
 		for range 8 {
-			if r := invoke(t, f, `{"do":"sleep","millis":400}`); r.FunctionError != "" {
+			if r := invoke(t, f, `{"do":"sleep","millis":1500}`); r.FunctionError != "" { // long past the last kill
 				kills[i] += "x"
 			} else {
 				kills[i] += "."
@@ -235,7 +241,11 @@ func TestAnswersAreLost(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	for env, polite := range map[string]bool{"PUPPET_SIGTERM=leave": true, "PUPPET_SIGTERM=stay": false, "PUPPET_SIGTERM=": false} {
-		f := deploy(t, runtimeapi.Config{Env: []string{env}})
+		cfg := runtimeapi.Config{Env: []string{env}}
+		if polite {
+			cfg.Grace = 20 * time.Second // what Lambda leaves, a busy machine may need for anything
+		}
+		f := deploy(t, cfg)
 		invoke(t, f, `{}`)
 		f.Recycle(t.Context())
 		if s := f.Stats(); (s.Shutdowns == 1) != polite || s.Shutdowns+s.Forced != 1 {
