@@ -59,7 +59,7 @@ func TestKitGoesThroughRetries(t *testing.T) {
 	if s := string(kit.Output(id, "greeting.txt")); s != "hello world" {
 		t.Errorf("output %q", s)
 	}
-	if d := time.Since(wall); d > 2*time.Second {
+	if d := time.Since(wall); d > time.Minute {
 		t.Errorf("it took %v of real time", d)
 	}
 }

@@ -112,12 +112,12 @@ func TestMessageSubmitsAJob(t *testing.T) {
 	}
 }
 
-// eventually polls what happens in the background of real time, for at most 20 seconds.
+// eventually polls what happens in the background of real time, for at most two minutes.
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(20 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		err := f()
 		if err == nil {
