@@ -6,8 +6,9 @@
 //	...
 //	fmt.Println(ops.Take())
 //
-// Stores and queues are paid by these, and slow by these, so they are held to numbers (tests/opcount) and shown beside
-// measured times (tests/bench).
+// Stores and queues are paid by these, and slow by these, so they are held to numbers (tests/opcount, and on the wire of
+// each store tests/servers/opcount) and shown beside measured times (tests/bench). A Bench is a whole runtime that counts,
+// for walking the paths of a job's life one by one; kinds.go has the jobs that it runs.
 package counting
 
 import (

@@ -81,11 +81,11 @@ func (p path) measure(ctx context.Context, b *bench, rows []counted) ([]counted,
 			return nil, err
 		}
 	}
-	b.ops.Take()
+	b.Ops.Take()
 	if err := p.walk(ctx, b); err != nil {
 		return nil, err
 	}
-	return append(rows, counted{p.name, b.ops.Take()}), nil
+	return append(rows, counted{p.name, b.Ops.Take()}), nil
 }
 
 // table prints the rows, aligned.

@@ -102,7 +102,11 @@ func count(t *testing.T, name, file string, ttl store.TTL) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
+	defer func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	var take func() wire.Counts
 	if proxy != nil {
 		take = proxy.Take

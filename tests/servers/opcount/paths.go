@@ -2,7 +2,6 @@ package opcount
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -24,12 +23,8 @@ const (
 // path is a way through a job's life.
 type path struct {
 	name    string
-	prepare func(ctx context.Context, b *bench) error // not counted
-	walk    func(ctx context.Context, b *bench) error
-}
-
-func run(kind string, opts ...functions.SubmitOption) func(ctx context.Context, b *bench) error {
-	return func(ctx context.Context, b *bench) error { return b.job(ctx, kind, opts...) }
+	prepare func(ctx context.Context, b *counting.Bench) error // not counted
+	walk    func(ctx context.Context, b *counting.Bench) error
 }
 
 var paths = []path{
@@ -39,60 +34,32 @@ var paths = []path{
 	{"continuation", run("continue"), run("continue")},
 	{"delayed job, one sweep", nil, run("plain", functions.After(time.Minute))},
 	{pathBatch, nil, batch},
-	{pathIdle, nil, func(ctx context.Context, b *bench) error { return sweep(ctx, b, 0) }},
-	{pathDue, func(ctx context.Context, b *bench) error {
-		_, err := b.rt.Client().Submit(ctx, "plain", args{}, functions.After(time.Second))
-		b.advance(2 * time.Second)
+	{pathIdle, nil, sweep(0)},
+	{pathDue, func(ctx context.Context, b *counting.Bench) error {
+		_, err := b.Runtime.Client().Submit(ctx, "plain", counting.Args{}, functions.After(time.Second))
+		b.Clock.Advance(2 * time.Second)
 		return err
-	}, func(ctx context.Context, b *bench) error { return sweep(ctx, b, 1) }},
-	{pathRemoval, func(ctx context.Context, b *bench) error {
-		if _, err := b.deliver(ctx); err != nil {
+	}, sweep(1)},
+	{pathRemoval, func(ctx context.Context, b *counting.Bench) error {
+		if err := b.Deliver(ctx); err != nil {
 			return err
 		}
-		if err := b.job(ctx, "kept"); err != nil {
+		if err := b.Job(ctx, "kept", counting.Some, store.Succeeded); err != nil {
 			return err
 		}
-		b.advance(2 * time.Hour)
+		b.Clock.Advance(2 * time.Hour)
 		return nil
-	}, func(ctx context.Context, b *bench) error { return sweep(ctx, b, 1) }},
+	}, sweep(1)},
 }
 
 // sweep sweeps once and must find that many records.
-func sweep(ctx context.Context, b *bench, want int) error {
-	r, err := b.rt.Sweep(ctx, functions.SweepRequest{})
-	if err == nil && r.Looked != want {
-		err = fmt.Errorf("sweep looked at %d records, not %d", r.Looked, want)
-	}
-	return err
+func sweep(want int) func(ctx context.Context, b *counting.Bench) error {
+	return func(ctx context.Context, b *counting.Bench) error { return b.Sweep(ctx, want) }
 }
 
 // batch submits a thousand jobs in one call, and claims them by tens, as a function does that SQS hands ten messages.
-func batch(ctx context.Context, b *bench) error {
-	subs := make([]functions.Submission, 1000)
-	for i := range subs {
-		subs[i] = functions.Submission{Kind: "plain", Args: args{Customer: fmt.Sprint(i), Month: "2026-11"}}
-	}
-	receipts, err := b.rt.Client().SubmitMany(ctx, subs)
-	for _, r := range receipts {
-		err = errors.Join(err, r.Err)
-	}
-	if err != nil {
-		return err
-	}
-	msgs := b.take()
-	for len(msgs) > 0 {
-		n := min(10, len(msgs))
-		for _, c := range b.rt.Claim(ctx, msgs[:n]...) {
-			if c.Attempt == nil {
-				return c.Outcome.Err
-			}
-			if out := c.Attempt.Execute(ctx); out.Err != nil {
-				return out.Err
-			}
-		}
-		msgs = msgs[n:]
-	}
-	return nil
+func batch(ctx context.Context, b *counting.Bench) error {
+	return b.Thousand(ctx, "plain", counting.Some, 10)
 }
 
 // Measured is what a path asked for.
@@ -103,7 +70,7 @@ type Measured struct {
 }
 
 // measure walks all paths. take, if not nil, gives what was counted on the wire.
-func measure(ctx context.Context, b *bench, ttl store.TTL, take func() wire.Counts) (map[string]Measured, error) {
+func measure(ctx context.Context, b *counting.Bench, ttl store.TTL, take func() wire.Counts) (map[string]Measured, error) {
 	all := map[string]Measured{}
 	for _, p := range paths {
 		if p.name == pathRemoval && ttl != store.TTLNone {
@@ -114,15 +81,15 @@ func measure(ctx context.Context, b *bench, ttl store.TTL, take func() wire.Coun
 				return nil, fmt.Errorf("prepare %s: %w", p.name, err)
 			}
 		}
-		b.ops.Take()
-		b.calls = 0
+		b.Ops.Take()
+		b.Queue.TakeRequests()
 		if take != nil {
 			take()
 		}
 		if err := p.walk(ctx, b); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
-		m := Measured{Driver: b.ops.Take(), Queue: b.calls}
+		m := Measured{Driver: b.Ops.Take(), Queue: b.Queue.TakeRequests()}
 		if take != nil {
 			m.Wire = take()
 		}
