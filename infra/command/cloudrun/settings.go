@@ -60,7 +60,7 @@ func readAddr(getenv func(string) string) (string, error) {
 	if addr := getenv(envAddr); addr != "" {
 		_, port, err := net.SplitHostPort(addr)
 		if err == nil {
-			_, err = net.LookupPort("tcp", port)
+			_, err = strconv.ParseUint(port, 10, 16)
 		}
 		if err != nil {
 			return "", fmt.Errorf("%w: %s=%q: write it as host:port, as in %s", functions.ErrConfig, envAddr, addr, local)
