@@ -25,12 +25,20 @@
 // The jobs of an event are claimed together, with one list of reads and one of writes, and run side by side, at most
 // Options.Concurrency at once. A message that was handled is deleted with the event, whatever became of its job: that is in
 // the job's record. Given back are messages of kinds that no handler here is for, those whose record a newer version wrote,
-// and all when the store does not answer. They come again when their visibility timeout is over; Options.Hide may make
-// that sooner. Nothing waits for it: sweep sends the hint of a job that is due anew. A message that nobody can read is put
-// aside, where Client.Parked finds it.
+// and all when the store does not answer. Nothing waits for a hint that is given back: sweep sends that of a job that is due
+// anew. A message that nobody can read is put aside, where Client.Parked finds it.
+//
+// A message that is given back comes again when its visibility timeout is over, which is long: six times the function's
+// timeout. Options.Hide tells the queue a better time: what the outcome asks for, 5 seconds when the store does not answer,
+// and nothing where only the time was lacking. Package infra/command/lambda has it call ChangeMessageVisibilityBatch.
+// A queue puts a message aside that was delivered maxReceiveCount times, however healthy it is. Coming sooner must not use
+// that up sooner: from its second delivery on a message waits for at least 10, 20, 40 seconds and so on, so that with a
+// maxReceiveCount of 10 it is put aside after 42 minutes of trouble at the earliest. All times are spread by up to a half.
+// What the queue is told is a hint like others. If it cannot be told the log says so, and the visibility timeout counts.
 //
 // A queue whose name ends in .fifo keeps its order: the messages of one group are handled one after the other, and those
-// behind one that is given back are given back with it, unseen. Groups run side by side.
+// behind one that is given back are given back with it, unseen, to come again at the same time: SQS gives out none of a
+// group while another of it is hidden, so that none can overtake. Groups run side by side.
 //
 // Messages mean what they mean to a worker that receives them through gocloud: bodies in base64 and escaped attributes are
 // read as gocloud writes them, and a notification of SNS is unwrapped if the subscription has no raw delivery. Its
@@ -86,7 +94,7 @@
 //
 // # Where things are
 //
-// options.go has the knobs, queue.go an event of SQS from its messages to its answer, message.go the reading of a message,
-// execute.go, submit.go and sweep.go the functions; http.go, request.go, response.go and stream.go the HTTP adapter;
+// options.go has the knobs, queue.go an event of SQS from its messages to its answer, again.go when messages that are
+// given back come again, message.go the reading of a message, execute.go, submit.go and sweep.go the functions; http.go, request.go, response.go and stream.go the HTTP adapter;
 // event.go the refusal of other events.
 package lambda

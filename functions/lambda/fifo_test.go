@@ -37,6 +37,9 @@ func TestGroupsOfAFIFOQueueKeepTheirOrder(t *testing.T) {
 		start := time.Now()
 		failed, err := deliver(t.Context(), t, w.execute(t, w.options()), records)
 		wantBack(t, failed, err, "m2", "m4", "m6")
+		if d := w.hidden["m2"]; d < 5*time.Second || w.hidden["m4"] != d || w.hidden["m6"] != d || len(w.hidden) != 3 {
+			t.Errorf("hidden: %v, want all of the group for as long as its first", w.hidden)
+		}
 		slices.Sort(order[:2]) // of two groups side by side, either may be first
 		if !slices.Equal(order, []int{0, 1, 3, 5}) {
 			t.Errorf("order %v", order)

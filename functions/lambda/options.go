@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
-
-	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/piecework/piecework/functions"
 )
@@ -26,10 +23,11 @@ type Options struct {
 	// Lane gives the name of the queue in this system, by its ARN. Default: the last part of the ARN. It is where
 	// messages that nobody can read are parked, and what the log says.
 	Lane func(arn string) string
-	// Hide, if not nil, is told of each message that is given back, and after how long it should come again: it may call
-	// ChangeMessageVisibility. Without it the message comes when its visibility timeout is over, or sweep's is there
-	// first.
-	Hide func(ctx context.Context, m *events.SQSMessage, d time.Duration)
+	// Hide, if not nil, is told which messages are given back, and after how long each should come again: it may call
+	// ChangeMessageVisibilityBatch. It may be called several times for an event, one after the other, and has until
+	// ctx ends. An error is logged, once for an event. Without Hide messages come when their visibility timeout is over, or
+	// sweep's are there first.
+	Hide func(ctx context.Context, back []GivenBack) error
 	// OnOutcome, if not nil, is told what became of each message, by the name of its queue: for figures and tests. It
 	// must not block.
 	OnOutcome func(queue string, out functions.Outcome)
@@ -50,9 +48,6 @@ func (o *Options) withDefaults(rt *functions.Runtime) (Options, error) {
 	}
 	if opts.Lane == nil {
 		opts.Lane = queueName
-	}
-	if opts.Hide == nil {
-		opts.Hide = func(context.Context, *events.SQSMessage, time.Duration) {}
 	}
 	if opts.OnOutcome == nil {
 		opts.OnOutcome = func(string, functions.Outcome) {}

@@ -37,6 +37,7 @@ func (f *queueFunction) handle(ctx context.Context, payload json.RawMessage) (an
 	soon, cancel := early(ctx, f.rt)
 	defer cancel()
 	e.run(ctx, soon)
+	e.tellAll(ctx)
 	e.tellLeftBehind(ctx)
 	return e.answer()
 }
@@ -78,6 +79,7 @@ type event struct {
 	handlers []running
 	failed   []error // of each message, why it is given back; nil: it is not
 	count    int     // of those
+	told     *told
 }
 
 // ended is a message's end.
@@ -89,7 +91,7 @@ type ended struct {
 // newEvent puts messages in order: those of one group of a FIFO queue one after the other, all others side by side.
 func (f *queueFunction) newEvent(ctx context.Context, records []events.SQSMessage) *event {
 	n := len(records)
-	e := &event{f: f, msgs: make([]message, n), next: make([]int, n), failed: make([]error, n), ended: make(chan ended, n)}
+	e := &event{f: f, msgs: make([]message, n), next: make([]int, n), failed: make([]error, n), ended: make(chan ended, n), told: f.newTold(ctx)}
 	if deadline, ok := ctx.Deadline(); ok {
 		e.spare = f.reserve(deadline.Sub(f.rt.Config().Now()))
 		e.until = deadline.Add(-e.spare)
@@ -123,7 +125,7 @@ func (e *event) run(ctx, soon context.Context) {
 		if n := min(len(e.ready), limit-running); n > 0 {
 			if err := e.late(ctx); err != nil {
 				for _, i := range e.ready {
-					e.giveBack(ctx, i, err, 0)
+					e.giveBack(ctx, i, functions.Outcome{Err: err})
 				}
 				e.ready = nil
 				continue
@@ -134,8 +136,15 @@ func (e *event) run(ctx, soon context.Context) {
 			e.start(ctx, soon, some)
 			continue
 		}
-		running--
-		e.end(ctx, <-e.ended)
+		e.tell(ctx) // it may be long before the next one ends
+		select {
+		case end := <-e.ended:
+			running--
+			e.end(ctx, end)
+		case err := <-e.told.over:
+			e.told.ended(err)
+			continue
+		}
 		for more := true; more && running > 0; { // those that ended meanwhile make room for others to be claimed together
 			select {
 			case end := <-e.ended:
@@ -202,7 +211,7 @@ func panicked(p any) functions.Outcome {
 func (e *event) end(ctx context.Context, end ended) {
 	e.f.opts.OnOutcome(e.msgs[end.i].lane, end.out)
 	if end.out.Verdict == functions.Retry {
-		e.giveBack(ctx, end.i, end.out.Err, end.out.After)
+		e.giveBack(ctx, end.i, end.out)
 		return
 	}
 	if next := e.next[end.i]; next >= 0 {
@@ -210,23 +219,10 @@ func (e *event) end(ctx context.Context, end ended) {
 	}
 }
 
-var errBehind = errors.New("it comes after one of its group that is given back")
-
-// giveBack marks a message as failed, and all that wait for it.
-func (e *event) giveBack(ctx context.Context, i int, err error, after time.Duration) {
-	if err == nil {
-		err = errors.New("no reason given")
-	}
-	for ; i >= 0; i = e.next[i] {
-		m := e.msgs[i]
-		e.failed[i] = err
-		e.count++
-		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "message is given back", slog.String("queue", m.lane),
-			slog.String("message", m.record.MessageId), slog.Any("error", err))
-		e.f.opts.Hide(ctx, m.record, after)
-		err = errBehind
-	}
-}
+var (
+	errBehind   = errors.New("it comes after one of its group that is given back")
+	errNoReason = errors.New("no reason given")
+)
 
 // answer tells SQS which messages to keep. If that is all of them, the invocation fails instead: it means the same, and
 // the function's alarms see it.

@@ -93,7 +93,14 @@ func newWorld(t *testing.T, reg *functions.Registry, cfg functions.Config) *worl
 func (w *world) options() *lambda.Options {
 	return &lambda.Options{
 		OnOutcome: func(_ string, out functions.Outcome) { w.outs = append(w.outs, out) },
-		Hide:      func(_ context.Context, m *events.SQSMessage, d time.Duration) { w.hidden[m.MessageId] = d },
+		Hide: func(_ context.Context, back []lambda.GivenBack) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, b := range back {
+				w.hidden[b.Message.MessageId] = b.After
+			}
+			return nil
+		},
 	}
 }
 

@@ -69,7 +69,7 @@ resource "aws_iam_role_policy" "function" {
       { Sid = "Send", Action = ["sqs:SendMessage"], Resource = local.lane_arns },
       {
         Sid      = "Receive"
-        Action   = each.value.function == "submit" || each.value.lane != null ? ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"] : []
+        Action   = each.value.function == "submit" || each.value.lane != null ? ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"] : []
         Resource = [try(aws_sqs_queue.lane[coalesce(each.value.lane, each.key)].arn, null)]
       },
       {

@@ -43,5 +43,6 @@
 //
 // set.go has the registry, address.go and params.go the reading of URLs, queue.go what all queues share, backends.go
 // the opening of everything, config.go all environment variables and their defaults, provision.go the creation of what
-// a store needs, facts.go what drivers tell the doctor.
+// a store needs, facts.go what drivers tell the doctor, hide.go what a queue is told about messages that the platform
+// received.
 package drivers

@@ -39,6 +39,8 @@ type Broker struct {
 	Direct pubsubq.Direct
 	// Inspect tells facts of a lane, as in [Inspector]. Optional.
 	Inspect func(ctx context.Context, lane string) (*LaneFacts, error)
+	// Hide is as in [Hider]. Optional.
+	Hide func(ctx context.Context, source string, some []Hidden) error
 	// Close closes what the lanes share. Optional.
 	Close func(ctx context.Context) error
 }

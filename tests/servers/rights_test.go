@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
 	awsdrivers "github.com/piecework/piecework/infra/drivers/aws"
@@ -88,9 +91,11 @@ func action(r *http.Request) string {
 type onAWS struct {
 	*functions.Runtime
 
-	seen *actions
-	mu   sync.Mutex
-	late time.Duration
+	lanes  drivers.Queue
+	queues *queues
+	seen   *actions
+	mu     sync.Mutex
+	late   time.Duration
 }
 
 func (d *onAWS) now() time.Time {
@@ -110,7 +115,8 @@ func startOnAWS(t *testing.T) *onAWS {
 	FakeAWS(t)
 	seen := &actions{seen: map[string]bool{}}
 	f := StartFauxqs(t)
-	newQueues(t, f).queue(t, "default")
+	q := newQueues(t, f)
+	q.queue(t, "default")
 	s3, dir := S3(t)
 	if err := os.Mkdir(filepath.Join(dir, "blobs"), 0o755); err != nil {
 		t.Fatal(err)
@@ -135,7 +141,7 @@ func startOnAWS(t *testing.T) *onAWS {
 	t.Cleanup(func() { _ = opened.Close(context.WithoutCancel(t.Context())) })
 	jobs := functions.NewRegistry()
 	functions.Handle(jobs, "work", work, functions.MaxAttempts(3), functions.Retention(time.Hour))
-	d := &onAWS{seen: seen}
+	d := &onAWS{seen: seen, lanes: opened.Lanes, queues: q}
 	if d.Runtime, err = functions.New(jobs, opened.Backends, functions.Config{Now: d.now}); err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +234,23 @@ func (d *onAWS) execute(t *testing.T, id string) {
 	}
 }
 
+// givesBack says when a message comes again that Lambda has received, which is no request of the function's.
+func (d *onAWS) givesBack(t *testing.T) {
+	t.Helper()
+	queue, err := d.queues.sqs.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("piecework-default")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.queues.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, WaitTimeSeconds: 5})
+	if err != nil || len(got.Messages) == 0 {
+		t.Fatalf("received %v, error %v", got, err)
+	}
+	back := []drivers.Hidden{{Receipt: aws.ToString(got.Messages[0].ReceiptHandle), For: time.Minute}}
+	if err := d.lanes.(drivers.Hider).Hide(t.Context(), "arn:aws:sqs:us-east-1:000000000000:piecework-default", back); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // submits does what the function submit does with the messages of its queue.
 func submits(t *testing.T, d *onAWS) {
 	for _, args := range []string{"small", large, large} { // the second of the large ones is thrown away again
@@ -240,6 +263,7 @@ func submits(t *testing.T, d *onAWS) {
 		}
 	}
 	d.Submit(t.Context(), []byte("{nobody reads this"), nil, "m2")
+	d.givesBack(t)
 }
 
 // executes runs jobs that succeed, fail, and go on.
@@ -252,6 +276,7 @@ func executes(t *testing.T, d *onAWS) {
 	for _, id := range append(ids, ids[3]) { // the last goes on
 		d.execute(t, id)
 	}
+	d.givesBack(t)
 }
 
 // sweeps looks at lost messages, retries, dead workers and what is past its retention.

@@ -20,6 +20,15 @@
 // API of API Gateway with IAM authorization. Whom IAM lets in may do everything. A signed request has no room for a token
 // beside the signature, so one that bears a token is judged by it alone.
 //
+// The function of execute needs a timeout of more than twice PIECEWORK_MARGIN (5s): if PIECEWORK_FUNCTION_TIMEOUT tells the
+// timeout, that is checked at the start.
+//
+// # Messages that are given back
+//
+// What a function gives back comes again at a time that the function tells the queue, for which its role needs
+// sqs:ChangeMessageVisibility. Without it that is logged, and the queue's visibility timeout counts: six times the
+// function's timeout.
+//
 // # Beginning and end
 //
 // What is wrong with the environment ends the process before its first invocation, and is told to Lambda as the error of
@@ -33,7 +42,8 @@
 //
 // # Where things are
 //
-// lambda.go has the program, serve.go its life on Lambda, choose.go which function it is, api.go who may use the HTTP API.
+// lambda.go has the program, serve.go its life on Lambda, choose.go which function it is, hide.go what it tells the queues
+// of messages that it gives back, api.go who may use the HTTP API.
 package lambda
 
 import (

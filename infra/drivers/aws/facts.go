@@ -60,7 +60,7 @@ const (
 func (r reception) inspect(client *sqs.Client) func(context.Context, string) (*drivers.LaneFacts, error) {
 	return func(ctx context.Context, lane string) (*drivers.LaneFacts, error) {
 		if r.queue == "" {
-			return nil, nil
+			return &drivers.LaneFacts{Unseen: "the URL names no SQS queue, by queue=, that is subscribed to the topic"}, nil
 		}
 		queue := drivers.InLane(r.queue, lane)
 		have, err := attributesOf(ctx, client, queue, sqstypes.QueueAttributeNameVisibilityTimeout, sqstypes.QueueAttributeNameRedrivePolicy)

@@ -82,6 +82,7 @@ func openSQS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		Delay:        delay,
 		Origin:       origin,
 		Inspect:      r.inspect(client),
+		Hide:         r.hide(client),
 		Close:        keep.close,
 	}, log), nil
 }
@@ -109,7 +110,8 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		return nil, err
 	}
 	topics := sns.NewFromConfig(s.config, func(o *sns.Options) { o.BaseEndpoint = s.endpoint })
-	keep := newKeeper(s.sqs(), r.visibility, r.hold, log)
+	client := s.sqs()
+	keep := newKeeper(client, r.visibility, r.hold, log)
 	return drivers.NewQueue(drivers.Broker{
 		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
 			if err := checkLane(lane); err != nil {
@@ -119,7 +121,8 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		},
 		Subscription: r.subscribe(s, keep),
 		Origin:       origin,
-		Inspect:      r.inspect(s.sqs()),
+		Inspect:      r.inspect(client),
+		Hide:         r.hide(client),
 		Close:        keep.close,
 	}, log), nil
 }

@@ -1,0 +1,140 @@
+package lambda
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// GivenBack is a message that is given back to its queue, and after how long it should come again.
+type GivenBack struct {
+	Message *events.SQSMessage
+	After   time.Duration
+}
+
+const (
+	// firstAgain doubles with each delivery but the first: 10 seconds after the second, 21 minutes after the ninth.
+	firstAgain = 5 * time.Second
+	// mostDoubled is how often it doubles, to 5 hours. SQS hides no message for longer than 12.
+	mostDoubled = 12
+	// tellTime is how long a queue has to be told.
+	tellTime = 3 * time.Second
+)
+
+// again is after how long a message should come again that was given back: not before its outcome says, and later each
+// time, so that a store that is away does not soon use up the deliveries after which a queue puts a message aside. It is
+// spread by up to a half, because what came together would come together again.
+func again(after time.Duration, deliveries int, random uint64) time.Duration {
+	if deliveries > 1 {
+		after = max(after, firstAgain<<min(deliveries-1, mostDoubled))
+	}
+	return after + time.Duration(random%uint64(max(after, 0)/2+1))
+}
+
+// told is what the queue of an event is told about messages that are given back, beside the event's answer.
+type told struct {
+	by      time.Time   // when that must be over; zero: no limit
+	back    []GivenBack // not told yet
+	telling bool        // some are being told
+	over    chan error  // of those
+	failed  error       // the first
+}
+
+// newTold plans the telling of an event, which must be over before its answer is due.
+func (f *queueFunction) newTold(ctx context.Context) *told {
+	t := &told{over: make(chan error, 1)}
+	if deadline, ok := ctx.Deadline(); ok {
+		t.by = deadline.Add(-reserve(deadline.Sub(f.rt.Config().Now())) / 2)
+	}
+	return t
+}
+
+// until returns the context in which the queue is told. A process that is told to stop tells it all the same.
+func (t *told) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
+	if t.by.IsZero() {
+		return ctx, cancel
+	}
+	ctx, cancelBy := context.WithDeadline(ctx, t.by)
+	return ctx, func() { cancelBy(); cancel() }
+}
+
+// ended takes note of what came of the last telling.
+func (t *told) ended(err error) {
+	t.telling = false
+	if t.failed == nil {
+		t.failed = err
+	}
+}
+
+// tell begins to tell the queue of the messages given back so far, unless it is being told of others. Handlers go on
+// meanwhile.
+func (e *event) tell(ctx context.Context) {
+	t := e.told
+	if t.telling || len(t.back) == 0 || e.f.opts.Hide == nil {
+		return
+	}
+	some := t.back
+	t.telling, t.back = true, nil
+	ctx, cancel := t.until(ctx)
+	go func() {
+		defer cancel()
+		t.over <- e.f.hide(ctx, some)
+	}()
+}
+
+// hide calls Options.Hide. A panic is an error: the event must not suffer for it.
+func (f *queueFunction) hide(ctx context.Context, some []GivenBack) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f.opts.Hide(ctx, some)
+}
+
+// tellAll tells the rest, and returns when the queue has been told or there is no time left for it. What it was not told
+// is a delay: those messages come when their visibility timeout is over.
+func (e *event) tellAll(ctx context.Context) {
+	t := e.told
+	limit, cancel := t.until(ctx)
+	defer cancel()
+	for e.tell(ctx); t.telling; e.tell(ctx) {
+		select {
+		case err := <-t.over:
+			t.ended(err)
+			continue
+		case <-limit.Done():
+			t.ended(fmt.Errorf("no answer in time: %w", limit.Err()))
+		}
+		break
+	}
+	if t.failed != nil {
+		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "the queue could not be told when messages should come again; they come when their visibility timeout is over",
+			slog.String("queue", e.msgs[0].lane), slog.Int("given_back", e.count), slog.Any("error", t.failed))
+	}
+}
+
+// giveBack marks a message as failed, and all that wait for it. These come again together with it: a queue that keeps an
+// order gives none of a group out while another is hidden.
+func (e *event) giveBack(ctx context.Context, i int, out functions.Outcome) {
+	err := out.Err
+	if err == nil {
+		err = errNoReason
+	}
+	after := again(out.After, e.msgs[i].deliveries(), e.f.rt.Config().Rand())
+	for ; i >= 0; i = e.next[i] {
+		m := e.msgs[i]
+		e.failed[i] = err
+		e.count++
+		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "message is given back", slog.String("queue", m.lane),
+			slog.String("message", m.record.MessageId), slog.Int("deliveries", m.deliveries()), slog.Any("error", err))
+		e.told.back = append(e.told.back, GivenBack{m.record, after})
+		err = errBehind
+	}
+}
