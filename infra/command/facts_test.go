@@ -79,13 +79,13 @@ func TestDoctorJudgesHowLongAMessageIsHidden(t *testing.T) {
 func TestDoctorJudgesDeadLetters(t *testing.T) {
 	t.Parallel()
 	for text, f := range map[string]drivers.LaneFacts{
-		"warn lane default dead letters: there is no dead-letter queue":                     {DeadLetters: drivers.No},
-		"warn lane default dead letters: after 3 deliveries a message is given up":          {DeadLetters: drivers.No, Deliveries: 3},
-		"warn lane default dead letters: 7 wait in q, delivered 9 times each; mend it":      {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 9, Waiting: 7},
-		"warn lane default dead letters: a message is set aside in q after 3 deliveries":    {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 3, LeastDeliveries: 5},
-		"ok lane default dead letters: set aside in q after 9 deliveries, where none waits": {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 9},
-		"ok lane default dead letters: set aside in q after 8 deliveries\n":                 {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 8, Waiting: -1},
-		"ok lane default dead letters: who knows":                                           {DeadNote: "who knows"},
+		"warn lane default dead letters: there is no dead-letter queue":                                       {DeadLetters: drivers.No},
+		"warn lane default dead letters: after 3 deliveries a message is given up":                            {DeadLetters: drivers.No, Deliveries: 3},
+		"warn lane default dead letters: 7 wait in q, delivered 9 times each; mend it":                        {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 9, Waiting: 7},
+		"warn lane default dead letters: a message is set aside in q after 3 deliveries":                      {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 3, LeastDeliveries: 5},
+		"ok lane default dead letters: set aside in q after 9 deliveries, where none waits":                   {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 9},
+		"ok lane default dead letters: set aside in q after 8 deliveries; how many wait there is not checked": {DeadLetters: drivers.Yes, DeadLetterQueue: "q", Deliveries: 8, Waiting: -1},
+		"ok lane default dead letters: who knows":                                                             {DeadNote: "who knows"},
 	} {
 		w := newWorld(t)
 		f.DeadRemedy = "mend it"

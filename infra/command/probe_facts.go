@@ -209,8 +209,11 @@ func (d *doctor) deadLetters(lane string, f *drivers.LaneFacts) {
 		if f.Deliveries > 0 {
 			text += fmt.Sprintf(" after %d deliveries", f.Deliveries)
 		}
-		if f.Waiting == 0 {
+		switch {
+		case f.Waiting == 0:
 			text += ", where none waits"
+		case f.Waiting < 0:
+			text += "; how many wait there is not checked: the service does not tell here"
 		}
 		d.okf(what, "%s", text)
 	}

@@ -357,7 +357,9 @@ func TestDoctorOnMongoDBAndRabbit(t *testing.T) {
 			"PIECEWORK_BLOBS": "file://" + filepath.ToSlash(t.TempDir()) + "/blobs", "PIECEWORK_PROBE_QUEUE": "probe",
 		},
 	}
-	says(t, p.ready(t, "blobs sign"), "ok store clock:", "ok store expiry: sweep removes")
+	says(t, p.examined(t, 1), "FAIL store indexes: missing: due (due_pk, due_sk), list (list_pk, list_sk), fail (fail_pk, fail_sk); run init")
+	says(t, p.ready(t, "blobs sign"), "ok store clock:", "ok store expiry: sweep removes", "ok store indexes: there are due, list, fail",
+		"ok store query by due_pk: finds the record; whether by an index is not checked")
 	p.env["PIECEWORK_STORE"] += "?ttl=true"
 	says(t, p.examined(t, 1), "FAIL store expiry: PIECEWORK_STORE says ttl=true, but", "there is no index on that field")
 }
