@@ -3,6 +3,7 @@ package templates
 import (
 	"bufio"
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 // passwords are what a reader fills into .env.
 var passwords = map[string]string{
 	"POSTGRES_PASSWORD": "pgsecret", "NATS_PASSWORD": "natssecret", "MONGO_PASSWORD": "mongosecret", "RABBITMQ_PASSWORD": "rabbitsecret",
+	"API_TOKEN": "tokenofthetests0123456789",
 }
 
 func project(t *testing.T, profile string) *types.Project {
@@ -37,8 +39,8 @@ func project(t *testing.T, profile string) *types.Project {
 
 func TestComposeFile(t *testing.T) {
 	for profile, want := range map[string][]string{
-		"postgres": {"init", "nats", "nats-volume", "postgres", "worker"},
-		"mongo":    {"init-mongo", "mongo", "rabbitmq", "worker-mongo"},
+		"postgres": {"api", "init", "nats", "nats-volume", "postgres", "worker"},
+		"mongo":    {"api-mongo", "init-mongo", "mongo", "rabbitmq", "worker-mongo"},
 	} {
 		p := project(t, profile)
 		names := p.ServiceNames()
@@ -48,13 +50,15 @@ func TestComposeFile(t *testing.T) {
 		for name, s := range p.Services {
 			ours := strings.HasPrefix(s.Image, "piecework-selfhost")
 			if user, _, _ := strings.Cut(s.User, ":"); user == "" || user == "0" || !slices.Equal(s.CapDrop, []string{"ALL"}) ||
-				!slices.Contains(s.SecurityOpt, "no-new-privileges:true") || !s.ReadOnly && name != "rabbitmq" || len(s.Ports) != 0 || s.Privileged {
-				t.Errorf("service %s has more rights than it needs: user %q, read-only %v, ports %v", name, s.User, s.ReadOnly, s.Ports)
+				!slices.Contains(s.SecurityOpt, "no-new-privileges:true") || !s.ReadOnly && name != "rabbitmq" || s.Privileged {
+				t.Errorf("service %s has more rights than it needs: user %q, read-only %v", name, s.User, s.ReadOnly)
 			}
+			api := ours && slices.Equal([]string(s.Command), []string{"serve"})
+			checkPorts(t, name, s, api)
 			if !ours && (s.HealthCheck == nil || len(s.Volumes) == 0 || !strings.Contains(s.Image, ":")) {
 				t.Errorf("service %s: image %s, health %v, volumes %v", name, s.Image, s.HealthCheck, s.Volumes)
 			}
-			if ours && slices.Equal([]string(s.Command), []string{"worker"}) {
+			if api || ours && slices.Equal([]string(s.Command), []string{"worker"}) {
 				if s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) < 40*time.Second || s.Restart != "unless-stopped" {
 					t.Errorf("service %s has %v to stop and restarts %s", name, s.StopGracePeriod, s.Restart)
 				}
@@ -62,7 +66,10 @@ func TestComposeFile(t *testing.T) {
 				for name, value := range s.Environment {
 					env[name] = *value
 				}
-				checkSettings(t, env)
+				checkSettings(t, maps.Clone(env))
+				if api {
+					checkAPI(t, env)
+				}
 			}
 		}
 	}
@@ -105,7 +112,7 @@ func TestSampleOfTheEnvironment(t *testing.T) {
 		if name != "COMPOSE_PROFILES" {
 			given = append(given, name)
 		}
-		if strings.HasSuffix(name, "PASSWORD") && value != "" {
+		if (strings.HasSuffix(name, "PASSWORD") || strings.HasSuffix(name, "TOKEN")) && value != "" {
 			t.Errorf("env.sample holds a password: %s=%s", name, value)
 		}
 	}
