@@ -1,7 +1,6 @@
 package functions_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,6 +21,7 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 // order is the arguments and result of the tests' jobs.
@@ -45,12 +45,12 @@ type desk struct {
 	bucket *blob.Bucket
 	blobs  *blobout.Store
 	store  *store.Store
+	log    printed.Text
 
 	mu      sync.Mutex
 	now     time.Time
 	queue   []sent
 	sendErr error
-	log     bytes.Buffer
 	actions func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError
 }
 
@@ -71,7 +71,7 @@ func newDesk(t *testing.T, reg *functions.Registry, options ...func(*setup)) *de
 	if s.real {
 		s.config.Now = time.Now
 	}
-	s.config.Log = slog.New(slog.NewTextHandler(d, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.config.Log = slog.New(slog.NewTextHandler(&d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	inner, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
 	if err != nil {
 		t.Fatal(err)
@@ -97,28 +97,8 @@ func newDesk(t *testing.T, reg *functions.Registry, options ...func(*setup)) *de
 	return d
 }
 
-// Write takes the log.
-func (d *desk) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.log.Write(p)
-}
-
 // logged reports whether a line of the log has all the texts.
-func (d *desk) logged(texts ...string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for line := range strings.SplitSeq(d.log.String(), "\n") {
-		all := true
-		for _, text := range texts {
-			all = all && strings.Contains(line, text)
-		}
-		if all {
-			return true
-		}
-	}
-	return false
-}
+func (d *desk) logged(texts ...string) bool { return d.log.HasLine(texts...) }
 
 func (d *desk) clock() time.Time {
 	d.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/cloudrun"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 func TestAHintRunsItsJobInWhateverFormItComes(t *testing.T) {
@@ -156,7 +157,7 @@ func TestWhatCannotBeHandledNowComesAgain(t *testing.T) {
 			t.Errorf("what went wrong inside is told outside: %s", rec.Body)
 		}
 	}
-	contains(t, w.logged(), errAway.Error())
+	printed.Want(t, w.log.String(), errAway.Error())
 	w.away.Store(false)
 	if runs.Load() != 0 {
 		t.Errorf("%d runs", runs.Load())
@@ -169,7 +170,7 @@ func TestRefusals(t *testing.T) {
 	jobs, _ := doubles()
 	w := newWorld(t, jobs, &cloudrun.Options{MaxBody: 100})
 	w.expect(http.StatusRequestEntityTooLarge, "/push/execute", strings.Repeat("x", 101))
-	contains(t, w.expect(http.StatusNotFound, "/push/exceute", "").Body.String(), "/push/execute")
+	printed.Want(t, w.expect(http.StatusNotFound, "/push/exceute", "").Body.String(), "/push/execute")
 	for _, path := range []string{"/push/execute", "/push/submit", "/events", "/sweep"} {
 		rec := httptest.NewRecorder()
 		w.ServeHTTP(rec, request(t, http.MethodGet, path, ""))

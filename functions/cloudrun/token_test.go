@@ -11,6 +11,7 @@ import (
 
 	"github.com/piecework/piecework/functions/cloudrun"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 const (
@@ -122,7 +123,7 @@ func TestBadTokensAreRefusedAndNothingRuns(t *testing.T) {
 				if rec.Code != tt.status || rec.Header().Get("Content-Type") != "application/problem+json" {
 					t.Errorf("%s: status %d: %s", path, rec.Code, rec.Body)
 				}
-				contains(t, rec.Body.String(), tt.why)
+				printed.Want(t, rec.Body.String(), tt.why)
 				if (rec.Header().Get("WWW-Authenticate") != "") != (tt.status == 401) {
 					t.Errorf("WWW-Authenticate: %q", rec.Header().Get("WWW-Authenticate"))
 				}

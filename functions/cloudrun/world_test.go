@@ -1,7 +1,6 @@
 package cloudrun_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -26,6 +25,7 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 // world is a server over a store and blobs in memory, and what it sends.
@@ -36,10 +36,10 @@ type world struct {
 	rt   *functions.Runtime
 	away atomic.Bool  // the store does not answer
 	slow atomic.Int64 // how many nanoseconds a query takes
+	log  printed.Text
 
 	mu   sync.Mutex
 	sent []pubsubq.Message
-	log  bytes.Buffer
 }
 
 // Send takes the hints.
@@ -52,19 +52,6 @@ func (w *world) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsu
 
 // MaxDelay is none.
 func (*world) MaxDelay(string) time.Duration { return 0 }
-
-// Write takes the log.
-func (w *world) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.Write(p)
-}
-
-func (w *world) logged() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.String()
-}
 
 var errAway = errors.New("the store is away")
 
@@ -99,7 +86,7 @@ func newWorld(t *testing.T, jobs *functions.Registry, opts *cloudrun.Options) *w
 		t.Fatal(err)
 	}
 	bucket := memblob.OpenBucket(nil)
-	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.rt, err = functions.New(jobs, functions.Backends{Store: st, Blobs: blobout.New(bucket, nil), Queue: w}, functions.Config{Log: log, Worker: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +127,7 @@ func (w *world) expect(status int, path, body string, headers ...string) *httpte
 	w.t.Helper()
 	rec := w.post(path, body, headers...)
 	if rec.Code != status {
-		w.t.Fatalf("%s: status %d, want %d: %s\n%s", path, rec.Code, status, rec.Body, w.logged())
+		w.t.Fatalf("%s: status %d, want %d: %s\n%s", path, rec.Code, status, rec.Body, w.log.String())
 	}
 	return rec
 }
@@ -196,20 +183,12 @@ func (w *world) only(kind string) functions.Info {
 	w.t.Helper()
 	page, err := w.rt.Client().List(w.t.Context(), functions.ListFilter{Kind: kind})
 	if err != nil || len(page.Jobs) != 1 {
-		w.t.Fatalf("want one job of %s: %+v, %v\n%s", kind, page.Jobs, err, w.logged())
+		w.t.Fatalf("want one job of %s: %+v, %v\n%s", kind, page.Jobs, err, w.log.String())
 	}
 	return w.get(page.Jobs[0].ID)
 }
 
 // contains checks that a text has some others in it.
-func contains(t *testing.T, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q is not in:\n%s", part, text)
-		}
-	}
-}
 
 // doubles is a registry with a kind that doubles a number, and counts its runs.
 func doubles() (*functions.Registry, *atomic.Int64) {

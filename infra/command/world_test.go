@@ -1,12 +1,9 @@
 package command_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/piecework/piecework/functions"
@@ -15,6 +12,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers/files"
 	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/pubsubq/memqueue"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 // world is a deployment in a directory, whose queues are in this process.
@@ -63,27 +61,8 @@ func (w *world) run(args ...string) (status int, stdout, stderr string) {
 // want checks that each of some texts is in a text.
 func want(t *testing.T, text string, parts ...string) {
 	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q is not in:\n%s", part, text)
-		}
-	}
+	printed.Want(t, text, parts...)
 }
 
 // buffer is what a process prints.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
+type buffer = printed.Text

@@ -1,7 +1,6 @@
 package cloudrun_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +23,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/port"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 const token = "operator-0123456789"
@@ -62,14 +61,14 @@ type process struct {
 	url    string
 	stop   context.CancelFunc
 	status chan int
-	errs   *buffer
+	errs   *printed.Text
 }
 
 // start starts a server, and waits until it answers.
 func (w *world) start(addr string, args ...string) *process {
 	w.t.Helper()
 	ctx, stop := context.WithCancel(w.t.Context())
-	p := &process{w.t, "http://" + addr, stop, make(chan int, 1), &buffer{}}
+	p := &process{w.t, "http://" + addr, stop, make(chan int, 1), &printed.Text{}}
 	w.t.Cleanup(stop)
 	go func() { p.status <- w.run(ctx, p.errs, args...) }()
 	for limit := time.After(30 * time.Second); ; {
@@ -140,7 +139,7 @@ func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 	if status := p.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	contains(t, p.errs.String(), "server is running", `"all_handed_back":true`)
+	printed.Want(t, p.errs.String(), "server is running", `"all_handed_back":true`)
 }
 
 func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
@@ -156,7 +155,7 @@ func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
 	if status := p.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	contains(t, p.errs.String(), "the service must require authentication", "the HTTP API is closed", `"severity":"WARNING","message":"whoever may invoke`)
+	printed.Want(t, p.errs.String(), "the service must require authentication", "the HTTP API is closed", `"severity":"WARNING","message":"whoever may invoke`)
 }
 
 func TestWithAccountsTokensAreWanted(t *testing.T) {
@@ -195,13 +194,13 @@ func TestWhatCannotWorkDoesNotStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			maps.Copy(w.env, tt.env)
-			var errs buffer
+			var errs printed.Text
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if status := w.run(ctx, &errs, "serve"); status != 2 {
 				t.Errorf("status %d", status)
 			}
-			contains(t, errs.String(), tt.want)
+			printed.Want(t, errs.String(), tt.want)
 			if strings.Contains(errs.String(), "invalid configuration: invalid configuration") {
 				t.Errorf("it says so twice: %s", errs.String())
 			}
@@ -217,50 +216,23 @@ func TestAPortInUseIsToldWithWhatChoosesAnother(t *testing.T) {
 	defer taken.Close()
 	w := newWorld(t)
 	w.env["PIECEWORK_ADDR"] = taken.Addr().String()
-	var errs buffer
+	var errs printed.Text
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if status := w.run(ctx, &errs, "serve"); status != 1 {
 		t.Errorf("status %d", status)
 	}
-	contains(t, errs.String(), "choose another with PORT or PIECEWORK_ADDR")
+	printed.Want(t, errs.String(), "choose another with PORT or PIECEWORK_ADDR")
 }
 
 func TestTheOtherCommandsAreThere(t *testing.T) {
 	w := newWorld(t)
-	var errs buffer
+	var errs printed.Text
 	if status := w.run(t.Context(), &errs, "init"); status != 0 {
 		t.Errorf("status %d: %s", status, errs.String())
 	}
 	if status := w.run(t.Context(), &errs, "serv"); status != 2 {
 		t.Errorf("status %d", status)
 	}
-	contains(t, errs.String(), "serve")
-}
-
-func contains(t *testing.T, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q is not in:\n%s", part, text)
-		}
-	}
-}
-
-// buffer is what a process prints.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	printed.Want(t, errs.String(), "serve")
 }
