@@ -14,6 +14,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/lambda"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 // foreign returns a registry that runs "sleep" and knows of "elsewhere", which others run.
@@ -110,21 +111,21 @@ func TestAQueueThatCannotBeTold(t *testing.T) {
 		"context deadline": func(ctx context.Context, _ chan struct{}) error { <-ctx.Done(); return ctx.Err() },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var log lines
+			var log printed.Text
 			w := newWorld(t, foreign(), functions.Config{})
 			a, b := w.submit(t, "sleep", 1), w.submit(t, "elsewhere", 1)
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 			defer cancel()
 			over, start := make(chan struct{}), time.Now()
 			defer close(over)
-			o := &lambda.Options{Log: log.logger(), Hide: func(ctx context.Context, _ []lambda.GivenBack) error { return hide(ctx, over) }}
+			o := &lambda.Options{Log: logger(&log), Hide: func(ctx context.Context, _ []lambda.GivenBack) error { return hide(ctx, over) }}
 			failed, err := deliver(ctx, t, w.execute(t, o), hints(a, b))
 			wantBack(t, failed, err, "m1")
 			if took := time.Since(start); took > 4*time.Second {
 				t.Errorf("%s: it took %v", name, took)
 			}
 			const told = "the queue could not be told"
-			if !log.has(told, name, "level=WARN", "queue=piecework-default", "given_back=1") || strings.Count(log.String(), told) != 1 {
+			if !log.HasLine(told, name, "level=WARN", "queue=piecework-default", "given_back=1") || strings.Count(log.String(), told) != 1 {
 				t.Errorf("%s: log: %s", name, log.String())
 			}
 		})

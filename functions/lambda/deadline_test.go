@@ -10,6 +10,7 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/lambda"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 // invocation is the context of an invocation of a function with this timeout.
@@ -117,8 +118,8 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHandlersDo(t *testing.T) {
 			time.Sleep(time.Hour)
 			return 1, nil
 		})
-		log := &lines{}
-		w := newWorld(t, reg, functions.Config{Log: log.logger()})
+		log := &printed.Text{}
+		w := newWorld(t, reg, functions.Config{Log: logger(log)})
 		stuck, good := w.submit(t, "stuck", 0), w.submit(t, "sleep", 1000)
 		start := time.Now()
 		failed, err := deliver(invocation(t, time.Minute), t, w.execute(t, nil), hints(stuck, good))
@@ -132,7 +133,7 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHandlersDo(t *testing.T) {
 		if got := w.states(t, good); got != "succeeded" {
 			t.Errorf("job is %s", got)
 		}
-		if !log.has("a handler goes on", stuck) {
+		if !log.HasLine("a handler goes on", stuck) {
 			t.Errorf("nothing was said of the handler: %s", log)
 		}
 		time.Sleep(2 * time.Hour)

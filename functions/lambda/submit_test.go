@@ -11,6 +11,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/lambda"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 const submitARN = "arn:aws:sqs:eu-central-1:123456789012:piecework-submit"
@@ -80,13 +81,13 @@ func (*explosive) UnmarshalJSON([]byte) error { panic("boom") }
 func TestAPanicInReadingArgumentsIsItsMessagesOwn(t *testing.T) {
 	reg := sleeper()
 	functions.Handle(reg, "bomb", func(context.Context, *functions.Job[explosive]) (int, error) { return 0, nil })
-	log := &lines{}
-	w := newWorld(t, reg, functions.Config{Log: log.logger()})
+	log := &printed.Text{}
+	w := newWorld(t, reg, functions.Config{Log: logger(log)})
 	failed, err := deliver(t.Context(), t, w.submits(t, nil), []events.SQSMessage{
 		record(submitARN, "", `{"kind":"sleep","args":1}`), record(submitARN, "", `{"kind":"bomb","args":{}}`), record(submitARN, "", `{"kind":"sleep","args":2}`),
 	})
 	wantBack(t, failed, err, "m1")
-	if args, _ := w.jobs(t); !slices.Equal(args, []string{"1", "2"}) || !log.has("given back", "boom", "submit_test.go") {
+	if args, _ := w.jobs(t); !slices.Equal(args, []string{"1", "2"}) || !log.HasLine("given back", "boom", "submit_test.go") {
 		t.Errorf("jobs with %q; log: %s", args, log)
 	}
 }

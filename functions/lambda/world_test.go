@@ -23,6 +23,7 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 const (
@@ -258,32 +259,5 @@ func sleeper(opts ...functions.KindOption) *functions.Registry {
 	return reg
 }
 
-// lines is a log.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-// has reports whether a line has all the texts.
-func (l *lines) has(texts ...string) bool {
-	for line := range strings.SplitSeq(l.String(), "\n") {
-		if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
-			return true
-		}
-	}
-	return false
-}
+// logger writes a log as lines of text.
+func logger(to *printed.Text) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }
