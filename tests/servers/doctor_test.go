@@ -334,7 +334,12 @@ func TestDoctorOnGoogle(t *testing.T) {
 	}
 	awake(t, p)
 	says(t, p.ready(t, "warn blobs sign"), "ok store clock:", "ok store expiry: sweep removes",
-		"ok lane default ack deadline: 5m0s", "ok lane default dead letters: set aside in projects/piecework-test/topics/piecework-dead after 100 deliveries")
+		"ok lane default ack deadline: 5m0s", "ok lane default dead letters: set aside in projects/piecework-test/topics/piecework-dead after 100 deliveries",
+		"ok lane default retention: 1h0m0s", "lane default expiration", "whether by an index is not checked: Firestore tells no plans")
+	if _, err := client.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: "projects/piecework-test/topics/unheard"}); err != nil {
+		t.Fatal(err)
+	}
+	unheard := &pubsubpb.DeadLetterPolicy{DeadLetterTopic: "projects/piecework-test/topics/unheard", MaxDeliveryAttempts: 100}
 	p.env["PIECEWORK_STORE"] += "?ttl=true"
 	p.env["PIECEWORK_FUNCTION_TIMEOUT"] = "9m"
 	says(t, p.examined(t, 0), "ok lane default ack deadline: 5m0s, which a worker extends", "warn store expiry:", "this is an emulator",
@@ -342,10 +347,11 @@ func TestDoctorOnGoogle(t *testing.T) {
 	function := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer function.Close()
 	subscribe("pushed-default", 300, dead, function.URL)
-	subscribe("pushed-submit", 60, dead, function.URL)
+	subscribe("pushed-submit", 60, unheard, function.URL)
 	subscribe("pushed-probe", 10, nil, "")
 	p.env["PIECEWORK_QUEUES"] = "gcppubsub://piecework-test/pushed-{queue}"
-	says(t, p.examined(t, 1), "FAIL lane default ack deadline: 5m0s is shorter", "to 9m0s", "ok lane submit ack deadline: 1m0s")
+	says(t, p.examined(t, 1), "FAIL lane default ack deadline: 5m0s is shorter", "to 9m0s", "ok lane submit ack deadline: 1m0s",
+		"warn lane submit dead-letter topic: projects/piecework-test/topics/unheard has no subscription", "give it a subscription")
 }
 
 func TestDoctorOnMongoDBAndRabbit(t *testing.T) {

@@ -12,8 +12,12 @@ import (
 	admin "cloud.google.com/go/firestore/apiv1/admin"
 	"cloud.google.com/go/firestore/apiv1/admin/adminpb"
 	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	apiv1 "cloud.google.com/go/pubsub/v2/apiv1"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"gocloud.dev/docstore"
+	"google.golang.org/api/iterator"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/store"
@@ -108,5 +112,51 @@ func (l *lanes) inspect(ctx context.Context, lane string) (*drivers.LaneFacts, e
 		f.DeadLetters, f.DeadLetterQueue, f.Deliveries = drivers.Yes, d.GetDeadLetterTopic(), int(d.GetMaxDeliveryAttempts())
 		f.DeadRemedy = "raise the maximal delivery attempts of " + name
 	}
+	f.Remarks = remarks(s)
+	if f.DeadLetters == drivers.Yes {
+		lost, err := unheard(ctx, client.TopicAdminClient, f.DeadLetterQueue)
+		if err != nil {
+			return f, err
+		}
+		f.Remarks = append(f.Remarks, lost...)
+	}
 	return f, nil
+}
+
+// remarks judges what is Pub/Sub's own: how long messages wait, and how long a subscription lives that nobody uses.
+func remarks(s *pubsubpb.Subscription) []drivers.Remark {
+	var rs []drivers.Remark
+	if d := s.GetMessageRetentionDuration(); d != nil {
+		rs = append(rs, drivers.Remark{What: "retention", Why: fmt.Sprintf("%v: what nobody has received by then is gone, and sweep sends its hint again", d.AsDuration())})
+	}
+	switch p := s.GetExpirationPolicy(); {
+	case p == nil:
+		rs = append(rs, drivers.Remark{What: "expiration", Why: "not checked: the service does not tell here"})
+	case p.GetTtl().AsDuration() == 0:
+		rs = append(rs, drivers.Remark{What: "expiration", Why: "the subscription stays when nobody uses it"})
+	default:
+		rs = append(rs, drivers.Remark{
+			What: "expiration", Why: fmt.Sprintf("the subscription is deleted when nobody receives from it for %v, and what is sent then reaches nobody", p.GetTtl().AsDuration()),
+			Remedy: "let " + s.GetName() + " never expire",
+		})
+	}
+	if s.GetDetached() {
+		rs = append(rs, drivers.Remark{What: "state", Why: "the subscription is detached from its topic", Remedy: "make " + s.GetName() + " anew", Fatal: true})
+	}
+	return rs
+}
+
+// unheard warns of a dead-letter topic whose messages reach nobody.
+func unheard(ctx context.Context, client *apiv1.TopicAdminClient, topic string) ([]drivers.Remark, error) {
+	_, err := client.ListTopicSubscriptions(ctx, &pubsubpb.ListTopicSubscriptionsRequest{Topic: topic}).Next()
+	if err == nil {
+		return nil, nil
+	}
+	if !errors.Is(err, iterator.Done) && status.Code(err) != codes.NotFound {
+		return nil, fmt.Errorf("subscriptions of the dead-letter topic %s: %w", topic, err)
+	}
+	return []drivers.Remark{{
+		What: "dead-letter topic", Why: topic + " has no subscription: what is set aside there is gone, and nobody hears of it",
+		Remedy: "give it a subscription",
+	}}, nil
 }
