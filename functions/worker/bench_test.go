@@ -14,6 +14,7 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/store"
@@ -29,17 +30,7 @@ type bench struct {
 
 func openSQL(b *testing.B, url string) *docstore.Collection {
 	b.Helper()
-	var cols []sqldocstore.Column
-	for _, c := range store.Columns() {
-		kind := sqldocstore.Text
-		if c == "data" {
-			kind = sqldocstore.Bytes
-		}
-		cols = append(cols, sqldocstore.Column{Name: c, Type: kind})
-	}
-	coll, err := sqldocstore.Open(b.Context(), url, &sqldocstore.Options{
-		IDField: store.IDField, RevisionField: store.RevisionField, Columns: cols, Indexes: store.Indexes(),
-	})
+	coll, err := sqldocstore.Open(b.Context(), url, localdev.SQLOptions())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/memdocstore"
 
+	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 	"github.com/piecework/piecework/tests/conformance"
@@ -79,17 +80,7 @@ func TestPostgreSQL(t *testing.T) {
 // openSQL opens a database as the store's fields ask for.
 func openSQL(t *testing.T, rawURL string) *docstore.Collection {
 	t.Helper()
-	var columns []sqldocstore.Column
-	for _, name := range store.Columns() {
-		kind := sqldocstore.Text
-		if name == "data" {
-			kind = sqldocstore.Bytes
-		}
-		columns = append(columns, sqldocstore.Column{Name: name, Type: kind})
-	}
-	coll, err := sqldocstore.Open(t.Context(), rawURL, &sqldocstore.Options{
-		IDField: store.IDField, RevisionField: store.RevisionField, Columns: columns, Indexes: store.Indexes(),
-	})
+	coll, err := sqldocstore.Open(t.Context(), rawURL, localdev.SQLOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

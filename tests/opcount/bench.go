@@ -9,6 +9,7 @@ import (
 	"gocloud.dev/docstore"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 	"github.com/piecework/piecework/tests/counting"
@@ -23,16 +24,8 @@ type bench struct {
 
 func newBench(ctx context.Context, ttl store.TTL) (*bench, error) {
 	b := &bench{}
-	opts := &sqldocstore.Options{IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
-	for _, name := range store.Columns() {
-		column := sqldocstore.Column{Name: name, Type: sqldocstore.Text}
-		if name == "data" {
-			column.Type = sqldocstore.Bytes
-		}
-		opts.Columns = append(opts.Columns, column)
-	}
 	var err error
-	if b.inner, err = sqldocstore.Open(ctx, "sqlite::memory:", opts); err != nil {
+	if b.inner, err = sqldocstore.Open(ctx, "sqlite::memory:", localdev.SQLOptions()); err != nil {
 		return nil, err
 	}
 	b.Bench, err = counting.NewBench(b.inner, ttl, handlers(b))

@@ -316,31 +316,38 @@ func TestARefusalThatOutlastsTheLeaseCostsAnAttempt(t *testing.T) {
 	})
 }
 
+// behind makes a runtime behind a throttle, whose messages nobody receives.
+func behind(t *testing.T, throttle *fault.Throttle) (rt *functions.Runtime, closeAll func()) {
+	t.Helper()
+	inner, err := localdev.OpenMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	coll := throttle.Collection(inner)
+	s, err := store.New(coll, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := memblob.OpenBucket(nil)
+	rt, err = functions.New(steps(), functions.Backends{
+		Store: s, Blobs: blobout.New(bucket, nil), Queue: pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: memqueue.New(nil)}),
+	}, functions.Config{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rt, func() { _, _, _, _ = rt.Close(), bucket.Close(), coll.Close(), inner.Close() }
+}
+
 // A sweep against a store that answers nothing ends: patience with every record of every shard would take hours.
 func TestASweepDoesNotWaitForAll(t *testing.T) {
 	for name, queries := range map[string]bool{"queries too": true, "reads alone": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				inner, err := localdev.OpenMemory()
-				if err != nil {
-					t.Fatal(err)
-				}
 				away := false
-				throttle := &fault.Throttle{Admit: func(_ context.Context, op fault.Op, _ int) bool {
+				rt, closeAll := behind(t, &fault.Throttle{Admit: func(_ context.Context, op fault.Op, _ int) bool {
 					return !away || op.Verb == "query" && !queries
-				}}
-				coll := throttle.Collection(inner)
-				s, err := store.New(coll, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				bucket := memblob.OpenBucket(nil)
-				rt, err := functions.New(steps(), functions.Backends{
-					Store: s, Blobs: blobout.New(bucket, nil), Queue: pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: memqueue.New(nil)}),
-				}, functions.Config{Log: slog.New(slog.DiscardHandler)})
-				if err != nil {
-					t.Fatal(err)
-				}
+				}})
+				defer closeAll()
 				(&process{rt: rt}).submit(t, "step", 500)
 				time.Sleep(time.Hour)
 				away = true
@@ -353,7 +360,6 @@ func TestASweepDoesNotWaitForAll(t *testing.T) {
 				if r, err = rt.Sweep(t.Context(), functions.SweepRequest{}); err != nil || r.Resent != 500 {
 					t.Errorf("%+v, %v", r, err)
 				}
-				_, _, _, _ = rt.Close(), bucket.Close(), coll.Close(), inner.Close()
 			})
 		})
 	}
@@ -364,23 +370,9 @@ func TestASweepDoesNotWaitForAll(t *testing.T) {
 func TestMessagesComeAgain(t *testing.T) {
 	for _, flavour := range flavours {
 		synctest.Test(t, func(t *testing.T) {
-			var away bool
-			inner, err := localdev.OpenMemory()
-			if err != nil {
-				t.Fatal(err)
-			}
-			coll := (&fault.Throttle{Flavour: flavour, Admit: func(context.Context, fault.Op, int) bool { return !away }}).Collection(inner)
-			s, err := store.New(coll, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bucket := memblob.OpenBucket(nil)
-			rt, err := functions.New(steps(), functions.Backends{
-				Store: s, Blobs: blobout.New(bucket, nil), Queue: pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: memqueue.New(nil)}),
-			}, functions.Config{Log: slog.New(slog.DiscardHandler)})
-			if err != nil {
-				t.Fatal(err)
-			}
+			away := false
+			rt, closeAll := behind(t, &fault.Throttle{Flavour: flavour, Admit: func(context.Context, fault.Op, int) bool { return !away }})
+			defer closeAll()
 			ids := (&process{rt: rt}).submit(t, "step", 2)
 			away = true
 			if out := rt.Execute(t.Context(), pubsubq.Message{ID: ids[0]}); out.Verdict != functions.Retry || out.After <= 0 {
@@ -401,7 +393,6 @@ func TestMessagesComeAgain(t *testing.T) {
 			if out := rt.Submit(t.Context(), []byte(`{"kind":"step","args":1}`), nil, "m1"); out.Verdict != functions.Ack || rt.Stats().Parked.Load() != 0 {
 				t.Errorf("%v: submit: %+v", flavour, out)
 			}
-			_, _, _, _ = rt.Close(), bucket.Close(), coll.Close(), inner.Close()
 		})
 	}
 }
