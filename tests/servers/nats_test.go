@@ -1,6 +1,8 @@
 package servers
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,48 @@ func TestJetStreamOfAnotherDeployment(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if err := send("two.{queue}?stream=two-{queue}"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A consumer keeps the time that it was made with, whatever a URL says later: a message that is held must be extended by
+// that.
+func TestJetStreamExtendsByTheConsumersOwnTime(t *testing.T) {
+	t.Parallel()
+	n := StartNATS(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	open := func(parameters string) (drivers.Queue, *pubsubq.Receiver) {
+		q, err := drivers.New(nats.Register).OpenQueue(ctx, "jetstream://"+n.Host()+"/piecework.{queue}"+parameters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q, q.Receiver("default")
+	}
+	none := func(r *pubsubq.Receiver, within time.Duration) {
+		waiting, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		if ds, err := r.Receive(waiting, 1); err == nil {
+			t.Errorf("%s came", ds[0].Body)
+			ds[0].Ack()
+		}
+	}
+	q, r := open("?ack_wait=1s") // makes the consumer
+	none(r, 200*time.Millisecond)
+	if err := errors.Join(r.Shutdown(ctx), q.Close(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	q, r = open("")
+	if err := q.Sender().Send(ctx, "default", 0, pubsubq.Message{ID: "job-1"}); err != nil {
+		t.Fatal(err)
+	}
+	held, err := r.Receive(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none(r, 4*time.Second)
+	held[0].Ack()
+	if err := errors.Join(r.Shutdown(ctx), q.Close(ctx)); err != nil {
 		t.Error(err)
 	}
 }

@@ -36,10 +36,21 @@ func (s *streams) subscription(l *line) func(context.Context, string) (*pubsub.S
 			return nil, fmt.Errorf("consumer %s of stream %s: %w", s.consumer, s.streamOf(lane), err)
 		}
 		sub := &pull{conn: js.Conn(), consumer: c, nackDelay: s.nackDelay}
-		sub.kept = keep.New(s.ackWait/3, s.hold, extend)
+		sub.kept = keep.New(patienceOf(c.CachedInfo().Config, s.ackWait)/3, s.hold, extend)
 		return pubsub.NewSubscription(sub, &batcher.Options{MaxBatchSize: s.prefetch, MaxHandlers: 1},
 			&batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 1}), nil
 	}
+}
+
+// patienceOf is how long a consumer waits for an ack. One that exists keeps what it was made with.
+func patienceOf(c jetstream.ConsumerConfig, asked time.Duration) time.Duration {
+	if c.AckWait > 0 {
+		asked = c.AckWait
+	}
+	for _, wait := range c.BackOff { // takes the place of AckWait, delivery by delivery
+		asked = min(asked, wait)
+	}
+	return max(asked, 100*time.Millisecond)
 }
 
 // extend tells the server that messages are still being worked on.
