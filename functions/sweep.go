@@ -82,7 +82,7 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 	if s.result.More {
 		s.result.Next = s.next
 	}
-	rt.tel.sweeps(ctx, s.result)
+	rt.tel.sweeps(ctx, s.result, req.From != nil)
 	return s.result, errors.Join(errs...)
 }
 

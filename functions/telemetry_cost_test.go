@@ -37,7 +37,7 @@ func TestTelemetryForNobodyAllocatesNothing(t *testing.T) {
 			tel.runs(ctx, j, -1)
 			a.ranSpan(j, store.Finish{}, nil)
 			_ = rt.looked(ctx, j, store.LookedStarted)
-			tel.sweeps(ctx, SweepResult{})
+			tel.sweeps(ctx, SweepResult{}, false)
 		})
 		if allocs != 0 {
 			t.Errorf("%s: %v allocations", name, allocs)

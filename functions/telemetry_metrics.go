@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -25,7 +27,8 @@ type meters struct {
 	running   metric.Int64UpDownCounter
 	lag       metric.Float64Gauge
 
-	sets sync.Map // of labels to measurement
+	sets  sync.Map     // of labels to measurement
+	worst atomic.Int64 // lag of the sweep that goes on, in nanoseconds
 }
 
 // The bounds of the histograms, in seconds: from a job of a moment to one of a day.
@@ -127,10 +130,16 @@ func (t *meters) ran(ctx context.Context, j store.Job, f store.Finish, since sto
 	}
 }
 
-// sweeps measures a sweep.
-func (t *meters) sweeps(ctx context.Context, r SweepResult) {
+// sweeps measures a sweep. One that goes on where another stopped at a bound is a part of that: it may find nothing, or
+// only what became due last.
+func (t *meters) sweeps(ctx context.Context, r SweepResult, goesOn bool) {
+	lag := r.Lag
+	if goesOn {
+		lag = max(lag, time.Duration(t.worst.Load()))
+	}
+	t.worst.Store(int64(lag))
 	if t.lag.Enabled(ctx) {
-		t.lag.Record(ctx, r.Lag.Seconds())
+		t.lag.Record(ctx, lag.Seconds())
 	}
 }
 

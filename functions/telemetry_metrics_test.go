@@ -143,6 +143,29 @@ func TestMetricsAreExact(t *testing.T) {
 	}
 }
 
+// A sweep that stops at a bound and is gone on with is one sweep, whose end must not hide how late its beginning was.
+func TestTheLagIsThatOfTheWholeSweep(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	d := newDesk(t, handle(echoing), func(s *setup) { s.config.MeterProvider = provider })
+	d.submit(t, "shop.order", order{}, functions.After(time.Minute))
+	d.advance(90 * time.Second)
+	lag := func(want string, req functions.SweepRequest) functions.SweepResult {
+		t.Helper()
+		res, err := d.Sweep(t.Context(), req)
+		if got := measured(t, reader)["piecework.sweep.lag s"]; err != nil || got != want {
+			t.Errorf("%s, want %s; %+v, %v", got, want, res, err)
+		}
+		return res
+	}
+	res := lag("30", functions.SweepRequest{Limit: 1})
+	if !res.More || res.Next == nil {
+		t.Fatalf("the sweep did not stop at its bound: %+v", res)
+	}
+	lag("30", functions.SweepRequest{From: res.Next})
+	lag("0", functions.SweepRequest{})
+}
+
 func TestRunningJobsAreCounted(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
