@@ -18,7 +18,7 @@ type GivenBack struct {
 }
 
 const (
-	// firstAgain doubles with each delivery but the first: 10 seconds after the second, 21 minutes after the ninth.
+	// firstAgain doubles with each delivery but the first: 10 seconds after the second, 43 minutes after the tenth.
 	firstAgain = 5 * time.Second
 	// mostDoubled is how often it doubles, to 5 hours. SQS hides no message for longer than 12.
 	mostDoubled = 12
@@ -45,11 +45,13 @@ type told struct {
 	failed  error       // the first
 }
 
-// newTold plans the telling of an event, which must be over before its answer is due.
+// newTold plans the telling of an event, which must be over before its answer is due, but comes after the last attempts
+// have ended, half a margin before the deadline.
 func (f *queueFunction) newTold(ctx context.Context) *told {
 	t := &told{over: make(chan error, 1)}
 	if deadline, ok := ctx.Deadline(); ok {
-		t.by = deadline.Add(-reserve(deadline.Sub(f.rt.Config().Now())) / 2)
+		cfg := f.rt.Config()
+		t.by = deadline.Add(-min(reserve(deadline.Sub(cfg.Now()))/2, cfg.Margin/4))
 	}
 	return t
 }

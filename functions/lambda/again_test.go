@@ -131,3 +131,23 @@ func TestAQueueThatCannotBeTold(t *testing.T) {
 		})
 	}
 }
+
+// The queue can be told until a quarter of the margin is left: the last attempts end at a half of it.
+func TestTheQueueCanBeToldAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sleeper(), functions.Config{Margin: time.Second})
+		records := hints(w.submit(t, "sleep", 9000), w.submit(t, "sleep", 1))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var told time.Time
+		o := &lambda.Options{Concurrency: 1, Hide: func(ctx context.Context, _ []lambda.GivenBack) error {
+			told, _ = ctx.Deadline()
+			return nil
+		}}
+		_, err := deliver(ctx, t, w.execute(t, o), records)
+		end, _ := ctx.Deadline()
+		if left := end.Sub(told); err != nil || left != 250*time.Millisecond {
+			t.Errorf("told until %v before the timeout, error %v", left, err)
+		}
+	})
+}

@@ -31,14 +31,17 @@
 // A message that is given back comes again when its visibility timeout is over, which is long: six times the function's
 // timeout. Options.Hide tells the queue a better time: what the outcome asks for, 5 seconds when the store does not answer,
 // and nothing where only the time was lacking. Package infra/command/lambda has it call ChangeMessageVisibilityBatch.
-// A queue puts a message aside that was delivered maxReceiveCount times, however healthy it is. Coming sooner must not use
-// that up sooner: from its second delivery on a message waits for at least 10, 20, 40 seconds and so on, so that with a
-// maxReceiveCount of 10 it is put aside after 42 minutes of trouble at the earliest. All times are spread by up to a half.
-// What the queue is told is a hint like others. If it cannot be told the log says so, and the visibility timeout counts.
+// If the queue cannot be told the log says so, and the visibility timeout counts.
+//
+// A queue puts a message aside that was delivered maxReceiveCount times and is not deleted, however healthy it is. So that
+// coming sooner does not use that up at once, a message waits for at least 10, 20, 40 seconds and so on from its second
+// delivery on: if the store does not answer, a maxReceiveCount of 10 is enough for 85 minutes, one of 5 for two and a half.
+// All times are spread by up to a half.
 //
 // A queue whose name ends in .fifo keeps its order: the messages of one group are handled one after the other, and those
 // behind one that is given back are given back with it, unseen, to come again at the same time: SQS gives out none of a
-// group while another of it is hidden, so that none can overtake. Groups run side by side.
+// group while another of it is hidden, so that none can overtake. Their deliveries count too: where the first of a group may
+// be put aside, but not those behind it for its sake, the event source needs a batch size of 1. Groups run side by side.
 //
 // Messages mean what they mean to a worker that receives them through gocloud: bodies in base64 and escaped attributes are
 // read as gocloud writes them, and a notification of SNS is unwrapped if the subscription has no raw delivery. Its

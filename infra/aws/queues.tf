@@ -20,6 +20,7 @@ resource "aws_sqs_queue" "lane" {
   receive_wait_time_seconds  = 20
   message_retention_seconds  = 4 * 24 * 3600
 
+  # A function gives back what it cannot handle, each time for twice as long: ten times take an hour and a half.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead[each.key].arn
     maxReceiveCount     = 10

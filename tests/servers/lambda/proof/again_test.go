@@ -97,8 +97,9 @@ func TestWhatThereWasNoTimeForComesAtOnce(t *testing.T) {
 	}
 }
 
-// In a FIFO queue what is behind a message that is given back comes again with it, in order, and goes on when the first is
-// put aside.
+// In a FIFO queue what is behind a message that is given back stays behind it, however short it is hidden, until it is put
+// aside; other groups go on. The emulator gives out one message of a group at a time; events with several are tried in
+// functions/lambda.
 func TestAGroupWaitsForItsFirst(t *testing.T) {
 	c := newCloud(t)
 	c.makeQueue("orders-dead.fifo", map[string]string{"FifoQueue": "true"})
