@@ -47,6 +47,9 @@ func Open(
 	if err != nil {
 		return nil, err
 	}
+	if err := jobs.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", functions.ErrConfig, err)
+	}
 	if len(jobs.Queues()) == 0 {
 		return nil, fmt.Errorf("%w: no job is registered in this program, so there is nothing to run: register yours before Main", functions.ErrConfig)
 	}

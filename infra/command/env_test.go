@@ -2,9 +2,11 @@ package command_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/command"
 )
 
@@ -41,4 +43,16 @@ func TestTheMarginMustFitTheFunctionsTimeout(t *testing.T) {
 		}
 		want(t, errs, text)
 	}
+}
+
+// Mistakes in the registration of jobs are told before anything is opened.
+func TestMistakesOfTheRegistryAreToldFirst(t *testing.T) {
+	w := newWorld(t)
+	w.env["PIECEWORK_STORE"] = "sqlite:///dev/null/records.db" // cannot be opened
+	functions.Handle(w.jobs, "Not A Kind", func(context.Context, *functions.Job[int]) (int, error) { return 0, nil })
+	status, _, errs := w.run("worker")
+	if status != 2 || strings.Contains(errs, "/dev/null") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	want(t, errs, "Not A Kind")
 }
