@@ -23,7 +23,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) *wire.Problem
 }
 
 // local reports whether only this machine may call.
-func (s *Server) local() bool { return !s.opts.Callers.Platform && len(s.opts.Callers.Accounts) == 0 }
+func (s *Server) local() bool { return s.opts.Callers.local() }
 
 // withoutAccounts is what holds for a server that everybody on this machine may call.
 var withoutAccounts = loopback.Rule{

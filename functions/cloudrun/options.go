@@ -129,6 +129,12 @@ func (c Callers) withDefaults() Callers {
 	return c
 }
 
+// local reports whether nobody knows who calls, so that only this machine may.
+func (c Callers) local() bool { return !c.Platform && len(c.Accounts) == 0 }
+
+// CheckAddress says what is wrong with listening on an address with these callers, as Server.Listen does.
+func (c Callers) CheckAddress(addr string) error { return withoutAccounts.Address(addr, c.local()) }
+
 // Check says what is wrong with them, as New does.
 func (c Callers) Check() error {
 	var errs []error

@@ -26,12 +26,8 @@ type Rule struct {
 // Open listens on an address. If only this machine may call, it refuses one that others can reach. What is wrong with
 // the address is functions.ErrConfig.
 func (u Rule) Open(ctx context.Context, addr string, only bool) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: address %q: write it as host:port, %s", functions.ErrConfig, addr, u.Form)
-	}
-	if only && !isHost(host) {
-		return nil, fmt.Errorf("%w: address %q: %s", functions.ErrConfig, addr, u.Listen)
+	if err := u.Address(addr, only); err != nil {
+		return nil, err
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -42,6 +38,18 @@ func (u Rule) Open(ctx context.Context, addr string, only bool) (net.Listener, e
 		return nil, fmt.Errorf("%w: address %q is %v here, which is not loopback", functions.ErrConfig, addr, ln.Addr())
 	}
 	return ln, nil
+}
+
+// Address is what Open says of an address by its text alone.
+func (u Rule) Address(addr string, only bool) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%w: address %q: write it as host:port, %s", functions.ErrConfig, addr, u.Form)
+	}
+	if only && !isHost(host) {
+		return fmt.Errorf("%w: address %q: %s", functions.ErrConfig, addr, u.Listen)
+	}
+	return nil
 }
 
 // Check refuses a request that does not come from this machine, or that was sent to a name that somebody else gave it.

@@ -15,6 +15,7 @@ func TestTheConfigurationIsCheckedBeforeAnythingIsOpened(t *testing.T) {
 	for name, tt := range map[string]struct{ variable, value, want string }{
 		"port":       {"PORT", "http", `PORT="http": want a number from 1 to 65535`},
 		"address":    {"PIECEWORK_ADDR", "8080", `PIECEWORK_ADDR="8080": write it as host:port`},
+		"all":        {"PIECEWORK_ADDR", "0.0.0.0:8080", "PIECEWORK_ADDR=127.0.0.1:8080 keeps it to this machine"},
 		"high port":  {"PIECEWORK_ADDR", "127.0.0.1:99999", `PIECEWORK_ADDR="127.0.0.1:99999": write it as host:port`},
 		"timeout":    {"PIECEWORK_FUNCTION_TIMEOUT", "10s", "want a duration from 15s to 1h0m0s"},
 		"margin":     {"PIECEWORK_MARGIN", "2m", `PIECEWORK_FUNCTION_TIMEOUT="5m0s": want a duration from 6m0s to 1h0m0s`},

@@ -49,8 +49,16 @@ func App(jobs *functions.Registry, adjust func(*cloudrun.Options), register ...f
 // Adjusted says that who calls is said elsewhere.
 func check(e command.Environment, adjusted bool) error {
 	s, err := readSettings(e.Getenv, e.Margin)
-	if wrong := s.callers.Check(); wrong != nil && !adjusted {
+	if adjusted {
+		return err
+	}
+	if wrong := s.callers.Check(); wrong != nil {
 		err = errors.Join(err, explain(fmt.Errorf("%w: %w", functions.ErrConfig, wrong)))
+	}
+	if s.addr != "" { // else it has been told
+		if wrong := s.callers.CheckAddress(s.addr); wrong != nil {
+			err = errors.Join(err, explain(wrong))
+		}
 	}
 	return err
 }
