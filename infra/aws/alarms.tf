@@ -4,7 +4,7 @@ resource "aws_cloudwatch_metric_alarm" "dead" {
   for_each = local.queue_names
 
   alarm_name          = "${each.value}-dead-letters"
-  alarm_description   = "Messages of ${each.value} were given up. No job is lost; the function's log says why it could not take them."
+  alarm_description   = "Messages of ${each.value} were given up; the function's log says why it could not take them. ${each.key == "submit" ? "They have made no jobs: have SQS redrive ${each.value}-dlq within 14 days." : "No job is lost."}"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead[each.key].name }

@@ -1,5 +1,6 @@
-# A queue for each lane, one for submissions, each with its dead letters, and one for the doctor alone. A message is a
-# hint: what lands among the dead letters is no lost job, sweep sends it again. It says that something is wrong.
+# A queue for each lane, one for submissions, each with its dead letters, and one for the doctor alone. A lane's message is
+# a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission there has made no job yet.
+# Both say that something is wrong.
 
 locals {
   # Seconds of the function that a queue feeds.

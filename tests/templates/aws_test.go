@@ -16,6 +16,7 @@ type deployment struct {
 	queues    map[string]queue
 	functions map[string]function
 	alarms    map[string][]string // name of what is watched: the metrics
+	advice    map[string]string   // what an alarm on a metric of that says, by both
 	outputs   string
 }
 
@@ -45,7 +46,7 @@ type statement struct {
 func fromTerraform(t *testing.T, variables ...string) *deployment {
 	t.Helper()
 	w := apply(t, "aws", append(targets(t)["aws"], variables...)...)
-	d := &deployment{queues: map[string]queue{}, functions: map[string]function{}, alarms: map[string][]string{}}
+	d := &deployment{queues: map[string]queue{}, functions: map[string]function{}, alarms: map[string][]string{}, advice: map[string]string{}}
 	d.table = tableOf(w.Resources["aws_dynamodb_table"][0])
 	for _, v := range w.Resources["aws_sqs_queue"] {
 		q := queue{}
@@ -87,6 +88,7 @@ func fromTerraform(t *testing.T, variables ...string) *deployment {
 	for _, v := range w.Resources["aws_cloudwatch_metric_alarm"] {
 		for _, watched := range v["dimensions"].(map[string]any) {
 			d.alarms[text(watched)] = append(d.alarms[text(watched)], text(v["metric_name"]))
+			d.advice[text(watched)+" "+text(v["metric_name"])] = text(v["alarm_description"])
 		}
 	}
 	d.outputs = text(w.Outputs["exports"])
@@ -252,6 +254,7 @@ func TestQueuesFitTheirFunctions(t *testing.T) {
 			if !slices.Contains(d.alarms[q.dead], "ApproximateNumberOfMessagesVisible") || !slices.Contains(d.alarms[f.source], "ApproximateAgeOfOldestMessage") {
 				t.Errorf("%s: alarms on %s: %v, on %s: %v", which, q.dead, d.alarms[q.dead], f.source, d.alarms[f.source])
 			}
+			checkAdvice(t, lane, d.advice[q.dead+" ApproximateNumberOfMessagesVisible"])
 			if !slices.Equal(f.partial, []string{"ReportBatchItemFailures"}) || f.atMost < 2 {
 				t.Errorf("%s: %s reports %v and runs up to %v", which, name, f.partial, f.atMost)
 			}

@@ -197,7 +197,7 @@ func (s *sam) attribute(of string) string {
 func fromSAM(t *testing.T) *deployment {
 	t.Helper()
 	s := openSAM(t)
-	d := &deployment{queues: map[string]queue{}, functions: map[string]function{}, alarms: map[string][]string{}}
+	d := &deployment{queues: map[string]queue{}, functions: map[string]function{}, alarms: map[string][]string{}, advice: map[string]string{}}
 	globals := s.section("Globals")["Function"].(map[string]any)
 	for id, r := range s.section("Resources") {
 		p, _ := r.(map[string]any)["Properties"].(map[string]any)
@@ -211,6 +211,7 @@ func fromSAM(t *testing.T) *deployment {
 			for _, dim := range list(p["Dimensions"]) {
 				watched := text(dim.(map[string]any)["Value"])
 				d.alarms[watched] = append(d.alarms[watched], text(p["MetricName"]))
+				d.advice[watched+" "+text(p["MetricName"])] = text(p["AlarmDescription"])
 			}
 		case "AWS::Serverless::Function":
 			d.functions[s.names[id]] = s.function(globals, p)
