@@ -120,14 +120,14 @@ func TestSendersDoNotWaitForADriverThatDials(t *testing.T) {
 type slowSub struct{ *fakeSub }
 
 func (s slowSub) Close() error {
-	time.Sleep(dialTime)
+	time.Sleep(dialTime) // virtual time
 	return s.fakeSub.Close()
 }
 
 type slowTopic struct{ *fakeTopic }
 
 func (s slowTopic) Close() error {
-	time.Sleep(dialTime)
+	time.Sleep(dialTime) // virtual time
 	return s.fakeTopic.Close()
 }
 
