@@ -306,3 +306,32 @@ func TestServerErrors(t *testing.T) {
 		t.Errorf("got %v, want: the table does not exist", err)
 	}
 }
+
+// TestDemotedServer: a server that has become a standby keeps its connections and refuses
+// to write. They are dropped, so that the next try finds who takes writes now.
+func TestDemotedServer(t *testing.T) {
+	ctx := t.Context()
+	coll := docstore.NewCollection(mustOpen(t, postgres.Start(t), jobOptions()))
+	defer coll.Close()
+	var pool *pgxpool.Pool
+	if !coll.As(&pool) {
+		t.Fatal("no pool")
+	}
+	var conns []*pgxpool.Conn
+	for range 4 {
+		conn, err := pool.Acquire(ctx)
+		must(t, err)
+		_, err = conn.Exec(ctx, "SET default_transaction_read_only = on")
+		must(t, err)
+		conns = append(conns, conn)
+	}
+	for _, c := range conns {
+		c.Release()
+	}
+	err := coll.Create(ctx, newJob(1))
+	wantCode(t, err, gcerrors.Unknown)
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("got %v, want ErrUnavailable with the reason", err)
+	}
+	must(t, coll.Create(ctx, newJob(1)))
+}

@@ -186,17 +186,26 @@ func (db *postgresDB) close() error {
 }
 
 // unavailable marks an error that says nothing of the statement: the server could not
-// be reached, went away or is starting.
+// be reached, went away, is starting, or is a standby now.
 func unavailable(err error) error {
 	var op *opError
 	var pg *pgconn.PgError
 	if err == nil || isContextError(err) || errors.As(err, &op) || errors.Is(err, ErrUnavailable) {
 		return err
 	}
-	if errors.As(err, &pg) && !strings.HasPrefix(pg.Code, "08") && !strings.HasPrefix(pg.Code, "57P") {
+	if errors.As(err, &pg) && !strings.HasPrefix(pg.Code, "08") && !strings.HasPrefix(pg.Code, "57P") && pg.Code != readOnly {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// readOnly is the SQLSTATE of a write that a standby refuses.
+const readOnly = "25006"
+
+// demoted reports whether a server refuses to write because it has become a standby.
+func demoted(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == readOnly
 }
 
 func unreachable(err error) bool { return errors.Is(err, ErrUnavailable) }
@@ -208,7 +217,7 @@ func postgresCode(err error) (gcerrors.ErrorCode, bool) {
 		return 0, false
 	}
 	switch {
-	case e.Code == "42501", e.Code == "25006", e.Code[:2] == "28":
+	case e.Code == "42501", e.Code[:2] == "28":
 		return gcerrors.PermissionDenied, true
 	case e.Code == "57014":
 		return gcerrors.DeadlineExceeded, true

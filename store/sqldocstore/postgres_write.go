@@ -54,6 +54,9 @@ func (db *postgresDB) transact(reqs []*request) error {
 		}
 	}
 	if err := t.run(); err != nil {
+		if demoted(err) {
+			db.pool.Reset() // the others lead there, too; new ones lead to who takes writes now
+		}
 		return db.timedOut(err)
 	}
 	if t.atomic {

@@ -14,7 +14,9 @@
 //	write_timeout=30s         PostgreSQL: when a connection is given up
 //	max_batch=500             writes in one transaction
 //
-// A postgres URL also takes PostgreSQL's own: sslmode, sslrootcert, pool_max_conns and the others of libpq and pgxpool.
+// A postgres URL also takes PostgreSQL's own: sslmode, sslrootcert, pool_max_conns and the others of libpq and pgxpool. With
+// several hosts, postgres://user@a:5432,b:5432/database, add target_session_attrs=read-write: when the server that is
+// connected has become a standby, its connections are dropped, and this finds who takes writes now.
 //
 // # Environment and credentials
 //
