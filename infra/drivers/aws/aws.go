@@ -70,8 +70,10 @@ package aws
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	gcaws "gocloud.dev/aws"
 
 	"github.com/piecework/piecework/infra/drivers"
@@ -120,4 +122,16 @@ func newSession(ctx context.Context, a *drivers.Address, hint string) (session, 
 		return s, a.Errorf("no region: add region=... to the URL or set AWS_REGION")
 	}
 	return s, nil
+}
+
+// patientFor returns a client whose requests take no longer than that.
+func (s session) patientFor(most time.Duration) aws.HTTPClient {
+	switch client := s.config.HTTPClient.(type) {
+	case nil:
+		return awshttp.NewBuildableClient().WithTimeout(most)
+	case *awshttp.BuildableClient: // it may have a proxy's certificates
+		return client.WithTimeout(most)
+	default:
+		return client
+	}
 }

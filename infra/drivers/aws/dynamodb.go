@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"gocloud.dev/docstore"
@@ -45,11 +44,7 @@ func parseTable(ctx context.Context, a *drivers.Address) (tableURL, error) {
 		o.BaseEndpoint = s.endpoint
 		o.APIOptions = append(o.APIOptions, readAll)
 		o.Retryer = patient()
-		if client, ok := s.config.HTTPClient.(*awshttp.BuildableClient); ok { // it may have a proxy's certificates
-			o.HTTPClient = client.WithTimeout(callTime)
-		} else if s.config.HTTPClient == nil {
-			o.HTTPClient = awshttp.NewBuildableClient().WithTimeout(callTime)
-		}
+		o.HTTPClient = s.patientFor(callTime)
 	})
 	return t, nil
 }

@@ -7,8 +7,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 )
 
-// callTime is the most that one request to DynamoDB may take. A request answers in milliseconds; without a limit, a
-// connection that has gone dead would hold a verb, and with it a lease, for as long as TCP likes.
+// callTime is the most that one request to DynamoDB, SQS or SNS may take, beside what it is asked to wait. A request
+// answers in milliseconds; without a limit, a connection that has gone dead would hold a verb, and with it a lease, or a
+// receiver, for as long as TCP likes.
 const callTime = 10 * time.Second
 
 // patient returns how the SDK repeats requests to DynamoDB: those that did not get there, or met a fault of the

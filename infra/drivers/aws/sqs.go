@@ -109,7 +109,7 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 	if err != nil {
 		return nil, err
 	}
-	topics := sns.NewFromConfig(s.config, func(o *sns.Options) { o.BaseEndpoint = s.endpoint })
+	topics := sns.NewFromConfig(s.config, func(o *sns.Options) { o.BaseEndpoint, o.HTTPClient = s.endpoint, s.patientFor(callTime) })
 	client := s.sqs()
 	keep := newKeeper(client, r.visibility, r.hold, log)
 	return drivers.NewQueue(drivers.Broker{
@@ -130,7 +130,8 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 // subscribe returns what opens a lane for receiving. The SDK's client dials for each request as needed, so that opening
 // again is making another subscription.
 func (r reception) subscribe(s session, keep *keeper) func(context.Context, string) (*pubsub.Subscription, error) {
-	client := s.sqs(keep.watch)
+	// Without a limit, a connection that has gone dead would make a worker deaf for as long as TCP likes.
+	client := s.sqs(keep.watch, func(o *sqs.Options) { o.HTTPClient = s.patientFor(r.wait + callTime) })
 	return func(ctx context.Context, lane string) (*pubsub.Subscription, error) {
 		if r.queue == "" {
 			return nil, fmt.Errorf("the URL names no SQS queue to receive from: add queue=https://.../piecework-%s", drivers.Lane)
@@ -152,9 +153,11 @@ func delay(as func(any) bool, d time.Duration) error {
 	return nil
 }
 
-// sqs makes a client; watch may be left out.
-func (s session) sqs(watch ...func(*sqs.Options)) *sqs.Client {
-	return sqs.NewFromConfig(s.config, append(watch, func(o *sqs.Options) { o.BaseEndpoint = s.endpoint })...)
+// sqs makes a client; options may be left out.
+func (s session) sqs(more ...func(*sqs.Options)) *sqs.Client {
+	return sqs.NewFromConfig(s.config, append([]func(*sqs.Options){func(o *sqs.Options) {
+		o.BaseEndpoint, o.HTTPClient = s.endpoint, s.patientFor(callTime)
+	}}, more...)...)
 }
 
 // scheme is that of the endpoint.

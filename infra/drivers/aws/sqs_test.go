@@ -32,6 +32,36 @@ func (s *stub) wait(t *testing.T, op string, n int) []object {
 	}
 }
 
+// A connection that has gone dead does not make a worker deaf: the request that was under way is given up, and made again.
+func TestAReceiveThatIsNotAnsweredIsMadeAgain(t *testing.T) {
+	end := make(chan struct{})
+	s := newStub(t, map[string]func(int, object) (int, object){
+		"ReceiveMessage": func(n int, _ object) (int, object) {
+			if n == 0 {
+				<-end
+			}
+			return http.StatusOK, object{"Messages": []object{{"MessageId": "m", "ReceiptHandle": "h", "Body": `{"id":"job-1"}`}}}
+		},
+		"DeleteMessageBatch": ok(object{}), "ChangeMessageVisibilityBatch": ok(object{}),
+	})
+	defer close(end)
+	q, err := drivers.New(aws.Register).OpenQueue(t.Context(), "awssqs://"+s.host()+"/1/jobs-{queue}?region=x&wait=0s&endpoint="+s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := q.Receiver("default")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	ds, err := r.Receive(ctx, 1)
+	if err != nil {
+		t.Fatalf("nothing came: %v", err)
+	}
+	ds[0].Ack()
+	if err := errors.Join(r.Shutdown(ctx), q.Close(ctx)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMessagesAreSentRawAndWithADelay(t *testing.T) {
 	s := newStub(t, map[string]func(int, object) (int, object){"SendMessageBatch": ok(object{})})
 	q, err := drivers.New(aws.Register).OpenQueue(t.Context(), "awssqs://"+s.host()+"/1/jobs-{queue}?region=x&endpoint="+s.url)
