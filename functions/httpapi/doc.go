@@ -36,6 +36,10 @@
 // origin's page are refused in either case. Where the platform knows who asks, Options.Authenticate says so for requests
 // without a token.
 //
+// # Traces
+//
+// A job is in the trace that the request which submitted it brings, in W3C's headers traceparent and tracestate.
+//
 // # Refusals
 //
 // Every refusal is a problem (RFC 9457): what was wrong, where, and what to do. Unknown fields and parameters are
@@ -45,7 +49,7 @@
 // # Where things are
 //
 // api.go has the options and puts all together, guard.go what every request passes, auth.go who may do what, tokens.go
-// reading their tokens, serve.go listening; jobs.go, submit.go, wait.go, outputs.go and operate.go the routes; problem.go
-// the refusals, document.go and docs.go the description. The forms of requests and answers are in package wire, a client
-// in apiclient.
+// reading their tokens, trace.go the trace of a request, serve.go listening; jobs.go, submit.go, wait.go, outputs.go and
+// operate.go the routes; problem.go the refusals, document.go and docs.go the description. The forms of requests and
+// answers are in package wire, a client in apiclient.
 package httpapi

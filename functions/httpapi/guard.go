@@ -71,7 +71,7 @@ func (a *API) answer(w *answer, r *http.Request, q *request) {
 	defer cancel()
 	deadline(w, 2*limit)
 	r.Body = http.MaxBytesReader(w, r.Body, a.opts.MaxBody+1)
-	a.mux.ServeHTTP(w, r.WithContext(ctx))
+	a.mux.ServeHTTP(w, r.WithContext(traced(ctx, r.Header)))
 }
 
 // deadline is until when what is written must have been taken by the other side. A ResponseWriter that knows no

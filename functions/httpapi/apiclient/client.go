@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
@@ -132,6 +134,7 @@ func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
 	if c.opts.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.opts.Token)
 	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header)) // if there is a trace
 	resp, err := c.opts.HTTP.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {

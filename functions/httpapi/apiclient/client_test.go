@@ -16,6 +16,8 @@ import (
 	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore/memdocstore"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi"
@@ -164,6 +166,30 @@ func TestEveryMethod(t *testing.T) {
 	check("stats", err)
 	if health, err := c.Health(ctx); err != nil || health.Status != "ok" || stats.Submitted != 2 {
 		t.Errorf("health %+v, %v; stats %+v", health, err, stats)
+	}
+}
+
+// A job is in the trace of whoever submits it, also from afar.
+func TestASubmissionTakesItsTraceAlong(t *testing.T) {
+	d, c := newDesk(t)
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	ctx := propagation.TraceContext{}.Extract(t.Context(), propagation.MapCarrier{"traceparent": parent, "tracestate": "a=b"})
+	if _, err := c.Submit(ctx, wire.Submit{Kind: "test.file", Args: json.RawMessage(`"x"`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.SubmitMany(ctx, []wire.Submit{{Kind: "test.file", Args: json.RawMessage(`"y"`)}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if m := <-d.queue; m.Trace["traceparent"] != parent || m.Trace["tracestate"] != "a=b" {
+			t.Errorf("%v", m.Trace)
+		}
+	}
+	if _, err := c.Submit(t.Context(), wire.Submit{Kind: "test.file", Args: json.RawMessage(`"z"`)}); err != nil {
+		t.Fatal(err)
+	}
+	if m := <-d.queue; m.Trace != nil {
+		t.Errorf("without a trace: %v", m.Trace)
 	}
 }
 

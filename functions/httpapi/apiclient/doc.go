@@ -12,5 +12,7 @@
 // What can be asked twice without harm is asked again, with backoff, while the server says that its store is not
 // available: everything but a submission without a key, and a retry.
 //
+// A request takes the trace of its context along (W3C Trace Context), so that the jobs that it submits join it.
+//
 // client.go has the client, jobs.go and operate.go its methods, output.go reading files, retry.go asking again.
 package apiclient
