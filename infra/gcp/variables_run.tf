@@ -61,7 +61,7 @@ variable "api_tokens_secret" {
 }
 
 variable "invokers" {
-  description = "Who may call the service beside Pub/Sub and the scheduler, such as user:you@example.com. They need a token of the API as well."
+  description = "Who may call the service beside Pub/Sub and the scheduler, such as user:you@example.com. They may start jobs by pushing messages, as Pub/Sub does; for the HTTP API they need a token of its own as well."
   type        = list(string)
   default     = []
 }
