@@ -90,7 +90,12 @@ func openURL(ctx context.Context, u *url.URL, opts Options) (*collection, error)
 	if u.Scheme == SchemeSQLite {
 		known = nil
 	}
-	rest, err := applyParams(u.Query(), &opts, known)
+	// PostgreSQL's own URLs, unlike those of forms, take a plus for a plus and not for a space.
+	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B"))
+	if err != nil {
+		return nil, invalidf("open %s: its parameters cannot be read: %v", place(u), err)
+	}
+	rest, err := applyParams(query, &opts, known)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +112,7 @@ func openURL(ctx context.Context, u *url.URL, opts Options) (*collection, error)
 		return openSQLite(ctx, path, l)
 	case SchemePostgres, SchemePostgreSQL:
 		server := *u
-		server.RawQuery = rest.Encode()
+		server.RawQuery = strings.ReplaceAll(rest.Encode(), "+", "%20")
 		return openPostgres(ctx, &server, l)
 	default:
 		return nil, invalidf("scheme %q: want %s or %s", u.Scheme, SchemeSQLite, SchemePostgres)
