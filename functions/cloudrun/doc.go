@@ -29,6 +29,7 @@
 //	429  as many as may be are under way
 //	401  there is no token, or it is not good        403  it is another account's
 //	413  the request is longer than any that Pub/Sub sends, and is not read
+//	400  it broke off                                408  it did not come within 30 seconds
 //
 // Pub/Sub sends again what it got any other answer for than 204 and its like, with its own backoff, and slows down while
 // it gets none; it does not look at Retry-After, which is for others. Each time counts for a dead-letter policy. A hint
