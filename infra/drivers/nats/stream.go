@@ -25,13 +25,17 @@ const (
 	later          = ".-later-."
 )
 
+// confirmTime is how long a stream may take to confirm a publish. A confirm can be lost while the connection lives, and
+// what waits for it has no other end.
+const confirmTime = 5 * time.Second
+
 // ensure opens the stream of a lane, and makes it if there is none. One that exists is left as it is.
 func (s *streams) ensure(ctx context.Context, l *line, lane string) (jetstream.JetStream, jetstream.Stream, error) {
 	conn, err := l.get(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(confirmTime))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,8 +139,12 @@ func (*topic) ErrorAs(err error, i any) bool { return errorAs(err, i) }
 // ErrorCode classifies an error.
 func (*topic) ErrorCode(err error) gcerrors.ErrorCode { return streamError(err) }
 
-// Close leaves the connection open, which others use.
-func (*topic) Close() error { return nil }
+// Close lets go of what the library keeps for confirms, a subscription and a goroutine. The connection stays open, which
+// others use.
+func (t *topic) Close() error {
+	t.js.CleanupPublisher()
+	return nil
+}
 
 // streamError classifies JetStream's errors too.
 func streamError(err error) gcerrors.ErrorCode {
