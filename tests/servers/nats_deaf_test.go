@@ -81,7 +81,9 @@ func TestJetStreamTopicsLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	send := func(ctx context.Context) error { return q.Sender().Send(ctx, "default", 0, pubsubq.Message{ID: "job-1"}) }
+	send := func(ctx context.Context) error {
+		return q.Sender().Send(ctx, "default", 0, pubsubq.Message{ID: "job-1"})
+	}
 	var before uint32
 	for round := range 12 {
 		if err := wait(t.Context(), send); err != nil {
