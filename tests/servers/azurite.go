@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 )
 
 // The account of Azurite and its key, which everybody knows.
@@ -24,4 +26,20 @@ func Azurite(tb testing.TB) string {
 		},
 	})
 	return address(port)
+}
+
+// MakeContainer makes a container of Azurite's.
+func MakeContainer(tb testing.TB, host, name string) {
+	tb.Helper()
+	key, err := azblob.NewSharedKeyCredential(AzuriteAccount, AzuriteKey)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	client, err := azblob.NewClientWithSharedKeyCredential("http://"+host+"/"+AzuriteAccount, key, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := client.CreateContainer(tb.Context(), name, nil); err != nil {
+		tb.Fatalf("create container %s: %v", name, err)
+	}
 }

@@ -2,13 +2,11 @@ package servers
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"gocloud.dev/blob"
 
 	"github.com/piecework/piecework/blobout"
@@ -41,14 +39,6 @@ func TestAzureBlob(t *testing.T) {
 	host := Azurite(t)
 	t.Setenv("AZURE_STORAGE_ACCOUNT", AzuriteAccount)
 	t.Setenv("AZURE_STORAGE_KEY", AzuriteKey)
-	key, err := azblob.NewSharedKeyCredential(AzuriteAccount, AzuriteKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := azblob.NewClientWithSharedKeyCredential("http://"+host+"/"+AzuriteAccount, key, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	set := drivers.New(azure.Register)
 	upload := func(*testing.T, *blob.Bucket) *blobout.Options { return &blobout.Options{Upload: true} }
 	none := blobout.New(conformance.BucketOf(t, set, "azblob://nothing?domain="+host+"&protocol=http&localemu=true"), upload(t, nil))
@@ -61,29 +51,10 @@ func TestAzureBlob(t *testing.T) {
 		New: func(t *testing.T) *blob.Bucket {
 			n++
 			name := fmt.Sprint("bucket-", n)
-			if _, err := client.CreateContainer(t.Context(), name, nil); err != nil {
-				t.Fatal(err)
-			}
+			MakeContainer(t, host, name)
 			return conformance.BucketOf(t, set, "azblob://"+name+"?domain="+host+"&protocol=http&localemu=true")
 		},
 	})
-}
-
-// makeBucket makes a bucket on an emulator of Google Cloud Storage.
-func makeBucket(t *testing.T, host, name string) {
-	t.Helper()
-	body := strings.NewReader(fmt.Sprintf(`{"name":%q}`, name))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/storage/v1/b?project=test", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("create bucket: status %d, %v", resp.StatusCode, err)
-	}
 }
 
 // The emulator cannot be asked to sign: that needs an account. What the driver signs with one is its own test.
@@ -96,7 +67,7 @@ func TestGCS(t *testing.T) {
 		New: func(t *testing.T) *blob.Bucket {
 			n++
 			name := fmt.Sprint("bucket-", n)
-			makeBucket(t, host, name)
+			MakeBucket(t, host, name)
 			return conformance.BucketOf(t, set, "gs://"+name)
 		},
 	})

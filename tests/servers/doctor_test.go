@@ -19,7 +19,6 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -299,7 +298,7 @@ func TestDoctorOnGoogle(t *testing.T) {
 	t.Setenv("PUBSUB_EMULATOR_HOST", PubSub(t))
 	storage := GCS(t)
 	t.Setenv("STORAGE_EMULATOR_HOST", storage)
-	makeBucket(t, storage, "jobs")
+	MakeBucket(t, storage, "jobs")
 	client, err := pubsub.NewClient(t.Context(), "piecework-test")
 	if err != nil {
 		t.Fatal(err)
@@ -393,14 +392,6 @@ func TestDoctorOnAzureBlobs(t *testing.T) {
 	host := Azurite(t)
 	t.Setenv("AZURE_STORAGE_ACCOUNT", AzuriteAccount)
 	t.Setenv("AZURE_STORAGE_KEY", AzuriteKey)
-	key, err := azblob.NewSharedKeyCredential(AzuriteAccount, AzuriteKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := azblob.NewClientWithSharedKeyCredential("http://"+host+"/"+AzuriteAccount, key, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := StartNATS(t)
 	p := patient{
 		register: []func(*drivers.Set){sql.Register, nats.Register, azure.Register},
@@ -414,9 +405,7 @@ func TestDoctorOnAzureBlobs(t *testing.T) {
 		t.Fatal(text)
 	}
 	says(t, p.examined(t, 1), "FAIL blobs put", "create the bucket, or correct its name in PIECEWORK_BLOBS")
-	if _, err := client.CreateContainer(t.Context(), "jobs", nil); err != nil {
-		t.Fatal(err)
-	}
+	MakeContainer(t, host, "jobs")
 	says(t, p.ready(t), "ok blobs sign: a signed URL was read")
 }
 

@@ -1,7 +1,10 @@
 package servers
 
 import (
+	"fmt"
+	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -20,4 +23,21 @@ func GCS(tb testing.TB) string {
 		},
 	})
 	return address(port)
+}
+
+// MakeBucket makes a bucket of fake-gcs-server's.
+func MakeBucket(tb testing.TB, host, name string) {
+	tb.Helper()
+	body := strings.NewReader(fmt.Sprintf(`{"name":%q}`, name))
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, "http://"+host+"/storage/v1/b?project=test", body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+		tb.Fatalf("create bucket %s: status %d, %v", name, resp.StatusCode, err)
+	}
 }

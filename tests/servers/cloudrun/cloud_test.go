@@ -94,7 +94,7 @@ func newCloud(t *testing.T) *cloud {
 	c.set("K_SERVICE", "piecework")
 	c.set(KeysVariable, keys.URL)
 	c.set(endtoend.LedgerVariable, filepath.Join(dir, "ledger"))
-	c.makeBucket()
+	servers.MakeBucket(t, os.Getenv("STORAGE_EMULATOR_HOST"), "piecework")
 	c.makeTopics()
 	c.open()
 	c.front = newFront(t, c.environ, filepath.Join(dir, "log"))
@@ -108,17 +108,6 @@ func (c *cloud) random() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rnd.Uint64()
-}
-
-func (c *cloud) makeBucket() {
-	c.t.Helper()
-	res, err := http.Post("http://"+os.Getenv("STORAGE_EMULATOR_HOST")+"/storage/v1/b?project=test", "application/json", strings.NewReader(`{"name":"piecework"}`))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusOK {
-		c.t.Fatalf("create bucket: status %d, %v", res.StatusCode, err)
-	}
 }
 
 // queues are the lanes.

@@ -3,8 +3,6 @@ package endtoend
 import (
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
-
 	"github.com/piecework/piecework/tests/servers"
 )
 
@@ -26,16 +24,6 @@ func startAzurite(t *testing.T) string {
 	host := servers.Azurite(t)
 	t.Setenv("AZURE_STORAGE_ACCOUNT", servers.AzuriteAccount)
 	t.Setenv("AZURE_STORAGE_KEY", servers.AzuriteKey)
-	key, err := azblob.NewSharedKeyCredential(servers.AzuriteAccount, servers.AzuriteKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := azblob.NewClientWithSharedKeyCredential("http://"+host+"/"+servers.AzuriteAccount, key, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.CreateContainer(t.Context(), "piecework", nil); err != nil {
-		t.Fatal(err)
-	}
+	servers.MakeContainer(t, host, "piecework")
 	return "azblob://piecework?domain=" + host + "&protocol=http&localemu=true"
 }

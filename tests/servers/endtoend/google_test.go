@@ -1,9 +1,6 @@
 package endtoend
 
 import (
-	"fmt"
-	"net/http"
-	"strings"
 	"testing"
 
 	"cloud.google.com/go/pubsub/v2"
@@ -54,17 +51,6 @@ func startGCS(t *testing.T) string {
 	t.Helper()
 	host := servers.GCS(t)
 	t.Setenv("STORAGE_EMULATOR_HOST", host)
-	body := strings.NewReader(fmt.Sprintf(`{"name":%q}`, "piecework"))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/storage/v1/b?project=test", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("create bucket: status %d, %v", resp.StatusCode, err)
-	}
+	servers.MakeBucket(t, host, "piecework")
 	return "gs://piecework"
 }
