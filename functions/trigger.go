@@ -64,12 +64,13 @@ type request struct {
 //	)
 //
 // A message in our own form, which is a JSON object with a kind and only such members as that form has, or a CloudEvent
-// whose type is a registered kind, needs no trigger. Every other message is shown to the triggers in the order in which they were registered, and the first that
-// says it is its own makes the jobs. If none does, the message is parked, with a reason that names what was tried.
+// whose type is a registered kind, needs no trigger. Every other message is shown to the triggers in the order in which
+// they were registered, and the first that says it is its own makes the jobs. If none does, the message is parked, with a
+// reason that names what was tried.
 //
 // A message that makes several jobs makes each of them once, also if it is delivered twice or the process dies in
-// between, as long as the broker names its messages or the jobs have keys. If some of them are refused the others are
-// submitted all the same, and the message is parked with the reason.
+// between, as long as the broker names its messages, they are CloudEvents, or the jobs have keys. If some of them are
+// refused the others are submitted all the same, and the message is parked with the reason.
 //
 // New refuses, with ErrConfig, triggers for kinds that are not registered here (Declare is enough), for kinds whose
 // arguments cannot take what the trigger gives, and triggers that would never be asked.

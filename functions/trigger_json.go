@@ -76,7 +76,7 @@ func FromCloudEvent(eventType, kind string, opts ...TriggerOption) Trigger {
 // trigger; no submissions and no error for those that are of no interest, which are then acknowledged; and any other
 // error to have the message parked with it as the reason. It must not have effects of its own, and should make the same
 // of the same message each time: a message may be delivered twice. Submissions without a Key are keyed by the broker's
-// id of the message and their place in the list. Name is for people.
+// id of the message, or for want of one an event's source and id, and their place in the list. Name is for people.
 func FromMessage(name string, fn func(Foreign) ([]Submission, error)) Trigger {
 	t := newTrigger(formMessage, "", nil)
 	t.name = fmt.Sprintf("%s(%q)", formMessage, name)

@@ -121,17 +121,22 @@ func ownRequest(sub pubsubq.Submission) request {
 	return request{Submission: Submission{Kind: sub.Kind, Args: args, Options: opts}, trace: sub.Trace}
 }
 
-// keyed gives the jobs of a message keys of its id. One that has a key of its own keeps it.
+// keyed gives the jobs of a message keys of the broker's id of it; of an event that has none, because it came over HTTP
+// perhaps, keys of the event's own. A job that has a key of its own keeps it.
 func keyed(m Foreign, requests ...request) []request {
-	if m.MessageID == "" {
+	of, id := "message", m.MessageID
+	if id == "" && m.Event != nil {
+		of, id = "event", m.Event.Source+"/"+m.Event.ID
+	}
+	if id == "" {
 		return requests
 	}
 	for i := range requests {
-		key := "message/" + m.MessageID
+		key := of + "/" + id
 		if len(requests) > 1 {
 			key += "/" + strconv.Itoa(i)
 		}
-		requests[i].Options = append([]SubmitOption{Key(shortKey("message", key))}, requests[i].Options...)
+		requests[i].Options = append([]SubmitOption{Key(shortKey(of, key))}, requests[i].Options...)
 	}
 	return requests
 }

@@ -186,6 +186,27 @@ func TestAFunctionMakesJobsOfMessages(t *testing.T) {
 	}
 }
 
+// An event that came over HTTP has no broker that names it, but a name of its own.
+func TestAFunctionMakesJobsOfAnEventOnce(t *testing.T) {
+	reg := handle(echoing)
+	reg.Trigger(functions.FromMessage("event", func(m functions.Foreign) ([]functions.Submission, error) {
+		return []functions.Submission{{Kind: "shop.order", Args: order{Item: m.Event.ID}}}, nil
+	}))
+	d := newDesk(t, reg)
+	for _, id := range []string{"1", "2"} {
+		d.accept(t, []byte(`{"specversion":"1.0","type":"a.b","source":"/s","id":"`+id+`"}`), nil, "")
+	}
+	d.accept(t, []byte(`{"specversion":"1.0","type":"a.b","source":"/s","id":"3"}`), nil, "m1")
+	var keys []string
+	for _, j := range d.jobs(t, "shop.order") {
+		keys = append(keys, j.Key)
+	}
+	slices.Sort(keys)
+	if fmt.Sprint(keys) != "[event//s/1 event//s/2 message/m1]" {
+		t.Errorf("%q", keys)
+	}
+}
+
 // The process dies, or the store goes away, when only some of the jobs of a message have been made.
 func TestAMessageOfManyJobsIsDoneOnceAsAWhole(t *testing.T) {
 	reg := objects(functions.ObjectCreated("csv.load"), functions.FromMessage("lines", splitter))
