@@ -2,6 +2,7 @@ package servers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -25,6 +27,8 @@ type Process struct {
 	env   []string
 	dir   string
 	ready func(ctx context.Context) error
+	// patience is how long it may take to end before it is forced to. Default 30 seconds.
+	patience time.Duration
 
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -48,7 +52,8 @@ func (p *Process) Start(ctx context.Context) error {
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), "sh", append([]string{"-c", supervise, "sh"}, p.args...)...)
 	p.cmd.Env, p.cmd.Dir = append(os.Environ(), p.env...), p.dir
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.WaitDelay = 5 * time.Second // for what the server has started and left behind
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that force reaches all that it has started
+	p.cmd.WaitDelay = 5 * time.Second                       // for what the server has started and left behind
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return err
@@ -69,7 +74,8 @@ func (p *Process) Stop() {
 		return
 	}
 	_ = p.stdin.Close()
-	force := time.AfterFunc(15*time.Second, func() { _ = p.cmd.Process.Kill() })
+	group := -p.cmd.Process.Pid
+	force := time.AfterFunc(cmp.Or(p.patience, 30*time.Second), func() { _ = syscall.Kill(group, syscall.SIGKILL) })
 	defer force.Stop()
 	_ = p.cmd.Wait() // how a server ends that is told to end says nothing
 	p.cmd = nil
