@@ -46,23 +46,48 @@ func installPackage(ctx context.Context, name string) (string, error) {
 	}
 	installing.Lock()
 	defer installing.Unlock()
-	dir, err := cacheDir("npm", strings.NewReplacer("/", "_", "@", "_").Replace(name)+"-"+version)
+	cache, err := cacheDir("npm")
 	if err != nil {
 		return "", err
 	}
-	installed := filepath.Join(dir, "node_modules", filepath.FromSlash(name))
-	done := filepath.Join(dir, "installed") // made last, so that half an installation is not taken for one
-	if _, err := os.Stat(done); err == nil {
-		return installed, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	dir := filepath.Join(cache, strings.NewReplacer("/", "_", "@", "_").Replace(name)+"-"+version)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	err = command(ctx, dir, nil, "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts",
-		"--loglevel=error", "--prefix", ".", name+"@"+version)
-	if err != nil {
-		return "", err
+	return filepath.Join(dir, "node_modules", filepath.FromSlash(name)), fillOnce(dir, func(dir string) error {
+		return command(ctx, dir, nil, "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts",
+			"--loglevel=error", "--prefix", ".", name+"@"+version)
+	})
+}
+
+// fillOnce makes a folder with what fill puts into it, unless it has been made. Tests of several packages, which are
+// processes of their own, may do so at the same time: each fills a folder beside it, and the first that has done moves it.
+func fillOnce(dir string, fill func(dir string) error) error {
+	made := func() bool { // written last, so that half an installation is not taken for one
+		_, err := os.Stat(filepath.Join(dir, "installed"))
+		return err == nil
 	}
-	return installed, os.WriteFile(done, nil, 0o600)
+	if made() {
+		return nil
+	}
+	work, err := os.MkdirTemp(filepath.Dir(dir), "new-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }() // it was moved, or is of no use
+	if err := fill(work); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(work, "installed"), nil, 0o600); err != nil {
+		return err
+	}
+	err = os.Rename(work, dir)
+	if err == nil || made() {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil { // half an installation
+		return err
+	}
+	return os.Rename(work, dir)
 }
 
 // tool returns the binary of a server that a module below tools pins, built if need be.
