@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/piecework/piecework/functions"
@@ -35,7 +37,7 @@ func listCommand(c *console) *cobra.Command {
 	}
 	flags := c.asks(cmd).Flags()
 	flags.StringVar(&f.Kind, "kind", "", "only jobs of this kind")
-	flags.StringVar(&f.State, "state", "", "only jobs in this state")
+	flags.StringVar(&f.State, "state", "", "only jobs in this state: "+strings.Join(stateNames(), ", "))
 	flags.StringVar(&f.Tag, "tag", "", "only jobs with this tag")
 	flags.IntVar(&f.Limit, "limit", 50, "how many to show, at most 1000")
 	flags.StringVar(&f.Cursor, "cursor", "", "go on where a list ended")

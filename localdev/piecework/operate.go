@@ -139,8 +139,8 @@ func sweepCommand(c *console) *cobra.Command {
 		},
 	}
 	flags := c.asks(cmd).Flags()
-	flags.IntVar(&s.Limit, "limit", 0, "how many records to look at, at most")
-	flags.StringVar(&s.For, "for", "", "how long to go on, as in 20s")
+	flags.IntVar(&s.Limit, "limit", 0, "how many records to look at, at most (default: all that are due)")
+	flags.StringVar(&s.For, "for", "", "how long to go on, as in 20s (default: half of what a request may take)")
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ func steer(
 	c *console, name, short, long string, do func(context.Context, *apiclient.Client, string) (functions.Info, error),
 ) *cobra.Command {
 	return c.asks(&cobra.Command{
-		Use: name + " ID...", Short: short, Args: takes(1, -1, "the ID of a job, or several"), Long: short + ". " + long + "\n\n" + exitHelp,
+		Use: name + " ID...", Short: short, Args: takes(1, -1, "the ID of a job, or several"), Long: strings.TrimSpace(short+". "+long) + "\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			client, err := c.client()
 			if err != nil {

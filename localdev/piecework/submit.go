@@ -53,10 +53,10 @@ func submitCommand(c *console) *cobra.Command {
 	flags.BoolVar(&f.sub.Held, "held", false, "do not start before \"piecework release\"")
 	flags.IntVar(&f.maxAttempts, "max-attempts", 0, "how often to try in all, -1 for ever (default: that of the kind)")
 	flags.StringVar(&f.sub.Timeout, "time-limit", "", "how long one attempt may take, 0s without limit (default: that of the kind)")
-	flags.StringVar(&f.sub.Deadline, "deadline", "", "how long from now until it fails if it has not ended")
-	flags.StringVar(&f.sub.Retention, "retention", "", "how long to keep it after its end, 0s for ever")
+	flags.StringVar(&f.sub.Deadline, "deadline", "", "how long from now until it fails if it has not ended (default: that of the kind)")
+	flags.StringVar(&f.sub.Retention, "retention", "", "how long to keep it after its end, 0s for ever (default: that of the kind)")
 	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for its end")
-	flags.DurationVar(&f.timeout, "timeout", 0, "with --wait: how long to wait at most")
+	flags.DurationVar(&f.timeout, "timeout", 0, "with --wait: how long to wait at most (default: without limit)")
 	return cmd
 }
 
