@@ -15,6 +15,11 @@ func (a *API) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return withoutTokens.Open(ctx, addr, a.open())
 }
 
+// CheckAddress says what is wrong with listening on an address with these tokens, as Listen does: before there is an API.
+func CheckAddress(addr string, tokens []Token) error {
+	return withoutTokens.Address(addr, len(tokens) == 0)
+}
+
 // Serve answers requests until ctx ends. Then it takes no more, ends waits, lets the others finish for up to
 // Options.Timeout, and returns nil.
 func (a *API) Serve(ctx context.Context, ln net.Listener) error {

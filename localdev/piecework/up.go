@@ -73,6 +73,9 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := httpapi.CheckAddress(f.addr, who); err != nil {
+		return err
+	}
 	stack, err := localdev.Start(ctx, examples(), localdev.Config{
 		Dir: f.dir, Store: f.store, Blobs: f.blobs, Queues: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
 	})

@@ -1,28 +1,34 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
 )
 
 // A server that stops hands back what runs; the next one over the same directory goes on with it.
 func TestUpGoesOnWhereItStopped(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
-	id := strings.TrimSpace(s.ask(t, "submit", "demo.sleep", `{"for":"1500ms"}`).out)
-	for state := ""; state != "running"; {
-		state = string(document[functions.Info](t, s.ask(t, "get", id, "--json")).State)
+	id := strings.TrimSpace(s.ask(t, "submit", "demo.sleep", `{"for":"3s"}`).out)
+	for info := (functions.Info{}); info.State != store.Running; {
+		if info = document[functions.Info](t, s.ask(t, "get", id, "--json")); info.Done() {
+			t.Fatalf("it is %s, and was not seen running", info.State)
+		}
 	}
 	s.stop()
 	s = start(t, dir)
-	if r := s.ask(t, "wait", id); r.code != 0 || !strings.Contains(r.out, "slept 1.5s in 1 attempts") {
+	if r := s.ask(t, "wait", id); r.code != 0 || !strings.Contains(r.out, "slept 3s in 1 attempts") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -52,7 +58,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestUpRefusals(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "data")
 	for _, c := range []struct {
 		env  []string
 		args []string
@@ -70,15 +76,17 @@ func TestUpRefusals(t *testing.T) {
 		{nil, []string{"--tokens", "operator:short"}, exitUsage, "has 5 characters"},
 		{nil, []string{"--token-file", dir + "/none"}, exitUsage, "no such file"},
 		{nil, []string{"--token-file", "/dev/null"}, exitUsage, "has no tokens"},
-		{nil, []string{"--store", "redis://x"}, exitUsage, "sqlite:///path/to/file"},
 		{nil, []string{"--dri", "x"}, exitUsage, "did you mean --dir?"},
 		{nil, []string{"x"}, exitUsage, "takes no arguments"},
+		{nil, []string{"--store", "redis://x"}, exitUsage, "sqlite:///path/to/file"},
 	} {
 		args := append([]string{"up", "--dir", dir, "--addr", "127.0.0.1:0"}, c.args...)
 		if r := cli(t, "", c.env, args...); r.code != c.code || !strings.Contains(r.err, c.text) || r.out != "" {
 			t.Errorf("%v %v: %+v, want %d and %q", c.env, c.args, r, c.code, c.text)
 		} else if strings.Contains(r.err, "operator-0123456789") {
 			t.Errorf("%v: the token is told: %s", c.args, r.err)
+		} else if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) && !slices.Contains(c.args, "--store") {
+			t.Errorf("%v %v: it was refused after the data directory was made", c.env, c.args)
 		}
 	}
 	s := start(t, dir)
