@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -34,11 +35,29 @@ type entity struct {
 // errNoEntity says that there is no such queue, topic or subscription.
 var errNoEntity = errors.New("it does not exist")
 
-// adminError is a refusal of the administration, which wants other rights than messages do.
-type adminError struct{ error }
+// adminError is an error of the administration, which wants other rights than messages do.
+type adminError struct {
+	about string
+	err   error
+}
+
+// detail finds what the administration says of an error.
+var detail = regexp.MustCompile(`<Detail>([^<]*)</Detail>`)
+
+// Error is on one line. The library's shows the whole answer, framed.
+func (e adminError) Error() string {
+	text := e.err.Error()
+	if web, ok := errors.AsType[*azcore.ResponseError](e.err); ok {
+		m := detail.FindStringSubmatch(text)
+		if text = fmt.Sprintf("the answer is %d %s", web.StatusCode, http.StatusText(web.StatusCode)); m != nil {
+			text += ": " + strings.TrimSpace(m[1])
+		}
+	}
+	return e.about + ": " + text
+}
 
 // Unwrap is the error of the library.
-func (e adminError) Unwrap() error { return e.error }
+func (e adminError) Unwrap() error { return e.err }
 
 // inspect tells how a lane's queue, or its subscription, is set up.
 func (l *lanes) inspect(ctx context.Context, lane string) (*drivers.LaneFacts, error) {
@@ -88,7 +107,7 @@ func (l *lanes) look(ctx context.Context, client *admin.Client, lane string) (*e
 		err = errNoEntity
 	}
 	if err != nil {
-		return nil, adminError{fmt.Errorf("configuration of %s: %w", e.name, err)}
+		return nil, adminError{"configuration of " + e.name, err}
 	}
 	var wrong error
 	e.lock, wrong = period(wrong, q.LockDuration)
@@ -102,7 +121,7 @@ func (l *lanes) look(ctx context.Context, client *admin.Client, lane string) (*e
 		err = errNoEntity
 	}
 	if err = errors.Join(wrong, err); err != nil {
-		return nil, adminError{fmt.Errorf("state of %s: %w", e.name, err)}
+		return nil, adminError{"state of " + e.name, err}
 	}
 	e.waiting = int(counts.DeadLetterMessageCount)
 	return e, nil
@@ -115,14 +134,14 @@ func lookSubscription(ctx context.Context, client *admin.Client, topic, name str
 		err = errNoEntity
 	}
 	if err != nil {
-		return nil, adminError{fmt.Errorf("configuration of topic %s: %w", topic, err)}
+		return nil, adminError{"configuration of topic " + topic, err}
 	}
 	s, err := client.GetSubscription(ctx, topic, name, nil)
 	if err == nil && s == nil {
 		err = errNoEntity
 	}
 	if err != nil {
-		return nil, adminError{fmt.Errorf("configuration of %s: %w", e.name, err)}
+		return nil, adminError{"configuration of " + e.name, err}
 	}
 	var wrong error
 	e.lock, wrong = period(wrong, s.LockDuration)
@@ -139,7 +158,7 @@ func lookSubscription(ctx context.Context, client *admin.Client, topic, name str
 		err = errNoEntity
 	}
 	if err = errors.Join(wrong, err); err != nil {
-		return nil, adminError{fmt.Errorf("state of %s: %w", e.name, err)}
+		return nil, adminError{"state of " + e.name, err}
 	}
 	e.waiting = int(counts.DeadLetterMessageCount)
 	return e, nil
