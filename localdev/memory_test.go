@@ -1,7 +1,10 @@
 package localdev_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,26 +16,19 @@ import (
 // detector sees it before that.
 func TestMemoryStoreBearsQueriesBesideWrites(t *testing.T) {
 	s := start(t, double(), localdev.Config{Store: "mem://", Blobs: "mem://"})
-	stop := make(chan struct{})
-	looked := make(chan int, 1)
-	go func() {
-		n := 0
-		for {
-			select {
-			case <-stop:
-				looked <- n
-				return
-			default:
-			}
-			if _, err := s.Runtime().Sweep(t.Context(), functions.SweepRequest{}); err != nil {
+	ctx, stop := context.WithCancel(t.Context())
+	var looking sync.WaitGroup
+	looks := 0
+	looking.Go(func() {
+		for ; ctx.Err() == nil; looks++ {
+			_, err := s.Runtime().Sweep(t.Context(), functions.SweepRequest{})
+			_, listErr := s.Client().List(t.Context(), functions.ListFilter{Limit: 100})
+			if err := errors.Join(err, listErr); err != nil && t.Context().Err() == nil {
 				t.Error(err)
 			}
-			if _, err := s.Client().List(t.Context(), functions.ListFilter{Limit: 100}); err != nil {
-				t.Error(err)
-			}
-			n++
 		}
-	}()
+	})
+	t.Cleanup(func() { stop(); looking.Wait() }) // also when the test fails before
 	const jobs = 300
 	for i := range jobs {
 		if _, err := s.Client().Submit(t.Context(), "double", i, functions.Retention(10*time.Millisecond)); err != nil {
@@ -45,8 +41,9 @@ func TestMemoryStoreBearsQueriesBesideWrites(t *testing.T) {
 		}
 		return nil
 	})
-	close(stop)
-	if n := <-looked; n == 0 {
+	stop()
+	looking.Wait()
+	if looks == 0 {
 		t.Error("there was no query beside the writes")
 	}
 }
