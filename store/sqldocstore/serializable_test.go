@@ -27,7 +27,7 @@ func TestSerializable(t *testing.T) {
 	var colls []*docstore.Collection // as of two processes
 	for range 2 {
 		coll := docstore.NewCollection(mustOpen(t, url, jobOptions()))
-		defer coll.Close()
+		t.Cleanup(func() { must(t, coll.Close()) })
 		colls = append(colls, coll)
 	}
 	const docs, rounds = 5, 20
@@ -72,7 +72,7 @@ func TestSpacesInParameters(t *testing.T) {
 	}
 	for in, want := range map[string]string{"a%20b": "a b", "a+b": "a+b", "a%2Bb": "a+b"} {
 		coll := docstore.NewCollection(mustOpen(t, base+join+"application_name="+in, jobOptions()))
-		defer coll.Close()
+		t.Cleanup(func() { must(t, coll.Close()) })
 		var pool *pgxpool.Pool
 		if !coll.As(&pool) {
 			t.Fatal("no pool")
