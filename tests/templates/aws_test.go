@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -167,16 +168,15 @@ func TestTableIsWhatInitCreates(t *testing.T) {
 
 // sorted sorts the lists whose order means nothing: not those of keys.
 func sorted(v any) any {
-	data, _ := json.Marshal(v)
 	var m map[string]any
-	if json.Unmarshal(data, &m) != nil {
+	if data, err := json.Marshal(v); err != nil || json.Unmarshal(data, &m) != nil {
 		return v
 	}
 	for _, name := range []string{"AttributeDefinitions", "GlobalSecondaryIndexes"} {
 		slices.SortFunc(list(m[name]), func(a, b any) int {
 			x, _ := json.Marshal(a)
 			y, _ := json.Marshal(b)
-			return strings.Compare(string(x), string(y))
+			return bytes.Compare(x, y)
 		})
 	}
 	return m

@@ -57,7 +57,10 @@ func checkAPI(t *testing.T, env map[string]string) {
 	defer func() { _ = cmd.Process.Kill() }()
 	addr, said := "", ""
 	for lines := bufio.NewScanner(log); addr == "" && lines.Scan(); {
-		var line struct{ Msg, Address string }
+		var line struct {
+			Msg     string `json:"msg"`
+			Address string `json:"address"`
+		}
 		said += lines.Text() + "\n"
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "server is running" {
 			addr = line.Address[strings.LastIndexByte(line.Address, ':'):]

@@ -185,7 +185,7 @@ func unpack(t *testing.T, img v1.Image) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := filepath.Join(root, h.Name) //nolint:gosec // an image of our own
+		name := filepath.Join(root, h.Name)
 		if h.Typeflag == tar.TypeDir {
 			err = os.Mkdir(name, 0o700)
 		} else {

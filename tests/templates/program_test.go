@@ -73,7 +73,7 @@ func TestProgramsRefuseWhatTheyDoNotKnow(t *testing.T) {
 // exported reads "export NAME='VALUE' NAME=VALUE ..." as a shell does.
 func exported(script string) map[string]string {
 	env := map[string]string{}
-	for _, word := range strings.Fields(script) {
+	for word := range strings.FieldsSeq(script) {
 		if name, value, ok := strings.Cut(word, "="); ok {
 			env[name] = strings.Trim(value, "'")
 		}

@@ -18,11 +18,10 @@ import (
 
 // sam is a template with its functions resolved, for the defaults of its parameters.
 type sam struct {
-	t         *testing.T
-	template  map[string]any
-	names     map[string]string // of resources
-	pseudo    map[string]string
-	resolving string
+	t        *testing.T
+	template map[string]any
+	names    map[string]string // of resources
+	pseudo   map[string]string
 }
 
 // names are the properties that name a resource of a type, and what Terraform calls the type.

@@ -122,7 +122,7 @@ func TestTemplatesExplainThemselves(t *testing.T) {
 				t.Fatal(err)
 			}
 			all += string(text)
-			for _, block := range strings.Split(string(text), "\n}\n") {
+			for block := range strings.SplitSeq(string(text), "\n}\n") {
 				block = strings.TrimLeft(block, "\n")
 				if (strings.HasPrefix(block, "variable ") || strings.HasPrefix(block, "output ")) && !strings.Contains(block, "\n  description = ") {
 					t.Errorf("%s: no description: %.60s", name, block)

@@ -145,14 +145,18 @@ func apply(t *testing.T, target string, variables ...string) *world {
 	}
 	var state struct {
 		Values struct {
-			Outputs map[string]struct{ Value any }
-			Root    struct {
+			Outputs map[string]struct {
+				Value any `json:"value"`
+			} `json:"outputs"`
+			Root struct {
 				Resources []struct {
-					Address, Type, Mode string
-					Values              values
-				}
+					Address string `json:"address"`
+					Type    string `json:"type"`
+					Mode    string `json:"mode"`
+					Values  values `json:"values"`
+				} `json:"resources"`
 			} `json:"root_module"`
-		}
+		} `json:"values"`
 	}
 	if err := json.Unmarshal([]byte(text), &state); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +19,8 @@ import (
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.ErrorContext(context.Background(), "generate the schemas", slog.Any("error", err))
+		os.Exit(1)
 	}
 }
 
@@ -72,7 +73,7 @@ func read(ctx context.Context, name, pkg string, uses []string) (*schema.Provide
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	pack := exec.CommandContext(ctx, "sh", "-c", `npm pack --silent "$1" && tar xzf ./*.tgz`, "sh", pkg)
 	pack.Dir = dir
 	if text, err := pack.CombinedOutput(); err != nil {

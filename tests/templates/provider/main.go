@@ -6,7 +6,8 @@
 package main
 
 import (
-	"log"
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,11 +20,16 @@ import (
 
 func main() {
 	name := strings.TrimPrefix(filepath.Base(os.Args[0]), "terraform-provider-")
+	if err := serve(name); err != nil {
+		slog.ErrorContext(context.Background(), "serve as a provider", slog.String("name", name), slog.Any("error", err))
+		os.Exit(1)
+	}
+}
+
+func serve(name string) error {
 	s, err := schema.Read(name)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	if err := tf6server.Serve("hashicorp/"+name, func() tfprotov6.ProviderServer { return newServer(s) }); err != nil {
-		log.Fatal(err)
-	}
+	return tf6server.Serve("hashicorp/"+name, func() tfprotov6.ProviderServer { return newServer(s) })
 }
