@@ -18,7 +18,7 @@ func newUpload(ctx context.Context, bucket *blob.Bucket, key string, opts *blob.
 	out, in := io.Pipe()
 	u := &upload{ctx: ctx, in: in, done: make(chan error, 1)}
 	go func() {
-		err := bucket.Upload(ctx, key, out, opts)
+		err := guarded(func() error { return bucket.Upload(ctx, key, out, opts) })
 		_ = out.CloseWithError(err) // never fails. It ends a Write that waits
 		u.done <- err
 	}()

@@ -167,14 +167,18 @@ func (w *Writer) discard() {
 	_ = w.finish()
 }
 
-// finish closes the driver's writer. That of Azure can panic if its upload failed before; see Options.Upload.
-func (w *Writer) finish() (err error) {
+// finish closes the driver's writer.
+func (w *Writer) finish() error { return guarded(w.blob.Close) }
+
+// guarded calls a driver that may panic: that of Azure does when it closes a writer whose upload has failed before. See
+// Options.Upload.
+func guarded(call func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the driver panicked after a failed upload: %v", p)
 		}
 	}()
-	return w.blob.Close()
+	return call()
 }
 
 // sync brings the unfinished file to disk before it gets its name.

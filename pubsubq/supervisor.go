@@ -208,7 +208,7 @@ func (s *supervisor) end(sub *openSub) {
 	shut := func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
-		_ = bounded(ctx, func() error { return sub.sub.Shutdown(ctx) }) // its error is the one that it died of, which OnError has had
+		_ = Within(ctx, func() error { return sub.sub.Shutdown(ctx) }) // its error is the one that it died of, which OnError has had
 	}
 	if s.closed {
 		go shut() // nobody waits any more
@@ -239,7 +239,7 @@ func (s *supervisor) shutdown(ctx context.Context) error {
 	s.sub = nil
 	s.mu.Unlock()
 	s.stop()
-	return bounded(ctx, func() error {
+	return Within(ctx, func() error {
 		var err error
 		if sub != nil {
 			err = closeGivingBack(ctx, sub.sub)

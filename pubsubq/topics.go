@@ -151,7 +151,7 @@ func (l *topicLane) end(t *openTopic) {
 	shut := func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
-		_ = bounded(ctx, func() error { return t.topic.Shutdown(ctx) }) // it is broken; there is nobody to tell
+		_ = Within(ctx, func() error { return t.topic.Shutdown(ctx) }) // it is broken; there is nobody to tell
 	}
 	if l.closed {
 		go shut() // nobody waits any more
@@ -168,7 +168,7 @@ func (l *topicLane) shutdown(ctx context.Context) error {
 	l.topic = nil
 	l.mu.Unlock()
 	l.stop()
-	return bounded(ctx, func() error {
+	return Within(ctx, func() error {
 		var err error
 		if t != nil {
 			err = t.topic.Shutdown(ctx)

@@ -85,29 +85,5 @@ func (q *queue) Close(ctx context.Context) error {
 	if q.broker.Close == nil {
 		return err
 	}
-	return errors.Join(err, q.hangUp(ctx))
-}
-
-// closeTime is what closing the connections gets when there is no time left: closing one that lives takes no longer.
-const closeTime = time.Second
-
-// hangUp closes the connections, and waits for it until ctx ends, and a moment longer. Some brokers' libraries close with
-// calls that know no context, or wait for a dial, and against a broker that does not answer they take long; such a call
-// is left to end by itself.
-func (q *queue) hangUp(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- q.broker.Close(ctx) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	timer := time.NewTimer(closeTime)
-	defer timer.Stop()
-	select {
-	case err := <-done:
-		return err
-	case <-timer.C:
-		return ctx.Err()
-	}
+	return errors.Join(err, pubsubq.Within(ctx, func() error { return q.broker.Close(ctx) }))
 }

@@ -29,11 +29,9 @@ package mem
 import (
 	"context"
 	"log/slog"
-	"sync"
 
 	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore"
-	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/infra/drivers"
@@ -60,43 +58,8 @@ func openStore(_ context.Context, a *drivers.Address) (*docstore.Collection, fun
 	if err != nil {
 		return nil, nil, err
 	}
-	return locked(inner), inner.Close, nil
-}
-
-// locked returns a collection in which nothing is written while a document of a query is read. gocloud's memory store
-// updates documents in place, also those that a query has found, and two goroutines at one map end the process.
-func locked(inner *docstore.Collection) *docstore.Collection {
-	var mu sync.RWMutex
-	return relay.New(inner, relay.Hooks{
-		Actions: func(ctx context.Context, actions []*driver.Action, next relay.Run) driver.ActionListError {
-			mu.Lock()
-			defer mu.Unlock()
-			return next(ctx, actions)
-		},
-		Query: func(ctx context.Context, q *driver.Query, next relay.Ask) (driver.DocumentIterator, error) {
-			mu.RLock()
-			defer mu.RUnlock()
-			it, err := next(ctx, q)
-			if err != nil {
-				return nil, err
-			}
-			return &reading{it, &mu}, nil
-		},
-	})
-}
-
-// reading reads documents while nobody writes.
-type reading struct {
-	driver.DocumentIterator
-
-	mu *sync.RWMutex
-}
-
-// Next reads the next document.
-func (r *reading) Next(ctx context.Context, doc driver.Document) error {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.DocumentIterator.Next(ctx, doc)
+	coll := relay.Locked(inner)
+	return coll, coll.Close, nil
 }
 
 func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {

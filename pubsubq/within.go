@@ -15,9 +15,10 @@ const (
 	closeTime = time.Second
 )
 
-// bounded calls f and waits for it until ctx ends, and a moment longer. Drivers dial and close with calls that know no
-// context, and against a broker that does not answer they take long; such a call is left to end by itself.
-func bounded(ctx context.Context, f func() error) error {
+// Within calls f and waits for it until ctx ends, and a moment longer; then it returns the error of ctx. Drivers dial and
+// close with calls that know no context, and against a broker that does not answer they take long; such a call is left
+// to end by itself.
+func Within(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	select {
