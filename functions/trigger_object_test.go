@@ -67,6 +67,17 @@ func (d *desk) jobs(t *testing.T, kind string) []functions.Info {
 	return list.Jobs
 }
 
+// keys are the keys of those, in order.
+func (d *desk) keys(t *testing.T, kind string) []string {
+	t.Helper()
+	var keys []string
+	for _, j := range d.jobs(t, kind) {
+		keys = append(keys, j.Key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 func argsOf(t *testing.T, i functions.Info) functions.Object {
 	t.Helper()
 	var o functions.Object

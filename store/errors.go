@@ -70,11 +70,8 @@ func classify(ctx context.Context, err error) (fault, error) {
 	if err == nil {
 		return faultNone, nil
 	}
-	if ended := ctx.Err(); ended != nil {
-		if !errors.Is(err, ended) { // most drivers give their client's own error, such as the status of a gRPC call
-			err = fmt.Errorf("%w: %w", ended, err)
-		}
-		return faultFinal, err
+	if ctx.Err() != nil {
+		return faultFinal, matching(ctx, err)
 	}
 	switch gcerrors.Code(err) {
 	case gcerrors.FailedPrecondition, gcerrors.AlreadyExists:
@@ -86,4 +83,13 @@ func classify(ctx context.Context, err error) (fault, error) {
 	default:
 		return faultUnknown, err
 	}
+}
+
+// matching makes the error of a call whose context has ended match that of the context. Most drivers give their client's
+// own, such as the status of a gRPC call, and a pause gives the cause.
+func matching(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return err
 }

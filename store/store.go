@@ -140,10 +140,7 @@ func (r *retries) again(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if perr := r.s.opts.Pause(ctx, d); perr != nil {
-		if ended := ctx.Err(); ended != nil && !errors.Is(perr, ended) { // perr is why the context was ended
-			perr = fmt.Errorf("%w: %w", ended, perr)
-		}
-		return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(perr, err))
+		return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(matching(ctx, perr), err))
 	}
 	return nil
 }

@@ -98,6 +98,6 @@
 // # Where things are
 //
 // options.go has the knobs, queue.go an event of SQS from its messages to its answer, again.go when messages that are
-// given back come again, message.go the reading of a message, execute.go, submit.go and sweep.go the functions; http.go, request.go, response.go and stream.go the HTTP adapter;
-// event.go the refusal of other events.
+// given back come again, message.go the reading of a message, execute.go, submit.go and sweep.go the functions; http.go,
+// request.go, response.go and stream.go the HTTP adapter; event.go the refusal of other events.
 package lambda

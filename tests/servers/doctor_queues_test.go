@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	natsclient "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/piecework/piecework/infra/drivers"
@@ -131,15 +130,7 @@ func TestDoctorLooksAtAStreamThatIsThere(t *testing.T) {
 	if strings.Contains(text, "lane default retention") {
 		t.Error("a stream without a consumer has retention")
 	}
-	conn, err := natsclient.Connect("nats://" + n.Host())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := n.connect(t)
 	if err := js.DeleteStream(t.Context(), "piecework-default"); err != nil {
 		t.Fatal(err)
 	}

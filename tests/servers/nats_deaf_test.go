@@ -31,15 +31,7 @@ func TestJetStreamSendsAgainAfterConfirmsWereLost(t *testing.T) {
 	if err := send(10 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := natsclient.Connect("nats://" + n.Host())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, js := n.connect(t)
 	if err := js.DeleteStream(t.Context(), "piecework-default"); err != nil {
 		t.Fatal(err)
 	}
@@ -72,15 +64,7 @@ func TestJetStreamTopicsLeaveNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close(t.Context())
-	conn, err := natsclient.Connect("nats://" + n.Host())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := n.connect(t)
 	send := func(ctx context.Context) error {
 		return q.Sender().Send(ctx, "default", 0, pubsubq.Message{ID: "job-1"})
 	}
@@ -99,4 +83,19 @@ func TestJetStreamTopicsLeaveNothing(t *testing.T) {
 	if after := n.server.NumSubscriptions(); after > before+3 {
 		t.Errorf("%d subscriptions became %d in ten rounds", before, after)
 	}
+}
+
+// connect is a client of the server, and of its streams, until the test ends.
+func (n *NATS) connect(t *testing.T) (*natsclient.Conn, jetstream.JetStream) {
+	t.Helper()
+	conn, err := natsclient.Connect("nats://" + n.Host())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, js
 }

@@ -102,10 +102,7 @@ func (l *lanes) look(ctx context.Context, client *admin.Client, lane string) (*e
 		return lookSubscription(ctx, client, name, drivers.InLane(l.subscription, lane))
 	}
 	e := &entity{name: "queue " + name}
-	q, err := client.GetQueue(ctx, name, nil)
-	if err == nil && q == nil {
-		err = errNoEntity
-	}
+	q, err := there(client.GetQueue(ctx, name, nil))
 	if err != nil {
 		return nil, adminError{"configuration of " + e.name, err}
 	}
@@ -116,10 +113,7 @@ func (l *lanes) look(ctx context.Context, client *admin.Client, lane string) (*e
 	e.deliveries, e.sessions, e.partitioned = int(value(q.MaxDeliveryCount)), value(q.RequiresSession), value(q.EnablePartitioning)
 	e.duplicates, e.bury = value(q.RequiresDuplicateDetection), value(q.DeadLetteringOnMessageExpiration)
 	e.forward, e.status = value(q.ForwardTo), string(value(q.Status))
-	counts, err := client.GetQueueRuntimeProperties(ctx, name, nil)
-	if err == nil && counts == nil {
-		err = errNoEntity
-	}
+	counts, err := there(client.GetQueueRuntimeProperties(ctx, name, nil))
 	if err = errors.Join(wrong, err); err != nil {
 		return nil, adminError{"state of " + e.name, err}
 	}
@@ -129,17 +123,11 @@ func (l *lanes) look(ctx context.Context, client *admin.Client, lane string) (*e
 
 func lookSubscription(ctx context.Context, client *admin.Client, topic, name string) (*entity, error) {
 	e := &entity{name: fmt.Sprintf("subscription %s of topic %s", name, topic), topic: topic}
-	t, err := client.GetTopic(ctx, topic, nil)
-	if err == nil && t == nil {
-		err = errNoEntity
-	}
+	t, err := there(client.GetTopic(ctx, topic, nil))
 	if err != nil {
 		return nil, adminError{"configuration of topic " + topic, err}
 	}
-	s, err := client.GetSubscription(ctx, topic, name, nil)
-	if err == nil && s == nil {
-		err = errNoEntity
-	}
+	s, err := there(client.GetSubscription(ctx, topic, name, nil))
 	if err != nil {
 		return nil, adminError{"configuration of " + e.name, err}
 	}
@@ -153,15 +141,20 @@ func lookSubscription(ctx context.Context, client *admin.Client, topic, name str
 	if state := value(t.Status); state != admin.EntityStatusActive && e.status == string(admin.EntityStatusActive) {
 		e.status = string(state)
 	}
-	counts, err := client.GetSubscriptionRuntimeProperties(ctx, topic, name, nil)
-	if err == nil && counts == nil {
-		err = errNoEntity
-	}
+	counts, err := there(client.GetSubscriptionRuntimeProperties(ctx, topic, name, nil))
 	if err = errors.Join(wrong, err); err != nil {
 		return nil, adminError{"state of " + e.name, err}
 	}
 	e.waiting = int(counts.DeadLetterMessageCount)
 	return e, nil
+}
+
+// there is what the client found. For what does not exist it gives neither that nor an error.
+func there[T any](found *T, err error) (*T, error) {
+	if err == nil && found == nil {
+		err = errNoEntity
+	}
+	return found, err
 }
 
 // value is what a pointer points to, or nothing.
