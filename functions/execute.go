@@ -173,39 +173,6 @@ func (a *Attempt) close() {
 	a.rt.tel.runs(context.Background(), a.seen(), -1)
 }
 
-// unfinished is what becomes of an attempt whose end could not be written: it lost its lease, or the store is away.
-func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
-	j := a.seen()
-	defer a.rt.endSpan(a.span, err)
-	a.abort()
-	if errors.Is(err, store.ErrLeaseLost) {
-		a.rt.stats.LeasesLost.Add(1)
-		a.rt.tel.count(ctx, a.rt.tel.lost, j, "")
-		a.rt.log.LogAttrs(ctx, levelWarn, "lease lost; the attempt's result is thrown away", append(identity(j), errAttr(err))...)
-		if fresh, gerr := a.rt.store.Get(ctx, j.ID); gerr == nil {
-			a.sweepUp(ctx, fresh)
-		}
-		return Outcome{Verdict: Drop, JobID: j.ID, Err: err}
-	}
-	a.rt.log.LogAttrs(ctx, levelError, "the attempt's end could not be written; sweep will end it as lost",
-		append(identity(j), errAttr(err))...)
-	return Outcome{Verdict: Retry, After: a.rt.Timing().Lease, JobID: j.ID, Err: err}
-}
-
-// sweepUp removes the files of this attempt that the record does not list.
-func (a *Attempt) sweepUp(ctx context.Context, j store.Job) {
-	if !a.soiled() {
-		return
-	}
-	keep := asParts(j.Blobs())
-	_, err := a.rt.blobs.RemoveAttempt(ctx, j.ID, a.token, keep)
-	_, err2 := a.rt.blobs.RemoveAttempt(ctx, j.ID, a.joinToken(), keep)
-	if err := errors.Join(err, err2); err != nil {
-		a.rt.log.LogAttrs(ctx, levelWarn, "an attempt's files could not be removed; they go when the job ends",
-			append(identity(j), errAttr(err))...)
-	}
-}
-
 func (a *Attempt) soiled() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

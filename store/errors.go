@@ -28,8 +28,9 @@ var (
 	ErrNewerRecord = errors.New("record was written by a newer version")
 	// ErrCorrupt: the stored bytes are not a record.
 	ErrCorrupt = errors.New("record is corrupt")
-	// ErrUnavailable: the store did not answer, also not after retries. Whether a write happened is unknown;
-	// the verb may be repeated.
+	// ErrUnavailable: the store did not answer, also not after retries. The write may have been applied, or may be
+	// applied later, for as long as the record's revision has not moved; the verb may be repeated. The same holds after
+	// the error of a context that ended.
 	ErrUnavailable = errors.New("store is unavailable")
 	// ErrCursor: a cursor that this list did not hand out.
 	ErrCursor = errors.New("invalid cursor")
@@ -60,12 +61,14 @@ const (
 	faultConflict       // the conditional write lost
 	faultMissing        // no such document
 	faultUnknown        // it may or may not have been applied
-	faultFinal          // it was not applied, and repeating it will not help
+	faultFinal          // repeating it will not help: it was refused, or its context ended and it may still be applied
 )
 
 // classify maps a docstore error, and returns it as one that tells callers whether it was their context that ended.
 // FailedPrecondition, AlreadyExists and, for a write that carried a revision, NotFound all mean that the race was lost:
 // drivers differ in which of them they give.
+//
+// A write whose context ended is given up, not undone: until the record's revision has moved it may still be applied.
 func classify(ctx context.Context, err error) (fault, error) {
 	if err == nil {
 		return faultNone, nil
