@@ -93,7 +93,7 @@ func (rt *Runtime) settle(ctx context.Context, j store.Job) store.Job {
 }
 
 // purge removes the files of an ended job's attempts that the record does not list. It lists them before it reads
-// the record once more: if the job is still as ended as it was, no attempt began meanwhile, and all that was on the
+// the record once more: if the job is still at the same end, no attempt began meanwhile, and all that was on the
 // list belongs to attempts that are over.
 func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
 	warn := func(err error) bool {
@@ -106,7 +106,7 @@ func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
 		return warn(err)
 	}
 	fresh, err := rt.store.Get(ctx, j.ID)
-	if err != nil || fresh.Run != j.Run || !fresh.State.Final() {
+	if err != nil || !fresh.SameEnd(j) {
 		return false
 	}
 	keep := map[string]bool{}

@@ -25,12 +25,16 @@ func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
 	case slices.Contains(j.Outbox, store.EffectRemove):
 		err = s.removeFiles(ctx, j)
 	default:
-		before := len(j.Outbox)
-		if j = s.rt.settle(ctx, j); len(j.Outbox) < before {
+		next := s.rt.settle(ctx, j)
+		if !next.SameEnd(j) {
+			s.add(func(res *SweepResult) { res.Left++ })
+			break
+		}
+		if len(next.Outbox) < len(j.Outbox) {
 			s.add(func(res *SweepResult) { res.Settled++ })
 		}
-		if len(j.Outbox) > 0 {
-			_, err = s.rt.store.Postpone(ctx, j, s.start)
+		if len(next.Outbox) > 0 {
+			_, err = s.rt.store.Postpone(ctx, next, s.start)
 		}
 	}
 	if err != nil {

@@ -97,9 +97,9 @@ func (w *world) draw() (string, transition) {
 		return what, func(j Job) (Job, bool, error) { return j.requeue(w.timing, op, w.now) }
 	case "done":
 		effects := w.job.Outbox[:min(1, len(w.job.Outbox))]
-		return what, func(j Job) (Job, bool, error) { return j.done(effects, w.now) }
+		return what, func(j Job) (Job, bool, error) { return j.done(j, effects, w.now) }
 	case "postpone":
-		return what, func(j Job) (Job, bool, error) { return j.postpone(w.timing, w.now) }
+		return what, func(j Job) (Job, bool, error) { return j.postpone(w.timing, j, w.now) }
 	default:
 		return what, func(j Job) (Job, bool, error) { return j.doom(w.now) }
 	}

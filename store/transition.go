@@ -246,15 +246,24 @@ func (j Job) rest(now Time) Time {
 	}
 }
 
-// done takes effects out of the outbox.
-func (j Job) done(effects []Effect, now Time) (Job, bool, error) {
+// SameEnd reports whether j and k are one job at one end: between two ends of a job there is always a requeue, which
+// leaves its token, and a job created again under the same key has another nonce.
+func (j Job) SameEnd(k Job) bool {
+	return j.State.Final() && k.State.Final() && j.Nonce == k.Nonce && j.Requeued == k.Requeued
+}
+
+// done takes effects that were carried out for the end in have out of the outbox; the outbox of another end stays.
+func (j Job) done(have Job, effects []Effect, now Time) (Job, bool, error) {
+	if !j.SameEnd(have) {
+		return j, false, nil
+	}
 	left := make([]Effect, 0, len(j.Outbox))
 	for _, e := range j.Outbox {
 		if !slices.Contains(effects, e) {
 			left = append(left, e)
 		}
 	}
-	if len(left) == len(j.Outbox) || !j.State.Final() {
+	if len(left) == len(j.Outbox) {
 		return j, false, nil
 	}
 	j.Outbox, j.Resends = left, 0
@@ -262,9 +271,9 @@ func (j Job) done(effects []Effect, now Time) (Job, bool, error) {
 	return j, true, nil
 }
 
-// postpone puts off an outbox that could not be carried out, longer each time.
-func (j Job) postpone(t Timing, now Time) (Job, bool, error) {
-	if !j.State.Final() || len(j.Outbox) == 0 || j.Due > now {
+// postpone puts off an outbox that could not be carried out for the end in have, longer each time.
+func (j Job) postpone(t Timing, have Job, now Time) (Job, bool, error) {
+	if !j.SameEnd(have) || len(j.Outbox) == 0 || j.Due > now {
 		return j, false, nil
 	}
 	j.Resends++

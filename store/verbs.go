@@ -139,14 +139,16 @@ func (s *Store) Look(ctx context.Context, have Job, l Look) (Job, Looked, error)
 	return j, looked, err
 }
 
-// Done takes effects that were carried out from an ended job's outbox.
+// Done takes effects that were carried out for an ended job from its outbox. If the job has been retried since have, it
+// changes nothing, also if the job has ended again: what was done for one end is not done for the next.
 func (s *Store) Done(ctx context.Context, have Job, effects []Effect, now Time) (Job, error) {
-	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.done(effects, now) })
+	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.done(have, effects, now) })
 }
 
-// Postpone puts off the outbox of an ended job that could not be carried out now.
+// Postpone puts off the outbox of an ended job that could not be carried out now. If the job has been retried since have,
+// it changes nothing.
 func (s *Store) Postpone(ctx context.Context, have Job, now Time) (Job, error) {
-	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.postpone(s.opts.Timing, now) })
+	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.postpone(s.opts.Timing, have, now) })
 }
 
 // Doom notes that a job's retention has passed and its files are being removed.
