@@ -25,7 +25,8 @@ type Attempt struct {
 	mu       sync.Mutex
 	job      store.Job // as this attempt last saw or wrote it
 	cancel   context.CancelCauseFunc
-	cause    error // with which cancel was called
+	cause    error // why it was told to stop: the first reason, or ErrLeaseLost, which leaves nothing to do for another
+	gone     bool  // the record has shown that the lease is lost: nothing that the attempt writes can win
 	at       store.Time
 	why      error // the cause with which the attempt is cancelled at that time
 	platform store.Time
@@ -122,18 +123,19 @@ func shutdownCause(ctx context.Context) error {
 	return ErrShutdown
 }
 
-// stop cancels the attempt's context; the first cause counts.
+// stop cancels the attempt's context. The first cause counts, unless the lease is lost.
 func (a *Attempt) stop(cause error) {
 	a.mu.Lock()
-	if a.cause != nil || a.ended {
+	first := a.cause == nil
+	if a.ended || !first && (errors.Is(a.cause, ErrLeaseLost) || !errors.Is(cause, ErrLeaseLost)) {
 		a.mu.Unlock()
 		return
 	}
 	a.cause = cause
 	if a.cancel != nil {
-		a.cancel(cause)
+		a.cancel(cause) // a context keeps its first cause
 	}
-	if a.done != nil {
+	if first && a.done != nil {
 		a.leave()
 	}
 	a.mu.Unlock()
@@ -232,7 +234,7 @@ func (a *Attempt) kept(j store.Job) {
 func (a *Attempt) look(j store.Job) {
 	switch {
 	case j.State != store.Running || j.Lease == nil || j.Lease.Token != a.token:
-		a.stop(ErrLeaseLost)
+		a.lose()
 	case j.Cancel != 0:
 		a.stop(ErrCancelRequested)
 	}
@@ -244,9 +246,27 @@ func (a *Attempt) missed(err error) {
 	if j := a.seen(); j.Lease != nil {
 		until = j.Lease.Until
 	}
-	if errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrMove) || a.rt.now() >= until {
-		a.stop(ErrLeaseLost)
+	switch {
+	case errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrMove) || errors.Is(err, store.ErrNotFound):
+		a.lose()
+	case a.rt.now() >= until:
+		a.stop(ErrLeaseLost) // until sweep has ended the attempt, it may still win
 	}
+}
+
+// lose stops an attempt whose job is another's, or nobody's, by the record.
+func (a *Attempt) lose() {
+	a.mu.Lock()
+	a.gone = true
+	a.mu.Unlock()
+	a.stop(ErrLeaseLost)
+}
+
+// isGone reports whether the record has shown that the lease is lost.
+func (a *Attempt) isGone() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gone
 }
 
 // Beat does what is due now: it cancels the attempt whose time is up, extends the lease, writes progress, and looks

@@ -188,6 +188,10 @@ func (a *Attempt) hasStrayed() bool {
 
 // judge turns what the handler returned, and why its context was cancelled if it was, into the attempt's end.
 func (a *Attempt) judge(ctx context.Context, r returned) (store.Finish, error) {
+	if a.isGone() { // a result would be stored for nothing
+		a.abort()
+		return store.Finish{}, ErrLeaseLost
+	}
 	if r.err == nil {
 		return a.success(ctx, r.value)
 	}

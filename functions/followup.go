@@ -109,10 +109,7 @@ func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
 	if err != nil || !fresh.SameEnd(j) {
 		return false
 	}
-	keep := map[string]bool{}
-	for _, b := range fresh.Blobs() {
-		keep[b.Key] = true
-	}
+	keep := keysOf(fresh)
 	there = slices.DeleteFunc(there, func(p blobPart) bool { return keep[p.Key] || strings.Contains(p.Key, "/p-args-") })
 	if err := rt.blobs.Remove(ctx, there...); err != nil {
 		return warn(err)
