@@ -98,29 +98,37 @@ func (f *finding) names(j store.Job) {
 	}
 }
 
-// leftovers notes files of an ended job that it does not list and that are not about to be removed. A loser that
-// writes after its job's end leaves them; they go with the job.
+// leftovers finds files of an ended job that it does not list and that are not about to be removed. A loser that
+// dies after its job's end leaves them; they go with the job, if it goes, or with Options.Repair.
 func (f *finding) leftovers(j store.Job, files []file, listed map[string]bool) {
 	if !j.State.Final() || len(j.Outbox) > 0 {
 		return
 	}
 	for _, b := range files {
 		if !listed[b.Key] {
-			f.notef(NoteLeftover, "blob %q of %d bytes is not in the record", b.Key, b.Size)
+			f.spare = append(f.spare, b)
 		}
 	}
 }
 
-// orphans reports the blobs of a record that does not exist.
+// orphans reports the blobs of a record that does not exist, or removes them. They are listed before the record is read.
 func (c *checker) orphans(ctx context.Context, id string) error {
-	if _, there, err := c.readOne(ctx, id); err != nil || there {
-		return err // it came since
-	}
 	still, err := c.listBlobs(ctx, id)
 	if err != nil {
 		return err
 	}
+	d, there, err := c.readOne(ctx, id)
+	if err != nil || there {
+		return err // it came since
+	}
+	known := d.noun() == nounJob || d.noun() == nounParked // the blobs of other nouns belong to another version
 	for _, b := range still[id] {
+		if known && c.old(b) {
+			if err := c.remove(ctx, b); err != nil {
+				return err
+			}
+			continue
+		}
 		if rest := strings.TrimPrefix(b.Key, blobout.Prefix(id)); strings.HasPrefix(rest, "p-args-") || strings.HasPrefix(rest, "raw-") {
 			c.report.Notes = append(c.report.Notes, Problem{id, NoteUnborn, "blob " + b.Key +
 				" was written for a record that was never created: whoever did died in between, or was refused"})

@@ -25,6 +25,10 @@ type Options struct {
 	Late time.Duration
 	// Deep reads every blob that a record lists and compares its checksum.
 	Deep bool
+	// Repair removes blobs that are older than RepairAge and that nothing will ever refer to: those that an ended job does
+	// not list, and those of jobs and parked messages that have no record. It removes nothing of a live job, and mends no
+	// problem of a record. The collection must be the one that the bucket belongs to: one without any records is refused.
+	Repair bool
 }
 
 // Problem is a rule that the stored state breaks.
@@ -45,8 +49,11 @@ type Report struct {
 	Blobs    int                 `json:"blobs"`
 	Bytes    int64               `json:"bytes" doc:"size of all blobs"`
 	ByState  map[store.State]int `json:"by_state"`
+	Removed  int                 `json:"removed,omitempty" doc:"blobs that nothing refers to, removed by Options.Repair"`
 	Problems []Problem           `json:"problems"`
 	Notes    []Problem           `json:"notes,omitempty" doc:"unusual, but harmless"`
+
+	RemovedBytes int64 `json:"removed_bytes,omitempty" doc:"size of the blobs that were removed"`
 }
 
 // Clean reports whether no rule is broken.
@@ -66,6 +73,9 @@ func Check(ctx context.Context, coll *docstore.Collection, bucket *blob.Bucket, 
 	docs, err := c.readAll(ctx)
 	if err != nil {
 		return c.report, err
+	}
+	if o.Repair && len(docs) == 0 && len(files) > 0 {
+		return c.report, errors.New("fsck: Options.Repair: the collection has no records, though the bucket has blobs; use the collection and the bucket of one deployment")
 	}
 	if err := c.checkAll(ctx, docs, files); err != nil {
 		return c.report, err
@@ -105,6 +115,7 @@ type checker struct {
 type finding struct {
 	id              string
 	problems, notes []Problem
+	spare           []file // of an ended job, which does not list them
 }
 
 func (f *finding) problemf(rule, format string, args ...any) {
@@ -137,6 +148,9 @@ func (c *checker) checkAll(ctx context.Context, docs []document, files map[strin
 		c.count(d)
 		c.report.Problems = append(c.report.Problems, f.problems...)
 		c.report.Notes = append(c.report.Notes, f.notes...)
+		if err := c.spares(ctx, f); err != nil {
+			return err
+		}
 	}
 	for id, there := range files {
 		for _, b := range there {

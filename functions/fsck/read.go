@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"gocloud.dev/blob"
@@ -113,8 +114,9 @@ func (c *checker) readOne(ctx context.Context, id string) (document, bool, error
 
 // file is a blob that exists.
 type file struct {
-	Key  string
-	Size int64
+	Key     string
+	Size    int64
+	ModTime time.Time
 }
 
 const jobsRoot = "jobs/"
@@ -141,7 +143,7 @@ func (c *checker) listBlobs(ctx context.Context, id string) (map[string][]file, 
 			c.report.Notes = append(c.report.Notes, Problem{o.Key, NoteForeign, "the blob is not one of Piecework's"})
 			continue
 		}
-		files[owner] = append(files[owner], file{o.Key, o.Size})
+		files[owner] = append(files[owner], file{o.Key, o.Size, o.ModTime})
 	}
 }
 

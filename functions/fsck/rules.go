@@ -35,9 +35,9 @@ const (
 	NoteVersion  = "version"  // written by a newer version, so not checked
 	NoteNoun     = "noun"     // a record that this version does not know
 	NoteForeign  = "foreign"  // a blob that is not of Piecework's
-	NoteLeftover = "leftover" // a file of an ended job that it does not list; it goes with the job
+	NoteLeftover = "leftover" // a file of an ended job that it does not list; it goes with the job, or with Options.Repair
 	NoteExpired  = "expired"  // past its expiry; the store deletes it in its own time
-	NoteUnborn   = "unborn"   // arguments or a body of a record that was never created
+	NoteUnborn   = "unborn"   // arguments or a body of a record that was never created; it goes with Options.Repair
 )
 
 // ruleTexts says what must hold.

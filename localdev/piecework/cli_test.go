@@ -137,7 +137,7 @@ func TestCommandsOnAServer(t *testing.T) {
 	if code := s.stop(); code != 0 && code != exitInterrupted {
 		t.Errorf("up ended with %d", code)
 	}
-	if r := cli(t, "", nil, "fsck", "--dir", s.dir, "--deep"); r.code != 0 || !strings.Contains(r.out, "no problems") {
+	if r := cli(t, "", nil, "fsck", "--dir", s.dir, "--deep", "--repair"); r.code != 0 || !strings.Contains(r.out, "no problems") {
 		t.Errorf("fsck: %+v", r)
 	}
 }

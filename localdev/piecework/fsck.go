@@ -18,7 +18,7 @@ import (
 // fsckFlags say where to look and how strictly.
 type fsckFlags struct {
 	dir, store, blobs string
-	deep              bool
+	deep, repair      bool
 	late              time.Duration
 }
 
@@ -27,7 +27,9 @@ func fsckCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fsck", Short: "Check the stored state for broken rules", Args: takes(0, 0, ""),
 		Long: "Reads the store and the files directly, without a server, and reports every rule that the stored state breaks.\n" +
-			"It changes nothing, and may run beside a server. The exit status is 1 if there is a problem.",
+			"It changes nothing without --repair, and may run beside a server. The exit status is 1 if there is a problem.\n" +
+			"With --repair it removes files over a day old that nothing refers to: those that an ended job does not list, and those\n" +
+			"of jobs and parked messages that have no record.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd.Context(), c, f) },
 	}
 	flags := cmd.Flags()
@@ -35,6 +37,7 @@ func fsckCommand(c *console) *cobra.Command {
 		flags.StringVar(to, name, c.value(name), help(name))
 	}
 	flags.BoolVar(&f.deep, "deep", false, "read every file and compare its checksum")
+	flags.BoolVar(&f.repair, "repair", false, "remove files over a day old that nothing refers to")
 	flags.DurationVar(&f.late, "late", 0, "report records that have been due for longer than this (default: none)")
 	return cmd
 }
@@ -48,7 +51,7 @@ func check(ctx context.Context, c *console, f fsckFlags) error {
 		return err
 	}
 	defer state.Close()
-	report, err := fsck.Check(ctx, state.Records, state.Bucket, fsck.Options{Now: c.Now(), Timing: localdev.Timing(), Late: f.late, Deep: f.deep})
+	report, err := fsck.Check(ctx, state.Records, state.Bucket, fsck.Options{Now: c.Now(), Timing: localdev.Timing(), Late: f.late, Deep: f.deep, Repair: f.repair})
 	if err != nil {
 		return err
 	}
@@ -86,6 +89,9 @@ func (c *console) fsck(r fsck.Report) {
 	slices.Sort(states)
 	c.Printf("%s, %s (%s), %s, %s of files\n", count(r.Records, "record", "records"), count(r.Jobs, "job", "jobs"),
 		strings.Join(states, ", "), count(r.Blobs, "file", "files"), size(r.Bytes))
+	if r.Removed > 0 {
+		c.Printf("removed %s (%s) that nothing refers to\n", count(r.Removed, "file", "files"), size(r.RemovedBytes))
+	}
 	if len(r.Problems) == 0 {
 		c.Printf("%s\n", c.paint("32", "no problems"))
 		return
