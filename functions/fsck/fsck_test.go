@@ -63,7 +63,6 @@ var edits = []edit{
 	{rule: RuleAttempts, of: "succeeded", job: func(j *store.Job) { j.Attempts = nil }},
 	{rule: RuleAttempts, of: "succeeded", job: func(j *store.Job) { j.Attempts[0].Outcome = store.OutcomeError }},
 	{rule: RuleAttempts, of: "retrying", job: func(j *store.Job) { j.Attempts[0].Outcome = store.OutcomeSuccess }},
-	{rule: RuleAttempts, of: "retrying", job: func(j *store.Job) { j.Attempts[0].End = 1 }},
 	{rule: RuleAttempts, of: "retrying", job: func(j *store.Job) { j.Attempts = append(j.Attempts, j.Attempts[0]) }},
 	{rule: RuleAttempts, of: "retrying", job: func(j *store.Job) {
 		for range 10 {
@@ -172,6 +171,7 @@ func TestWhatIsUnusualButHarmlessIsNoted(t *testing.T) {
 	w.apply(t, edit{of: "queued", doc: func(d *document) {
 		d.Data = append([]byte(`{"v":99,`), d.Data[len(`{"v":1,`):]...)
 	}})
+	w.apply(t, edit{of: "retrying", job: func(j *store.Job) { j.Attempts[0].End = j.Attempts[0].Start - 1 }})
 	if err := w.coll.Create(t.Context(), &document{ID: "flow-1", Data: []byte(`{}`)}); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestWhatIsUnusualButHarmlessIsNoted(t *testing.T) {
 	for _, n := range r.Notes {
 		notes = append(notes, n.Rule)
 	}
-	for _, want := range []string{NoteForeign, NoteUnborn, NoteLeftover, NoteVersion, NoteNoun} {
+	for _, want := range []string{NoteForeign, NoteUnborn, NoteLeftover, NoteClock, NoteVersion, NoteNoun} {
 		if !strings.Contains(strings.Join(notes, " "), want) {
 			t.Errorf("%s is not noted; notes: %v", want, r.Notes)
 		}

@@ -37,7 +37,7 @@ func (c *checker) job(ctx context.Context, d document, files []file, f *finding)
 	c.expires(d, j, f)
 	f.lease(j)
 	f.final(j)
-	f.attempts(j, c.opts.Timing)
+	f.attempts(j)
 	f.limits(j)
 	f.counts(j)
 	if !c.kinds[j.Kind] {

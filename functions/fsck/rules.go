@@ -36,6 +36,7 @@ const (
 	NoteNoun     = "noun"     // a record that this version does not know
 	NoteForeign  = "foreign"  // a blob that is not of Piecework's
 	NoteLeftover = "leftover" // a file of an ended job that it does not list; it goes with the job, or with Options.Repair
+	NoteClock    = "clock"    // clocks differ: an attempt ended before it started
 	NoteExpired  = "expired"  // past its expiry; the store deletes it in its own time
 	NoteUnborn   = "unborn"   // arguments or a body of a record that was never created; it goes with Options.Repair
 )
