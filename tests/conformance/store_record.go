@@ -137,7 +137,7 @@ func testUnknownFields(t *testing.T, l *storeLab) {
 
 func testNewerRecords(t *testing.T, l *storeLab) {
 	for i, data := range []string{
-		`{"v":2,"id":"job-1","kind":"a.b","state":"paused","created":1795262400000,"due":{"at":7}}`,
+		`{"v":4,"id":"job-1","kind":"a.b","state":"paused","created":1795262400000,"due":{"at":7}}`,
 		`{"v":3,"kind":"a.b","state":"queued","created":1795262400000}`,
 		`{"v":9,"kind":["a","b"]}`,
 	} {
