@@ -21,6 +21,7 @@ type Attempt struct {
 	span  trace.Span      // nil: nobody takes spans
 	ctx   context.Context // of Start
 	done  func(Outcome)   // of Start
+	saved saved
 
 	mu       sync.Mutex
 	job      store.Job // as this attempt last saw or wrote it
@@ -41,6 +42,8 @@ type Attempt struct {
 	dirty    bool // it may leave files that the record does not list
 	astray   bool // such are there, whatever becomes of its outputs
 	outputs  []*Output
+	byName   map[string]*Output
+	serial   int                     // blobs of its own that it has asked for, to name them apart
 	beating  bool                    // a Beat is under way
 	stopBeat func()                  // ends it
 	leaveAt  store.Time              // when a handler that was told to stop is left behind; only after Start
@@ -54,7 +57,7 @@ type Attempt struct {
 
 func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, now store.Time) *Attempt {
 	return &Attempt{
-		rt: rt, kind: k, token: token, job: j, start: now, saved0: j.Saved,
+		rt: rt, kind: k, token: token, job: j, start: now, saved: newSaved(j), saved0: j.Saved, byName: map[string]*Output{},
 		nextBeat: now.Add(rt.Timing().Lease / 3), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
 	}
 }

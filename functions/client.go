@@ -121,6 +121,13 @@ func (c *Client) Get(ctx context.Context, id string) (Info, error) {
 			return i, fmt.Errorf("result of job %s: %w", id, err)
 		}
 	}
+	if j.OutputsIn != nil {
+		outputs, err := c.rt.outputsOf(ctx, j)
+		if err != nil {
+			return i, err
+		}
+		i.Outputs = outputInfos(outputs)
+	}
 	return i, nil
 }
 
@@ -148,7 +155,8 @@ type List struct {
 }
 
 // List returns jobs, newest first; failed ones by the time they failed, if the filter asks for them. A page may be
-// short, even empty, and yet have a Next. store.ErrCursor: the cursor does not belong to this list.
+// short, even empty, and yet have a Next. Large arguments and results and long lists of outputs are left out: Get has
+// them. store.ErrCursor: the cursor does not belong to this list.
 func (c *Client) List(ctx context.Context, f ListFilter) (List, error) {
 	filter := store.Filter{State: f.State, Tag: f.Tag}
 	switch {
@@ -261,7 +269,11 @@ func (c *Client) OpenOutput(ctx context.Context, id, name string, offset, length
 	if err != nil {
 		return nil, OutputInfo{}, err
 	}
-	for _, o := range j.Outputs {
+	outputs, err := c.rt.outputsOf(ctx, j)
+	if err != nil {
+		return nil, OutputInfo{}, err
+	}
+	for _, o := range outputs {
 		if o.Name == name {
 			r, err := c.rt.blobs.Open(ctx, asParts(o.Parts), offset, length)
 			return r, outputInfo(o), err
@@ -280,7 +292,11 @@ func (c *Client) OutputKeys(ctx context.Context, id, name string) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range j.Outputs {
+	outputs, err := c.rt.outputsOf(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range outputs {
 		if o.Name == name {
 			keys := make([]string, len(o.Parts))
 			for i, p := range o.Parts {

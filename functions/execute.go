@@ -153,6 +153,9 @@ func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	rt.tel.ran(ctx, j, f, a.start)
 	defer a.ranSpan(j, f, r.err) // after what follows from it
 	rt.logEnd(ctx, j, f)
+	if !j.State.Final() {
+		a.tidy(ctx, j)
+	}
 	if f.Dirty && !j.State.Final() {
 		a.sweepUp(ctx, j)
 	}
@@ -239,7 +242,10 @@ func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) 
 			return fail(fmt.Errorf("store result: %w", err))
 		}
 	}
-	f.Outcome, f.Outputs, f.Dirty = store.OutcomeSuccess, outputs, leftover || a.hasStrayed()
+	if err := a.fileOutputs(ctx, &f, outputs); err != nil {
+		return fail(fmt.Errorf("store list of outputs: %w", err))
+	}
+	f.Outcome, f.Dirty = store.OutcomeSuccess, leftover || a.hasStrayed()
 	return f, nil
 }
 
@@ -255,19 +261,23 @@ func encodeResult(value any) (data []byte, err error) {
 
 // goOn ends the invocation of a handler that returned Continue.
 func (a *Attempt) goOn(ctx context.Context, d *directive) (store.Finish, error) {
+	var s snapshot
 	var payload *store.Payload
-	var open []store.Output
 	if d.save {
-		p, o, err := a.snapshot(ctx, d.checkpoint)
+		done, err := a.takeTurn(ctx)
 		if err != nil {
 			return store.Finish{}, err
 		}
-		payload, open = &p, o
+		defer done()
+		if s, err = a.snapshot(ctx, d.checkpoint); err != nil {
+			return store.Finish{}, err
+		}
+		payload = &s.payload
 	} else {
 		a.abort() // what was written since the last checkpoint will be written again
 	}
 	f := a.base()
-	f.Outcome, f.Delay, f.Checkpoint, f.Open = store.OutcomeContinued, d.delay, payload, open
+	f.Outcome, f.Delay, f.Checkpoint, f.Open, f.OpenIn = store.OutcomeContinued, d.delay, payload, s.open, s.in
 	f.Dirty = a.soiled() && !d.save || a.hasStrayed()
 	return f, nil
 }

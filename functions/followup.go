@@ -109,7 +109,15 @@ func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
 	if err != nil || !fresh.SameEnd(j) {
 		return false
 	}
-	keep := keysOf(fresh)
+	keep, err := rt.keysOf(ctx, fresh)
+	if isDamage(err) {
+		rt.log.LogAttrs(ctx, levelError, "files of an ended job stay until its retention ends: what it lists cannot be read",
+			append(identity(j), errAttr(err))...)
+		return true
+	}
+	if err != nil {
+		return warn(err)
+	}
 	there = slices.DeleteFunc(there, func(p blobPart) bool { return keep[p.Key] || strings.Contains(p.Key, "/p-args-") })
 	if err := rt.blobs.Remove(ctx, there...); err != nil {
 		return warn(err)

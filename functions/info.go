@@ -27,16 +27,17 @@ type Info struct {
 	Tags     []string    `json:"tags,omitempty"`
 	Parent   string      `json:"parent,omitempty" doc:"the record it belongs to"`
 
-	Args      json.RawMessage `json:"args,omitempty" doc:"its arguments; left out of lists when they are large"`
-	Result    json.RawMessage `json:"result,omitempty" doc:"what the handler returned"`
-	Error     string          `json:"error,omitempty" doc:"the last attempt's error"`
-	Reason    string          `json:"reason,omitempty" doc:"why it was skipped or cancelled"`
-	Cancel    time.Time       `json:"cancel_requested,omitzero" doc:"when cancellation was requested"`
-	Progress  *ProgressInfo   `json:"progress,omitempty" doc:"what the handler last reported"`
-	Attempts  []AttemptInfo   `json:"attempts,omitempty" doc:"the last ten attempts that ended, oldest first"`
-	Outputs   []OutputInfo    `json:"outputs,omitempty" doc:"its files, once it has succeeded"`
-	Worker    string          `json:"worker,omitempty" doc:"who runs it"`
-	Heartbeat time.Time       `json:"lease_until,omitzero" doc:"until when its worker holds it without another heartbeat"`
+	Args        json.RawMessage `json:"args,omitempty" doc:"its arguments; left out of lists when they are large"`
+	Result      json.RawMessage `json:"result,omitempty" doc:"what the handler returned"`
+	Error       string          `json:"error,omitempty" doc:"the last attempt's error"`
+	Reason      string          `json:"reason,omitempty" doc:"why it was skipped or cancelled"`
+	Cancel      time.Time       `json:"cancel_requested,omitzero" doc:"when cancellation was requested"`
+	Progress    *ProgressInfo   `json:"progress,omitempty" doc:"what the handler last reported"`
+	Attempts    []AttemptInfo   `json:"attempts,omitempty" doc:"the last ten attempts that ended, oldest first"`
+	Outputs     []OutputInfo    `json:"outputs,omitempty" doc:"its files, once it has succeeded; left out of lists when they are many"`
+	OutputCount int             `json:"output_count,omitempty" doc:"how many files it has, once it has succeeded"`
+	Worker      string          `json:"worker,omitempty" doc:"who runs it"`
+	Heartbeat   time.Time       `json:"lease_until,omitzero" doc:"until when its worker holds it without another heartbeat"`
 }
 
 // Limits are a job's limits; 0 means none.
@@ -123,10 +124,19 @@ func (rt *Runtime) info(j store.Job) Info {
 	if j.Lease != nil {
 		i.Worker, i.Started, i.Heartbeat = j.Lease.Worker, j.Lease.Start.Time(), j.Lease.Until.Time()
 	}
-	for _, o := range j.Outputs {
-		i.Outputs = append(i.Outputs, outputInfo(o))
+	i.Outputs, i.OutputCount = outputInfos(j.Outputs), len(j.Outputs)
+	if j.OutputsIn != nil {
+		i.OutputCount += j.OutputsIn.Outputs
 	}
 	return i
+}
+
+func outputInfos(outputs []store.Output) []OutputInfo {
+	var list []OutputInfo
+	for _, o := range outputs {
+		list = append(list, outputInfo(o))
+	}
+	return list
 }
 
 func outputInfo(o store.Output) OutputInfo {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -47,10 +48,13 @@ func (j *Job[Args]) Log() *slog.Logger {
 }
 
 // Checkpoint saves v, as JSON, so that a later attempt of this job can go on from it: after a crash, a lost lease,
-// an error or a Continue. What open outputs hold at this moment is saved with it. It costs one write, and extends
-// the lease.
+// an error or a Continue. What open outputs hold at this moment is saved with it, and what is written to them later
+// goes to another blob: a job that writes little between many checkpoints makes many small blobs. It costs one write,
+// whose size does not grow with the number of checkpoints, and extends the lease. A v whose JSON is longer than
+// store.MaxInline is stored as a blob; the blob before is removed when the checkpoint has replaced it.
 //
 // An error means that the checkpoint may not have been saved. ErrLeaseLost: another attempt may be running; return.
+// store.ErrTooLarge: the job's record has no room for it; the text says how much there is.
 func (j *Job[Args]) Checkpoint(ctx context.Context, v any) error {
 	return j.attempt.checkpoint(ctx, v)
 }
@@ -73,7 +77,8 @@ func (j *Job[Args]) Progress(done, total int64, message string) {
 // what it held at that checkpoint, and writing goes on behind that.
 //
 // A name is a path of one or more words ("statement.csv", "eu/berlin.json"); the content type is guessed from its
-// extension. Each name can be opened once an attempt. Close it when it is complete; an output that is still open
+// extension. Each name can be opened once an attempt, and a job can have MaxOutputs of them; one more is ErrTooLarge.
+// How often an output is written to, and how many checkpoints there are meanwhile, has no limit. Close it when it is complete; an output that is still open
 // when the handler returns a result is closed then. A failed write fails the attempt even if the handler ignores it.
 func (j *Job[Args]) Output(ctx context.Context, name string) (*Output, error) {
 	return j.attempt.output(ctx, name)
@@ -90,12 +95,17 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 			a.stray()
 		}
 	}()
+	ctx, release := a.bound(ctx)
+	defer release()
+	done, err := a.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if a.concluded() {
 		return fmt.Errorf("checkpoint of job %s: %w", a.seen().ID, errOver)
 	}
-	ctx, release := a.bound(ctx)
-	defer release()
-	payload, open, err := a.snapshot(ctx, v)
+	s, err := a.snapshot(ctx, v)
 	if err != nil {
 		return err
 	}
@@ -106,7 +116,7 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 	a.mu.Unlock()
 	j, err := a.insist(ctx, func(have store.Job) (store.Job, error) {
 		return a.rt.store.Keep(ctx, have, store.Keep{
-			Token: a.token, Now: a.rt.now(), Progress: progress, Checkpoint: &payload, Open: open, Saved: n,
+			Token: a.token, Now: a.rt.now(), Progress: progress, Checkpoint: &s.payload, Open: s.open, OpenIn: s.in, Saved: n,
 		})
 	})
 	if err != nil {
@@ -118,6 +128,7 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 	a.advanced = true
 	a.mu.Unlock()
 	a.kept(j)
+	a.replaced(ctx, j)
 	return nil
 }
 
@@ -143,29 +154,50 @@ func (a *Attempt) insist(ctx context.Context, write func(have store.Job) (store.
 	}
 }
 
-// snapshot brings v and the outputs into the form in which a checkpoint is stored.
-func (a *Attempt) snapshot(ctx context.Context, v any) (store.Payload, []store.Output, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return store.Payload{}, nil, fmt.Errorf("checkpoint of job %s: %w", a.seen().ID, err)
-	}
-	open, err := a.flush(ctx)
-	if err != nil {
-		return store.Payload{}, nil, err
-	}
-	payload, err := a.pack(ctx, "checkpoint", data)
-	return payload, open, err
+// snapshot is what a checkpoint saves.
+type snapshot struct {
+	payload store.Payload
+	open    []store.Output
+	in      []store.Manifest
 }
 
-// pack is Runtime.pack for what the record may not come to list: an error may leave a blob, too. Its name is this
-// attempt's own, so that removing it takes nothing from another.
-func (a *Attempt) pack(ctx context.Context, name string, data []byte) (store.Payload, error) {
-	if len(data) > store.MaxInline {
-		if err := a.soil(); err != nil {
-			return store.Payload{}, fmt.Errorf("%s of job %s: %w", name, a.seen().ID, err)
-		}
+// snapshot brings v and the outputs into the form in which a checkpoint is stored. The caller has the turn.
+func (a *Attempt) snapshot(ctx context.Context, v any) (snapshot, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return snapshot{}, fmt.Errorf("checkpoint of job %s: %w", a.ID(), err)
 	}
-	return a.rt.pack(ctx, a.seen().ID, name+"-"+a.token, data)
+	open, err := a.flush()
+	if err != nil {
+		return snapshot{}, err
+	}
+	if open, err = a.seal(ctx, open); err != nil {
+		return snapshot{}, fmt.Errorf("checkpoint of job %s: %w", a.ID(), err)
+	}
+	payload, err := a.pack(ctx, "checkpoint", data)
+	if payload.Blob != nil {
+		a.saved.named = append(a.saved.named, *payload.Blob)
+	}
+	return snapshot{payload, open, a.saved.lists}, err
+}
+
+// pack stores data inline if it is short, and as a blob of the attempt if it is not.
+func (a *Attempt) pack(ctx context.Context, name string, data []byte) (store.Payload, error) {
+	return packed(data, func() (store.Blob, error) { return a.put(ctx, name, data) })
+}
+
+// put stores a blob that the record may not come to list: an error may leave it, too. Its name is this attempt's own,
+// and no other of its blobs ever has it, so that removing it takes nothing from another.
+func (a *Attempt) put(ctx context.Context, name string, data []byte) (store.Blob, error) {
+	if err := a.soil(); err != nil {
+		return store.Blob{}, fmt.Errorf("%s of job %s: %w", name, a.ID(), err)
+	}
+	a.mu.Lock()
+	a.serial++
+	name += "-" + a.token + "-" + strconv.Itoa(a.serial)
+	a.mu.Unlock()
+	part, err := a.rt.blobs.Put(ctx, a.ID(), name, data)
+	return asBlob(part), err
 }
 
 // loadCheckpoint reads the checkpoint and takes up the outputs that belong to it.
@@ -187,19 +219,28 @@ func (a *Attempt) loadCheckpoint(ctx context.Context, v any) (bool, error) {
 	if err := json.Unmarshal(data, v); err != nil {
 		return false, fmt.Errorf("load checkpoint of job %s: %w", j.ID, err)
 	}
-	a.resumeOutputs(j.Open)
+	if err := a.resumeOutputs(ctx, j); err != nil {
+		return false, fmt.Errorf("load checkpoint of job %s: %w", j.ID, err)
+	}
 	return true, nil
 }
 
 // pack stores data inline if it is short, and as a blob of the job if it is not.
 func (rt *Runtime) pack(ctx context.Context, id, name string, data []byte) (store.Payload, error) {
+	return packed(data, func() (store.Blob, error) {
+		part, err := rt.blobs.Put(ctx, id, name, data)
+		return asBlob(part), err
+	})
+}
+
+// packed is the payload of data: inline if they are short, and the blob that put makes of them if they are not.
+func packed(data []byte, put func() (store.Blob, error)) (store.Payload, error) {
 	if len(data) <= store.MaxInline {
 		return store.Payload{Inline: jsontext.Value(data)}, nil
 	}
-	part, err := rt.blobs.Put(ctx, id, name, data)
+	b, err := put()
 	if err != nil {
 		return store.Payload{}, err
 	}
-	b := asBlob(part)
 	return store.Payload{Blob: &b}, nil
 }

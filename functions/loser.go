@@ -49,9 +49,12 @@ func (a *Attempt) sweepUp(ctx context.Context, j store.Job) {
 	if !a.soiled() {
 		return
 	}
-	there, err := a.rt.blobs.List(ctx, j.ID)
+	listed, err := a.rt.keysOf(ctx, j)
+	var there []blobPart
 	if err == nil {
-		listed := keysOf(j)
+		there, err = a.rt.blobs.List(ctx, j.ID)
+	}
+	if err == nil {
 		err = a.rt.blobs.Remove(ctx, slices.DeleteFunc(there, func(p blobPart) bool { return listed[p.Key] || !a.wrote(j.ID, p.Key) })...)
 	}
 	if err != nil {
@@ -68,13 +71,4 @@ func (a *Attempt) wrote(id, key string) bool {
 		}
 	}
 	return blobout.IsPayload(id, key) && strings.Contains(key, "-"+a.token+"-")
-}
-
-// keysOf are the keys of the blobs that a record lists.
-func keysOf(j store.Job) map[string]bool {
-	keys := map[string]bool{}
-	for _, b := range j.Blobs() {
-		keys[b.Key] = true
-	}
-	return keys
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
+// MaxOutputs is how many outputs a job can have.
+const MaxOutputs = 20_000
+
 // Output is a file that a handler writes. It is safe for concurrent use, though the order of concurrent writes is
 // anybody's guess.
 //
@@ -25,7 +28,9 @@ type Output struct {
 	ctype   string
 
 	mu      sync.Mutex
-	parts   []store.Blob
+	listed  int          // parts that are listed in manifests
+	size    int64        // of these, in bytes
+	parts   []store.Blob // those that follow
 	writer  *blobout.Writer
 	release func() // of the writer's context
 	opened  bool   // by this attempt
@@ -46,19 +51,33 @@ func (a *Attempt) output(ctx context.Context, name string) (*Output, error) {
 	if a.over {
 		return nil, fmt.Errorf("output %q of job %s: %w", name, a.job.ID, errOver)
 	}
-	for _, o := range a.outputs {
-		if o.name != name {
-			continue
-		}
+	if o := a.byName[name]; o != nil {
 		if o.opened {
 			return nil, fmt.Errorf("%w: output %q of job %s was opened before in this attempt", ErrInvalid, name, a.job.ID)
 		}
 		o.opened, o.closed, o.ctx = true, false, ctx
 		return o, nil
 	}
+	if len(a.outputs) >= MaxOutputs {
+		return nil, fmt.Errorf("%w: output %q of job %s: the job has %d outputs, at most %d are possible; write fewer and larger ones",
+			ErrTooLarge, name, a.job.ID, len(a.outputs), MaxOutputs)
+	}
 	o := &Output{attempt: a, ctx: ctx, name: name, ctype: contentType(name), opened: true}
-	a.outputs = append(a.outputs, o)
+	a.add(o)
 	return o, nil
+}
+
+// add takes up another output. The caller holds mu.
+func (a *Attempt) add(o *Output) {
+	a.outputs = append(a.outputs, o)
+	a.byName[o.name] = o
+}
+
+// named returns the output of that name, which must be there.
+func (a *Attempt) named(name string) *Output {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.byName[name]
 }
 
 // contentType guesses a type from a name's extension.
@@ -69,20 +88,52 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-// resumeOutputs takes up the outputs of a checkpoint.
-func (a *Attempt) resumeOutputs(open []store.Output) {
+// resumeOutputs takes up the outputs of the job's checkpoint.
+func (a *Attempt) resumeOutputs(ctx context.Context, j store.Job) error {
+	done, err := a.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	lists, err := a.rt.readManifests(ctx, j.OpenIn)
+	if err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.loaded {
-		return
+		return nil
 	}
 	a.loaded = true
-	for _, o := range open {
-		a.outputs = append(a.outputs, &Output{
-			attempt: a, ctx: context.Background(), name: o.Name, ctype: o.ContentType, parts: slices.Clone(o.Parts),
-			closed: true,
-		})
+	a.saved.lists = j.OpenIn
+	resume := func(o store.Output) *Output {
+		out := a.byName[o.Name]
+		if out == nil {
+			out = &Output{attempt: a, ctx: context.Background(), name: o.Name, ctype: o.ContentType, closed: true}
+			a.add(out)
+		}
+		return out
 	}
+	for _, list := range lists {
+		for _, o := range list {
+			out := resume(o)
+			out.listed += len(o.Parts)
+			out.size += o.Size()
+		}
+	}
+	for _, o := range j.Open {
+		resume(o).parts = slices.Clone(o.Parts)
+	}
+	return nil
+}
+
+// moved notes that the oldest of the parts are now listed in a manifest.
+func (o *Output) moved(parts []store.Blob) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.listed += len(parts)
+	o.size += store.Output{Parts: parts}.Size()
+	o.parts = slices.Clone(o.parts[len(parts):])
 }
 
 // Name returns the output's name.
@@ -92,7 +143,7 @@ func (o *Output) Name() string { return o.name }
 func (o *Output) Size() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := store.Output{Parts: o.parts}.Size()
+	n := o.size + store.Output{Parts: o.parts}.Size()
 	if o.writer != nil {
 		n += o.writer.Size()
 	}
@@ -128,7 +179,7 @@ func (o *Output) create() error {
 		return o.err
 	}
 	ctx, release := a.bound(o.ctx)
-	if o.writer, o.err = a.rt.blobs.Create(ctx, a.seen().ID, a.token, o.name, len(o.parts), o.ctype); o.err != nil {
+	if o.writer, o.err = a.rt.blobs.Create(ctx, a.seen().ID, a.token, o.name, o.listed+len(o.parts), o.ctype); o.err != nil {
 		release()
 		return o.err
 	}
@@ -143,7 +194,7 @@ func (o *Output) Close() error {
 	if o.closed {
 		return o.err
 	}
-	if o.writer == nil && len(o.parts) == 0 && o.err == nil {
+	if o.writer == nil && o.listed+len(o.parts) == 0 && o.err == nil {
 		_ = o.create() // an empty file is a file; the error stays in o.err
 	}
 	o.cut()
@@ -201,8 +252,8 @@ func (a *Attempt) opened() []*Output {
 	return slices.Clone(a.outputs)
 }
 
-// flush ends the part of each output that is being written and returns what the outputs hold.
-func (a *Attempt) flush(context.Context) ([]store.Output, error) {
+// flush ends the part of each output that is being written. It returns the parts that no manifest lists.
+func (a *Attempt) flush() ([]store.Output, error) {
 	var list []store.Output
 	for _, o := range a.opened() {
 		o.mu.Lock()
@@ -213,7 +264,7 @@ func (a *Attempt) flush(context.Context) ([]store.Output, error) {
 		}
 		o.mu.Unlock()
 		if err != nil {
-			return nil, fmt.Errorf("output %q of job %s: %w", o.name, a.seen().ID, err)
+			return nil, fmt.Errorf("output %q of job %s: %w", o.name, a.ID(), err)
 		}
 	}
 	return list, nil
@@ -224,25 +275,49 @@ func (a *Attempt) flush(context.Context) ([]store.Output, error) {
 func (a *Attempt) publish(ctx context.Context) (list []store.Output, leftover bool, err error) {
 	for _, o := range a.opened() {
 		if err := o.Close(); err != nil {
-			return nil, false, fmt.Errorf("output %q of job %s: %w", o.name, a.seen().ID, err)
+			return nil, false, fmt.Errorf("output %q of job %s: %w", o.name, a.ID(), err)
 		}
 	}
-	list, err = a.flush(ctx)
+	done, err := a.takeTurn(ctx)
 	if err != nil {
 		return nil, false, err
+	}
+	defer done()
+	list, err = a.flush()
+	if err != nil {
+		return nil, false, err
+	}
+	if len(a.saved.lists) > 0 {
+		lists, err := a.rt.readManifests(ctx, a.saved.lists)
+		if err != nil {
+			return nil, false, fmt.Errorf("outputs of job %s: %w", a.ID(), err)
+		}
+		list = store.Concat(append(lists, list)...)
 	}
 	for i := range list {
 		o := &list[i]
 		if len(o.Parts) < 2 || o.Size() > a.rt.cfg.JoinLimit {
 			continue
 		}
-		joined, err := a.rt.blobs.Join(ctx, a.seen().ID, a.joinToken(), o.Name, o.ContentType, asParts(o.Parts))
+		joined, err := a.rt.blobs.Join(ctx, a.ID(), a.joinToken(), o.Name, o.ContentType, asParts(o.Parts))
 		if err != nil {
-			return nil, false, fmt.Errorf("join output %q of job %s: %w", o.Name, a.seen().ID, err)
+			return nil, false, fmt.Errorf("join output %q of job %s: %w", o.Name, a.ID(), err)
 		}
 		o.Parts, leftover = []store.Blob{asBlob(joined)}, true
 	}
 	return list, leftover, nil
+}
+
+// fileOutputs gives an end the job's outputs: in a manifest, if they are too many for the record.
+func (a *Attempt) fileOutputs(ctx context.Context, f *store.Finish, outputs []store.Output) error {
+	data, err := store.EncodeOutputs(outputs)
+	if err != nil || len(data) <= a.rt.cfg.InlineLists {
+		f.Outputs = outputs
+		return err
+	}
+	b, err := a.put(ctx, "outputs", data)
+	f.OutputsIn = &store.Manifest{Blob: b, Outputs: len(outputs)}
+	return err
 }
 
 // joinToken names where joined outputs lie: apart from the parts, one of which has the very name of the output.

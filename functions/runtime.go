@@ -60,6 +60,11 @@ type Config struct {
 	// JoinLimit is the largest output in bytes that is joined from its parts to one file at the end of the job.
 	// Larger ones stay in parts, which readers see as one file all the same. Default 4 GiB.
 	JoinLimit int64
+	// InlineLists is how many bytes of the list of its outputs, or of their parts, a job's record holds itself. Longer
+	// lists are blobs. Default 16 KiB.
+	InlineLists int
+	// MergeLists is how many such blobs of a running job are merged into a larger one, at least 2. Default 8.
+	MergeLists int
 	// Parallel is how many records sweep works on at once. Default 8.
 	Parallel int
 	// Log gets what an operator should know. Default slog.Default().
@@ -97,6 +102,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.JoinLimit == 0 {
 		c.JoinLimit = 4 << 30
+	}
+	if c.InlineLists == 0 {
+		c.InlineLists = 16 << 10
+	}
+	if c.MergeLists == 0 {
+		c.MergeLists = 8
 	}
 	if c.Parallel == 0 {
 		c.Parallel = 8
@@ -143,8 +154,11 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 		errs = append(errs, errors.New("Backends needs a Store, a Queue and Blobs"))
 	}
 	if cfg.CancelPoll < 0 || cfg.ProgressEvery < 0 || cfg.Margin < 0 || cfg.StopGrace < 0 || cfg.Parallel < 0 ||
-		cfg.MaxArgs < 0 || cfg.JoinLimit < 0 {
+		cfg.MaxArgs < 0 || cfg.JoinLimit < 0 || cfg.InlineLists < 0 {
 		errs = append(errs, errors.New("Config: durations, limits and Parallel cannot be negative"))
+	}
+	if cfg.MergeLists < 2 {
+		errs = append(errs, fmt.Errorf("Config: MergeLists is %d, must be at least 2", cfg.MergeLists))
 	}
 	tel, err := newTelemetry(cfg.TracerProvider, cfg.MeterProvider)
 	if err := errors.Join(append(errs, err)...); err != nil {

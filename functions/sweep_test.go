@@ -158,7 +158,7 @@ func TestSweepLeavesWhatANewerVersionWroteAndSaysWhatItCannotRead(t *testing.T) 
 	d := newDesk(t, handle(echoing))
 	newer, corrupt := d.submit(t, "shop.order", order{}), d.submit(t, "shop.order", order{})
 	msgs := d.take()
-	d.rewrite(t, newer, `{"v":2,"id":"x","kind":"shop.order","state":"paused"}`)
+	d.rewrite(t, newer, `{"v":9,"id":"x","kind":"shop.order","state":"paused"}`)
 	d.rewrite(t, corrupt, `garbage`)
 	d.advance(time.Hour)
 	if r := d.sweep(t); r.Left != 1 || r.Failures != 1 || !d.logged("sweep found a record that cannot be read", "corrupt") {

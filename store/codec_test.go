@@ -16,7 +16,7 @@ func full() Job {
 	blob := &Blob{Key: "jobs/job-1/p-args-abc", Size: 40_000, SHA256: "abc"}
 	outs := []Output{{Name: "a.csv", ContentType: "text/csv", Parts: []Blob{*blob, {Key: "k", Size: 1}}}}
 	return Job{
-		Version: 1, ID: "job-1", Kind: "banking.statement", Queue: "reports", State: Running, Created: 1000, At: 2000,
+		Version: 2, ID: "job-1", Kind: "banking.statement", Queue: "reports", State: Running, Created: 1000, At: 2000,
 		Deadline: 3000, Ended: 4000, Args: Payload{Blob: blob}, ArgsHash: "h", Key: "acct-42/2026-11",
 		Tags: []string{"x", "y"}, Parent: "flow-1", Trace: map[string]string{"traceparent": "00-1"},
 		Policy: Policy{
@@ -27,7 +27,9 @@ func full() Job {
 		Lease:    &Lease{Token: "t", Worker: "w", Start: 5, Until: 6},
 		Attempts: []Attempt{{Number: 1, Token: "s", Worker: "w", Start: 1, End: 2, Outcome: OutcomePanic, Error: "e", Stack: "st"}},
 		Error:    "e", Checkpoint: Payload{Inline: jsontext.Value(`{"row":7}`)}, Saved: 3, Open: outs,
-		Progress: &Progress{Done: 1, Total: 2, Message: "m", At: 8}, Cancel: 1, CancelReason: "c", Reason: "r",
+		OpenIn:    []Manifest{{Blob: *blob, Level: 2}},
+		OutputsIn: &Manifest{Blob: *blob, Outputs: 7},
+		Progress:  &Progress{Done: 1, Total: 2, Message: "m", At: 8}, Cancel: 1, CancelReason: "c", Reason: "r",
 		Result: Payload{Inline: jsontext.Value(`[1,2]`)}, Outputs: outs, Outbox: []Effect{EffectPurge, EffectHooks},
 		Dirty: true, Requeued: "q", Due: 77, Expires: 78, Nonce: "n", Write: "w",
 	}
@@ -35,7 +37,7 @@ func full() Job {
 
 func TestARecordSurvivesEncodingWhole(t *testing.T) {
 	want := full()
-	r, err := encode(want)
+	r, err := encode(want, MaxRecord)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,7 @@ func newer(v any) any {
 }
 
 func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
-	r, err := encode(full())
+	r, err := encode(full(), MaxRecord)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept.Due, kept.Lease.Until = j.Due, j.Lease.Until
-	r, err = encode(kept)
+	r, err = encode(kept, MaxRecord)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +115,8 @@ func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
 
 func TestARecordOfANewerVersionIsReadButRefused(t *testing.T) {
 	for name, data := range map[string]string{
-		"same members":  `{"v":2,"id":"job-1","kind":"a","state":"queued","created":1}`,
-		"other members": `{"v":2,"id":"job-1","kind":{"name":"a"},"state":["queued"]}`,
+		"same members":  `{"v":3,"id":"job-1","kind":"a","state":"queued","created":1}`,
+		"other members": `{"v":3,"id":"job-1","kind":{"name":"a"},"state":["queued"]}`,
 		"unknown state": `{"v":9,"id":"job-1","kind":"a","state":"paused"}`,
 	} {
 		j, err := decode(&record{ID: "job-1", Data: []byte(data)})
@@ -122,7 +124,7 @@ func TestARecordOfANewerVersionIsReadButRefused(t *testing.T) {
 			!strings.Contains(err.Error(), "update this process") {
 			t.Errorf("%s: error %v", name, err)
 		}
-		if j.ID != "job-1" || j.Version < 2 {
+		if j.ID != "job-1" || j.Version < 3 {
 			t.Errorf("%s: %+v", name, j)
 		}
 	}
@@ -140,7 +142,7 @@ func TestTextThatIsNotUTF8IsStoredAllTheSame(t *testing.T) {
 	j := full()
 	j.Error, j.Tags = "pq: bad byte \xff", []string{"\xfe"}
 	j.Args = Payload{Inline: jsontext.Value("{\"a\":1,\"a\":2,\"b\":\"\xff\"}")}
-	r, err := encode(j)
+	r, err := encode(j, MaxRecord)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,7 @@ func TestTextThatIsNotUTF8IsStoredAllTheSame(t *testing.T) {
 	if err != nil || got.Error != "pq: bad byte \uFFFD" {
 		t.Errorf("error %v, text %q", err, got.Error)
 	}
-	if _, err := encode(got); err != nil {
+	if _, err := encode(got, MaxRecord); err != nil {
 		t.Error(err)
 	}
 }
@@ -156,7 +158,7 @@ func TestTextThatIsNotUTF8IsStoredAllTheSame(t *testing.T) {
 func TestARecordThatIsTooLargeIsRefused(t *testing.T) {
 	j := full()
 	j.Trace = map[string]string{"tracestate": strings.Repeat("x", MaxRecord)}
-	if _, err := encode(j); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "380000") {
+	if _, err := encode(j, MaxRecord); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "400000") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -174,9 +176,9 @@ func TestTheLargestOrdinaryRecordFits(t *testing.T) {
 	for range 20 {
 		j.Tags = append(j.Tags, strings.Repeat("t", 200))
 	}
-	if r, err := encode(j); err != nil {
+	if r, err := encode(j, MaxRecord); err != nil {
 		t.Error(err)
-	} else if len(r.Data) > MaxRecord*3/4 {
+	} else if len(r.Data) > MaxGrown*3/4 {
 		t.Errorf("%d bytes leave little room for outputs", len(r.Data))
 	}
 }
@@ -191,8 +193,8 @@ func TestClipCutsAtARune(t *testing.T) {
 			t.Errorf("%d: %q", n, got)
 		}
 	}
-	if got := Clip(strings.Repeat("\xff", 100), 20); got != "… (cut)" {
-		t.Errorf("%q", got)
+	if got, want := Clip(strings.Repeat("\xff", 100), 20), "\xff\xff\xff… (cut)"; got != want {
+		t.Errorf("of bytes that are no text it keeps %q, want %q", got, want)
 	}
 }
 
@@ -208,12 +210,12 @@ func TestSortKeysSortAsTimesDo(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	r, err := encode(full())
+	r, err := encode(full(), MaxRecord)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(r.Data)
-	f.Add([]byte(`{"v":2}`))
+	f.Add([]byte(`{"v":3}`))
 	f.Add([]byte(`{"v":1,"x":1,"x":2,"lease":{"y":"\ud800"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		j, err := decode(&record{ID: "job-1", Data: data})
@@ -223,7 +225,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		r, err := encode(j)
+		r, err := encode(j, MaxRecord)
 		if err != nil {
 			if errors.Is(err, ErrTooLarge) {
 				return
@@ -252,14 +254,14 @@ func typical() Job {
 func BenchmarkEncode(b *testing.B) {
 	j := typical()
 	for b.Loop() {
-		if _, err := encode(j); err != nil {
+		if _, err := encode(j, MaxRecord); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkDecode(b *testing.B) {
-	r, err := encode(typical())
+	r, err := encode(typical(), MaxRecord)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -34,7 +34,7 @@ var (
 	ErrUnavailable = errors.New("store is unavailable")
 	// ErrCursor: a cursor that this list did not hand out.
 	ErrCursor = errors.New("invalid cursor")
-	// ErrTooLarge: the record would be larger than MaxRecord, or nested deeper than JSON may be.
+	// ErrTooLarge: the record would be larger than MaxGrown, or nested deeper than JSON may be.
 	ErrTooLarge = errors.New("record is too large")
 )
 

@@ -11,17 +11,19 @@ type Finish struct {
 	Now     Time
 	Outcome Outcome
 
-	Result  Payload  // success
-	Outputs []Output // success: all outputs of the job, joined
+	Result    Payload   // success
+	Outputs   []Output  // success: all outputs of the job, joined
+	OutputsIn *Manifest // success: lists the outputs, if they are too many for the record
 
 	Error     string        // error, panic, timeout, lost
 	Stack     string        // panic
 	Permanent bool          // error: do not try again
 	Delay     time.Duration // error, panic, timeout, lost: until the next attempt; snooze, continue: until the next call
 
-	Reason     string    // skipped
-	Checkpoint *Payload  // continue, snooze: saved with the same write; nil: as it was
-	Open       []Output  // with Checkpoint
+	Reason     string   // skipped
+	Checkpoint *Payload // continue, snooze: saved with the same write; nil: as it was
+	Open       []Output // with Checkpoint
+	OpenIn     []Manifest
 	Progress   *Progress // nil: as it was
 	Dirty      bool      // the attempt left files that the record does not list
 	Hooks      bool      // the process has end hooks for the kind
@@ -51,7 +53,7 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	switch f.Outcome {
 	case OutcomeSuccess:
 		next, err = next.move(EventSucceed)
-		next.Result, next.Outputs = f.Result, f.Outputs
+		next.Result, next.Outputs, next.OutputsIn = f.Result, f.Outputs, f.OutputsIn
 		next = next.settle(f.Now)
 	case OutcomeSkipped:
 		next, err = next.move(EventSkip)
@@ -88,7 +90,7 @@ func (j Job) goOn(t Timing, f Finish) (Job, error) {
 	j.Attempt--
 	if f.Checkpoint != nil {
 		was := j
-		j.Checkpoint, j.Open, j.Saved = *f.Checkpoint, f.Open, j.Saved+1
+		j.Checkpoint, j.Open, j.OpenIn, j.Saved = *f.Checkpoint, f.Open, f.OpenIn, j.Saved+1
 		j.Dirty = j.Dirty || was.letsGo(j)
 	}
 	if f.Delay <= 0 {

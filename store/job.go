@@ -6,23 +6,38 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Version is the format of the records that this version writes. A record of a higher version is read by id for
-// people to see, and never changed. Adding a member does not raise it: unknown members survive a rewrite.
-const Version = 1
+// Version is the newest format of records that this version of the software knows. A record of a higher version is
+// read by id for people to see, and never changed. Adding a member does not raise it, because unknown members survive a
+// rewrite, unless software that does not know the member would take the record for complete.
+const Version = 2
+
+// The formats. A record is written in the oldest one that tells all of it.
+const (
+	// formatPlain: the record lists all blobs of the job.
+	formatPlain = 1
+	// formatManifests: some of the outputs are listed in manifests.
+	formatManifests = 2
+)
 
 // Limits of what one record holds.
 const (
 	// MaxInline is the longest arguments, result or checkpoint in bytes that is kept in the record itself;
 	// longer ones are blobs.
 	MaxInline = 32 << 10
-	// MaxRecord is the longest encoded record in bytes. DynamoDB's limit for an item is 400 KB.
-	MaxRecord = 380_000
+	// MaxRecord is the longest encoded record in bytes. DynamoDB's limit for an item, with the names and values of
+	// all attributes, is 400 KB, which is 409,600 bytes.
+	MaxRecord = 400_000
+	// MaxGrown is the longest record in bytes that a submission or a checkpoint may leave. What is between it and
+	// MaxRecord is for claims, heartbeats, cancellations and ends, which must always fit.
+	MaxGrown = MaxRecord / 8 * 7
 	// MaxAttemptsKept is how many ended attempts a record keeps, the newest.
 	MaxAttemptsKept = 10
-	// MaxErrorText is how much of an error's text is kept, in bytes.
+	// MaxErrorText is how much of an error's text, or of a reason, is kept, in encoded bytes.
 	MaxErrorText = 2 << 10
-	// MaxStack is how much of a panic's stack is kept, in bytes; of the newest attempt only.
+	// MaxStack is how much of a panic's stack is kept, in encoded bytes; of the newest attempt only.
 	MaxStack = 4 << 10
+	// MaxWorker is how much of a worker's name is kept, in encoded bytes.
+	MaxWorker = 256
 )
 
 // Time is a moment in unix milliseconds. The zero value means none.
@@ -210,19 +225,22 @@ type Job struct {
 	Attempts []Attempt `json:"attempts,omitzero"` // ended, oldest first
 	Error    string    `json:"error,omitzero"`    // of the last attempt that failed
 
-	Checkpoint Payload   `json:"checkpoint,omitzero"`
-	Saved      int       `json:"saved,omitzero"` // checkpoints saved so far
-	Open       []Output  `json:"open,omitzero"`  // outputs as of the checkpoint, not yet visible
-	Progress   *Progress `json:"progress,omitzero"`
+	Checkpoint Payload  `json:"checkpoint,omitzero"`
+	Saved      int      `json:"saved,omitzero"` // checkpoints saved so far
+	Open       []Output `json:"open,omitzero"`  // outputs as of the checkpoint, not yet visible
+	// OpenIn lists the parts of outputs as of the checkpoint that come before those in Open.
+	OpenIn   []Manifest `json:"open_in,omitzero"`
+	Progress *Progress  `json:"progress,omitzero"`
 
 	Cancel       Time   `json:"cancel,omitzero"` // when cancellation was requested
 	CancelReason string `json:"cancel_reason,omitzero"`
 	Reason       string `json:"reason,omitzero"` // why it was skipped
 
-	Result  Payload  `json:"result,omitzero"`
-	Outputs []Output `json:"outputs,omitzero"`
-	Outbox  []Effect `json:"outbox,omitzero"`
-	Dirty   bool     `json:"dirty,omitzero"` // an attempt may have left files that the record does not list
+	Result    Payload   `json:"result,omitzero"`
+	Outputs   []Output  `json:"outputs,omitzero"`
+	OutputsIn *Manifest `json:"outputs_in,omitzero"` // the outputs, if they are too many for the record
+	Outbox    []Effect  `json:"outbox,omitzero"`
+	Dirty     bool      `json:"dirty,omitzero"` // an attempt may have left files that the record does not list
 
 	Due     Time   `json:"due,omitzero"`     // when sweep must look at it; 0: never
 	Expires Time   `json:"expires,omitzero"` // when the store deletes it by itself; 0: never
@@ -234,7 +252,8 @@ type Job struct {
 	rev any // docstore's revision of the document this was read from
 }
 
-// Blobs lists every blob that the record refers to: payloads and the parts of its outputs, visible or not.
+// Blobs lists every blob that the record names: payloads, manifests, and the parts of outputs, visible or not. The
+// parts that are listed in manifests are not among them.
 func (j Job) Blobs() []Blob {
 	var all []Blob
 	for _, p := range []Payload{j.Args, j.Checkpoint, j.Result} {
@@ -246,6 +265,9 @@ func (j Job) Blobs() []Blob {
 		for _, o := range outs {
 			all = append(all, o.Parts...)
 		}
+	}
+	for _, m := range j.Manifests() {
+		all = append(all, m.Blob)
 	}
 	return all
 }

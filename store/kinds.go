@@ -66,7 +66,7 @@ func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...string) error {
 }
 
 func (s *Store) readKinds(ctx context.Context) (directory, *record, error) {
-	d := directory{Version: Version, Kinds: map[string]Time{}}
+	d := directory{Version: formatPlain, Kinds: map[string]Time{}}
 	r, err := s.read(ctx, kindsID, s.retries())
 	if errors.Is(err, ErrNotFound) {
 		return d, &record{ID: kindsID}, nil

@@ -151,9 +151,9 @@ func TestAListLeavesOutWhatCannotBeReadAndShowsWhatIsNewer(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		l.fill(t, 9)
 		for id, data := range map[string]string{
-			"job-00001": `{"v":2,"kind":"b","state":"paused"}`, "job-00004": `garbage`, "job-00007": `{"v":3,"kind":["b"]}`,
+			"job-00001": `{"v":3,"kind":"b","state":"paused"}`, "job-00004": `garbage`, "job-00007": `{"v":3,"kind":["b"]}`,
 		} {
-			r, err := encode(l.read(t, id))
+			r, err := encode(l.read(t, id), MaxRecord)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -298,7 +298,7 @@ func TestKindsAddedAtTheSameTimeAreAllThere(t *testing.T) {
 }
 
 func TestADirectoryOfANewerVersionOrGarbageIsNotTouched(t *testing.T) {
-	for data, want := range map[string]error{`{"v":2,"kinds":{}}`: ErrNewerRecord, `{{`: ErrCorrupt} {
+	for data, want := range map[string]error{`{"v":3,"kinds":{}}`: ErrNewerRecord, `{{`: ErrCorrupt} {
 		l := newLab(t, openMemory(t))
 		if err := l.coll.Create(t.Context(), &record{ID: kindsID, Data: []byte(data)}); err != nil {
 			t.Fatal(err)

@@ -136,7 +136,7 @@ func (s *Store) createSome(ctx context.Context, tries *retries, jobs []Job, some
 		jobs[i].Write = s.token()
 		results[i].Job = jobs[i]
 		var r *record
-		if r, results[i].Err = encode(jobs[i]); results[i].Err == nil {
+		if _, r, results[i].Err = s.fit(Job{}, jobs[i]); results[i].Err == nil {
 			list.Create(r)
 			at, records, seen[jobs[i].ID] = append(at, i), append(records, r), true
 		}
@@ -234,7 +234,7 @@ func (s *Store) claimSome(ctx context.Context, tries *retries, ids []string, cla
 		}
 		next = next.leave(s.opts.TTL)
 		next.Write = s.token()
-		r, err := encode(next)
+		next, r, err := s.fit(have, next)
 		if results[i].Err = err; err == nil {
 			list.Update(r, s.changes(have, next, r))
 			at, records, nexts, seen[ids[i]] = append(at, i), append(records, r), append(nexts, next), true

@@ -28,7 +28,7 @@ const parkedPK = "parked"
 // Park stores a message under its id. Parking the same id again changes nothing, so a redelivered message is parked
 // once.
 func (s *Store) Park(ctx context.Context, p Parked) error {
-	p.Version = Version
+	p.Version = formatPlain
 	data, err := json.Marshal(&p, tolerant, json.Deterministic(true))
 	if err != nil {
 		return fmt.Errorf("encode parked message %s: %w", p.ID, err)

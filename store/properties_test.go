@@ -196,7 +196,7 @@ func (w *world) ended(what string, before, after Job) {
 
 // clone copies a record so that nothing is shared.
 func (w *world) clone(j Job) Job {
-	r, err := encode(j)
+	r, err := encode(j, MaxRecord)
 	if err != nil {
 		w.rt.Fatal(err)
 	}

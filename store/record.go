@@ -76,15 +76,17 @@ func sortKey(t Time, id string) string { return pad(t) + "#" + id }
 // errors may not be UTF-8. Refusing them here would lose the record's whole write; what is not UTF-8 is replaced.
 var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// encode gives the document of a job.
-func encode(j Job) (*record, error) {
-	j.Version = max(j.Version, Version)
+// encode gives the document of a job. It may have up to limit bytes.
+func encode(j Job, limit int) (*record, error) {
+	if j.Version = max(j.Version, formatPlain); len(j.Manifests()) > 0 {
+		j.Version = max(j.Version, formatManifests)
+	}
 	data, err := json.Marshal(&j, tolerant)
 	if err != nil {
 		return nil, fmt.Errorf("encode job %s: %w: %w", j.ID, ErrTooLarge, err) // nested too deep: all else is let through
 	}
-	if len(data) > MaxRecord {
-		return nil, fmt.Errorf("job %s: %w: %d bytes, at most %d", j.ID, ErrTooLarge, len(data), MaxRecord)
+	if len(data) > limit {
+		return nil, fmt.Errorf("job %s: %w: %d bytes, at most %d", j.ID, ErrTooLarge, len(data), limit)
 	}
 	r := &record{ID: j.ID, Rev: j.rev, Data: data}
 	r.index(j)

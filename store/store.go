@@ -25,6 +25,9 @@ type Options struct {
 	Now func() time.Time
 	// Patience is how long a verb goes on against a store that does not answer. Default 30 seconds.
 	Patience time.Duration
+	// MaxRecord is the longest encoded record in bytes; a submission or a checkpoint may fill seven eighths of it.
+	// Default MaxRecord, the constant.
+	MaxRecord int
 }
 
 // Store reads and writes the records of one collection. It holds no state of its own and is safe for concurrent
@@ -56,6 +59,9 @@ func New(coll *docstore.Collection, opts *Options) (*Store, error) {
 	}
 	if o.Pause == nil {
 		o.Pause = pause
+	}
+	if o.MaxRecord == 0 {
+		o.MaxRecord = MaxRecord
 	}
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
@@ -241,7 +247,7 @@ func (s *Store) changeWithin(ctx context.Context, tries *retries, id string, hav
 // throttles has better to do, and if the write was applied after all, the next one loses the race against it.
 func (s *Store) put(ctx context.Context, cur, next Job, tries *retries) (Job, fault, error) {
 	for {
-		r, err := encode(next) // anew each time: drivers spoil the revision of a document that they fail to write
+		next, r, err := s.fit(cur, next) // for each try: drivers spoil the revision of a document that they fail to write
 		if err != nil {
 			return cur, faultFinal, err
 		}

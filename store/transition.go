@@ -3,7 +3,6 @@ package store
 import (
 	"slices"
 	"time"
-	"unicode/utf8"
 )
 
 // A transition is pure: it takes the record as it is and returns the record as it should be. It reports false if
@@ -125,7 +124,7 @@ func (j Job) claim(t Timing, c Claim) (Job, bool, error) {
 	next.Run++
 	next.Attempt++
 	next.At = 0
-	next.Lease = &Lease{Token: c.Token, Worker: c.Worker, Start: c.Now, Until: c.Now.Add(t.Lease)}
+	next.Lease = &Lease{Token: c.Token, Worker: Clip(c.Worker, MaxWorker), Start: c.Now, Until: c.Now.Add(t.Lease)}
 	next.Due = j.dueBy(t.hold(j.Due, next.Lease.Until, c.Now))
 	return next, true, nil
 }
@@ -147,7 +146,8 @@ type Keep struct {
 	Progress   *Progress // nil: as it was
 	Checkpoint *Payload  // nil: as it was
 	Open       []Output  // the outputs as of the checkpoint
-	Saved      int       // with a checkpoint: its number in the job, counted from 1
+	OpenIn     []Manifest
+	Saved      int // with a checkpoint: its number in the job, counted from 1
 }
 
 // keep extends the lease.
@@ -170,7 +170,7 @@ func (j Job) keep(t Timing, k Keep) (Job, bool, error) {
 		next.Progress = k.Progress
 	}
 	if k.Checkpoint != nil {
-		next.Checkpoint, next.Open, next.Saved = *k.Checkpoint, k.Open, k.Saved
+		next.Checkpoint, next.Open, next.OpenIn, next.Saved = *k.Checkpoint, k.Open, k.OpenIn, k.Saved
 		next.Dirty = j.Dirty || j.letsGo(next)
 	}
 	return next, true, nil
@@ -181,6 +181,7 @@ func (j Job) requestCancel(reason string, now Time) (Job, bool, error) {
 	if j.State == Cancelled || j.State == Running && j.Cancel != 0 {
 		return j, false, nil
 	}
+	reason = Clip(reason, MaxErrorText)
 	if j.State == Running {
 		j.Cancel, j.CancelReason = now, reason
 		return j, true, nil
@@ -217,7 +218,7 @@ func (j Job) settle(now Time) Job {
 	j.Ended, j.At, j.Lease, j.Resends = now, 0, nil, 0
 	if j.State == Succeeded || j.State == Skipped { // failed and cancelled jobs may be retried from their checkpoint
 		was := j
-		j.Checkpoint, j.Open, j.Error = Payload{}, nil, ""
+		j.Checkpoint, j.Open, j.OpenIn, j.Error = Payload{}, nil, nil, ""
 		j.Dirty = j.Dirty || was.letsGo(j)
 	}
 	j.Outbox = nil
@@ -296,30 +297,15 @@ func (j Job) Overdue(now Time) bool {
 	return j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention > 0 && j.Ended+Time(j.Policy.Retention) <= now
 }
 
-// letsGo reports whether j refers to a blob that next does not. Such a blob is left to the purge at the job's end.
+// letsGo reports whether j names a blob that next does not. Such a blob is left to the purge at the job's end, unless
+// the attempt removes it before. A part of an output that has moved to a manifest counts too.
 func (j Job) letsGo(next Job) bool {
-	kept := next.Blobs()
-	return slices.ContainsFunc(j.Blobs(), func(b Blob) bool {
-		return !slices.ContainsFunc(kept, func(k Blob) bool { return k.Key == b.Key })
-	})
+	kept := map[string]bool{}
+	for _, b := range next.Blobs() {
+		kept[b.Key] = true
+	}
+	return slices.ContainsFunc(j.Blobs(), func(b Blob) bool { return !kept[b.Key] })
 }
 
 // HasFiles reports whether there may be blobs of the job, listed in the record or not.
 func (j Job) HasFiles() bool { return j.Dirty || len(j.Blobs()) > 0 }
-
-// Clip cuts s to at most n bytes, at a rune's edge.
-func Clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	const mark = "… (cut)"
-	s = s[:n-len(mark)]
-	for len(s) > 0 {
-		r, size := utf8.DecodeLastRuneInString(s)
-		if r != utf8.RuneError || size > 1 {
-			break
-		}
-		s = s[:len(s)-1]
-	}
-	return s + mark
-}

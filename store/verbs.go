@@ -9,7 +9,7 @@ import (
 // New returns the record of a job that starts at now: held, scheduled if j.At is later than now, or queued. The
 // caller has filled in what was submitted.
 func (s *Store) New(j Job, held bool, now Time) Job {
-	j.Version, j.Created = Version, now
+	j.Version, j.Created = formatPlain, now
 	return j.enter(s.opts.Timing, held, now)
 }
 
@@ -30,7 +30,7 @@ func (s *Store) create(ctx context.Context, tries *retries, j Job) (Job, error) 
 	j.Write = s.token()
 	var over any // the revision of the expired record to replace; nil: none is in the way
 	for {
-		r, err := encode(j)
+		_, r, err := s.fit(Job{}, j)
 		if err != nil {
 			return j, err
 		}

@@ -79,8 +79,8 @@ func note(j functions.Info) string {
 		return oneLine(j.Error + j.Reason)
 	case j.Waiting != "":
 		return oneLine("waits " + j.Waiting)
-	case len(j.Outputs) > 0:
-		return count(len(j.Outputs), "output", "outputs")
+	case j.OutputCount > 0:
+		return count(j.OutputCount, "output", "outputs")
 	default:
 		return oneLine(jsonText(j.Result))
 	}

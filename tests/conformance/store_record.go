@@ -13,14 +13,14 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// A record may be nearly 400 KB, the least that the stores have room for.
+// A record may be nearly 400 KB, the least that the stores have room for. A submission leaves some of it to the end.
 func testLimits(t *testing.T, l *storeLab) {
 	ctx := t.Context()
 	big := func(n int) store.Payload {
 		return store.Payload{Inline: jsontext.Value(`"` + strings.Repeat("x", n) + `"`)}
 	}
 	j := l.job(strings.Repeat("i", 200))
-	j.Args = big(store.MaxRecord - 2000)
+	j.Args = big(store.MaxGrown - 2000)
 	created, err := l.Create(ctx, j)
 	if err != nil {
 		t.Fatal(err)
@@ -30,17 +30,17 @@ func testLimits(t *testing.T, l *storeLab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := store.Finish{Token: "token-1", Now: t0 + 1, Outcome: store.OutcomeSuccess, Result: big(2000)}
+	f := store.Finish{Token: "token-1", Now: t0 + 1, Outcome: store.OutcomeSuccess, Result: big(store.MaxRecord - store.MaxGrown + 2000)}
 	_, err = l.Finish(ctx, claimed, f)
 	wantErr(t, err, store.ErrTooLarge)
 	l.sameAsStored(t, claimed)
-	f.Result = big(10)
+	f.Result = big(store.MaxRecord - store.MaxGrown - 2000)
 	finished, err := l.Finish(ctx, claimed, f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.sameAsStored(t, finished)
-	j.ID, j.Args = "too-large", big(store.MaxRecord)
+	j.ID, j.Args = "too-large", big(store.MaxGrown)
 	_, err = l.Create(ctx, j)
 	wantErr(t, err, store.ErrTooLarge)
 	_, err = l.Get(ctx, "too-large")
@@ -49,7 +49,7 @@ func testLimits(t *testing.T, l *storeLab) {
 	var many []store.Job // together they are larger than one answer of some stores
 	for i := range 60 {
 		j := l.job(fmt.Sprintf("big-%02d", i))
-		j.Args = big(store.MaxRecord - 2000)
+		j.Args = big(store.MaxGrown - 2000)
 		many = append(many, j)
 	}
 	var ids []string
@@ -60,7 +60,7 @@ func testLimits(t *testing.T, l *storeLab) {
 		ids = append(ids, r.Job.ID)
 	}
 	for i, r := range l.GetMany(ctx, ids) {
-		if r.Err != nil || len(r.Job.Args.Inline) != store.MaxRecord-1998 {
+		if r.Err != nil || len(r.Job.Args.Inline) != store.MaxGrown-1998 {
 			t.Fatalf("%s: %d bytes, %v", ids[i], len(r.Job.Args.Inline), r.Err)
 		}
 	}
@@ -137,7 +137,7 @@ func testUnknownFields(t *testing.T, l *storeLab) {
 
 func testNewerRecords(t *testing.T, l *storeLab) {
 	for i, data := range []string{
-		`{"v":2,"id":"job-1","kind":"a.b","state":"paused","created":1795262400000,"due":{"at":7}}`,
+		`{"v":4,"id":"job-1","kind":"a.b","state":"paused","created":1795262400000,"due":{"at":7}}`,
 		`{"v":3,"kind":"a.b","state":"queued","created":1795262400000}`,
 		`{"v":9,"kind":["a","b"]}`,
 	} {

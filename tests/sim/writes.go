@@ -227,7 +227,7 @@ func future(data []byte) string {
 	return head.Future
 }
 
-var format2 = []byte(`{"v":2,`)
+var format2 = []byte(`{"v":3,`)
 
 // keepsWhatIsNew checks that an older version loses nothing, and leaves alone what it must not touch.
 func (o *oracle) keepsWhatIsNew(c *co, m *model, before, after []byte) {
