@@ -192,7 +192,9 @@ func (w *world) play() {
 	w.close()
 }
 
-// close ends what still runs, so that no goroutine is left.
+// close ends what still runs, so that no goroutine is left, and takes the stores apart. A docstore.Collection has a
+// finalizer. The collector never frees a cycle that contains an object with a finalizer, so the drivers must not lead
+// back to the world.
 func (w *world) close() {
 	for _, p := range w.procs {
 		p.dead = true
@@ -200,6 +202,7 @@ func (w *world) close() {
 	w.bury()
 	_ = w.coll.Close()
 	_ = w.bucket.Close()
+	*w.docs, *w.blobs = fault.Docs{}, fault.Blobs{}
 }
 
 // step lets something happen.
