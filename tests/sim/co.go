@@ -10,18 +10,19 @@ import (
 // co is a coroutine: a goroutine, and those that it waits for, that run only while they have the token. They give it
 // back at every effect, so that one goroutine of a world runs at any time and the seed alone decides which.
 type co struct {
-	id     int
-	name   string
-	p      *proc
-	w      *world
-	resume chan struct{}
-	wake   int64 // it need not run before
-	killAt int64 // the platform ends it then; 0: never
-	killed bool
-	ended  bool
-	next   decision // what the effect under way still has in store
-	op     *userOp  // of a user's coroutine
-	claim  *co      // of one that runs an attempt: that which claimed it
+	id      int
+	name    string
+	p       *proc
+	w       *world
+	resume  chan struct{}
+	wake    int64 // it need not run before
+	killAt  int64 // the platform ends it then; 0: never
+	killed  bool
+	ended   bool
+	next    decision // what the effect under way still has in store
+	op      *userOp  // of a user's coroutine
+	effects int      // how many it has had
+	claim   *co      // of one that runs an attempt: that which claimed it
 
 	cancel  context.CancelFunc // of one that runs an attempt: what a shutdown calls
 	handler context.Context    // the context of its handler, once that runs

@@ -22,6 +22,7 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 	if c == nil {
 		return fault.Fate{} // the oracle looks around
 	}
+	c.effects++
 	dead := fault.Fate{How: fault.Refused, Code: gcerrors.Internal}
 	c.yield(w.now)
 	if c.dead() {

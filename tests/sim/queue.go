@@ -188,8 +188,8 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 				c.yield(at)
 				continue
 			}
-			at := w.now
-			if next = a.Beat(ctx); next.UnixMilli()-p.skew <= w.now && at == w.now {
+			had := c.effects
+			if next = a.Beat(ctx); next.UnixMilli()-p.skew <= w.now && c.effects == had {
 				w.violatef("beat", "job %s: a heartbeat that did nothing wants the next at once", a.ID())
 				return
 			}
