@@ -15,8 +15,9 @@ type co struct {
 	p       *proc
 	w       *world
 	resume  chan struct{}
-	wake    int64 // it need not run before
-	killAt  int64 // the platform ends it then; 0: never
+	wake    int64           // it need not run before
+	waits   context.Context // it runs also when this ends; nil: only then
+	killAt  int64           // the platform ends it then; 0: never
 	killed  bool
 	ended   bool
 	next    decision // what the effect under way still has in store
@@ -87,13 +88,25 @@ func (c *co) yield(wake int64) {
 	<-c.resume
 }
 
-// sleep lets time pass, and reports errDead if the process crashed meanwhile.
-func (c *co) sleep(ms int64) error {
-	c.yield(c.w.now + ms)
+// await is yield that also returns when ctx has ended.
+func (c *co) await(ctx context.Context, wake int64) {
+	c.waits = ctx
+	c.yield(wake)
+	c.waits = nil
+}
+
+// ready reports whether it can run now.
+func (c *co) ready() bool {
+	return c.p.frozen <= c.w.now && (c.wake <= c.w.now || c.waits != nil && c.waits.Err() != nil)
+}
+
+// sleep lets time pass, and reports errDead if the process crashed meanwhile, or why ctx has ended.
+func (c *co) sleep(ctx context.Context, ms int64) error {
+	c.await(ctx, c.w.now+ms)
 	if c.dead() {
 		return errDead
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // run gives a coroutine the token until it gives it back.

@@ -14,6 +14,8 @@ type decision struct {
 	crashBefore bool
 	crashAfter  bool
 	slow        int64 // milliseconds until the answer comes
+	late        int64 // with fault.Late: when it happens
+	drop        bool  // with fault.Late: it never happens if its caller gives up
 }
 
 // Before is asked by every effect of the code under test: others may go first, and then its fate is decided.
@@ -74,6 +76,9 @@ var codes = []gcerrors.ErrorCode{gcerrors.Unknown, gcerrors.Internal, gcerrors.R
 func (w *world) chaos(_ *co, op fault.Op) decision {
 	if w.tamed {
 		return decision{}
+	}
+	if d, late := w.delay(op); late {
+		return d
 	}
 	r := w.rng.Float64()
 	took := func(p float64) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,7 +78,7 @@ func (o *oracle) broken() bool { return len(o.found) > 0 }
 
 // quiet reports whether all jobs have ended and nothing is under way.
 func (o *oracle) quiet() bool {
-	if len(o.w.cos) > 0 {
+	if len(o.w.cos) > 0 || len(o.w.held) > 0 {
 		return false
 	}
 	for _, m := range o.jobs {
@@ -154,7 +155,7 @@ func find(models []*model, want func(*model) bool) *model {
 
 // unknown reports whether an error leaves open what happened, as the documentation of Submit says.
 func unknown(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNewerRecord)
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNewerRecord) || errors.Is(err, context.Canceled)
 }
 
 // received judges the outcome of a submission by message.
