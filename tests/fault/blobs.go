@@ -74,6 +74,22 @@ func (b *Blobs) Delete(ctx context.Context, key string, opts *driver.DeleteOptio
 			return err
 		}
 	}
+	var there bool
+	if err := carryOut(ctx, b.Hook, fate, op, func() { there = b.remove(ctx, key) }); err != nil {
+		return err
+	}
+	after(ctx, b.Hook, op)
+	switch {
+	case fate.How == Lost:
+		return fate.err(op)
+	case !there:
+		return newError(gcerrors.NotFound, "blob %q not found", key)
+	}
+	return nil
+}
+
+// remove removes a blob and reports whether there was one.
+func (b *Blobs) remove(ctx context.Context, key string) bool {
 	_, there := b.data[key]
 	switch {
 	case b.Broken.NothingGoes:
@@ -87,21 +103,14 @@ func (b *Blobs) Delete(ctx context.Context, key string, opts *driver.DeleteOptio
 	case there:
 		b.drop(ctx, key)
 	}
-	after(ctx, b.Hook, op)
-	switch {
-	case fate.How == Lost:
-		return fate.err(op)
-	case !there:
-		return newError(gcerrors.NotFound, "blob %q not found", key)
-	}
-	return nil
+	return there
 }
 
 // ListPaged lists all keys of a prefix on one page.
 func (b *Blobs) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driver.ListPage, error) {
 	op := Op{"blobs", "list", opts.Prefix}
-	if fate := before(ctx, b.Hook, op); fate.How != Fine {
-		return nil, fate.err(op)
+	if err := asked(ctx, b.Hook, op); err != nil {
+		return nil, err
 	}
 	page := &driver.ListPage{}
 	for _, k := range b.keys {
@@ -116,8 +125,8 @@ func (b *Blobs) ListPaged(ctx context.Context, opts *driver.ListOptions) (*drive
 // NewRangeReader reads a blob.
 func (b *Blobs) NewRangeReader(ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions) (driver.Reader, error) {
 	op := Op{"blobs", "read", key}
-	if fate := before(ctx, b.Hook, op); fate.How != Fine {
-		return nil, fate.err(op)
+	if err := asked(ctx, b.Hook, op); err != nil {
+		return nil, err
 	}
 	data, there := b.data[key]
 	after(ctx, b.Hook, op)
@@ -183,7 +192,9 @@ func (w *writer) Close() error {
 	if err := w.ctx.Err(); err != nil { // it ended while others went first
 		return err
 	}
-	w.blobs.put(w.ctx, w.key, w.Bytes())
+	if err := carryOut(w.ctx, w.blobs.Hook, fate, op, func() { w.blobs.put(w.ctx, w.key, w.Bytes()) }); err != nil {
+		return err
+	}
 	after(w.ctx, w.blobs.Hook, op)
 	if fate.How == Lost {
 		return fate.err(op)
@@ -194,8 +205,8 @@ func (w *writer) Close() error {
 // Attributes tells whether there is a blob, and its size.
 func (b *Blobs) Attributes(ctx context.Context, key string) (*driver.Attributes, error) {
 	op := Op{"blobs", "read", key}
-	if fate := before(ctx, b.Hook, op); fate.How != Fine {
-		return nil, fate.err(op)
+	if err := asked(ctx, b.Hook, op); err != nil {
+		return nil, err
 	}
 	data, there := b.data[key]
 	after(ctx, b.Hook, op)

@@ -204,6 +204,12 @@ func (d *Docs) read(ctx context.Context, actions []*driver.Action, gets []int, e
 	}
 	op := Op{"docs", "get", strings.Join(keys, " ")}
 	fate := before(ctx, d.Hook, op)
+	if err := carryOut(ctx, d.Hook, fate, op, func() {}); err != nil {
+		for _, i := range gets {
+			errs[i] = err
+		}
+		return
+	}
 	for n, i := range gets {
 		switch {
 		case fate.How == Refused || fate.How == Lost:
@@ -251,7 +257,14 @@ func (d *Docs) write(ctx context.Context, a *driver.Action) error {
 	if fate.How == Refused || fate.How == Partial {
 		return fate.err(op)
 	}
-	rev, err := d.apply(ctx, a, id)
+	want, err := intended(a)
+	if err != nil {
+		return newError(gcerrors.InvalidArgument, "document %s: %v", id, err)
+	}
+	var rev any
+	if err := carryOut(ctx, d.Hook, fate, op, func() { rev, err = d.apply(ctx, want, id) }); err != nil {
+		return err
+	}
 	after(ctx, d.Hook, op)
 	switch {
 	case fate.How == Lost && err == nil && d.Broken.LostIsFinal:
@@ -264,47 +277,73 @@ func (d *Docs) write(ctx context.Context, a *driver.Action) error {
 	return err
 }
 
-// changed is a document as a write makes it.
-func changed(a *driver.Action, old Doc) (Doc, error) {
-	if a.Kind != driver.Update {
-		return encode(a.Doc)
+// intent is what a write was to do when it was asked for. It is a copy: the document may change before it is applied.
+type intent struct {
+	kind driver.ActionKind
+	rev  any // on condition of this revision; nil: on none
+	doc  Doc // to store; of an update the fields to set, nil for those to remove
+}
+
+// intended takes a copy of what a write is to do.
+func intended(a *driver.Action) (w intent, err error) {
+	w.kind = a.Kind
+	if w.rev, err = a.Doc.GetField("rev"); err != nil {
+		w.rev = nil
 	}
-	doc := maps.Clone(old)
+	switch a.Kind {
+	case driver.Delete:
+		return w, nil
+	case driver.Update:
+		w.doc = make(Doc, len(a.Mods))
+	default:
+		w.doc, err = encode(a.Doc)
+		return w, err
+	}
 	for _, m := range a.Mods {
 		if len(m.FieldPath) != 1 {
-			return nil, fmt.Errorf("field path %v is not at the top", m.FieldPath)
+			return w, fmt.Errorf("field path %v is not at the top", m.FieldPath)
 		}
 		switch v := m.Value.(type) {
-		case nil:
-			delete(doc, m.FieldPath[0])
-		case string, int64:
-			doc[m.FieldPath[0]] = v
+		case nil, string, int64:
+			w.doc[m.FieldPath[0]] = v
 		case []byte:
-			doc[m.FieldPath[0]] = bytes.Clone(v)
+			w.doc[m.FieldPath[0]] = bytes.Clone(v)
 		default:
-			return nil, fmt.Errorf("field %s: cannot set a %T", m.FieldPath[0], v)
+			return w, fmt.Errorf("field %s: cannot set a %T", m.FieldPath[0], v)
 		}
 	}
-	return doc, nil
+	return w, nil
+}
+
+// changed is a document as a write makes it.
+func (w intent) changed(old Doc) Doc {
+	doc := Doc{}
+	if w.kind == driver.Update {
+		doc = maps.Clone(old)
+	}
+	for field, v := range w.doc {
+		if v == nil && w.kind == driver.Update {
+			delete(doc, field)
+		} else {
+			doc[field] = v
+		}
+	}
+	return doc
 }
 
 // apply checks a write's condition and stores it.
-func (d *Docs) apply(ctx context.Context, a *driver.Action, id string) (any, error) {
-	old := d.Get(id)
-	asked, err := a.Doc.GetField("rev")
-	if err != nil {
-		asked = nil
-	}
+func (d *Docs) apply(ctx context.Context, w intent, id string) (any, error) {
+	old, asked := d.Get(id), w.rev
 	switch {
-	case a.Kind == driver.Create && old != nil && !d.Broken.CreateOverwrites:
+	case w.kind == driver.Create && old != nil && !d.Broken.CreateOverwrites:
 		return nil, newError(gcerrors.AlreadyExists, "document %s exists", id)
-	case a.Kind == driver.Delete && old == nil:
+	case w.kind == driver.Delete && old == nil:
 		if asked != nil && (d.Flavour == Dynamo || d.Flavour == Firestore) {
 			return nil, newError(gcerrors.FailedPrecondition, "document %s is gone", id)
 		}
 		return nil, nil
-	case (a.Kind == driver.Replace || a.Kind == driver.Update) && old == nil:
-		if d.Flavour == Dynamo && (asked != nil || a.Kind == driver.Update) {
+	case (w.kind == driver.Replace || w.kind == driver.Update) && old == nil:
+		if d.Flavour == Dynamo && (asked != nil || w.kind == driver.Update) {
 			return nil, newError(gcerrors.FailedPrecondition, "document %s is gone", id)
 		}
 		return nil, newError(gcerrors.NotFound, "document %s not found", id)
@@ -312,19 +351,16 @@ func (d *Docs) apply(ctx context.Context, a *driver.Action, id string) (any, err
 		if d.Broken.ConflictIsFine {
 			return old["rev"], nil
 		}
-		if d.Flavour == Mongo && a.Kind != driver.Delete {
+		if d.Flavour == Mongo && w.kind != driver.Delete {
 			return nil, newError(gcerrors.NotFound, "replaced 0 documents, want 1")
 		}
 		return nil, newError(gcerrors.FailedPrecondition, "document %s has another revision", id)
 	}
-	if a.Kind == driver.Delete {
+	if w.kind == driver.Delete {
 		d.set(ctx, id, nil)
 		return nil, nil
 	}
-	doc, err := changed(a, old)
-	if err != nil {
-		return nil, newError(gcerrors.InvalidArgument, "document %s: %v", id, err)
-	}
+	doc := w.changed(old)
 	d.seq++
 	rev := fmt.Sprintf("r%d", d.seq)
 	doc["rev"] = rev

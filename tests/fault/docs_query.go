@@ -20,8 +20,8 @@ func (d *Docs) RunGetQuery(ctx context.Context, q *driver.Query) (driver.Documen
 		}
 	}
 	op := Op{"docs", "query", b.String()}
-	if fate := before(ctx, d.Hook, op); fate.How != Fine {
-		return nil, fate.err(op)
+	if err := asked(ctx, d.Hook, op); err != nil {
+		return nil, err
 	}
 	var found []Doc
 	for _, id := range d.ids {

@@ -40,10 +40,11 @@ const (
 	Refused     // not applied, and an error
 	Lost        // applied, but the answer is an error
 	Partial     // of a list: some are applied or read, and some are not
+	Late        // a Waiter says when it happens: perhaps after its caller has given up
 )
 
 // String names the way.
-func (h How) String() string { return [...]string{"fine", "refused", "lost", "partial"}[h] }
+func (h How) String() string { return [...]string{"fine", "refused", "lost", "partial", "late"}[h] }
 
 // Fate is what becomes of an effect.
 type Fate struct {
@@ -57,6 +58,15 @@ type Hook interface {
 	Before(ctx context.Context, op Op) Fate
 	// After is called when the effect has happened, before its answer is given.
 	After(ctx context.Context, op Op)
+}
+
+// Waiter is a Hook that gives the fate Late.
+type Waiter interface {
+	Hook
+	// Wait is called in place of the effect, and calls apply to let it happen, once or never. It returns nil when the
+	// answer is there. When it returns an error, that of a ctx that has ended for example, the effect is not undone: a
+	// Waiter may call apply later.
+	Wait(ctx context.Context, op Op, apply func()) error
 }
 
 // Error is an error of a fake store, with the code that gocloud's drivers would give.
@@ -104,6 +114,28 @@ func before(ctx context.Context, h Hook, op Op) Fate {
 		return Fate{}
 	}
 	return h.Before(ctx, op)
+}
+
+// asked is before for a read that succeeds or fails as a whole: it returns when the read may happen, or its error.
+func asked(ctx context.Context, h Hook, op Op) error {
+	switch fate := before(ctx, h, op); fate.How {
+	case Fine:
+		return nil
+	case Late:
+		return carryOut(ctx, h, fate, op, func() {})
+	default:
+		return fate.err(op)
+	}
+}
+
+// carryOut lets an effect happen, now or when the hook says. An error means that its caller has given up: apply may
+// still be called, and must use nothing that belongs to the caller.
+func carryOut(ctx context.Context, h Hook, fate Fate, op Op, apply func()) error {
+	if fate.How == Late {
+		return h.(Waiter).Wait(ctx, op, apply)
+	}
+	apply()
+	return nil
 }
 
 func after(ctx context.Context, h Hook, op Op) {

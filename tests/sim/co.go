@@ -10,18 +10,20 @@ import (
 // co is a coroutine: a goroutine, and those that it waits for, that run only while they have the token. They give it
 // back at every effect, so that one goroutine of a world runs at any time and the seed alone decides which.
 type co struct {
-	id     int
-	name   string
-	p      *proc
-	w      *world
-	resume chan struct{}
-	wake   int64 // it need not run before
-	killAt int64 // the platform ends it then; 0: never
-	killed bool
-	ended  bool
-	next   decision // what the effect under way still has in store
-	op     *userOp  // of a user's coroutine
-	claim  *co      // of one that runs an attempt: that which claimed it
+	id      int
+	name    string
+	p       *proc
+	w       *world
+	resume  chan struct{}
+	wake    int64           // it need not run before
+	waits   context.Context // it runs also when this ends; nil: only then
+	killAt  int64           // the platform ends it then; 0: never
+	killed  bool
+	ended   bool
+	next    decision // what the effect under way still has in store
+	op      *userOp  // of a user's coroutine
+	effects int      // how many it has had
+	claim   *co      // of one that runs an attempt: that which claimed it
 
 	cancel  context.CancelFunc // of one that runs an attempt: what a shutdown calls
 	handler context.Context    // the context of its handler, once that runs
@@ -86,13 +88,25 @@ func (c *co) yield(wake int64) {
 	<-c.resume
 }
 
-// sleep lets time pass, and reports errDead if the process crashed meanwhile.
-func (c *co) sleep(ms int64) error {
-	c.yield(c.w.now + ms)
+// await is yield that also returns when ctx has ended.
+func (c *co) await(ctx context.Context, wake int64) {
+	c.waits = ctx
+	c.yield(wake)
+	c.waits = nil
+}
+
+// ready reports whether it can run now.
+func (c *co) ready() bool {
+	return c.p.frozen <= c.w.now && (c.wake <= c.w.now || c.waits != nil && c.waits.Err() != nil)
+}
+
+// sleep lets time pass, and reports errDead if the process crashed meanwhile, or why ctx has ended.
+func (c *co) sleep(ctx context.Context, ms int64) error {
+	c.await(ctx, c.w.now+ms)
 	if c.dead() {
 		return errDead
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // run gives a coroutine the token until it gives it back.

@@ -14,6 +14,8 @@ type decision struct {
 	crashBefore bool
 	crashAfter  bool
 	slow        int64 // milliseconds until the answer comes
+	late        int64 // with fault.Late: when it happens
+	drop        bool  // with fault.Late: it never happens if its caller gives up
 }
 
 // Before is asked by every effect of the code under test: others may go first, and then its fate is decided.
@@ -22,6 +24,7 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 	if c == nil {
 		return fault.Fate{} // the oracle looks around
 	}
+	c.effects++
 	dead := fault.Fate{How: fault.Refused, Code: gcerrors.Internal}
 	c.yield(w.now)
 	if c.dead() {
@@ -73,6 +76,9 @@ var codes = []gcerrors.ErrorCode{gcerrors.Unknown, gcerrors.Internal, gcerrors.R
 func (w *world) chaos(_ *co, op fault.Op) decision {
 	if w.tamed {
 		return decision{}
+	}
+	if d, late := w.delay(op); late {
+		return d
 	}
 	r := w.rng.Float64()
 	took := func(p float64) bool {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,10 +36,14 @@ type model struct {
 	id       string
 	job      store.Job // as it is stored
 	accepted bool      // somebody was told that it will run
+	created  int64     // when its record was
 	removed  bool
-	cancel   bool // somebody asked
-	asking   int  // requests to cancel that are under way
-	claims   int  // attempts that count, since the last retry by a user
+	left     int64  // when it was removed
+	expired  int64  // when it last counted as removed by some clock, and was written to all the same
+	before   *model // the job that had its id before
+	cancel   bool   // somebody asked
+	asking   int    // requests to cancel that are under way
+	claims   int    // attempts that count, since the last retry by a user
 	bad      map[store.Outcome]int
 	saved    int // the highest checkpoint that the handler was told is saved
 	hooked   bool
@@ -72,11 +78,11 @@ func (o *oracle) broken() bool { return len(o.found) > 0 }
 
 // quiet reports whether all jobs have ended and nothing is under way.
 func (o *oracle) quiet() bool {
-	if len(o.w.cos) > 0 {
+	if len(o.w.cos) > 0 || len(o.w.held) > 0 {
 		return false
 	}
 	for _, m := range o.jobs {
-		if !m.removed && (!m.job.State.Final() || len(m.job.Outbox) > 0) && m.job.State != store.Held {
+		if !m.removed && (!m.job.State.Final() || len(m.job.Outbox) > 0) && (m.job.State != store.Held || o.w.tamed) {
 			return false
 		}
 	}
@@ -106,31 +112,50 @@ func (o *oracle) submitted(op *userOp, n int, r functions.Receipt, err error) {
 	}
 }
 
-// submittedKeyed judges the answer to a submission with a key.
+// submittedKeyed judges the answer to a submission with a key. The answer was right if it was right at any time since
+// the call began: the job of the key may have gone since, and another may have taken its place.
 func (o *oracle) submittedKeyed(op *userOp, n int, r functions.Receipt, err error) {
-	m := o.jobs[r.ID]
+	since := o.since(r.ID, op.at)
+	m := find(since, func(m *model) bool { return m.n == n })
 	_, made := op.made[n]
 	switch {
-	case err == nil && m == nil:
+	case err == nil && len(since) == 0:
 		o.w.violatef("accepted", "submission %d was answered with %+v, and there is no such job", n, r)
-	case err == nil && m.n != n:
-		o.w.violatef("key", "submission %d got job %s of submission %d, with other arguments", n, r.ID, m.n)
+	case err == nil && m == nil:
+		o.w.violatef("key", "submission %d got job %s of submission %d, with other arguments", n, r.ID, since[0].n)
 	case err == nil && r.Existing && !made && m.awaySince(op.at):
 		o.w.violatef("expiry", "submission %d got job %s, which had expired", n, r.ID)
 	case err == nil && made && r.Existing:
 		o.w.violatef("key", "submission %d made job %s, and was told that it existed", n, r.ID)
 	case err == nil:
 		m.accepted = true
-	case errors.Is(err, functions.ErrKeyConflict) && (m == nil || m.n == n):
+	case errors.Is(err, functions.ErrKeyConflict) && find(since, func(m *model) bool { return m.n != n }) == nil:
 		o.w.violatef("key", "submission %d conflicts with itself: %v", n, err)
 	case made && !unknown(err):
 		o.w.violatef("refused", "submission %d was refused (%v), and yet made a job", n, err)
 	}
 }
 
+// since returns the jobs that had an id at any time since at, the latest first.
+func (o *oracle) since(id string, at int64) []*model {
+	var had []*model
+	for m := o.jobs[id]; m != nil && (!m.removed || m.left >= at); m = m.before {
+		had = append(had, m)
+	}
+	return had
+}
+
+// find returns the first model that is as wanted, or nil.
+func find(models []*model, want func(*model) bool) *model {
+	if i := slices.IndexFunc(models, want); i >= 0 {
+		return models[i]
+	}
+	return nil
+}
+
 // unknown reports whether an error leaves open what happened, as the documentation of Submit says.
 func unknown(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNewerRecord)
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNewerRecord) || errors.Is(err, context.Canceled)
 }
 
 // received judges the outcome of a submission by message.
@@ -162,9 +187,9 @@ func (o *oracle) got(c *co, id string, i functions.Info, err error) {
 	if c.dead() {
 		return
 	}
-	m := o.jobs[id]
+	m, at := o.jobs[id], c.op.at
 	switch {
-	case errors.Is(err, store.ErrNotFound) && m.accepted && !m.removed && !o.mayBeAway(m):
+	case errors.Is(err, store.ErrNotFound) && m.accepted && m.created < at && !o.mayBeAway(m) && m.expired < at:
 		o.w.violatef("lost", "job %s cannot be found", id)
 	case err == nil && m.awaySince(c.op.at):
 		o.w.violatef("expiry", "job %s is shown, which had expired", id)

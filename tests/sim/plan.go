@@ -10,6 +10,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/fault"
 )
 
 // plan is what a job does: the arguments of all kinds.
@@ -64,7 +65,7 @@ func (p plan) end(attempt int) string {
 // work is a step's time. It gives way to a cancellation unless the plan is deaf.
 func work(ctx context.Context, c *co, p plan, d int64) error {
 	for left := d; ; left -= 1000 {
-		if err := c.sleep(min(max(left, 0), 1000)); err != nil {
+		if err := c.sleep(context.Background(), min(max(left, 0), 1000)); err != nil {
 			return err
 		}
 		if ctx.Err() != nil && !p.Deaf {
@@ -193,7 +194,13 @@ func (p *proc) fail(ctx context.Context, c *co, a plan, how string) error {
 func (p *proc) hook(ctx context.Context, job functions.Info) error {
 	w := p.w
 	op := effectOp("hook", job.ID)
-	if fate := w.Before(ctx, op); fate.How != 0 {
+	switch fate := w.Before(ctx, op); fate.How {
+	case fault.Fine:
+	case fault.Late:
+		if err := w.Wait(ctx, op, func() {}); err != nil {
+			return err
+		}
+	default:
 		return errors.New("fault: the hook failed")
 	}
 	w.oracle.hooked(job)

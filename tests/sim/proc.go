@@ -118,7 +118,7 @@ func (p *proc) pause(ctx context.Context, d time.Duration) error {
 	if c == nil {
 		return errDead
 	}
-	return c.sleep(d.Milliseconds())
+	return c.sleep(ctx, d.Milliseconds())
 }
 
 // crash stops a process where it is.

@@ -41,12 +41,18 @@ func (s sender) Send(ctx context.Context, queue string, delay time.Duration, msg
 	if fate.How == fault.Refused {
 		return errors.New("fault: the queue is away")
 	}
-	for i, id := range ids {
-		if fate.How == fault.Partial && i%2 == 0 || w.mutantDropsSend(of(ctx)) {
-			continue
+	send := func() {
+		for i, id := range ids {
+			if fate.How == fault.Partial && i%2 == 0 || w.mutantDropsSend(of(ctx)) {
+				continue
+			}
+			w.post(message{hint: id, queue: queue, ready: w.now + delay.Milliseconds()})
 		}
-		w.post(message{hint: id, queue: queue, ready: w.now + delay.Milliseconds()})
 	}
+	if fate.How == fault.Late {
+		return w.Wait(ctx, op, send)
+	}
+	send()
 	w.After(ctx, op)
 	if fate.How != fault.Fine {
 		return errors.New("fault: the queue did not answer")
@@ -181,15 +187,22 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 	if w.cfg.Platform > 0 {
 		limit = w.now + w.cfg.Platform
 	}
+	var cancel context.CancelFunc // of a heartbeat under way
 	beat := w.spawn(p, "beat", func(ctx context.Context, c *co) {
-		next := a.Beat(ctx)
+		beat := func() time.Time {
+			ctx, done := w.until(ctx, w.beatUntil(a))
+			cancel = done
+			defer done()
+			return a.Beat(ctx)
+		}
+		next := beat()
 		for !over && !c.dead() {
 			if at := next.UnixMilli() - p.skew; at > w.now {
 				c.yield(at)
 				continue
 			}
-			at := w.now
-			if next = a.Beat(ctx); next.UnixMilli()-p.skew <= w.now && at == w.now {
+			had := c.effects
+			if next = beat(); next.UnixMilli()-p.skew <= w.now && c.effects == had {
 				w.violatef("beat", "job %s: a heartbeat that did nothing wants the next at once", a.ID())
 				return
 			}
@@ -199,6 +212,9 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 		defer func() {
 			over = true
 			beat.wake = w.now
+			if cancel != nil {
+				cancel()
+			}
 			p.busy--
 		}()
 		if limit != 0 {
@@ -213,6 +229,15 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 	})
 	beat.killAt, run.killAt = limit, limit
 	beat.claim, run.claim = claim, claim
+}
+
+// beatUntil is when a heartbeat that gets no answer is given up, as the worker does: at the end of the lease.
+func (w *world) beatUntil(a *functions.Attempt) int64 {
+	least := w.now + w.timing.Lease.Milliseconds()/3
+	if m := w.oracle.jobs[a.ID()]; m != nil && m.job.Lease != nil {
+		return max(int64(m.job.Lease.Until), least)
+	}
+	return least
 }
 
 // platform is a context that knows its deadline and leaves it to the scheduler.

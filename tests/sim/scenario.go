@@ -77,9 +77,10 @@ func (s scenario) follow(w *world, choose func([]*co) int, stop func() bool) {
 			w.late()
 			return
 		}
+		w.ring()
 		var able []*co
 		for _, c := range w.cos {
-			if c.wake <= w.now {
+			if c.ready() {
 				able = append(able, c)
 			}
 		}
@@ -87,6 +88,7 @@ func (s scenario) follow(w *world, choose func([]*co) int, stop func() bool) {
 		case len(acts) > 0 && acts[0].when(w):
 			acts[0].do(w, w.alive(0))
 			acts, last = acts[1:], w.now
+		case w.arriveNext():
 		case w.deliverNext():
 		case w.now >= w.nextSw:
 			w.nextSw = w.now + 10_000

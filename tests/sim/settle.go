@@ -27,16 +27,12 @@ func (w *world) settle() {
 		}
 	}
 	w.start()
-	for _, id := range w.docs.IDs() {
-		if m := w.oracle.jobs[id]; m != nil && m.job.State == store.Held {
-			p := w.procs[len(w.procs)-1]
-			w.act(p, "release", id, func(ctx context.Context) error { _, err := p.rt.Client().Release(ctx, id); return err })
-		}
-	}
+	w.releaseHeld()
 	last := w.nextSw
 	for !w.oracle.broken() && !w.oracle.quiet() {
 		if w.nextSw != last {
 			last = w.nextSw
+			w.releaseHeld() // again: the process that was asked before may have died
 			if w.sweeps++; w.sweeps > maxSweeps {
 				w.late()
 				return
@@ -51,6 +47,19 @@ func (w *world) settle() {
 	w.inspect()
 	if w.cfg.Retention && !w.oracle.broken() {
 		w.outlive()
+	}
+}
+
+// releaseHeld lets a process release the jobs that are held.
+func (w *world) releaseHeld() {
+	p := w.pickProc()
+	if p == nil {
+		return
+	}
+	for _, m := range w.oracle.sorted() {
+		if id := m.id; !m.removed && m.job.State == store.Held {
+			w.act(p, "release", id, func(ctx context.Context) error { _, err := p.rt.Client().Release(ctx, id); return err })
+		}
 	}
 }
 
@@ -131,6 +140,10 @@ func (o *oracle) end(m *model) {
 	j, p := m.job, o.plans[m.n]
 	if o.w.docs.Get(m.id) == nil {
 		o.w.violatef("lost", "job %d is gone", m.n)
+	}
+	if !j.State.Final() {
+		o.w.violatef("ends", "job %d has not ended: it is %s", m.n, j.State)
+		return
 	}
 	switch j.State {
 	case store.Succeeded:

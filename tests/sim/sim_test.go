@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
+	"weak"
 )
 
 // Worlds are small and short-lived, and there are many.
@@ -34,6 +36,30 @@ func TestRandomHistories(t *testing.T) {
 	}
 	if faults < 1000 {
 		t.Errorf("only %d faults were injected", faults)
+	}
+}
+
+// A million histories must fit in the memory of a few: nothing may keep a world alive once it is closed.
+func TestAClosedWorldIsFreed(t *testing.T) {
+	t.Parallel()
+	var worlds []weak.Pointer[world]
+	for seed := range uint64(10) {
+		worlds = append(worlds, weak.Make(check(t, seed)))
+	}
+	for range 5 { // the finalizers of a collection and its bucket run between two collections
+		runtime.GC()
+	}
+	for seed, w := range worlds {
+		if w.Value() != nil {
+			t.Errorf("the world of seed %d is still reachable, want it collected", seed)
+		}
+	}
+}
+
+func BenchmarkHistories(b *testing.B) {
+	for seed := uint64(0); b.Loop(); seed++ {
+		w := newWorld(seed, "")
+		w.play()
 	}
 }
 

@@ -111,6 +111,8 @@ func (w *world) submit(p *proc) {
 	op := &userOp{verb: "submit", numbers: []int{pl.N}, made: map[int]string{}}
 	w.spawn(p, "submit", func(ctx context.Context, c *co) {
 		c.op = op
+		ctx, done := w.patience(ctx)
+		defer done()
 		r, err := p.rt.Client().Submit(ctx, pl.Kind, pl, opts...)
 		if !c.dead() {
 			w.oracle.submitted(op, pl.N, r, err)
@@ -140,6 +142,8 @@ func (w *world) submitKeyed(p *proc) {
 	opts := []functions.SubmitOption{functions.Tags("n" + strconv.Itoa(n)), functions.Key(fmt.Sprintf("key %d", key))}
 	w.spawn(p, "submit keyed", func(ctx context.Context, c *co) {
 		c.op = op
+		ctx, done := w.patience(ctx)
+		defer done()
 		r, err := p.rt.Client().Submit(ctx, kind, pl, opts...)
 		if !c.dead() {
 			w.oracle.submittedKeyed(op, n, r, err)
@@ -159,6 +163,8 @@ func (w *world) submitMany(p *proc) {
 		subs = append(subs, functions.Submission{Kind: pl.Kind, Args: pl, Options: opts})
 	}
 	w.spawn(p, "submit many", func(ctx context.Context, c *co) {
+		ctx, done := w.patience(ctx)
+		defer done()
 		receipts, _ := p.rt.Client().SubmitMany(ctx, subs)
 		if c.dead() {
 			return
@@ -224,6 +230,8 @@ func (w *world) act(p *proc, verb, id string, do func(ctx context.Context) error
 	op := &userOp{verb: verb, target: id, at: w.now}
 	w.oracle.asks(verb, id)
 	w.spawn(p, verb, func(ctx context.Context, c *co) {
+		ctx, done := w.patience(ctx)
+		defer done()
 		err := do(ctx)
 		if m := w.oracle.jobs[id]; verb == "cancel" && m.asking > 0 {
 			m.asking--
@@ -231,7 +239,7 @@ func (w *world) act(p *proc, verb, id string, do func(ctx context.Context) error
 		if c.dead() || err == nil {
 			return
 		}
-		for _, ok := range []error{store.ErrMove, store.ErrNotFound, store.ErrUnavailable, store.ErrNewerRecord} {
+		for _, ok := range []error{store.ErrMove, store.ErrNotFound, store.ErrUnavailable, store.ErrNewerRecord, context.Canceled} {
 			if errors.Is(err, ok) {
 				return
 			}

@@ -21,6 +21,7 @@ type world struct {
 	seed   uint64
 	rng    *rand.Rand
 	reaper *rand.Rand // decides what the store deletes by itself, and when; nil: it never gets to it
+	tides  *rand.Rand // decides what happens late, and what else came with generation 2; nil: nothing
 	cfg    climate
 	mutant string
 	log    *strings.Builder // nil: not wanted
@@ -44,6 +45,8 @@ type world struct {
 	msgs   []message
 	users  users
 	oracle *oracle
+
+	wire
 
 	decide func(c *co, op fault.Op) decision // what becomes of an effect
 	rand   func(c *co) uint64                // for the code under test; c is who runs
@@ -81,6 +84,9 @@ type climate struct {
 	Join      int64 // bytes up to which outputs are joined; 0: all are
 	Expiry    bool  // the store deletes by itself what has expired, some time after
 	Lazy      int   // how seldom it does
+
+	Late float64 // of effects: they happen later, perhaps when their callers have given up
+	Away float64 // of steps: a store stops answering for a while
 }
 
 // draw makes a climate.
@@ -116,8 +122,15 @@ func draw(rng *rand.Rand) climate {
 	return c
 }
 
+// generation is that of the worlds that are played. A seed that once found something is played as it was then: what
+// came later draws from a source of its own.
+const generation = 2
+
 // newWorld makes the world of a seed.
-func newWorld(seed uint64, mutant string) *world {
+func newWorld(seed uint64, mutant string) *world { return newWorldOf(generation, seed, mutant) }
+
+// newWorldOf makes the world that a seed had in a generation.
+func newWorldOf(generation int, seed uint64, mutant string) *world {
 	rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
 	reaper := rand.New(rand.NewPCG(seed, 0x243f6a8885a308d3))
 	cfg := draw(rng)
@@ -127,6 +140,10 @@ func newWorld(seed uint64, mutant string) *world {
 	cfg.Lazy = lazy(reaper)
 	w := bare(cfg, mutant)
 	w.seed, w.rng, w.reaper = seed, rng, reaper
+	if generation > 1 {
+		w.tides = rand.New(rand.NewPCG(seed, 0x13198a2e03707344))
+		w.cfg.drawLater(w.tides)
+	}
 	w.decide = w.chaos
 	w.rand = func(*co) uint64 { return rng.Uint64() }
 	if rng.IntN(2) == 0 {
@@ -140,12 +157,23 @@ func newWorld(seed uint64, mutant string) *world {
 	return w
 }
 
+// drawLater makes the part of a climate that came with generation 2.
+func (c *climate) drawLater(rng *rand.Rand) {
+	if rng.IntN(3) > 0 {
+		c.Late = 0.03 * rng.Float64()
+	}
+	if rng.IntN(3) > 0 {
+		c.Away = 0.01 * rng.Float64()
+	}
+}
+
 // bare makes a world with nobody in it.
 func bare(cfg climate, mutant string) *world {
 	w := &world{
 		cfg: cfg, mutant: mutant, now: began, back: make(chan struct{}),
 		timing: store.Timing{Lease: 10_000 * ms, Grace: 20_000 * ms, MaxGrace: 80_000 * ms, Skew: 2000 * ms},
 	}
+	w.away = map[string]int64{}
 	w.oracle = newOracle(w)
 	w.docs = &fault.Docs{
 		Hook: w, Flavour: cfg.Flavour, Now: func() int64 { return w.now }, Lag: w.lag,
@@ -192,7 +220,9 @@ func (w *world) play() {
 	w.close()
 }
 
-// close ends what still runs, so that no goroutine is left.
+// close ends what still runs, so that no goroutine is left, and takes the stores apart. A docstore.Collection has a
+// finalizer. The collector never frees a cycle that contains an object with a finalizer, so the drivers must not lead
+// back to the world.
 func (w *world) close() {
 	for _, p := range w.procs {
 		p.dead = true
@@ -200,16 +230,24 @@ func (w *world) close() {
 	w.bury()
 	_ = w.coll.Close()
 	_ = w.bucket.Close()
+	*w.docs, *w.blobs = fault.Docs{}, fault.Blobs{}
 }
 
 // step lets something happen.
 func (w *world) step() {
 	w.weather()
+	w.goAway()
+	w.ring()
 	w.expire(w.cfg.Lazy)
 	var choices []func()
 	for _, c := range w.cos {
-		if c.wake <= w.now && c.p.frozen <= w.now {
+		if c.ready() {
 			choices = append(choices, func() { w.run(c) })
+		}
+	}
+	for _, h := range w.held {
+		if h.at <= w.now {
+			choices = append(choices, func() { w.arrive(h) })
 		}
 	}
 	if w.now >= w.nextSw {
@@ -237,6 +275,12 @@ func (w *world) pass() {
 	}
 	for _, m := range w.msgs {
 		next = min(next, m.ready)
+	}
+	for _, h := range w.held {
+		next = min(next, h.at)
+	}
+	for _, a := range w.alarms {
+		next = min(next, a.at)
 	}
 	if w.users.left > 0 && !w.tamed {
 		next = min(next, w.now+int64(w.rng.IntN(2000)))

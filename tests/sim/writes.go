@@ -48,6 +48,9 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 	}
 	o.keepsWhatIsNew(c, m, before["data"].([]byte), data)
 	old := m.job
+	if o.mayBeAway(m) {
+		m.expired = o.w.now
+	}
 	m.job = j
 	if old.State.Final() {
 		o.afterEnd(c, m, old, j)
@@ -76,7 +79,10 @@ func (o *oracle) creates(c *co, id string, j store.Job, data []byte) {
 	if old != nil && !old.removed {
 		o.w.violatef("once", "job %s is created twice", id)
 	}
-	m := &model{n: number(j.Tags), id: id, job: j, owner: map[string]*co{}, bad: map[store.Outcome]int{}, future: future(data)}
+	m := &model{
+		n: number(j.Tags), id: id, job: j, created: o.w.now, before: old,
+		owner: map[string]*co{}, bad: map[store.Outcome]int{}, future: future(data),
+	}
 	if old != nil { // a request to cancel the job of this key that is under way means whichever it finds
 		m.asking, m.cancel = old.asking, old.asking > 0
 	}
@@ -102,7 +108,7 @@ func (o *oracle) removes(m *model) {
 	if !j.State.Final() || j.Policy.Retention == 0 || o.w.now+slack < int64(j.Ended)+j.Policy.Retention {
 		o.w.violatef("lost", "job %d is removed; it is %s", m.n, j.State)
 	}
-	m.removed = true
+	m.removed, m.left = true, o.w.now
 	o.w.eventf("job %d is removed", m.n)
 }
 
