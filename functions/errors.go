@@ -82,17 +82,22 @@ var rules = []rule{
 	{context.Canceled, Retry, 0, 499}, // the caller went away; nginx's number for it
 }
 
+// ruleOf is the line of the table for err. An error that is not in the table may pass: the message comes again.
+func ruleOf(err error) rule {
+	for _, r := range rules {
+		if errors.Is(err, r.err) {
+			return r
+		}
+	}
+	return rule{nil, Retry, 5 * time.Second, http.StatusInternalServerError}
+}
+
 // HTTPStatus gives the status that tells a caller of err; 200 for nil, 500 for an error that is not in the table.
 func HTTPStatus(err error) int {
 	if err == nil {
 		return http.StatusOK
 	}
-	for _, r := range rules {
-		if errors.Is(err, r.err) {
-			return r.status
-		}
-	}
-	return http.StatusInternalServerError
+	return ruleOf(err).status
 }
 
 // outcomeOf gives what becomes of the message whose handling met err.
@@ -100,10 +105,6 @@ func outcomeOf(err error) Outcome {
 	if err == nil {
 		return Outcome{Verdict: Ack}
 	}
-	for _, r := range rules {
-		if errors.Is(err, r.err) {
-			return Outcome{Verdict: r.verdict, After: r.after, Err: err}
-		}
-	}
-	return Outcome{Verdict: Retry, After: 5 * time.Second, Err: err}
+	r := ruleOf(err)
+	return Outcome{Verdict: r.verdict, After: r.after, Err: err}
 }

@@ -52,7 +52,7 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 	results := rt.store.ClaimMany(ctx, ids, claims)
 	rt.claimLate(ctx, ids, claims, results)
 	for i, m := range msgs {
-		claimed[i] = rt.claimed(ctx, results[i], claims[i], now, m.Trace)
+		claimed[i] = rt.claimed(ctx, m, results[i], claims[i], now)
 	}
 	return claimed
 }
@@ -84,12 +84,12 @@ func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.C
 	}
 }
 
-// claimed makes an attempt of a claim that won. The message that brought it carried that trace.
-func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, now store.Time, msg map[string]string) Claimed {
+// claimed makes an attempt of a claim that won, or tells what becomes of the message that brought it.
+func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now store.Time) Claimed {
 	if r.Err != nil {
 		out := outcomeOf(r.Err)
-		out.JobID = r.Job.ID
-		rt.count(out)
+		out.JobID = m.ID
+		rt.count(ctx, out)
 		return Claimed{Outcome: out}
 	}
 	if r.Job.State != store.Running { // its deadline had passed
@@ -104,7 +104,7 @@ func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, n
 	rt.stats.Claimed.Add(1)
 	rt.tel.claimed(ctx, r.Job)
 	a := rt.newAttempt(k, r.Job, c.Token, now)
-	a.span = rt.runSpan(ctx, r.Job, msg, now)
+	a.span = rt.runSpan(ctx, r.Job, m.Trace, now)
 	rt.mu.Lock()
 	rt.running[r.Job.ID] = a
 	rt.mu.Unlock()
@@ -112,8 +112,9 @@ func (rt *Runtime) claimed(ctx context.Context, r store.Result, c store.Claim, n
 	return Claimed{Attempt: a}
 }
 
-// count keeps the figures of messages that did nothing.
-func (rt *Runtime) count(out Outcome) {
+// count keeps the figures of messages that did nothing, and tells the log of those that this process could not handle.
+func (rt *Runtime) count(ctx context.Context, out Outcome) {
+	rt.unhandled.note(ctx, rt, out)
 	switch out.Verdict {
 	case Drop:
 		rt.stats.Dropped.Add(1)

@@ -44,7 +44,7 @@ func (rt *Runtime) Submit(ctx context.Context, body []byte, metadata map[string]
 // perhaps; the fifth time, or if the queue does not tell, it is parked too.
 func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 	if err := rt.open(); err != nil {
-		return rt.givenBack(outcomeOf(err))
+		return rt.givenBack(ctx, outcomeOf(err))
 	}
 	asked := rt.reg.read(Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID}, 0)
 	ctx, span := rt.acceptSpan(ctx, in, asked)
@@ -56,11 +56,11 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 // accept does what a message asks for.
 func (rt *Runtime) accept(ctx context.Context, in Incoming, asked asked) Outcome {
 	if asked.unknown != nil && in.Deliveries > 0 && in.Deliveries <= len(giveBack) {
-		return rt.givenBack(Outcome{Verdict: Retry, After: giveBack[in.Deliveries-1], Err: asked.unknown})
+		return rt.givenBack(ctx, Outcome{Verdict: Retry, After: giveBack[in.Deliveries-1], Err: asked.unknown})
 	}
 	first, err := rt.submitAsked(ctx, asked.requests)
 	if err != nil && outcomeOf(err).Verdict != Drop && !errors.Is(err, pubsubq.ErrMalformed) {
-		return rt.givenBack(outcomeOf(err))
+		return rt.givenBack(ctx, outcomeOf(err))
 	}
 	out := Outcome{Verdict: Ack, JobID: first}
 	if reason := errors.Join(asked.unknown, asked.refused, err); reason != nil {
@@ -78,8 +78,8 @@ func (rt *Runtime) accept(ctx context.Context, in Incoming, asked asked) Outcome
 // that put messages aside by themselves do so after five deliveries or more.
 var giveBack = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second}
 
-func (rt *Runtime) givenBack(out Outcome) Outcome {
-	rt.count(out)
+func (rt *Runtime) givenBack(ctx context.Context, out Outcome) Outcome {
+	rt.count(ctx, out)
 	return out
 }
 

@@ -341,21 +341,3 @@ func TestAMissingBlobOfArgumentsIsAnErrorOfTheAttempt(t *testing.T) {
 		t.Errorf("%+v, %v", j, err)
 	}
 }
-
-func TestTooManyOutputsForTheRecordFailTheJobForGood(t *testing.T) {
-	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
-		for n := range 3000 {
-			if err := writeTo(ctx, job, fmt.Sprintf("file-%04d", n), "x"); err != nil {
-				return order{}, err
-			}
-		}
-		return order{}, nil
-	}))
-	i := d.once(t, "shop.order", order{})
-	if i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, "record is too large") {
-		t.Errorf("%s %d %s", i.State, i.Attempt, i.Error)
-	}
-	if files := d.files(t); len(files) != 0 {
-		t.Errorf("%d files are left", len(files))
-	}
-}

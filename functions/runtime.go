@@ -138,7 +138,8 @@ type Runtime struct {
 	stats Stats
 	tel   *telemetry
 
-	draining atomic.Bool
+	draining  atomic.Bool
+	unhandled unhandled
 
 	mu      sync.Mutex
 	known   map[string]bool     // kinds that are in the directory

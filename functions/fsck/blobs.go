@@ -41,22 +41,37 @@ func (c *checker) blobs(ctx context.Context, j store.Job, files []file, f *findi
 			}
 		}
 	}
-	for _, o := range j.Open {
+	var all lists
+	if !removing {
+		var err error
+		if all, err = c.lists(ctx, j, f); err != nil {
+			return err
+		}
+	}
+	for _, m := range j.Manifests() {
+		listed[m.Blob.Key] = true
+		if !strings.HasPrefix(m.Blob.Key, blobout.Prefix(j.ID)) {
+			f.problemf(RuleOwner, "a list of outputs lies at %q, among the blobs of another record", m.Blob.Key)
+		}
+	}
+	for _, o := range all.open {
 		for _, b := range o.Parts {
 			if err := need(RulePayload, "the checkpoint's output "+o.Name, b); err != nil {
 				return err
 			}
 		}
 	}
-	for _, o := range j.Outputs {
+	for _, o := range all.outputs {
 		for _, b := range o.Parts {
 			if err := need(RuleOutputs, "output "+o.Name, b); err != nil {
 				return err
 			}
 		}
 	}
-	f.names(j)
-	f.leftovers(j, files, listed)
+	f.names(j, all.outputs)
+	if all.complete {
+		f.leftovers(j, files, listed)
+	}
 	return nil
 }
 
@@ -80,12 +95,12 @@ func (c *checker) verify(ctx context.Context, f *finding, rule, what string, b s
 }
 
 // names checks who has outputs, and what they are called.
-func (f *finding) names(j store.Job) {
-	if j.State != store.Succeeded && len(j.Outputs) > 0 {
-		f.problemf(RuleOutputs, "%d outputs are visible, though the job is %s", len(j.Outputs), j.State)
+func (f *finding) names(j store.Job, outputs []store.Output) {
+	if j.State != store.Succeeded && (len(outputs) > 0 || j.OutputsIn != nil) {
+		f.problemf(RuleOutputs, "%d outputs are visible, though the job is %s", len(outputs), j.State)
 	}
 	seen := map[string]bool{}
-	for _, o := range j.Outputs {
+	for _, o := range outputs {
 		if err := blobout.CheckName(o.Name); err != nil {
 			f.problemf(RuleOutputs, "%v", err)
 		}

@@ -17,7 +17,7 @@ func TestWhatTheVerbsWriteIsClean(t *testing.T) {
 	if !r.Clean() || len(r.Notes) > 0 {
 		t.Fatalf("problems %v, notes %v", r.Problems, r.Notes)
 	}
-	if r.Jobs != 9 || r.Records != 12 || r.Parked != 2 || r.ByState[store.Succeeded] != 2 || r.Blobs < 5 {
+	if r.Jobs != 11 || r.Records != 14 || r.Parked != 2 || r.ByState[store.Succeeded] != 3 || r.Blobs < 5 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -50,6 +50,9 @@ var edits = []edit{
 	{rule: RuleDue, of: "queued", job: func(j *store.Job) { j.Deadline = j.Due - 1 }},
 	{rule: RuleDue, of: "succeeded", job: func(j *store.Job) { j.Due++ }},
 	{rule: RuleOverdue, of: "queued", job: func(j *store.Job) { j.Due = j.Due.Add(-2 * time.Hour) }},
+	{rule: RuleOverdue, of: "running", job: func(j *store.Job) { j.Due = j.Due.Add(-2 * time.Hour) }},
+	{rule: RuleSize, of: "running", job: func(j *store.Job) { j.Parent = strings.Repeat("x", store.MaxGrown) }},
+	{rule: RuleSize, of: "succeeded", job: func(j *store.Job) { j.Parent = strings.Repeat("x", store.MaxRecord) }},
 	{rule: RuleExpires, of: "queued", doc: func(d *document) { d.Expires = int64(1_795_262_400) }},
 	{rule: RuleLease, of: "running", job: func(j *store.Job) { j.Lease = nil }},
 	{rule: RuleLease, of: "running", job: func(j *store.Job) { j.Lease.Token = "" }},
@@ -85,6 +88,18 @@ var edits = []edit{
 	}},
 	{rule: RulePayload, of: "large", blob: func(t *testing.T, w *world, j store.Job) { w.drop(t, j.Args.Blob.Key) }},
 	{rule: RulePayload, of: "large", blob: func(t *testing.T, w *world, j store.Job) { w.write(t, j.Result.Blob.Key, "?") }},
+	{rule: RuleOutputs, of: "filed", blob: func(t *testing.T, w *world, j store.Job) { w.drop(t, j.OutputsIn.Blob.Key) }},
+	{rule: RuleOutputs, of: "filed", blob: func(t *testing.T, w *world, j store.Job) { w.write(t, j.OutputsIn.Blob.Key, "[]") }},
+	{rule: RuleOutputs, of: "filed", job: func(j *store.Job) { j.OutputsIn.Blob.SHA256, j.OutputsIn.Outputs = "", 7 }},
+	{rule: RuleOutputs, of: "filed", job: func(j *store.Job) { j.State = store.Failed }},
+	{rule: RuleOutputs, of: "filed", blob: func(t *testing.T, w *world, j store.Job) {
+		w.drop(t, w.listed(t, *j.OutputsIn)[7].Parts[0].Key)
+	}},
+	{rule: RulePayload, of: "parts", blob: func(t *testing.T, w *world, j store.Job) { w.drop(t, j.OpenIn[0].Blob.Key) }},
+	{rule: RulePayload, of: "parts", blob: func(t *testing.T, w *world, j store.Job) {
+		w.write(t, w.listed(t, j.OpenIn[0])[7].Parts[0].Key, "something else")
+	}},
+	{rule: RuleOwner, of: "parts", job: func(j *store.Job) { j.OpenIn[0].Blob.Key = "jobs/job-other/p-parts-1" }},
 	{rule: RuleOwner, of: "large", job: func(j *store.Job) { j.Args.Blob.Key = "jobs/job-other/p-args-1" }},
 	{rule: RuleOwner, of: "", blob: func(t *testing.T, w *world, _ store.Job) { w.write(t, "jobs/job-gone/a-1/x", "?") }},
 	{rule: RuleKey, of: "succeeded", job: func(j *store.Job) { j.Key = "other" }},

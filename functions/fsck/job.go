@@ -32,6 +32,7 @@ func (c *checker) job(ctx context.Context, d document, files []file, f *finding)
 		f.problemf(RuleState, "%q is not a state; states are %v", j.State, store.States())
 		return nil
 	}
+	f.size(d, j)
 	f.indexes(d, j)
 	c.due(j, f)
 	c.expires(d, j, f)
@@ -45,6 +46,16 @@ func (c *checker) job(ctx context.Context, d document, files []file, f *finding)
 	}
 	f.key(j)
 	return c.blobs(ctx, j, files, f)
+}
+
+// size checks that what must still be written fits.
+func (f *finding) size(d document, j store.Job) {
+	switch n := len(d.Data); {
+	case n > store.MaxRecord:
+		f.problemf(RuleSize, "has %d bytes, at most %d are possible: nothing that changes it can be written", n, store.MaxRecord)
+	case !j.State.Final() && n > store.MaxGrown:
+		f.problemf(RuleSize, "is %s and has %d bytes: a checkpoint must leave it at most %d, so none can be saved", j.State, n, store.MaxGrown)
+	}
 }
 
 // due checks that sweep will come in time, and has come.

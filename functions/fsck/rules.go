@@ -15,6 +15,7 @@ const (
 	RuleFail     = "fail-index"
 	RuleDue      = "due"      // what is to happen to a record some day has a due time, early enough
 	RuleOverdue  = "overdue"  // sweep did what was due
+	RuleSize     = "size"     // a record has room for its end, and for checkpoints before it
 	RuleExpires  = "expires"  // the store deletes by itself what is to go then, and only that
 	RuleLease    = "lease"    // a job has a lease if and only if it is running
 	RuleFinal    = "final"    // only a job that has ended has an end, a result, and things to follow up
@@ -51,6 +52,7 @@ var ruleTexts = map[string]string{
 	RuleFail:     "the list of failed jobs has those that failed, at the time they did, and no others",
 	RuleDue:      "a record to which something is to happen has a due time that is early enough for it",
 	RuleOverdue:  "nothing has been due for longer than Options.Late",
+	RuleSize:     "no record is longer than store.MaxRecord, and that of a live job not longer than store.MaxGrown",
 	RuleExpires:  "only jobs that have ended and have no files expire by themselves, when their retention ends",
 	RuleLease:    "a job has a lease if and only if it is running",
 	RuleFinal:    "a job that has ended, and no other, has a time of its end, and perhaps a result and an outbox",

@@ -3,6 +3,7 @@ package fsck
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -55,7 +56,7 @@ func newWorldOf(t *testing.T, ttl store.TTL) *world {
 		t.Fatal(err)
 	}
 	w.rt, err = functions.New(kinds(), functions.Backends{Store: s, Queue: w, Blobs: blobout.New(w.bucket, nil)},
-		functions.Config{Now: func() time.Time { return w.now }, Worker: "test", Log: slog.New(slog.DiscardHandler)})
+		functions.Config{Now: func() time.Time { return w.now }, Worker: "test", InlineLists: 1000, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,8 @@ func newWorldOf(t *testing.T, ttl store.TTL) *world {
 type letter struct {
 	Text string `json:"text"`
 	Bad  int    `json:"bad"` // attempts that fail
+
+	Copies int `json:"copies,omitempty"` // further files, saved with a checkpoint
 }
 
 func kinds() *functions.Registry {
@@ -82,6 +85,20 @@ func kinds() *functions.Registry {
 		}
 		if _, err := io.WriteString(w, job.Args.Text); err != nil {
 			return letter{}, err
+		}
+		for n := range job.Args.Copies {
+			c, err := job.Output(ctx, fmt.Sprint("copies/", n))
+			if err != nil {
+				return letter{}, err
+			}
+			if _, err := io.WriteString(c, job.Args.Text); err != nil {
+				return letter{}, err
+			}
+		}
+		if job.Args.Copies > 0 {
+			if err := job.Checkpoint(ctx, true); err != nil {
+				return letter{}, err
+			}
 		}
 		if job.Attempt <= job.Args.Bad {
 			return letter{}, errors.New("out of ink")
@@ -99,6 +116,8 @@ func (w *world) fill(t *testing.T) {
 	w.submit(t, "large", letter{Text: long})
 	w.submit(t, "retrying", letter{Text: "again", Bad: 1})
 	w.submit(t, "failed", letter{Text: "never", Bad: 9}, functions.MaxAttempts(1))
+	w.submit(t, "filed", letter{Text: "to all", Copies: 8})
+	w.submit(t, "parts", letter{Text: "to all, again", Bad: 1, Copies: 8})
 	w.submit(t, "held", letter{}, functions.Held())
 	w.submit(t, "scheduled", letter{}, functions.After(time.Hour))
 	for len(w.queue) > 0 {
@@ -148,4 +167,18 @@ func (w *world) check(t *testing.T, o Options) Report {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// listed reads a manifest.
+func (w *world) listed(t *testing.T, m store.Manifest) []store.Output {
+	t.Helper()
+	data, err := w.bucket.ReadAll(t.Context(), m.Blob.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := store.DecodeOutputs(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }

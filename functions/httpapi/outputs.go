@@ -112,6 +112,9 @@ func hasOutputs(job functions.Info, name string) string {
 	if len(names) == 0 {
 		return fmt.Sprintf(", which is %s and has none", job.State)
 	}
+	if len(names) > 20 {
+		return fmt.Sprintf("; it has %d others", len(names))
+	}
 	return fmt.Sprintf("; it has %q", names)
 }
 
