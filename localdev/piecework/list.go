@@ -79,8 +79,8 @@ func note(j functions.Info) string {
 		return oneLine(j.Error + j.Reason)
 	case j.Waiting != "":
 		return oneLine("waits " + j.Waiting)
-	case j.OutputCount > 0:
-		return count(j.OutputCount, "output", "outputs")
+	case max(j.OutputCount, len(j.Outputs)) > 0: // an older server gives no count
+		return count(max(j.OutputCount, len(j.Outputs)), "output", "outputs")
 	default:
 		return oneLine(jsonText(j.Result))
 	}
