@@ -50,6 +50,25 @@ func (c *checker) lists(ctx context.Context, j store.Job, f *finding) (lists, er
 	return all, nil
 }
 
+// keys are the keys of all blobs that a record lists, itself or in its manifests; complete says that these could all be
+// read.
+func (c *checker) keys(ctx context.Context, j store.Job) (keys map[string]bool, complete bool, err error) {
+	all, err := c.lists(ctx, j, &finding{})
+	if err != nil {
+		return nil, false, err
+	}
+	keys = map[string]bool{}
+	for _, b := range j.Blobs() {
+		keys[b.Key] = true
+	}
+	for _, o := range append(all.open, all.outputs...) {
+		for _, p := range o.Parts {
+			keys[p.Key] = true
+		}
+	}
+	return keys, all.complete, nil
+}
+
 // manifest reads a manifest. The text says what is wrong with it.
 func (c *checker) manifest(ctx context.Context, m store.Manifest) (list []store.Output, text string, err error) {
 	data, err := c.bucket.ReadAll(ctx, m.Blob.Key)

@@ -33,8 +33,12 @@ func (c *checker) spares(ctx context.Context, f finding) error {
 		}
 		var j store.Job
 		if ok && d.version() <= store.Version && json.Unmarshal(d.Data, &j, tolerant) == nil && j.State.Final() {
-			unlisted = func(key string) bool {
-				return !slices.ContainsFunc(j.Blobs(), func(b store.Blob) bool { return b.Key == key })
+			keys, complete, err := c.keys(ctx, j)
+			if err != nil {
+				return err
+			}
+			if complete {
+				unlisted = func(key string) bool { return !keys[key] }
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"gocloud.dev/blob"
 	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/store"
@@ -49,6 +51,38 @@ func TestRepairRemovesOldBlobsThatNothingRefersTo(t *testing.T) {
 	}
 	if r := w.check(t, Options{Deep: true}); len(r.Problems) != 1 {
 		t.Errorf("problems after the repair: %v, want that of flow-1 alone", r.Problems)
+	}
+}
+
+// What a manifest lists is listed: repair takes none of it, and nothing at all if the manifest cannot be read.
+func TestRepairKeepsWhatManifestsList(t *testing.T) {
+	w := newWorld(t)
+	files := func() (n int) {
+		for it := w.bucket.List(&blob.ListOptions{Prefix: "jobs/" + w.ids["filed"] + "/a-"}); ; n++ {
+			if _, err := it.Next(t.Context()); err != nil {
+				return n
+			}
+		}
+	}
+	before, stray := files(), "jobs/"+w.ids["filed"]+"/a-loser/x"
+	w.write(t, stray, "?")
+	r := w.check(t, Options{Repair: true, Now: time.Now().Add(RepairAge + time.Hour)})
+	if r.Removed != 1 || files() != before || before < 9 {
+		t.Errorf("%d blobs removed, %d files of %d left; want the stray one removed", r.Removed, files(), before)
+	}
+	w.write(t, stray, "?")
+	var d document
+	d.ID = w.ids["filed"]
+	if err := w.coll.Get(t.Context(), &d); err != nil {
+		t.Fatal(err)
+	}
+	var j store.Job
+	if err := json.Unmarshal(d.Data, &j); err != nil {
+		t.Fatal(err)
+	}
+	w.write(t, j.OutputsIn.Blob.Key, "damaged")
+	if r := w.check(t, Options{Repair: true, Now: time.Now().Add(RepairAge + time.Hour)}); r.Removed != 0 || files() != before+1 {
+		t.Errorf("%d blobs removed though the list cannot be read", r.Removed)
 	}
 }
 
