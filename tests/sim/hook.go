@@ -73,11 +73,11 @@ func (w *world) After(ctx context.Context, op fault.Op) {
 var codes = []gcerrors.ErrorCode{gcerrors.Unknown, gcerrors.Internal, gcerrors.ResourceExhausted, gcerrors.DeadlineExceeded}
 
 // chaos decides by the climate.
-func (w *world) chaos(_ *co, op fault.Op) decision {
+func (w *world) chaos(c *co, op fault.Op) decision {
 	if w.tamed {
 		return decision{}
 	}
-	if d, late := w.delay(op); late {
+	if d, late := w.delay(c, op); late {
 		return d
 	}
 	r := w.rng.Float64()

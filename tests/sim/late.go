@@ -51,6 +51,7 @@ func (w *world) Wait(ctx context.Context, op fault.Op, apply func()) error {
 	if drop || !op.Writes() {
 		w.drop(h)
 	}
+	h.at += w.tides.Int64N(3000) // what its callers do next may overtake it
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -112,19 +113,32 @@ func (w *world) goAway() {
 	if w.tides == nil || w.tamed || w.cfg.Away == 0 || w.tides.Float64() >= w.cfg.Away {
 		return
 	}
-	layer := []string{"docs", "docs", "blobs", "queue"}[w.tides.IntN(4)]
+	w.leave([]string{"docs", "docs", "blobs", "queue"}[w.tides.IntN(4)])
+}
+
+// leave lets a layer not answer for a while.
+func (w *world) leave(layer string) {
 	if w.away[layer] > w.now {
 		return
 	}
 	d := w.tides.Int64N(25_000)
 	w.away[layer] = w.now + d
-	w.faultf("the %s do not answer for %d ms", layer, d)
+	w.faultf("%s: no answer for %d ms", layer, d)
 }
 
 // delay decides whether an effect happens late.
-func (w *world) delay(op fault.Op) (d decision, late bool) {
+func (w *world) delay(c *co, op fault.Op) (d decision, late bool) {
 	if w.tides == nil || w.tamed {
 		return d, false
+	}
+	if op.Layer == "user" && w.tides.Float64() < w.cfg.Hang {
+		if w.tides.IntN(3) == 0 {
+			return decision{fate: fault.Fate{How: fault.Refused}}, true
+		}
+		return decision{fate: fault.Fate{How: fault.Late}, late: w.now + w.tides.Int64N(40_000), drop: true}, true
+	}
+	if c.name == "run" && op.Writes() && w.tides.Float64() < w.cfg.Spite {
+		w.leave(op.Layer)
 	}
 	switch until := w.away[op.Layer]; {
 	case until > w.now:

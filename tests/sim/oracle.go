@@ -260,7 +260,7 @@ func (o *oracle) hooked(job functions.Info) {
 		o.w.violatef("hook", "the hook was called for job %s, which is %s", job.ID, job.State)
 		return
 	}
-	m.hooked = true
+	m.hooked = m.hooked || job.Ended.UnixMilli() == int64(m.job.Ended) // and not of an end that was undone meanwhile
 }
 
 func effectOp(verb, key string) fault.Op { return fault.Op{Layer: "user", Verb: verb, Key: key} }

@@ -64,6 +64,9 @@ func (w *world) userActs() {
 		return
 	}
 	w.users.left--
+	if w.meddleWithHook(p) {
+		return
+	}
 	if w.meddleWithExpiry(p) {
 		return
 	}
@@ -79,6 +82,27 @@ func (w *world) userActs() {
 	default:
 		w.meddle(p)
 	}
+}
+
+// meddleWithHook may give a job whose end hook is being called another end: it is retried, and cancelled after that.
+func (w *world) meddleWithHook(p *proc) bool {
+	if w.tides == nil || w.tides.IntN(2) == 0 {
+		return false
+	}
+	client := p.rt.Client()
+	for _, h := range w.held {
+		m := w.oracle.jobs[h.op.Key]
+		switch {
+		case h.op.Layer != "user" || m == nil:
+		case m.job.State == store.Failed || m.job.State == store.Cancelled:
+			w.act(p, "retry", m.id, func(ctx context.Context) error { _, err := client.Retry(ctx, m.id); return err })
+			return true
+		case !m.job.State.Final():
+			w.act(p, "cancel", m.id, func(ctx context.Context) error { _, err := client.Cancel(ctx, m.id, "again"); return err })
+			return true
+		}
+	}
+	return false
 }
 
 // options draws those of a submission. The world's own time from which the job may start is returned too.
