@@ -126,10 +126,31 @@ func (o *oracle) leftovers() {
 		if m == nil || !m.job.State.Final() || o.zombies[key] || strings.Contains(key, "/p-args-") {
 			continue
 		}
-		if m.removed || !slices.ContainsFunc(m.job.Blobs(), func(b store.Blob) bool { return b.Key == key }) {
+		if m.removed || !slices.ContainsFunc(o.blobs(m.job), func(b store.Blob) bool { return b.Key == key }) {
 			o.w.violatef("leftover", "%s is not in the record of job %d, which is %s", key, m.n, m.job.State)
 		}
 	}
+}
+
+// listed reads manifests, which continue each other.
+func (o *oracle) listed(manifests ...store.Manifest) (all []store.Output) {
+	for _, m := range manifests {
+		list, err := store.DecodeOutputs(o.w.blobs.Data(m.Blob.Key))
+		if err != nil {
+			o.w.violatef("manifest", "%s: %v", m.Blob.Key, err)
+		}
+		all = append(all, list...)
+	}
+	return all
+}
+
+// blobs are what a record lists, itself and in its manifests.
+func (o *oracle) blobs(j store.Job) []store.Blob {
+	all := j.Blobs()
+	for _, out := range o.listed(j.Manifests()...) {
+		all = append(all, out.Parts...)
+	}
+	return all
 }
 
 // end judges how a job ended.
@@ -181,7 +202,11 @@ func (o *oracle) success(m *model, p plan) {
 	if p.Files {
 		want["data.txt"], want["who.txt"] = p.data(), strconv.Itoa(got.Run)
 	}
-	for _, out := range m.job.Outputs {
+	outputs := m.job.Outputs
+	if m.job.OutputsIn != nil {
+		outputs = append(o.listed(*m.job.OutputsIn), outputs...)
+	}
+	for _, out := range outputs {
 		var data strings.Builder
 		for _, part := range out.Parts {
 			data.Write(o.w.blobs.Data(part.Key))
