@@ -83,13 +83,14 @@ func (s *Store) present(r *record) (Job, error) {
 
 // Deletion is one record's share of DeleteMany.
 type Deletion struct {
-	// Gone: this call deleted the record. False without an error means that it changed meanwhile or was gone.
+	// Gone: the record is deleted, by this call, or, on stores that do not tell, by another before it. False without an
+	// error means that it changed meanwhile or was gone.
 	Gone bool
 	Err  error
 }
 
 // DeleteMany removes many jobs whose retention has passed, in lists of up to one hundred. The results are in the order
-// of the jobs; each is what Delete would have returned. A deletion whose answer was lost may count as done by another.
+// of the jobs; each is what Delete would have returned.
 func (s *Store) DeleteMany(ctx context.Context, have []Job) []Deletion {
 	results := make([]Deletion, len(have))
 	tries := s.retries()
