@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,14 +18,14 @@ type SweepRequest struct {
 	Limit int
 	// For is how long to go on. 0: until ctx is done.
 	For time.Duration
-	// Part and Parts divide the work among several invocations: this one takes the shards whose number leaves
-	// Part when divided by Parts. Parts 0 or 1: all.
+	// Part and Parts divide the work among several invocations: this one takes the partitions of the due index whose
+	// number leaves Part when divided by Parts. Parts 0 or 1: all.
 	Part, Parts int
 	// From is the cursor of the sweep before, if that one stopped at a bound; nil: from the start.
 	From SweepCursor
 }
 
-// SweepCursor is where a sweep stopped, by shard of the due index.
+// SweepCursor is where a sweep stopped, by partition of the due index.
 type SweepCursor map[int]string
 
 // SweepResult counts what a sweep did.
@@ -48,9 +49,13 @@ type SweepResult struct {
 }
 
 // Sweep is the third of the three functions: it takes the records that are due, and does to each the one thing that
-// its state asks for. It costs one query a shard, and what is due; not what exists. It may run anywhere, at any time
-// and in several places at once. It returns an error only if the store does not answer; what was done is counted in
-// the result all the same. The end of ctx is a bound like another: what it left undone is due for the next sweep.
+// its state asks for. It costs one query a partition of the due index, and what is due; not what exists. It may run
+// anywhere, at any time and in several places at once. It returns an error only if the store does not answer; what was
+// done is counted in the result all the same. The end of ctx is a bound like another: what it left undone is due for the
+// next sweep.
+//
+// Jobs whose retention has passed come last. While it removes them, a sweep looks every five seconds at what else has
+// become due, so that a job whose worker died does not wait for them, however many there are.
 //
 // If the process dies inside, the next sweep finds due again what this one did not do.
 func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, error) {
@@ -60,90 +65,145 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 	if req.Parts < 0 || req.Part < 0 || req.Part >= max(req.Parts, 1) {
 		return SweepResult{}, fmt.Errorf("%w: sweep part %d of %d: parts are numbered from 0", ErrInvalid, req.Part, req.Parts)
 	}
-	s := &sweep{rt: rt, req: req, start: rt.now(), next: SweepCursor{}}
-	var errs []error
-	var away int
-	first := int(rt.cfg.Rand() % store.DueShards) // or those that come late in each sweep would never have a turn
-	for i := range store.DueShards {
-		shard := (first + i) % store.DueShards
-		if shard%max(req.Parts, 1) != req.Part {
-			continue
-		}
-		err := s.shard(ctx, shard, s.start, s.look)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		if err != nil || s.isAway() {
-			if away++; away == maxAway {
-				break
-			}
-		}
-	}
+	s := rt.newSweep(req)
+	err := s.rounds(ctx)
 	if s.result.More {
-		s.result.Next = s.next
+		s.result.Next = s.cursor
 	}
 	rt.tel.sweeps(ctx, s.result, req.From != nil)
-	return s.result, errors.Join(errs...)
+	return s.result, err
 }
 
 // sweep is one sweep under way.
 type sweep struct {
-	rt    *Runtime
-	req   SweepRequest
-	start store.Time
+	rt     *Runtime
+	req    SweepRequest
+	start  store.Time
+	cursor SweepCursor // where the partitions go on that are not done
+
+	now     store.Time // of this round
+	yieldAt store.Time // when the removal must stop for the next round; 0: nothing is being removed
+	yielded bool       // it did
+	part    int        // the partition that is being swept
+	lost    int        // how many partitions the store did not answer for
 
 	mu     sync.Mutex
 	result SweepResult
-	next   SweepCursor
-	away   int // how many records of the shard that is being swept the store did not answer for
+	away   [store.DuePartitions]int // for how many records of each partition the store did not answer
 }
 
-// maxAway is after how many records for which the store did not answer, each time asked patiently, a sweep leaves a shard,
-// and after how many such shards it ends. What is due stays due. One record alone, or one shard, may have its own trouble.
-const maxAway = 3
+func (rt *Runtime) newSweep(req SweepRequest) *sweep {
+	now := rt.now()
+	s := &sweep{rt: rt, req: req, start: now, now: now, cursor: maps.Clone(req.From)}
+	if s.cursor == nil {
+		s.cursor = SweepCursor{}
+	}
+	return s
+}
 
-// sweepBatch is how many records are read at once.
-const sweepBatch = 100
+const (
+	// maxAway is after how many records for which the store did not answer, each time asked patiently, a sweep leaves a
+	// partition, and after how many such partitions it ends. What is due stays due. One record alone, or one partition, may
+	// have its own trouble.
+	maxAway = 3
+	// sweepBatch is how many records are read at once.
+	sweepBatch = 100
+	// removeFor is how long a sweep removes jobs before it looks again at what else is due.
+	removeFor = 5 * time.Second
+)
 
-// shard works through the entries of one shard that are due by until.
-func (s *sweep) shard(ctx context.Context, shard int, until store.Time, act func(context.Context, []store.Result) []store.Job) error {
-	after := s.req.From[shard]
-	s.away = 0
+// rounds looks after what is due, and then removes what has passed its retention: both in turns, until there was time for
+// all that was to be removed when the sweep began.
+func (s *sweep) rounds(ctx context.Context) error {
 	for {
-		want := s.room(ctx)
-		if want == 0 {
-			s.result.More, s.next[shard] = true, after
-			return nil
-		}
-		refs, err := s.rt.store.Due(ctx, shard, until, after, want)
-		if err != nil && ctx.Err() != nil {
-			continue // there is no room any more
-		}
-		if err != nil {
+		s.now, s.yieldAt, s.yielded = s.rt.now(), 0, false
+		err := s.pass(ctx, 0, store.DueShards, s.now, (*sweep).look)
+		if s.result.More || s.lost >= maxAway {
 			return err
 		}
-		if len(refs) == 0 {
-			return nil
+		s.yieldAt = s.rt.now().Add(removeFor)
+		if s.req.For > 0 {
+			s.yieldAt = min(s.yieldAt, s.start.Add(s.req.For))
 		}
-		s.lag(refs[0])
-		ids := make([]string, len(refs))
-		for i, r := range refs {
-			ids[i] = r.ID
-		}
-		s.result.Looked += len(ids)
-		send := act(ctx, s.rt.store.GetMany(ctx, ids))
-		s.rt.nudge(ctx, send...)
-		if s.isAway() {
-			return nil // the failures are counted
-		}
-		if ctx.Err() != nil {
-			continue // from the start of this batch: some of it was left
-		}
-		after = refs[len(refs)-1].Cursor
-		if len(refs) < want {
-			return nil
+		err = errors.Join(err, s.pass(ctx, store.DueShards, store.DuePartitions, s.start, (*sweep).look))
+		if !s.yielded || err != nil {
+			return err
 		}
 	}
+}
+
+// act does to a batch of records what is due, and returns the jobs whose message must be sent.
+type act func(*sweep, context.Context, []store.Result) []store.Job
+
+// passed is the cursor of a partition that this pass is through with. It sorts after every entry.
+const passed = "~"
+
+// pass works through the entries of some partitions that are due by until: a batch of each, in turns, so that a long one is
+// not in the way of the others. A pass that a bound cuts short goes on in the sweep that is given the cursor; those
+// partitions that it is through with have their next turn after that.
+func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, do act) error {
+	var errs []error
+	var open []int
+	first := int(s.rt.cfg.Rand() % uint64(to-from)) // or those that come late in each sweep would never have a turn
+	for i := range to - from {
+		if p := from + (first+i)%(to-from); p%max(s.req.Parts, 1) == s.req.Part && s.cursor[p] != passed {
+			open = append(open, p)
+		}
+	}
+	for len(open) > 0 && s.lost < maxAway {
+		if s.room(ctx) == 0 {
+			s.result.More = true
+			return errors.Join(errs...)
+		}
+		if s.yielded = s.yielded || s.yields(); s.yielded {
+			return errors.Join(errs...)
+		}
+		s.part, open = open[0], open[1:]
+		more, err := s.batch(ctx, until, do)
+		if more {
+			open = append(open, s.part)
+			continue
+		}
+		s.cursor[s.part] = passed
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if err != nil || s.isAway() {
+			s.lost++
+		}
+	}
+	for p := from; p < to; p++ {
+		delete(s.cursor, p)
+	}
+	return errors.Join(errs...)
+}
+
+// batch deals with the next entries of the partition that are due by until, and reports whether there may be more.
+func (s *sweep) batch(ctx context.Context, until store.Time, do act) (more bool, err error) {
+	want := s.room(ctx)
+	refs, err := s.rt.store.Due(ctx, s.part, until, s.cursor[s.part], want)
+	if err != nil && ctx.Err() != nil {
+		return true, nil // there is no room any more
+	}
+	if err != nil || len(refs) == 0 {
+		return false, err
+	}
+	s.lag(refs[0])
+	ids := make([]string, len(refs))
+	for i, r := range refs {
+		ids[i] = r.ID
+	}
+	s.result.Looked += len(ids)
+	send := do(s, ctx, s.rt.store.GetMany(ctx, ids))
+	s.rt.nudge(ctx, send...)
+	switch {
+	case s.isAway():
+		return false, nil // the failures are counted
+	case ctx.Err() != nil || s.yielded:
+		return true, nil // from the start of this batch: some of it was left
+	}
+	s.cursor[s.part] = refs[len(refs)-1].Cursor
+	return len(refs) == want, nil
 }
 
 // room is how many records the bounds still allow in the next batch.
@@ -157,14 +217,38 @@ func (s *sweep) room(ctx context.Context) int {
 	return min(sweepBatch, max(s.req.Limit-s.result.Looked, 0))
 }
 
+// yields reports whether the removal has had its share of this round.
+func (s *sweep) yields() bool { return s.yieldAt != 0 && s.rt.now() >= s.yieldAt }
+
 func (s *sweep) lag(first store.DueRef) {
 	if due := first.Due(); due > 0 {
 		s.result.Lag = max(s.result.Lag, s.start.Sub(due))
 	}
 }
 
-// look does what is due to a batch of records, several at once, and returns the jobs whose message must be sent.
+// look does what is due to a batch of records, and returns the jobs whose message must be sent. Removals come last, those
+// with files after those that go with one list.
 func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
+	var live, filed []store.Result
+	var plain []store.Job
+	for _, r := range batch {
+		switch {
+		case r.Err != nil || !s.goes(r.Job):
+			live = append(live, r)
+		case r.Job.HasFiles():
+			filed = append(filed, r)
+		default:
+			plain = append(plain, r.Job)
+		}
+	}
+	send := s.each(ctx, live, s.one)
+	s.remove(ctx, plain)
+	s.each(ctx, filed, s.removeFiled)
+	return send
+}
+
+// each does something to the records of a batch, several at once, and returns the jobs that it gave.
+func (s *sweep) each(ctx context.Context, batch []store.Result, do func(context.Context, store.Result) store.Job) []store.Job {
 	send := make([]store.Job, len(batch))
 	gate := make(chan struct{}, s.rt.cfg.Parallel)
 	var wg sync.WaitGroup
@@ -172,14 +256,19 @@ func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
 	for n := range batch {
 		i := (first + n) % len(batch)
 		r := batch[i]
+		if n > 0 && s.yields() {
+			s.yielded = true
+			s.add(func(res *SweepResult) { res.Left += len(batch) - n })
+			break
+		}
 		if s.rt.cfg.Parallel <= 1 {
-			send[i] = s.one(ctx, r)
+			send[i] = do(ctx, r)
 			continue
 		}
 		gate <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-gate }()
-			send[i] = s.one(ctx, r)
+			send[i] = do(ctx, r)
 		})
 	}
 	wg.Wait()
@@ -204,7 +293,7 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 		return s.ended(ctx, r.Job)
 	}
 	j, looked, err := s.rt.store.Look(ctx, r.Job, store.Look{
-		Now:   s.start,
+		Now:   s.now,
 		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(j, "lost") },
 	})
 	if err != nil {
@@ -258,7 +347,7 @@ const corruptPause = 24 * time.Hour
 // a read for as long as nobody mends it.
 func (s *sweep) corrupt(ctx context.Context, j store.Job, err error) store.Job {
 	s.add(func(res *SweepResult) { res.Failures++ })
-	if serr := s.rt.store.Shelve(ctx, j, s.start.Add(corruptPause)); serr != nil {
+	if serr := s.rt.store.Shelve(ctx, j, s.now.Add(corruptPause)); serr != nil {
 		err = errors.Join(err, serr)
 	}
 	s.rt.log.LogAttrs(ctx, levelError, "sweep found a record that cannot be read; it is told of once a day until somebody mends or deletes it",
@@ -274,7 +363,7 @@ func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
 	s.add(func(res *SweepResult) {
 		res.Failures++
 		if errors.Is(err, store.ErrUnavailable) {
-			s.away++
+			s.away[s.part]++
 		}
 	})
 	s.rt.log.LogAttrs(ctx, levelError, "sweep could not deal with a record; it stays due", append(identity(j), errAttr(err))...)
@@ -284,7 +373,7 @@ func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
 func (s *sweep) isAway() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.away >= maxAway
+	return s.away[s.part] >= maxAway
 }
 
 func (s *sweep) add(f func(*SweepResult)) {

@@ -230,8 +230,8 @@ func TestRecoverSendsWhatAnEmptyQueueHasLost(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	d.advance(d.Timing().Lease + d.Timing().Skew + time.Second) // sweep would look a minute later
-	if r, err = d.Recover(t.Context()); err != nil || r.Lost != 1 {
-		t.Errorf("%+v, %v", r, err)
+	if r, err = d.RecoverRunning(t.Context()); err != nil || r.Lost != 1 || r.Resent != 0 {
+		t.Errorf("recovered %+v, %v; want 1 lost and none of the others sent again", r, err)
 	}
 	if i := d.get(t, running); i.State != store.Retrying && i.State != store.Queued {
 		t.Errorf("%+v", i)

@@ -173,8 +173,8 @@ func (d *desk) event(ctx context.Context, st *store.Store, until time.Time) (tim
 	}
 	d.mu.Unlock()
 	var errs []error
-	for shard := range store.DueShards {
-		refs, err := st.Due(ctx, shard, store.At(until), "", 100)
+	for partition := range store.DuePartitions {
+		refs, err := st.Due(ctx, partition, store.At(until), "", 100)
 		errs = append(errs, err)
 		for _, r := range refs {
 			at := r.Due().Time()

@@ -97,15 +97,18 @@ func (s *Stack) receiver(queue string) *pubsubq.Receiver {
 // once the leases which it held must have run out, those of jobs that it ran.
 func (s *Stack) takeUp(ctx context.Context) {
 	t := s.rt.Timing()
-	for _, wait := range []time.Duration{0, t.Lease + t.Skew + time.Millisecond} {
-		timer := time.NewTimer(wait)
+	for _, after := range []struct {
+		wait    time.Duration
+		recover func(context.Context) (functions.SweepResult, error)
+	}{{0, s.rt.Recover}, {t.Lease + t.Skew + time.Millisecond, s.rt.RecoverRunning}} {
+		timer := time.NewTimer(after.wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		case <-timer.C:
 		}
-		res, err := s.rt.Recover(ctx)
+		res, err := after.recover(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -1,6 +1,10 @@
 package store
 
-import "fmt"
+import (
+	"cmp"
+	"context"
+	"fmt"
+)
 
 // ExpiresField is the field by which a store deletes documents by itself. It is present on ended jobs only, and only
 // where Options.TTL says that the store does that.
@@ -75,4 +79,56 @@ func (s *Store) present(r *record) (Job, error) {
 		return Job{ID: r.ID}, fmt.Errorf("get %s: %w", r.ID, errExpired)
 	}
 	return j, err
+}
+
+// Deletion is one record's share of DeleteMany.
+type Deletion struct {
+	// Gone: the record is deleted, by this call, or, on stores that do not tell, by another before it. False without an
+	// error means that it changed meanwhile or was gone.
+	Gone bool
+	Err  error
+}
+
+// DeleteMany removes many jobs whose retention has passed, in lists of up to one hundred. The results are in the order
+// of the jobs; each is what Delete would have returned.
+func (s *Store) DeleteMany(ctx context.Context, have []Job) []Deletion {
+	results := make([]Deletion, len(have))
+	tries := s.retries()
+	left, err := s.inRounds(ctx, len(have), tries, func(some []int) ([]int, error) {
+		return s.deleteSome(ctx, tries, have, some, results)
+	})
+	for _, i := range left {
+		results[i].Err = fmt.Errorf("delete %s: %w", have[i].ID, err)
+	}
+	return results
+}
+
+// deleteSome deletes those of the jobs with one list. A job that is in it twice is deleted once.
+func (s *Store) deleteSome(ctx context.Context, tries *retries, have []Job, some []int, results []Deletion) (left []int, trouble error) {
+	list, seen := s.coll.Actions(), make(map[string]bool, len(some))
+	var at, alone []int // of each action in the list, the index of its job
+	for _, i := range some {
+		if id := have[i].ID; !seen[id] {
+			list.Delete(&record{ID: id, Rev: have[i].rev})
+			at, seen[id] = append(at, i), true
+		}
+	}
+	errs, vague := answers(list.Do(ctx), len(at))
+	for n, i := range at {
+		switch f, err := classify(ctx, errs[n]); {
+		case f == faultNone:
+			results[i].Gone = true
+		case f == faultUnknown:
+			left, trouble = append(left, i), err
+		case vague: // perhaps another's fault
+			alone = append(alone, i)
+		case f == faultFinal:
+			results[i].Err = fmt.Errorf("delete %s: %w", have[i].ID, err)
+		}
+	}
+	apart, err := oneByOne(alone, func(i int) error {
+		results[i].Gone, results[i].Err = s.remove(ctx, tries, have[i])
+		return results[i].Err
+	})
+	return append(left, apart...), cmp.Or(err, trouble)
 }

@@ -95,7 +95,7 @@ func TestAJobWithoutFilesExpiresByItself(t *testing.T) {
 		default:
 			t.Errorf("expires: %T %v", v, v)
 		}
-		for n := range DueShards {
+		for n := range DuePartitions {
 			if refs, err := l.Due(t.Context(), n, at+hour, "", 10); err != nil || len(refs) > 0 {
 				t.Errorf("due: %v, %v", refs, err)
 			}

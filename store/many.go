@@ -159,17 +159,19 @@ func (s *Store) createSome(ctx context.Context, tries *retries, jobs []Job, some
 	}
 	unsettled, expired, err := s.created(ctx, jobs, twice, results)
 	trouble = cmp.Or(err, trouble)
-	apart, err := oneByOne(append(alone, expired...), results, func(i int) (Job, error) { return s.create(ctx, tries, jobs[i]) })
+	apart, err := oneByOne(append(alone, expired...), func(i int) error {
+		results[i].Job, results[i].Err = s.create(ctx, tries, jobs[i])
+		return results[i].Err
+	})
 	return slices.Concat(left, unsettled, apart), cmp.Or(err, trouble)
 }
 
 // oneByOne settles items alone that a list could not settle. If the store does not answer for one, until patience is at
 // its end, it returns this one and those behind it: asking for each as patiently would take as often as long.
-func oneByOne(alone []int, results []Result, do func(i int) (Job, error)) (left []int, trouble error) {
+func oneByOne(alone []int, do func(i int) error) (left []int, trouble error) {
 	for n, i := range alone {
-		results[i].Job, results[i].Err = do(i)
-		if errors.Is(results[i].Err, ErrUnavailable) {
-			return alone[n:], cmp.Or(errors.Unwrap(results[i].Err), results[i].Err) // without the name of this one
+		if err := do(i); errors.Is(err, ErrUnavailable) {
+			return alone[n:], cmp.Or(errors.Unwrap(err), err) // without the name of this one
 		}
 	}
 	return nil, nil
@@ -252,7 +254,10 @@ func (s *Store) claimSome(ctx context.Context, tries *retries, ids []string, cla
 			alone = append(alone, i)
 		}
 	}
-	apart, err := oneByOne(alone, results, func(i int) (Job, error) { return s.claim(ctx, tries, ids[i], claims[i]) })
+	apart, err := oneByOne(alone, func(i int) error {
+		results[i].Job, results[i].Err = s.claim(ctx, tries, ids[i], claims[i])
+		return results[i].Err
+	})
 	return append(left, apart...), cmp.Or(err, trouble)
 }
 

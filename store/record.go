@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -12,9 +13,14 @@ import (
 
 // The numbers of index partitions. They are part of the stored form: all processes must agree on them.
 const (
-	// DueShards is over how many partitions the due index is spread. A partition of a DynamoDB index takes
-	// 1000 writes a second.
+	// DueShards is over how many partitions of the due index the records are spread to which something is to happen. A
+	// partition of a DynamoDB index takes 1000 writes a second.
 	DueShards = 16
+	// GoneShards is over how many more partitions of the due index the ended jobs are spread that wait for nothing but
+	// their removal. Whoever looks for what is due need not page through these.
+	GoneShards = 4
+	// DuePartitions is how many partitions the due index has: first those of DueShards, then those of GoneShards.
+	DuePartitions = DueShards + GoneShards
 	// ListShards is over how many partitions the list of a kind, and the list of failed jobs, is spread.
 	ListShards = 4
 )
@@ -67,10 +73,26 @@ func shard(id string, n int) int {
 	return int(h.Sum32() % uint32(n))
 }
 
-func duePK(n int) string               { return "due#" + string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
 func listPK(kind string, n int) string { return "job#" + kind + "#" + strconv.Itoa(n) }
 func failPK(n int) string              { return "failed#" + strconv.Itoa(n) }
 func sortKey(t Time, id string) string { return pad(t) + "#" + id }
+
+// duePK names a partition of the due index.
+func duePK(n int) string {
+	if n >= DueShards {
+		return "gone#" + strconv.Itoa(n-DueShards)
+	}
+	return "due#" + string([]byte{byte('0' + n/10), byte('0' + n%10)})
+}
+
+// duePartition is the partition of the due index in which a job stands. Versions before GoneShards wrote all jobs to
+// those of DueShards, where those that have ended stay until they are removed.
+func (j Job) duePartition() int {
+	if j.State.Final() && (len(j.Outbox) == 0 || slices.Contains(j.Outbox, EffectRemove)) {
+		return DueShards + shard(j.ID, GoneShards)
+	}
+	return shard(j.ID, DueShards)
+}
 
 // tolerant lets through what encoding/json does too: users' arguments and results may repeat a name, and texts of
 // errors may not be UTF-8. Refusing them here would lose the record's whole write; what is not UTF-8 is replaced.
@@ -96,7 +118,7 @@ func encode(j Job, limit int) (*record, error) {
 // index gives the document the index keys of a job.
 func (r *record) index(j Job) {
 	if j.Due != 0 {
-		r.DuePK, r.DueSK = duePK(shard(j.ID, DueShards)), sortKey(j.Due, j.ID)
+		r.DuePK, r.DueSK = duePK(j.duePartition()), sortKey(j.Due, j.ID)
 	}
 	n := shard(j.ID, ListShards)
 	r.ListPK, r.ListSK = listPK(j.Kind, n), sortKey(j.Created, j.ID)
@@ -110,7 +132,7 @@ func (r *record) index(j Job) {
 // document that a later version has added stay as they are.
 func (s *Store) changes(cur, next Job, r *record) docstore.Mods {
 	mods := docstore.Mods{"data": r.Data}
-	if cur.Due != next.Due {
+	if cur.Due != next.Due || cur.duePartition() != next.duePartition() {
 		mods["due_pk"], mods["due_sk"] = field(r.DuePK), field(r.DueSK)
 	}
 	if cur.Kind != next.Kind || cur.Created != next.Created {

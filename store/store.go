@@ -273,8 +273,8 @@ func (s *Store) put(ctx context.Context, cur, next Job, tries *retries) (Job, fa
 const freeRaces = 3
 
 // remove deletes a document on condition that it is still as j says; false means that it changed or is gone.
-func (s *Store) remove(ctx context.Context, j Job) (bool, error) {
-	for tries := s.retries(); ; {
+func (s *Store) remove(ctx context.Context, tries *retries, j Job) (bool, error) {
+	for {
 		f, err := classify(ctx, s.coll.Delete(ctx, &record{ID: j.ID, Rev: j.rev}))
 		switch f {
 		case faultNone:

@@ -157,4 +157,6 @@ func (s *Store) Doom(ctx context.Context, have Job, now Time) (Job, error) {
 }
 
 // Delete removes a job whose retention has passed; false means that it changed meanwhile or was gone.
-func (s *Store) Delete(ctx context.Context, have Job) (bool, error) { return s.remove(ctx, have) }
+func (s *Store) Delete(ctx context.Context, have Job) (bool, error) {
+	return s.remove(ctx, s.retries(), have)
+}

@@ -2,6 +2,7 @@ package fsck
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,8 @@ var edits = []edit{
 	{rule: RuleDueIndex, of: "queued", doc: func(d *document) { d.DueSK = "0000000000000001#" + d.ID }},
 	{rule: RuleDueIndex, of: "queued", doc: func(d *document) { d.DuePK, d.DueSK = "", "" }},
 	{rule: RuleDueIndex, of: "held", doc: func(d *document) { d.DuePK, d.DueSK = "due#00", "0000000000000001#"+d.ID }},
+	{rule: RuleDueIndex, of: "queued", doc: func(d *document) { d.DuePK = "gone#0" }},
+	{rule: RuleDueIndex, of: "succeeded", doc: func(d *document) { d.DuePK = "gone#9" }},
 	{rule: RuleList, of: "queued", doc: func(d *document) { d.ListPK = "job#other#0" }},
 	{rule: RuleFail, of: "failed", doc: func(d *document) { d.FailPK, d.FailSK = "", "" }},
 	{rule: RuleFail, of: "queued", doc: func(d *document) { d.FailPK, d.FailSK = "failed#0", "1" }},
@@ -202,6 +205,20 @@ func TestWhatIsUnusualButHarmlessIsNoted(t *testing.T) {
 		if !strings.Contains(strings.Join(notes, " "), want) {
 			t.Errorf("%s is not noted; notes: %v", want, r.Notes)
 		}
+	}
+}
+
+// Versions before wrote a job that waits for its removal to the partitions of what is due, where sweep finds it too.
+func TestAnEndedJobMayStandWhereEarlierVersionsWroteIt(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, edit{of: "succeeded", doc: func(d *document) {
+		if !strings.HasPrefix(d.DuePK, "gone#") {
+			t.Errorf("an ended job stands in %q, want gone#", d.DuePK)
+		}
+		d.DuePK = fmt.Sprintf("due#%02d", shardOf(d.ID, store.DueShards))
+	}})
+	if r := w.check(t, Options{}); !r.Clean() {
+		t.Errorf("problems %v, want none", r.Problems)
 	}
 }
 

@@ -3,6 +3,7 @@ package fsck
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 
 	"github.com/piecework/piecework/store"
 )
@@ -19,12 +20,22 @@ func sortKey(t store.Time, id string) string { return fmt.Sprintf("%016d#%s", in
 
 // indexes checks that a job stands in each index where its own fields say, and in no other place.
 func (f *finding) indexes(d document, j store.Job) {
-	f.index(RuleDueIndex, d.DuePK, d.DueSK, j.Due != 0,
-		fmt.Sprintf("due#%02d", shardOf(d.ID, store.DueShards)), sortKey(j.Due, d.ID))
+	f.index(RuleDueIndex, d.DuePK, d.DueSK, j.Due != 0, duePK(d, j), sortKey(j.Due, d.ID))
 	n := shardOf(d.ID, store.ListShards)
 	f.index(RuleList, d.ListPK, d.ListSK, true, fmt.Sprintf("job#%s#%d", j.Kind, n), sortKey(j.Created, d.ID))
 	f.index(RuleFail, d.FailPK, d.FailSK, j.State == store.Failed,
 		fmt.Sprintf("failed#%d", n), sortKey(j.Ended, d.ID))
+}
+
+// duePK is the partition of the due index in which a job should stand. One that waits for its removal may also stand where
+// older versions put it: sweep finds it there too.
+func duePK(d document, j store.Job) string {
+	due := fmt.Sprintf("due#%02d", shardOf(d.ID, store.DueShards))
+	waits := len(j.Outbox) == 0 || slices.Contains(j.Outbox, store.EffectRemove)
+	if !j.State.Final() || !waits || d.DuePK == due {
+		return due
+	}
+	return fmt.Sprintf("gone#%d", shardOf(d.ID, store.GoneShards))
 }
 
 func (f *finding) index(rule, pk, sk string, want bool, wantPK, wantSK string) {

@@ -12,10 +12,7 @@ import (
 const sweepBatch = 1000
 
 // sweeper sweeps at intervals.
-type sweeper struct {
-	w    *Worker
-	from functions.SweepCursor
-}
+type sweeper struct{ w *Worker }
 
 // run sweeps until ctx ends. The first sweep comes within the first interval, at random, so that workers that were
 // started together do not sweep together.
@@ -35,17 +32,16 @@ func (s *sweeper) run(ctx context.Context) {
 	}
 }
 
-// sweep sweeps for as long as there is something due, at most for one interval. What is left then is where the next
-// one goes on.
+// sweep sweeps for as long as there is something due. What cannot wait comes first in each of its calls: jobs that are to
+// be removed, however many there are, do not keep a lost attempt from being seen within an interval.
 func (s *sweeper) sweep(ctx context.Context) error {
-	clock := s.w.rt.Config().Now
-	for end := clock().Add(s.w.opts.SweepEvery); ctx.Err() == nil && clock().Before(end); {
-		res, err := s.w.rt.Sweep(s.w.work, functions.SweepRequest{Limit: sweepBatch, For: end.Sub(clock()), From: s.from})
-		s.from = res.Next
+	var from functions.SweepCursor
+	for ctx.Err() == nil {
+		res, err := s.w.rt.Sweep(s.w.work, functions.SweepRequest{Limit: sweepBatch, For: s.w.opts.SweepEvery, From: from})
 		if err != nil || !res.More {
-			s.from = nil
 			return err
 		}
+		from = res.Next
 	}
 	return nil
 }

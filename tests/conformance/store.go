@@ -60,6 +60,7 @@ func Store(t *testing.T, h StoreHarness) {
 		{"an end is final", testEndRace},
 		{"the directory of kinds loses none", testKindsRace},
 		{"removal is conditional", testRemoval},
+		{"removal of many is conditional for each", testRemovalOfMany},
 		{"messages are parked", testParked},
 		{"large records", testLimits},
 		{"texts of all kinds", testTexts},
@@ -68,6 +69,7 @@ func Store(t *testing.T, h StoreHarness) {
 		{"records of a later version are left alone", testNewerRecords},
 		{"records of an earlier version are read", testOlderRecords},
 		{"the due index follows the record", testDueFollows},
+		{"the due index keeps apart what goes", testGoneFollows},
 		{"lists follow the record", testListFollows},
 		{"the indexes at size", testIndexes},
 	}

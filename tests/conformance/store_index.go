@@ -16,7 +16,7 @@ import (
 func (l *storeLab) dueIDs(t *testing.T, until store.Time, limit int) []string {
 	t.Helper()
 	var ids []string
-	for shard := range store.DueShards {
+	for shard := range store.DuePartitions {
 		var last store.Time
 		for cursor := ""; ; {
 			refs, err := l.Due(t.Context(), shard, until, cursor, limit)

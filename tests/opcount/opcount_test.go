@@ -17,11 +17,11 @@ var update = flag.Bool("update", false, "write the golden table anew")
 // limits are what the design promises of a path: at most that much.
 var limits = map[string]counting.Counts{
 	"plain job":                            {Reads: 2, Writes: 3, Due: 2, List: 1, Messages: 1},
-	"sweep that removes a plain job":       {Reads: 1, Writes: 1, Due: 1, List: 1, Queries: store.DueShards, Found: 1},
+	"sweep that removes a plain job":       {Reads: 1, Writes: 1, Due: 1, List: 1, Queries: store.DuePartitions, Found: 1},
 	"plain job that the store will delete": {Reads: 2, Writes: 3, Due: 2, List: 1, Messages: 1},
-	"sweep when that job has expired":      {Queries: store.DueShards},
-	"idle sweep":                           {Queries: store.DueShards},
-	"sweep with 1 of 100,000 records due":  {Reads: 1, Writes: 1, Due: 1, Queries: store.DueShards, Found: 1, Messages: 1},
+	"sweep when that job has expired":      {Queries: store.DuePartitions},
+	"idle sweep":                           {Queries: store.DuePartitions},
+	"sweep with 1 of 100,000 records due":  {Reads: 1, Writes: 1, Due: 1, Queries: store.DuePartitions, Found: 1, Messages: 1},
 }
 
 func TestPathsCostWhatTheDesignPromises(t *testing.T) {

@@ -169,8 +169,8 @@ func check(t *testing.T, name string, all map[string]Measured) {
 			t.Errorf("a plain job takes %v, want 3 rows written and 1 read", plain)
 		}
 	}
-	if store.DueShards != 16 {
-		t.Errorf("there are %d due shards; infra/COSTS.md speaks of 16", store.DueShards)
+	if store.DuePartitions != 20 {
+		t.Errorf("the due index has %d partitions; infra/COSTS.md speaks of 20", store.DuePartitions)
 	}
 }
 

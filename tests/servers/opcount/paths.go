@@ -102,6 +102,6 @@ func measure(ctx context.Context, b *counting.Bench, ttl store.TTL, take func() 
 var limits = map[string]counting.Counts{
 	pathPlain: {Reads: 2, Writes: 3, Due: 2, List: 1, Messages: 1},
 	pathBatch: {Reads: 2000, Writes: 3000, Due: 2000, List: 1000, Messages: 1000},
-	pathIdle:  {Queries: store.DueShards},
-	pathDue:   {Reads: 1, Writes: 1, Due: 1, Queries: store.DueShards, Found: 1, Messages: 1},
+	pathIdle:  {Queries: store.DuePartitions},
+	pathDue:   {Reads: 1, Writes: 1, Due: 1, Queries: store.DuePartitions, Found: 1, Messages: 1},
 }
