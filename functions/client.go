@@ -249,7 +249,7 @@ func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, 
 			return &OutputFile{outputInfo(o), j.Ended.Time(), asParts(o.Parts), c.rt.blobs}, nil
 		}
 	}
-	hint := ""
+	hint := fmt.Sprintf("; it has %d others", len(names))
 	if near := nearest(name, names); near != "" {
 		hint = fmt.Sprintf("; did you mean %q?", near)
 	} else if len(names) == 0 {

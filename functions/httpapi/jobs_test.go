@@ -17,7 +17,7 @@ func TestSubmitGetAndResult(t *testing.T) {
 	d := newDesk(t, nil)
 	w := d.ask(t, "POST", "/v1/jobs", `{"kind":"test.order","args":{"item":"nut","count":3},"tags":["a"],"max_attempts":2,"timeout":"1m","retention":"1h"}`)
 	receipt := want[functions.Receipt](t, w, 201)
-	if w.Header().Get("Location") != "/v1/jobs/"+receipt.ID {
+	if w.Header().Get("Location") != "jobs/"+receipt.ID {
 		t.Errorf("Location %q", w.Header().Get("Location"))
 	}
 	d.run(t)
