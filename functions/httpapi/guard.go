@@ -156,6 +156,11 @@ func (a *API) finish(crashed any, w *answer, r *http.Request, q *request, start 
 	if q.who != "" {
 		attrs = append(attrs, slog.String("token", q.who))
 	}
+	if crashed != nil && w.failed != nil { // huma panics then
+		a.opts.Log.LogAttrs(r.Context(), slog.LevelInfo, "answer not taken", append(attrs, slog.Int("status", w.status),
+			slog.Int64("bytes", w.bytes), slog.Any("error", w.failed))...)
+		panic(http.ErrAbortHandler)
+	}
 	if crashed != nil {
 		a.opts.Log.LogAttrs(r.Context(), slog.LevelError, "request panicked",
 			append(attrs, slog.Any("panic", crashed), slog.String("stack", string(debug.Stack())))...)
@@ -194,6 +199,7 @@ type answer struct {
 
 	status int
 	bytes  int64
+	failed error // why the other side did not take all of it
 }
 
 // WriteHeader notes the status.
@@ -209,8 +215,14 @@ func (w *answer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	if w.failed != nil {
+		return 0, w.failed // the other side need not be waited for again
+	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
+	if err != nil {
+		w.failed = err
+	}
 	return n, err //nolint:wrapcheck // passed through
 }
 

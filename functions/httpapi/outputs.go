@@ -72,6 +72,7 @@ func (a *API) output(w http.ResponseWriter, r *http.Request) {
 	defer file.Close()
 	out := &outputWriter{ResponseWriter: w, api: a, request: r, size: found.Size}
 	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		header.Set("Content-Range", fmt.Sprintf("bytes */%d", found.Size))
 		out.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 		return
 	}
