@@ -110,24 +110,37 @@ func (c *Client) Get(ctx context.Context, id string) (Info, error) {
 	if err != nil {
 		return c.rt.info(j), err
 	}
-	i := c.rt.info(j)
+	return c.rt.whole(ctx, j)
+}
+
+// Peek is Get without arguments, results and lists of outputs that are too large for the record. Info.Omitted names them.
+func (c *Client) Peek(ctx context.Context, id string) (Info, error) {
+	j, err := c.rt.store.Get(ctx, id)
+	return c.rt.info(j), err
+}
+
+// whole is the record as an Info, with what lies in blobs.
+func (rt *Runtime) whole(ctx context.Context, j store.Job) (Info, error) {
+	i := rt.info(j)
+	var err error
 	if j.Args.Blob != nil {
-		if i.Args, err = c.rt.unpack(ctx, j.Args); err != nil {
-			return i, fmt.Errorf("arguments of job %s: %w", id, err)
+		if i.Args, err = rt.unpack(ctx, j.Args); err != nil {
+			return i, fmt.Errorf("arguments of job %s: %w", j.ID, err)
 		}
 	}
 	if j.Result.Blob != nil {
-		if i.Result, err = c.rt.unpack(ctx, j.Result); err != nil {
-			return i, fmt.Errorf("result of job %s: %w", id, err)
+		if i.Result, err = rt.unpack(ctx, j.Result); err != nil {
+			return i, fmt.Errorf("result of job %s: %w", j.ID, err)
 		}
 	}
 	if j.OutputsIn != nil {
-		outputs, err := c.rt.outputsOf(ctx, j)
+		outputs, err := rt.outputsOf(ctx, j)
 		if err != nil {
 			return i, err
 		}
 		i.Outputs = outputInfos(outputs)
 	}
+	i.Omitted = nil
 	return i, nil
 }
 
@@ -137,54 +150,6 @@ func (rt *Runtime) unpack(ctx context.Context, p store.Payload) (json.RawMessage
 		return json.RawMessage(p.Inline), nil
 	}
 	return rt.blobs.Get(ctx, asPart(*p.Blob))
-}
-
-// ListFilter says which jobs List returns. The zero value is all jobs.
-type ListFilter struct {
-	Kind   string
-	State  store.State
-	Tag    string
-	Limit  int    // of one page; default 50, at most 1000
-	Cursor string // of the page before
-}
-
-// List is a page of jobs.
-type List struct {
-	Jobs []Info `json:"jobs"`
-	Next string `json:"next,omitempty" doc:"the cursor of the next page"`
-}
-
-// List returns jobs, newest first; failed ones by the time they failed, if the filter asks for them. A page may be
-// short, even empty, and yet have a Next. Large arguments and results and long lists of outputs are left out: Get has
-// them. store.ErrCursor: the cursor does not belong to this list.
-func (c *Client) List(ctx context.Context, f ListFilter) (List, error) {
-	filter := store.Filter{State: f.State, Tag: f.Tag}
-	switch {
-	case f.State != "" && !f.State.Valid():
-		return List{}, fmt.Errorf("%w: state %q; states are %v", ErrInvalid, f.State, store.States())
-	case f.Limit < 0 || f.Limit > 1000:
-		return List{}, fmt.Errorf("%w: limit %d: must be 1 to 1000", ErrInvalid, f.Limit)
-	case f.Kind != "":
-		if err := CheckKind(f.Kind); err != nil {
-			return List{}, err
-		}
-		filter.Kinds = []string{f.Kind}
-	default:
-		kinds, err := c.rt.store.Kinds(ctx)
-		if err != nil {
-			return List{}, err
-		}
-		filter.Kinds = kinds
-	}
-	if f.Limit == 0 {
-		f.Limit = 50
-	}
-	page, err := c.rt.store.List(ctx, filter, f.Limit, f.Cursor)
-	list := List{Jobs: make([]Info, 0, len(page.Jobs)), Next: page.Next}
-	for _, j := range page.Jobs {
-		list.Jobs = append(list.Jobs, c.rt.info(j))
-	}
-	return list, err
 }
 
 // Cancel cancels a job. One that waits is cancelled at once; the handler of one that runs has its context cancelled
@@ -229,86 +194,96 @@ func (c *Client) Release(ctx context.Context, id string) (Info, error) {
 	return c.rt.info(j), err
 }
 
-// Wait returns the job when it has ended, or the context's error with the job as it was last seen. It polls, from
-// every 50 milliseconds up to every 2 seconds; a job that ends in this process is seen at once.
+// Wait returns the job when it has ended, or the context's error with the job as Peek last saw it. It polls, from
+// every 50 milliseconds up to every 2 seconds; all who wait for a job in this process share what is read. A job that ends
+// in this process is seen at once.
 func (c *Client) Wait(ctx context.Context, id string) (Info, error) {
-	touched, stop := c.rt.watch.on(id)
-	defer stop()
-	var last Info
-	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, 2*time.Second) {
-		i, err := c.Get(ctx, id)
-		if err != nil && ctx.Err() != nil {
-			return last, fmt.Errorf("wait for job %s: %w", id, context.Cause(ctx))
-		}
-		if err != nil || i.Done() {
-			return i, err
-		}
-		last = i
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return i, fmt.Errorf("wait for job %s: %w", id, context.Cause(ctx))
-		case <-touched:
-		case <-timer.C:
-		}
-		timer.Stop()
+	j, err := c.rt.watch.wait(ctx, id)
+	switch {
+	case err == nil:
+		return c.rt.whole(ctx, j)
+	case j.ID == "":
+		return Info{}, err
+	default:
+		return c.rt.info(j), err
 	}
 }
 
 // Outputs lists the files of a job that has succeeded; of others, none.
 func (c *Client) Outputs(ctx context.Context, id string) ([]OutputInfo, error) {
-	i, err := c.Get(ctx, id)
-	return i.Outputs, err
+	j, err := c.rt.store.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := c.rt.outputsOf(ctx, j)
+	return outputInfos(outputs), err
+}
+
+// OutputFile is an output of a job that was looked up, and can be opened more than once.
+type OutputFile struct {
+	OutputInfo
+
+	Ended time.Time // when its job ended
+	parts []blobPart
+	blobs *blobout.Store
+}
+
+// Open reads the output from offset on, length bytes of it or, if length is negative, all.
+func (f *OutputFile) Open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	return f.blobs.Open(ctx, f.parts, offset, length)
+}
+
+// FindOutput looks an output up. ErrNoOutput: there is none of that name that is visible; the text has the nearest name.
+func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, error) {
+	j, err := c.rt.store.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := c.rt.outputsOf(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(outputs))
+	for i, o := range outputs {
+		if names[i] = o.Name; o.Name == name {
+			return &OutputFile{outputInfo(o), j.Ended.Time(), asParts(o.Parts), c.rt.blobs}, nil
+		}
+	}
+	hint := fmt.Sprintf("; it has %d others", len(names))
+	if near := nearest(name, names); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	} else if len(names) == 0 {
+		hint = fmt.Sprintf(", which is %s and has none; outputs are visible when it has succeeded", j.State)
+	}
+	return nil, fmt.Errorf("%w: %q of job %s%s", ErrNoOutput, name, id, hint)
 }
 
 // OpenOutput reads an output from offset on, length bytes of it or, if length is negative, all. ErrNoOutput: there
 // is none of that name that is visible.
 func (c *Client) OpenOutput(ctx context.Context, id, name string, offset, length int64) (io.ReadCloser, OutputInfo, error) {
-	j, err := c.rt.store.Get(ctx, id)
+	f, err := c.FindOutput(ctx, id, name)
 	if err != nil {
 		return nil, OutputInfo{}, err
 	}
-	outputs, err := c.rt.outputsOf(ctx, j)
-	if err != nil {
-		return nil, OutputInfo{}, err
-	}
-	for _, o := range outputs {
-		if o.Name == name {
-			r, err := c.rt.blobs.Open(ctx, asParts(o.Parts), offset, length)
-			return r, outputInfo(o), err
-		}
-	}
-	if !j.State.Final() {
-		return nil, OutputInfo{}, fmt.Errorf("%w: %q of job %s, which is %s: outputs are visible when it has succeeded",
-			ErrNoOutput, name, id, j.State)
-	}
-	return nil, OutputInfo{}, fmt.Errorf("%w: %q of job %s", ErrNoOutput, name, id)
+	r, err := f.Open(ctx, offset, length)
+	return r, f.OutputInfo, err
 }
 
 // OutputKeys returns the keys of an output's blobs in the bucket, in order: one, unless it is kept in parts.
 func (c *Client) OutputKeys(ctx context.Context, id, name string) ([]string, error) {
-	j, err := c.rt.store.Get(ctx, id)
+	f, err := c.FindOutput(ctx, id, name)
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := c.rt.outputsOf(ctx, j)
-	if err != nil {
-		return nil, err
+	keys := make([]string, len(f.parts))
+	for i, p := range f.parts {
+		keys[i] = p.Key
 	}
-	for _, o := range outputs {
-		if o.Name == name {
-			keys := make([]string, len(o.Parts))
-			for i, p := range o.Parts {
-				keys[i] = p.Key
-			}
-			return keys, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: %q of job %s", ErrNoOutput, name, id)
+	return keys, nil
 }
 
-// Parked lists messages that were put aside because they could not be made jobs, newest first.
+// Parked lists messages that were put aside because they could not be made jobs, newest first. A page may be short, and
+// yet have a cursor of the next, when messages are large.
 func (c *Client) Parked(ctx context.Context, limit int, cursor string) ([]store.Parked, string, error) {
 	if limit <= 0 || limit > 1000 {
 		return nil, "", fmt.Errorf("%w: limit %d: must be 1 to 1000", ErrInvalid, limit)

@@ -53,7 +53,7 @@ func Handle[Args, Result any](
 ) {
 	k := newKind[Args, Result](name, opts)
 	if fn == nil {
-		k.settings.refusef("kind %q: its handler is nil", name)
+		k.settings.refusef("its handler is nil")
 	} else {
 		k.call = func(ctx context.Context, a *Attempt, args any) (any, error) {
 			return fn(ctx, newJob(a, *args.(*Args)))
@@ -80,8 +80,8 @@ func newKind[Args, Result any](name string, opts []KindOption) *kind {
 			return args, decodeArgs(data, args, strict)
 		},
 	}
-	if err := CheckKind(name); err != nil {
-		k.settings.refusef("%v", err)
+	if CheckKind(name) != nil {
+		k.settings.refusef(kindRule) // Registry.add names the kind
 	}
 	for _, o := range opts {
 		o.applyKind(&k.settings)

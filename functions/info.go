@@ -3,6 +3,7 @@ package functions
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/piecework/piecework/store"
@@ -27,14 +28,15 @@ type Info struct {
 	Tags     []string    `json:"tags,omitempty"`
 	Parent   string      `json:"parent,omitempty" doc:"the record it belongs to"`
 
-	Args        json.RawMessage `json:"args,omitempty" doc:"its arguments; left out of lists when they are large"`
+	Args        json.RawMessage `json:"args,omitempty" doc:"its arguments"`
 	Result      json.RawMessage `json:"result,omitempty" doc:"what the handler returned"`
+	Omitted     []string        `json:"omitted,omitempty" enum:"args,result,outputs" doc:"which of args, result and outputs the job has and this answer has not, because they are large: lists leave out args and results over 512 bytes unless asked for payloads, those over 32 KiB always, and long lists of outputs; looking at the job gives them"`
 	Error       string          `json:"error,omitempty" doc:"the last attempt's error"`
 	Reason      string          `json:"reason,omitempty" doc:"why it was skipped or cancelled"`
 	Cancel      time.Time       `json:"cancel_requested,omitzero" doc:"when cancellation was requested"`
 	Progress    *ProgressInfo   `json:"progress,omitempty" doc:"what the handler last reported"`
 	Attempts    []AttemptInfo   `json:"attempts,omitempty" doc:"the last ten attempts that ended, oldest first"`
-	Outputs     []OutputInfo    `json:"outputs,omitempty" doc:"its files, once it has succeeded; left out of lists when they are many"`
+	Outputs     []OutputInfo    `json:"outputs,omitempty" doc:"its files, once it has succeeded"`
 	OutputCount int             `json:"output_count,omitempty" doc:"how many files it has, once it has succeeded"`
 	Worker      string          `json:"worker,omitempty" doc:"who runs it"`
 	Heartbeat   time.Time       `json:"lease_until,omitzero" doc:"until when its worker holds it without another heartbeat"`
@@ -85,6 +87,9 @@ func ResultOf[R any](i Info) (R, error) {
 	if i.State != store.Succeeded {
 		return r, fmt.Errorf("%w: job %s is %s, so it has no result: %s", ErrInvalid, i.ID, i.State, i.Error+i.Reason)
 	}
+	if slices.Contains(i.Omitted, omittedResult) {
+		return r, fmt.Errorf("%w: the result of job %s is large and was left out here; Get gives it", ErrInvalid, i.ID)
+	}
 	if len(i.Result) == 0 {
 		return r, nil
 	}
@@ -92,6 +97,22 @@ func ResultOf[R any](i Info) (R, error) {
 		return r, fmt.Errorf("result of job %s: %w", i.ID, err)
 	}
 	return r, nil
+}
+
+// What Info.Omitted names.
+const (
+	omittedArgs   = "args"
+	omittedResult = "result"
+)
+
+// omit leaves out arguments and result that are longer than most bytes.
+func (i *Info) omit(most int) {
+	if len(i.Args) > most {
+		i.Args, i.Omitted = nil, append(i.Omitted, omittedArgs)
+	}
+	if len(i.Result) > most {
+		i.Result, i.Omitted = nil, append(i.Omitted, omittedResult)
+	}
 }
 
 // info is the record as an Info, without what lies in blobs.
@@ -106,6 +127,12 @@ func (rt *Runtime) info(j store.Job) Info {
 		},
 		Args: json.RawMessage(j.Args.Inline), Result: json.RawMessage(j.Result.Inline),
 		Error: j.Error, Reason: j.Reason + j.CancelReason, Cancel: j.Cancel.Time(),
+	}
+	if j.Args.Blob != nil {
+		i.Omitted = append(i.Omitted, omittedArgs)
+	}
+	if j.Result.Blob != nil {
+		i.Omitted = append(i.Omitted, omittedResult)
 	}
 	if j.State.Final() && j.Policy.Retention > 0 {
 		i.Expires = (j.Ended + store.Time(j.Policy.Retention)).Time()
@@ -127,6 +154,7 @@ func (rt *Runtime) info(j store.Job) Info {
 	i.Outputs, i.OutputCount = outputInfos(j.Outputs), len(j.Outputs)
 	if j.OutputsIn != nil {
 		i.OutputCount += j.OutputsIn.Outputs
+		i.Omitted = append(i.Omitted, "outputs")
 	}
 	return i
 }

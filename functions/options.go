@@ -41,8 +41,13 @@ type settings struct {
 }
 
 func (s *settings) refusef(format string, args ...any) {
+	s.refuse(fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
+}
+
+// refuse notes an error that is ErrInvalid.
+func (s *settings) refuse(err error) {
 	if s.err == nil {
-		s.err = fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+		s.err = err
 	}
 }
 
@@ -136,7 +141,7 @@ func Deadline(d time.Duration) Option {
 func Queue(name string) Option {
 	return option(func(s *settings) {
 		if err := CheckQueue(name); err != nil {
-			s.refusef("Queue(%q): %v", name, err)
+			s.refuse(err)
 			return
 		}
 		s.queue = name
@@ -158,7 +163,7 @@ func Retention(d time.Duration) Option {
 func Retries(p RetryPolicy) Option {
 	return option(func(s *settings) {
 		if err := p.validate(); err != nil {
-			s.refusef("Retries: %v", err)
+			s.refuse(err)
 			return
 		}
 		s.policy.Backoff, s.retryFunc = p.stored(), nil
@@ -226,12 +231,13 @@ var (
 	queueForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 )
 
+const kindRule = "use 1 to 100 lower-case letters and digits, with single dots or dashes between them, as in banking.statement"
+
 // CheckKind says what is wrong with the name of a kind: it is 1 to 100 lower-case letters and digits, in words that
 // single dots or dashes separate.
 func CheckKind(name string) error {
 	if len(name) > 100 || !kindForm.MatchString(name) {
-		return fmt.Errorf("%w: kind %q: use 1 to 100 lower-case letters and digits, with single dots or dashes "+
-			"between them, as in banking.statement", ErrInvalid, name)
+		return fmt.Errorf("%w: kind %q: %s", ErrInvalid, name, kindRule)
 	}
 	return nil
 }

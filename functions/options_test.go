@@ -45,11 +45,15 @@ func TestOptionsThatCannotWorkAreRefusedAtTheStart(t *testing.T) {
 		"Timeout(-1s)":             functions.Timeout(-time.Second),
 		"Deadline(-1s)":            functions.Deadline(-time.Second),
 		"Retention(-1s)":           functions.Retention(-time.Second),
-		`Queue("-")`:               functions.Queue("-"),
+		`queue "-"`:                functions.Queue("-"),
 		"0 <= min <= max":          functions.Retries(functions.Exponential(2, 1)),
 		"have min -1s and max -1s": functions.Retries(functions.Constant(-time.Second)),
 	} {
-		wantErr(t, handle(echoing, o).Err(), functions.ErrInvalid, text, "shop.order")
+		err := handle(echoing, o).Err()
+		wantErr(t, err, functions.ErrInvalid, text, "shop.order")
+		if n := strings.Count(err.Error(), functions.ErrInvalid.Error()); n != 1 {
+			t.Errorf("error %q says %q %d times, want once", err, functions.ErrInvalid, n)
+		}
 	}
 	reg := functions.NewRegistry()
 	for _, name := range []string{"", "A", "a..b", ".a", "a_b", strings.Repeat("a", 101)} {

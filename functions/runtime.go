@@ -167,7 +167,7 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	}
 	rt := &Runtime{
 		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log, tel: tel,
-		watch: newWatch(), known: map[string]bool{}, running: map[string]*Attempt{},
+		watch: newWatch(b.Store.Get), known: map[string]bool{}, running: map[string]*Attempt{},
 	}
 	rt.pulse = newPulse(rt)
 	return rt, nil

@@ -3,6 +3,10 @@ package functions_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,6 +110,75 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		wantErr(t, err, context.DeadlineExceeded)
 		_, err = d.Client().Wait(t.Context(), "job-nobody")
 		wantErr(t, err, store.ErrNotFound)
+	})
+}
+
+// The arguments of a job that is waited for are read when it has ended, and not before.
+func TestWaitReadsNoBlobsBeforeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(echoing), bubble)
+		large := order{Item: strings.Repeat("x", 40_000)}
+		id := d.submit(t, "shop.order", large)
+		i, err := d.Client().Wait(t.Context(), d.once(t, "shop.order", large).ID)
+		if err != nil || len(i.Args) < 40_000 || len(i.Result) < 40_000 || i.Omitted != nil {
+			t.Errorf("ended: %d bytes of arguments, %d of result, omitted %v, %v", len(i.Args), len(i.Result), i.Omitted, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		held := d.submit(t, "shop.order", large, functions.Held())
+		_ = d.bucket.Close()
+		i, err = d.Client().Wait(ctx, held)
+		if !errors.Is(err, context.DeadlineExceeded) || i.ID != held || !slices.Equal(i.Omitted, []string{"args"}) {
+			t.Errorf("held: %s, omitted %v, %v; want %s without its arguments after its time", i.ID, i.Omitted, err, held)
+		}
+		if _, err := d.Client().Wait(t.Context(), id); err == nil {
+			t.Error("ended: no error, though the bucket is closed")
+		}
+	})
+}
+
+// All who wait for a job share what is read of it, whenever they come and go.
+func TestWaitersShareReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(echoing), bubble)
+		id := d.submit(t, "shop.order", order{}, functions.Held())
+		var reads atomic.Int64
+		d.mu.Lock()
+		d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			reads.Add(int64(len(acts)))
+			return next(ctx, acts)
+		}
+		d.mu.Unlock()
+		const waiters, most = 200, 60 // a minute has 30 pauses of two seconds
+		var wg sync.WaitGroup
+		for n := range waiters {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Duration(n)*time.Millisecond)
+				defer cancel()
+				i, err := d.Client().Wait(ctx, id)
+				if !errors.Is(err, context.DeadlineExceeded) || i.State != store.Held {
+					t.Errorf("waiter %d: %s, %v, want held after its time", n, i.State, err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := reads.Load(); got > most {
+			t.Errorf("%d reads for %d waiters in a minute, want at most %d", got, waiters, most)
+		}
+		// One that comes later is not told what was read before it came.
+		other := d.submit(t, "shop.order", order{}, functions.Held())
+		early, cancel := context.WithCancel(t.Context())
+		wg.Go(func() { _, _ = d.Client().Wait(early, other) })
+		time.Sleep(time.Minute) // virtual time
+		if _, err := d.Client().Cancel(t.Context(), other, ""); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if i, err := d.Client().Wait(t.Context(), other); err != nil || i.State != store.Cancelled || time.Since(start) != 0 {
+			t.Errorf("%s, %v after %v, want cancelled at once", i.State, err, time.Since(start))
+		}
+		cancel()
+		wg.Wait()
 	})
 }
 

@@ -1,41 +1,140 @@
 package functions
 
-import "sync"
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
 
-// watch tells waiters in this process that a job may have ended. It is an accelerator: who waits also reads.
+	"github.com/piecework/piecework/store"
+)
+
+// The pauses between two reads of a job that is waited for: they begin short and become longer.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// watch reads the jobs that are waited for in this process. All who wait for one share its reads.
 type watch struct {
-	mu      sync.Mutex
-	waiters map[string]map[chan struct{}]bool
+	read func(ctx context.Context, id string) (store.Job, error)
+
+	mu   sync.Mutex
+	jobs map[string]*watched
 }
 
-func newWatch() *watch { return &watch{waiters: map[string]map[chan struct{}]bool{}} }
+// watched is a job that is waited for. One goroutine reads it, from the first waiter's coming until the last one's going.
+type watched struct {
+	waiters int
+	stop    context.CancelFunc
+	look    chan struct{} // has room for one: read the job now
+	begun   int           // reads that were begun
+	seen    sighting
+	news    chan struct{} // closed when there is another sighting
+}
 
-// on returns a channel that gets a value when the job is touched, and the function that ends it.
-func (w *watch) on(id string) (touched <-chan struct{}, stop func()) {
-	ch := make(chan struct{}, 1)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.waiters[id] == nil {
-		w.waiters[id] = map[chan struct{}]bool{}
-	}
-	w.waiters[id][ch] = true
-	return ch, func() {
+// sighting is what a read found. Reads are numbered from 1.
+type sighting struct {
+	read int
+	job  store.Job
+	err  error
+}
+
+func newWatch(read func(context.Context, string) (store.Job, error)) *watch {
+	return &watch{read: read, jobs: map[string]*watched{}}
+}
+
+// wait returns the job when it has ended, or the error of a read; or the cause of ctx's end, with the job as it was last
+// seen since wait was called.
+func (w *watch) wait(ctx context.Context, id string) (store.Job, error) {
+	one, from := w.join(ctx, id)
+	defer w.leave(id, one)
+	var last store.Job
+	for {
 		w.mu.Lock()
-		defer w.mu.Unlock()
-		if delete(w.waiters[id], ch); len(w.waiters[id]) == 0 {
-			delete(w.waiters, id)
+		seen, news := one.seen, one.news
+		w.mu.Unlock()
+		if seen.read >= from && seen.err == nil {
+			last = seen.job
+		}
+		switch {
+		case last.State.Final():
+			return last, nil
+		case ctx.Err() != nil:
+			return last, fmt.Errorf("wait for job %s: %w", id, context.Cause(ctx))
+		case seen.read >= from && seen.err != nil:
+			return seen.job, seen.err
+		}
+		select {
+		case <-ctx.Done():
+		case <-news:
 		}
 	}
 }
 
-// touch wakes the waiters of a job.
+// join adds a waiter, and returns the number of the first read that is begun after it has come.
+func (w *watch) join(ctx context.Context, id string) (one *watched, from int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if one = w.jobs[id]; one == nil {
+		reads, stop := context.WithCancel(context.WithoutCancel(ctx))
+		one = &watched{stop: stop, look: make(chan struct{}, 1), news: make(chan struct{})}
+		w.jobs[id] = one
+		go w.follow(reads, id, one)
+	} else {
+		one.lookNow()
+	}
+	one.waiters++
+	return one, one.begun + 1
+}
+
+// leave takes a waiter away.
+func (w *watch) leave(id string, one *watched) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if one.waiters--; one.waiters == 0 {
+		one.stop()
+		delete(w.jobs, id)
+	}
+}
+
+// follow reads a job until ctx ends.
+func (w *watch) follow(ctx context.Context, id string, one *watched) {
+	for pause := firstPause; ctx.Err() == nil; {
+		w.mu.Lock()
+		one.begun++
+		seen := sighting{read: one.begun}
+		w.mu.Unlock()
+		seen.job, seen.err = w.read(ctx, id)
+		w.mu.Lock()
+		one.seen = seen
+		close(one.news)
+		one.news = make(chan struct{})
+		w.mu.Unlock()
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-one.look:
+			pause = firstPause
+		case <-timer.C:
+			pause = min(pause*3/2, lastPause)
+		}
+		timer.Stop()
+	}
+}
+
+// touch has a job read now, if it is waited for, because it may have ended.
 func (w *watch) touch(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for ch := range w.waiters[id] {
-		select {
-		case ch <- struct{}{}:
-		default: // it has one waiting
-		}
+	if one := w.jobs[id]; one != nil {
+		one.lookNow()
+	}
+}
+
+func (one *watched) lookNow() {
+	select {
+	case one.look <- struct{}{}:
+	default: // it will be read
 	}
 }

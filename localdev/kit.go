@@ -103,7 +103,7 @@ func (k *Kit) Submit(kind string, args any, opts ...functions.SubmitOption) stri
 	k.t.Helper()
 	r, err := k.rt.Client().Submit(k.context(), kind, args, opts...)
 	if err != nil {
-		k.t.Fatalf("submit %s: %v", kind, err)
+		k.t.Fatalf("%v", err)
 	}
 	k.order[r.ID] = len(k.order)
 	return r.ID

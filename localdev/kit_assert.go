@@ -26,19 +26,16 @@ func (k *Kit) Job(id string) functions.Info {
 func (k *Kit) Submitted(kind string) []functions.Info {
 	k.t.Helper()
 	var all []functions.Info
-	for cursor := ""; ; {
-		page, err := k.rt.Client().List(k.context(), functions.ListFilter{Kind: kind, Limit: 1000, Cursor: cursor})
+	for info, err := range k.rt.Client().Jobs(k.context(), functions.ListFilter{Kind: kind, Limit: 1000, Payloads: true}) {
 		if err != nil {
 			k.t.Fatalf("jobs of kind %s: %v", kind, err)
 		}
-		all = append(all, page.Jobs...)
-		if cursor = page.Next; cursor == "" {
-			slices.SortFunc(all, func(a, b functions.Info) int {
-				return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(k.order[a.ID], k.order[b.ID]), cmp.Compare(a.ID, b.ID))
-			})
-			return all
-		}
+		all = append(all, info)
 	}
+	slices.SortFunc(all, func(a, b functions.Info) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(k.order[a.ID], k.order[b.ID]), cmp.Compare(a.ID, b.ID))
+	})
+	return all
 }
 
 // RequireSucceeded fails the test unless the job has succeeded.

@@ -19,6 +19,14 @@ const chunk = 100
 type Result struct {
 	Job Job
 	Err error
+
+	size int // of the stored data in bytes, if the record was read
+}
+
+// result is a record that was read.
+func (s *Store) result(r *record) Result {
+	j, err := s.present(r)
+	return Result{Job: j, Err: err, size: len(r.Data)}
 }
 
 // CreateMany writes many new records in lists of up to one hundred. The results are in the order of the jobs; each is
@@ -203,7 +211,7 @@ func (s *Store) created(ctx context.Context, jobs []Job, some []int, results []R
 		case r.Job.Nonce == jobs[i].Nonce:
 			results[i] = r
 		default:
-			results[i] = Result{r.Job, fmt.Errorf("create %s: %w", jobs[i].ID, ErrExists)}
+			results[i] = Result{Job: r.Job, Err: fmt.Errorf("create %s: %w", jobs[i].ID, ErrExists)}
 		}
 	}
 	return left, expired, trouble
@@ -280,7 +288,7 @@ func (s *Store) readSome(ctx context.Context, ids []string, some []int, results 
 	for n, i := range at {
 		switch f, err := classify(ctx, errs[n]); {
 		case f == faultNone:
-			results[i].Job, results[i].Err = s.present(records[n])
+			results[i] = s.result(records[n])
 		case f == faultUnknown:
 			left, trouble = append(left, i), err
 		case f == faultFinal && !vague:
@@ -294,7 +302,7 @@ func (s *Store) readSome(ctx context.Context, ids []string, some []int, results 
 		f, err := classify(ctx, s.coll.Get(ctx, r, dataFields...))
 		switch f {
 		case faultNone:
-			results[i].Job, results[i].Err = s.present(r)
+			results[i] = s.result(r)
 		case faultMissing:
 			results[i] = Result{Err: fmt.Errorf("get %s: %w", ids[i], ErrNotFound)}
 		case faultFinal:

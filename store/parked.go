@@ -48,7 +48,8 @@ func (s *Store) Park(ctx context.Context, p Parked) error {
 	}
 }
 
-// Parked lists parked messages, newest first, from before the cursor on.
+// Parked lists parked messages, newest first, from before the cursor on. Like a page of jobs, a page of messages has
+// 3 MiB of data at most, and may be short and yet have a cursor of the next.
 func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked, string, error) {
 	f := Filter{Tag: parkedPK}
 	before, err := f.openCursor(cursor)
@@ -62,15 +63,20 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 		return nil, "", fmt.Errorf("list parked messages: %w", err)
 	}
 	list := make([]Parked, 0, len(found))
+	size := 0
 	for _, ref := range found {
-		before = ref.ListSK
 		r, err := s.read(ctx, ref.ID, s.retries())
 		if errors.Is(err, ErrNotFound) {
+			before = ref.ListSK
 			continue // it was dealt with meanwhile
 		}
 		if err != nil {
 			return nil, "", fmt.Errorf("read parked message %s: %w", ref.ID, err)
 		}
+		if size += len(r.Data); size > maxPage && len(list) > 0 {
+			return list, f.cursor(before), nil
+		}
+		before = ref.ListSK
 		p := Parked{ID: ref.ID}
 		if err := json.Unmarshal(r.Data, &p, tolerant); err != nil {
 			p.Reason = "unreadable record: " + err.Error()

@@ -30,6 +30,7 @@ var withoutAccounts = loopback.Rule{
 	Form: "as in 127.0.0.1:8080, or :8080 for all addresses",
 	Listen: "without accounts whose tokens are checked the server listens on 127.0.0.1, [::1] or localhost only, " +
 		"because everybody who reaches it may start jobs",
-	From: "this server knows no accounts, so it takes messages of this machine only",
+	From: "this server knows no accounts, so it takes messages of this machine only; " +
+		"start it with the accounts that may call it to use it from elsewhere",
 	Name: "this server knows no accounts, so it",
 }

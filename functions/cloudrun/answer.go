@@ -24,6 +24,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, p *wire.Problem) {
 	h := w.Header()
 	h.Set("Content-Type", wire.ProblemType)
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}

@@ -14,6 +14,7 @@
 //	POST /push/execute   runs the job that a message of a work queue names
 //	POST /push/submit    makes a job of a message of the submit queue
 //	POST /events         makes a job of a CloudEvent, binary or structured
+//	OPTIONS /events      agrees to get a sender's CloudEvents, as Event Grid asks before the first
 //	POST /sweep          looks after what is due, and answers with what it did
 //	GET  /healthz        200 while this process takes requests; for probes, which are not let in from outside on Cloud Run
 //	all others           the HTTP API, with tokens of its own
@@ -46,7 +47,7 @@
 // for one of Callers.Audiences, in force, and signed (RS256 or ES256) with a key of the issuer's, which are kept for as
 // long as the issuer says. Cloud Run must let everybody in then, because it takes the signature off what it has checked.
 //
-// With neither, only this machine may call, and Listen refuses an address that others can reach.
+// With neither, only this machine may call, through no proxy, and Listen refuses an address that others can reach.
 //
 // # Time
 //

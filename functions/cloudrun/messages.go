@@ -81,6 +81,21 @@ func (s *Server) submit(ctx context.Context, d delivery) functions.Outcome {
 	return s.rt.Accept(ctx, functions.Incoming{Body: d.body, Metadata: d.metadata, MessageID: d.id, Deliveries: d.deliveries})
 }
 
+// handshake agrees to get a sender's CloudEvents, which some senders ask for before the first (CloudEvents 1.0, HTTP 1.1 Web
+// Hooks, section 4). Who may ask may send.
+func (s *Server) handshake(w http.ResponseWriter, r *http.Request) {
+	sender := r.Header.Get("WebHook-Request-Origin")
+	if sender == "" {
+		s.refuse(w, r, wire.NewProblem(http.StatusBadRequest, "OPTIONS asks for leave to send events and needs the header WebHook-Request-Origin"))
+		return
+	}
+	header := w.Header()
+	header.Set("Allow", http.MethodPost)
+	header.Set("WebHook-Allowed-Origin", sender)
+	header.Set("WebHook-Allowed-Rate", "*")
+	w.WriteHeader(http.StatusOK)
+}
+
 // execute runs the job that a message names.
 func (s *Server) execute(ctx context.Context, d delivery) functions.Outcome {
 	msg, err := pubsubq.DecodeMessage(d.body, d.metadata)

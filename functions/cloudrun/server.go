@@ -52,10 +52,11 @@ func New(rt *functions.Runtime, o *Options) (*Server, error) {
 	}
 	s.work, s.stop = context.WithCancelCause(context.Background())
 	making := make(chan struct{}, opts.Concurrency)
-	s.mux.Handle("/push/execute", s.guarded(s.messages(s.running, unwrap, s.execute)))
-	s.mux.Handle("/push/submit", s.guarded(s.messages(making, unwrap, s.submit)))
-	s.mux.Handle("/events", s.guarded(s.messages(making, event, s.submit)))
-	s.mux.Handle("/sweep", s.guarded(s.sweep))
+	s.mux.Handle("/push/execute", s.guarded(http.MethodPost, s.messages(s.running, unwrap, s.execute)))
+	s.mux.Handle("/push/submit", s.guarded(http.MethodPost, s.messages(making, unwrap, s.submit)))
+	s.mux.Handle("/events", s.guarded(http.MethodPost, s.messages(making, event, s.submit)))
+	s.mux.Handle("OPTIONS /events", s.guarded(http.MethodOptions, s.handshake))
+	s.mux.Handle("/sweep", s.guarded(http.MethodPost, s.sweep))
 	s.mux.HandleFunc("/healthz", s.health)
 	s.mux.HandleFunc("/", s.rest)
 	return s, nil
@@ -64,14 +65,14 @@ func New(rt *functions.Runtime, o *Options) (*Server, error) {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// guarded is a route of this package: it takes POST, from callers that may, unless the server drains.
-func (s *Server) guarded(serve http.HandlerFunc) http.Handler {
+// guarded is a route of this package: it takes one method, from callers that may, unless the server drains.
+func (s *Server) guarded(method string, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { s.crashed(w, r, recover()) }()
 		stall.Guard(w, r, readTime)
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			s.refuse(w, r, wire.NewProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes POST, not %.20s", r.URL.Path, r.Method)))
+		if r.Method != method {
+			w.Header().Set("Allow", method)
+			s.refuse(w, r, wire.NewProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes %s, not %.20s", r.URL.Path, method, r.Method)))
 			return
 		}
 		if refused := s.authorize(w, r); refused != nil {

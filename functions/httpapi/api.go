@@ -1,11 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,6 +30,11 @@ type Options struct {
 	Timeout time.Duration
 	// WaitMax bounds the timeout of a wait. Default 60 seconds.
 	WaitMax time.Duration
+	// MaxWaits is how many waits may hang at once. Those beyond it are answered at once with the job as it is. Default 1,000.
+	MaxWaits int
+	// MaxLists is how many lists may be made and sent at once. Eight times as many requests may wait for their turn, for
+	// half of Timeout; those beyond it get 503. Each takes some 20 MB of memory at most. Default 8.
+	MaxLists int
 	// Version is what the health route says the program's version is.
 	Version string
 	// NoSweep leaves out the route that sweeps, where something else may call Runtime.Sweep only.
@@ -42,8 +48,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		opts = *o
 	}
-	if opts.MaxBody < 0 || opts.Timeout < 0 || opts.WaitMax < 0 {
-		return opts, fmt.Errorf("%w: httpapi.Options: MaxBody, Timeout and WaitMax cannot be negative", functions.ErrConfig)
+	if opts.MaxBody < 0 || opts.Timeout < 0 || opts.WaitMax < 0 || opts.MaxWaits < 0 || opts.MaxLists < 0 {
+		return opts, fmt.Errorf("%w: httpapi.Options: MaxBody, Timeout, WaitMax, MaxWaits and MaxLists cannot be negative", functions.ErrConfig)
 	}
 	if opts.MaxBody == 0 {
 		opts.MaxBody = 8 << 20
@@ -54,6 +60,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.WaitMax == 0 {
 		opts.WaitMax = time.Minute
 	}
+	opts.MaxWaits, opts.MaxLists = cmp.Or(opts.MaxWaits, 1000), cmp.Or(opts.MaxLists, 8)
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
@@ -67,13 +74,15 @@ type API struct {
 	opts   Options
 	tokens []secret
 	origin *http.CrossOriginProtection
+	waits  gate // for the waits that hang
+	lists  gate // for the lists that are made and sent
 
 	mux     *http.ServeMux
 	huma    huma.API
 	started time.Time
 
-	stopOnce sync.Once
-	stopping chan struct{} // closed when waits should end, because the server shuts down
+	stopping context.Context // ends when waits should end, because the server shuts down
+	stop     context.CancelFunc
 }
 
 var _ http.Handler = (*API)(nil)
@@ -93,10 +102,12 @@ func New(rt *functions.Runtime, o *Options) (*API, error) {
 	}
 	a := &API{
 		rt: rt, client: rt.Client(), opts: opts, tokens: tokens, origin: http.NewCrossOriginProtection(),
-		mux: http.NewServeMux(), started: rt.Config().Now(), stopping: make(chan struct{}),
+		waits: newGate(opts.MaxWaits, 0), lists: newGate(opts.MaxLists, 8*opts.MaxLists),
+		mux: http.NewServeMux(), started: rt.Config().Now(),
 	}
+	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.huma = humago.New(a.mux, a.config())
-	a.huma.UseMiddleware(a.refuseUnknownParameters)
+	a.huma.UseMiddleware(a.checkQuery)
 	a.routes()
 	a.describe()
 	return a, nil
@@ -116,7 +127,7 @@ func (a *API) open() bool { return len(a.tokens) == 0 && a.opts.Authenticate == 
 
 // EndWaits has waits answered with what there is, those that hang and those to come, so that who waits asks another
 // server. Serve does that when it is told to stop; it is for programs that have a server of their own.
-func (a *API) EndWaits() { a.stopOnce.Do(func() { close(a.stopping) }) }
+func (a *API) EndWaits() { a.stop() }
 
 // errStopping is why a wait ended before its time.
 var errStopping = errors.New("server shuts down")

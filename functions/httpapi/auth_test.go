@@ -121,6 +121,57 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 	}
 }
 
+// A page of another origin cannot even have a server without tokens read or wait. Following a link is no harm.
+func TestReadsOfOtherOriginsAreRefusedWithoutTokens(t *testing.T) {
+	d := newDesk(t, nil)
+	for name, c := range map[string]struct {
+		headers []string
+		status  int
+	}{
+		"fetch":            {[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty"}, 403},
+		"other port":       {[]string{"Sec-Fetch-Site", "same-site"}, 403},
+		"frame":            {[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403},
+		"old browser":      {[]string{"Origin", "https://evil.example.com"}, 403},
+		"link":             {[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200},
+		"its own page":     {[]string{"Sec-Fetch-Site", "same-origin"}, 200},
+		"the address line": {[]string{"Sec-Fetch-Site", "none"}, 200},
+		"no browser":       {nil, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, target := range []string{"/v1/jobs", "/v1/kinds", "/docs"} {
+				w := d.ask(t, "GET", target, "", c.headers...)
+				if w.Code != c.status {
+					t.Errorf("%s: status %d, want %d", target, w.Code, c.status)
+				}
+				if got := w.Header().Get("Cross-Origin-Resource-Policy"); got != "same-origin" {
+					t.Errorf("%s: Cross-Origin-Resource-Policy %q, want same-origin", target, got)
+				}
+			}
+		})
+	}
+	tokens := newDesk(t, withTokens())
+	if w := tokens.ask(t, "GET", "/v1/kinds", "", "Sec-Fetch-Site", "cross-site", "Authorization", "Bearer "+readerToken); w.Code != 200 {
+		t.Errorf("with a token: status %d, want 200", w.Code)
+	}
+}
+
+// What a proxy passes on is not of this machine, whatever address it comes from.
+func TestWithoutTokensNoProxies(t *testing.T) {
+	d := newDesk(t, nil)
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via", "CF-Connecting-IP"} {
+		for _, c := range []struct{ method, target, body string }{{"GET", "/v1/jobs", ""}, {"POST", "/v1/jobs", `{"kind":"test.order"}`}} {
+			p := refused(t, d.ask(t, c.method, c.target, c.body, name, "203.0.113.7"), 403, "start it with tokens")
+			if !strings.Contains(p.Detail, http.CanonicalHeaderKey(name)) {
+				t.Errorf("detail %q, want it to name %s", p.Detail, name)
+			}
+		}
+	}
+	tokens := newDesk(t, withTokens())
+	if w := tokens.ask(t, "GET", "/v1/kinds", "", "X-Forwarded-For", "203.0.113.7", "Authorization", "Bearer "+readerToken); w.Code != 200 {
+		t.Errorf("with a token: status %d, want 200", w.Code)
+	}
+}
+
 func TestTokensAreChecked(t *testing.T) {
 	rt := newDesk(t, nil).rt
 	good := httpapi.Token{Value: operatorToken, Role: httpapi.Operator, Name: "ops"}

@@ -14,7 +14,7 @@
 //
 //	POST /v1/jobs                      submit a job; 201, or 200 if its key exists
 //	POST /v1/jobs/batch                submit up to 10,000, each with a receipt of its own
-//	GET  /v1/jobs                      list, newest first: kind, state, tag, limit, cursor
+//	GET  /v1/jobs                      list, newest first: kind, state, tag, limit, cursor, payloads
 //	GET  /v1/jobs/{id}                 one job
 //	GET  /v1/jobs/{id}/wait            the same when it has ended, or after ?timeout=30s
 //	POST /v1/jobs/{id}/cancel          also /retry and /release
@@ -31,25 +31,37 @@
 //
 // With tokens, a request needs one as "Authorization: Bearer TOKEN". A Reader may GET; an Operator may do everything.
 // Without tokens everybody on this machine may do everything, and nobody else anything: Listen refuses an address that
-// is not loopback, and a request is refused unless it comes from a loopback address and names a loopback host. The
-// latter keeps out web pages that point a name of their own at 127.0.0.1. Requests that a browser sends for another
-// origin's page are refused in either case. Where the platform knows who asks, Options.Authenticate says so for requests
+// is not loopback, and a request is refused unless it comes from a loopback address, through no proxy (which the headers
+// that proxies set tell), and names a loopback host. The last keeps out web pages that point a name of their own at
+// 127.0.0.1. What a browser sends for another origin's page is refused: without tokens always, and with tokens if it would
+// change something. Where the platform knows who asks, Options.Authenticate says so for requests
 // without a token.
 //
 // # Traces
 //
 // A job is in the trace that the request which submitted it brings, in W3C's headers traceparent and tracestate.
 //
+// # Bounds
+//
+// A page of a list has 3 MiB of records at most and then a cursor of the next, and leaves out arguments and results over
+// 512 bytes unless asked for payloads. Options.MaxLists lists are made at once, and Options.MaxWaits waits hang at once. A
+// request may ask for 8 ranges of an output. Bodies are JSON without a content coding, and at most Options.MaxBody long.
+//
+// # Below a prefix
+//
+// Location and the links of /docs are relative, so that the API works behind http.StripPrefix, and behind a gateway that
+// takes a stage off the path.
+//
 // # Refusals
 //
 // Every refusal is a problem (RFC 9457): what was wrong, where, and what to do. Unknown fields and parameters are
-// refused with the nearest name that is known. What went wrong inside is in the log under the request's id, not in
-// the answer.
+// refused with the nearest name that is known, and so is a parameter that is given twice. What went wrong inside is in
+// the log under the request's id, not in the answer.
 //
 // # Where things are
 //
-// api.go has the options and puts all together, guard.go what every request passes, auth.go who may do what, tokens.go
-// reading their tokens, trace.go the trace of a request, serve.go listening; jobs.go, submit.go, wait.go, outputs.go and
-// operate.go the routes; problem.go the refusals, document.go and docs.go the description. The forms of requests and
-// answers are in package wire, a client in apiclient.
+// api.go has the options and puts all together, guard.go what every request passes, gate.go how many at once, auth.go who
+// may do what, tokens.go reading their tokens, trace.go the trace of a request, serve.go listening; jobs.go, submit.go,
+// wait.go, outputs.go and operate.go the routes; problem.go the refusals, document.go and docs.go the description. The
+// forms of requests and answers are in package wire, a client in apiclient.
 package httpapi

@@ -40,7 +40,7 @@ func renderDocs(doc *huma.OpenAPI) []byte {
 	var p page
 	p.WriteString(docsHead)
 	p.add("<title>%s API</title>\n<h1>%s API</h1>\n", doc.Info.Title, doc.Info.Title)
-	p.add(`<p><small>version %s · <a href="/openapi.json">openapi.json</a> · <a href="/openapi.yaml">openapi.yaml</a></small></p>`+"\n", doc.Info.Version)
+	p.add(`<p><small>version %s · <a href="openapi.json">openapi.json</a> · <a href="openapi.yaml">openapi.yaml</a></small></p>`+"\n", doc.Info.Version)
 	p.add("<p>%s</p>\n<p>Every refusal is a <a href=\"#schema-Problem\">Problem</a>.</p>\n", doc.Info.Description)
 	for _, tag := range doc.Tags {
 		p.add("<h2>%s</h2>\n<p>%s</p>\n", tag.Name, tag.Description)

@@ -66,7 +66,7 @@ func (a *API) describeOutput() {
 	op.Description = "The name may have slashes. HEAD, Range, If-Range and If-None-Match do what they should."
 	op.Parameters = []*huma.Param{
 		text("path", "id", "the job's id", true), text("path", "name", "the output's name", true),
-		text("header", "Range", "the part to send, as in bytes=0-99", false),
+		text("header", "Range", fmt.Sprintf("the part to send, as in bytes=0-99; at most %d parts", maxRanges), false),
 		text("header", "If-None-Match", "an ETag: send the file only if it is another", false),
 	}
 	op.Responses["200"] = &huma.Response{Description: "The file", Content: file, Headers: map[string]*huma.Header{
@@ -83,6 +83,7 @@ func (a *API) describeOutput() {
 // describe puts the finishing touches to the document, and serves it.
 func (a *API) describe() {
 	doc := a.huma.OpenAPI()
+	doc.Servers = []*huma.Server{{URL: ".", Description: "where this document is"}}
 	schemas := doc.Components.Schemas.Map()
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own form of refusals, which nothing here has
 		delete(schemas, name)

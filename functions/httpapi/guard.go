@@ -2,14 +2,19 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/functions/internal/stall"
 )
@@ -19,17 +24,21 @@ type request struct {
 	id    string
 	who   string // the token's name, "" for none
 	route string // the pattern, "" for none
+	cut   error  // why the body could not be read to its end
 }
 
 type requestKey struct{}
 
-// requestID returns the id of the request that ctx belongs to.
-func requestID(ctx context.Context) string {
+// requestOf returns the request that ctx belongs to.
+func requestOf(ctx context.Context) *request {
 	if q, ok := ctx.Value(requestKey{}).(*request); ok {
-		return q.id
+		return q
 	}
-	return ""
+	return &request{}
 }
+
+// requestID returns the id of the request that ctx belongs to.
+func requestID(ctx context.Context) string { return requestOf(ctx).id }
 
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -42,6 +51,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Request-ID", q.id)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	defer func() { a.finish(recover(), ans, r, q, start) }()
 	a.answer(ans, r, q)
 }
@@ -55,23 +65,65 @@ func (a *API) answer(w *answer, r *http.Request, q *request) {
 		return
 	}
 	handler, pattern := a.mux.Handler(r)
-	if q.route = pattern; pattern == "" {
+	if q.route = pattern; pattern == "" || !clean(r.URL.EscapedPath()) {
 		a.refuse(w, r, noRoute(handler, w, r))
 		return
 	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") && changes(r) {
+		w.Header().Set("Accept-Encoding", "identity")
+		p := wire.NewProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("the Content-Encoding is %.60q; send the body as it is, without that header", coding))
+		p.Code = wire.Code(functions.ErrInvalid)
+		a.refuse(w, r, p)
+		return
+	}
+	a.route(w, r, q)
+}
+
+// route has the request's route answer it, within bounds.
+func (a *API) route(w http.ResponseWriter, r *http.Request, q *request) {
 	limit := a.opts.Timeout
-	switch pattern {
+	switch q.route {
 	case outputPattern:
 		a.mux.ServeHTTP(w, r) // it sets deadlines of its own
 		return
 	case waitPattern:
 		limit += a.opts.WaitMax
+	case listPattern, parkedPattern:
+		if !a.lists.enter(r.Context(), limit/2) {
+			a.refuse(w, r, wire.NewProblem(http.StatusServiceUnavailable, fmt.Sprintf("this server makes %d lists at once, and as many "+
+				"requests as may wait for that do; try again in a moment", a.opts.MaxLists)))
+			return
+		}
+		defer a.lists.leave()
+		w = &paced{w, time.Now().Add(2 * limit)}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	defer cancel()
 	deadline(w, 2*limit)
-	r.Body = http.MaxBytesReader(w, r.Body, a.opts.MaxBody+1)
+	r.Body = &noted{http.MaxBytesReader(w, r.Body, a.opts.MaxBody+1), q}
 	a.mux.ServeHTTP(w, r.WithContext(traced(ctx, r.Header)))
+}
+
+// clean reports whether a path is as routes have it. A ServeMux redirects others to where it would be, which is wrong when
+// a handler before it has taken a prefix off.
+func clean(p string) bool {
+	return strings.TrimSuffix(p, "/") == strings.TrimSuffix(path.Clean(p), "/")
+}
+
+// noted is a body that notes why it could not be read to its end.
+type noted struct {
+	io.ReadCloser
+
+	request *request
+}
+
+// Read reads on.
+func (b *noted) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.request.cut = err
+	}
+	return n, err //nolint:wrapcheck // passed through
 }
 
 // deadline is until when what is written must have been taken by the other side. A ResponseWriter that knows no
@@ -103,6 +155,11 @@ func (a *API) finish(crashed any, w *answer, r *http.Request, q *request, start 
 	}
 	if q.who != "" {
 		attrs = append(attrs, slog.String("token", q.who))
+	}
+	if crashed != nil && w.failed != nil { // huma panics then
+		a.opts.Log.LogAttrs(r.Context(), slog.LevelInfo, "answer not taken", append(attrs, slog.Int("status", w.status),
+			slog.Int64("bytes", w.bytes), slog.Any("error", w.failed))...)
+		panic(http.ErrAbortHandler)
 	}
 	if crashed != nil {
 		a.opts.Log.LogAttrs(r.Context(), slog.LevelError, "request panicked",
@@ -142,6 +199,7 @@ type answer struct {
 
 	status int
 	bytes  int64
+	failed error // why the other side did not take all of it
 }
 
 // WriteHeader notes the status.
@@ -157,8 +215,14 @@ func (w *answer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	if w.failed != nil {
+		return 0, w.failed // the other side need not be waited for again
+	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
+	if err != nil {
+		w.failed = err
+	}
 	return n, err //nolint:wrapcheck // passed through
 }
 

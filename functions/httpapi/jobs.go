@@ -13,6 +13,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
+const listPattern = "GET /v1/jobs"
+
 type jobInput struct {
 	ID string `path:"id" maxLength:"200" doc:"the job's id" example:"job-0000000000000000000000000"`
 }
@@ -25,6 +27,8 @@ type listInput struct {
 	Tag    string `query:"tag" doc:"only jobs with this tag"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"jobs of one page"`
 	Cursor string `query:"cursor" doc:"next of the page before"`
+
+	Payloads bool `query:"payloads" doc:"include arguments and results of up to 32 KiB; without it those over 512 bytes are left out, and omitted names them"`
 }
 
 type listOutput struct{ Body functions.List }
@@ -36,7 +40,8 @@ type cancelInput struct {
 
 func (a *API) jobRoutes() {
 	op := a.operation("list-jobs", http.MethodGet, "/v1/jobs", "List jobs", "jobs")
-	op.Description = "Newest first; failed jobs by the time they failed, if the list is for state=failed. A page may be short, even empty, and yet have a next."
+	op.Description = "Newest first; failed jobs by the time they failed, if the list is for state=failed. " +
+		"A page may be short, even empty, and yet have a next: it looks at 2,000 jobs and has 3 MiB of records at most."
 	huma.Register(a.huma, op, a.list)
 
 	huma.Register(a.huma, a.operation("get-job", http.MethodGet, "/v1/jobs/{id}", "Look at a job", "jobs"), a.get)
@@ -59,7 +64,7 @@ func (a *API) jobRoutes() {
 
 func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	list, err := a.client.List(ctx, functions.ListFilter{
-		Kind: in.Kind, State: store.State(in.State), Tag: in.Tag, Limit: in.Limit, Cursor: in.Cursor,
+		Kind: in.Kind, State: store.State(in.State), Tag: in.Tag, Limit: in.Limit, Cursor: in.Cursor, Payloads: in.Payloads,
 	})
 	return &listOutput{list}, a.fail(ctx, err, "")
 }

@@ -17,7 +17,7 @@ func TestSubmitGetAndResult(t *testing.T) {
 	d := newDesk(t, nil)
 	w := d.ask(t, "POST", "/v1/jobs", `{"kind":"test.order","args":{"item":"nut","count":3},"tags":["a"],"max_attempts":2,"timeout":"1m","retention":"1h"}`)
 	receipt := want[functions.Receipt](t, w, 201)
-	if w.Header().Get("Location") != "/v1/jobs/"+receipt.ID {
+	if w.Header().Get("Location") != "jobs/"+receipt.ID {
 		t.Errorf("Location %q", w.Header().Get("Location"))
 	}
 	d.run(t)
@@ -143,6 +143,11 @@ func TestListFiltersAndPages(t *testing.T) {
 	refused(t, d.ask(t, "GET", "/v1/jobs?limit=0", ""), 422, "query.limit")
 	refused(t, d.ask(t, "GET", "/v1/jobs?limit=many", ""), 422, "query.limit")
 	refused(t, d.ask(t, "GET", "/v1/jobs?kind=NO", ""), 400, "lower-case")
+	refused(t, d.ask(t, "GET", "/v1/jobs?kind=%zz", ""), 400, `the query string cannot be read: invalid URL escape "%zz"`)
+	refused(t, d.ask(t, "GET", "/v1/jobs?kind=a;state=held", ""), 400, "the query string cannot be read")
+	refused(t, d.ask(t, "GET", "/v1/jobs?limit=1&limit=2", ""), 400, "the query parameter limit is given 2 times; give it once")
+	refused(t, d.ask(t, "GET", "/v1/parked?cursor=&cursor=", ""), 400, "given 2 times")
+	refused(t, d.ask(t, "GET", "/v1/health?%zz", ""), 400, "cannot be read")
 }
 
 func TestCancelRetryRelease(t *testing.T) {
@@ -167,6 +172,23 @@ func TestCancelRetryRelease(t *testing.T) {
 	}
 	refused(t, d.ask(t, "POST", "/v1/jobs/"+held+"/cancel", `{"reson":"x"}`), 422, `did you mean "reason"?`)
 	refused(t, d.ask(t, "POST", "/v1/jobs/"+held+"/release", ""), 409, "")
+}
+
+// A list says what it leaves out, and has it if it is asked to.
+func TestListsLeaveOutLargePayloads(t *testing.T) {
+	d := newDesk(t, nil)
+	d.submit(t, `{"kind":"test.order","args":{"item":"`+strings.Repeat("x", 2000)+`"}}`)
+	brief := want[functions.List](t, d.ask(t, "GET", "/v1/jobs", ""), 200)
+	if i := brief.Jobs[0]; i.Args != nil || fmt.Sprint(i.Omitted) != "[args]" {
+		t.Errorf("%d bytes of arguments, omitted %v, want none and args", len(i.Args), i.Omitted)
+	}
+	if brief.Scanned != 1 || !brief.Until.Equal(brief.Jobs[0].Created) {
+		t.Errorf("scanned %d until %v, want 1 until %v", brief.Scanned, brief.Until, brief.Jobs[0].Created)
+	}
+	full := want[functions.List](t, d.ask(t, "GET", "/v1/jobs?payloads=true", ""), 200)
+	if i := full.Jobs[0]; len(i.Args) < 2000 || i.Omitted != nil {
+		t.Errorf("%d bytes of arguments, omitted %v, want over 2000 and none", len(i.Args), i.Omitted)
+	}
 }
 
 // What is stored beside the jobs cannot be reached as a job.

@@ -14,6 +14,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
+const parkedPattern = "GET /v1/parked"
+
 type (
 	nothing     struct{}
 	kindsOutput struct{ Body wire.Kinds }
@@ -34,6 +36,7 @@ func (a *API) operateRoutes() {
 	huma.Register(a.huma, a.operation("list-kinds", http.MethodGet, "/v1/kinds", "List the kinds", "operation"), a.kinds)
 
 	op := a.operation("list-parked", http.MethodGet, "/v1/parked", "List messages that could not be made jobs", "operation")
+	op.Description = "Newest first. A page may be short and yet have a next: it has 3 MiB of messages at most."
 	huma.Register(a.huma, op, a.parked)
 
 	huma.Register(a.huma, a.operation("get-stats", http.MethodGet, "/v1/stats", "Count what this process did", "operation"), a.stats)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
-	"time"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -30,11 +31,13 @@ func (a *API) outputRoutes() {
 }
 
 func (a *API) outputs(ctx context.Context, in *jobInput) (*outputsOutput, error) {
-	job, err := a.act(ctx, in.ID, a.client.Get)
-	if err != nil {
-		return nil, err
+	if err := checkID(in.ID); err != nil {
+		return nil, a.fail(ctx, err, "")
 	}
-	outputs := job.Body.Outputs
+	outputs, err := a.client.Outputs(ctx, in.ID)
+	if err != nil {
+		return nil, a.fail(ctx, err, "")
+	}
 	if outputs == nil {
 		outputs = []functions.OutputInfo{}
 	}
@@ -49,7 +52,7 @@ func (a *API) output(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	about, cancel := context.WithTimeout(ctx, a.opts.Timeout)
-	info, modified, err := a.findOutput(about, id, name)
+	found, err := a.findOutput(about, id, name)
 	cancel()
 	if err != nil {
 		deadline(w, a.opts.Timeout)
@@ -57,21 +60,23 @@ func (a *API) output(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header := w.Header()
-	header.Set("Content-Type", info.ContentType)
-	if info.ContentType == "" {
-		header.Set("Content-Type", "application/octet-stream")
-	}
+	header.Set("Content-Type", cmp.Or(found.ContentType, "application/octet-stream"))
 	// What a job wrote is data: a browser must neither show it as a page of this server nor run it.
 	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(name)}))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	header.Set("Cache-Control", "private, no-cache")
-	if info.SHA256 != "" {
-		header.Set("ETag", `"`+info.SHA256+`"`)
+	if found.SHA256 != "" {
+		header.Set("ETag", `"`+found.SHA256+`"`)
 	}
-	file := &outputFile{api: a, ctx: ctx, id: id, name: name, size: info.Size}
+	file := &outputFile{OutputFile: found, ctx: ctx}
 	defer file.Close()
-	out := &outputWriter{ResponseWriter: w, api: a, request: r, size: info.Size}
-	http.ServeContent(out, r, "", modified, file)
+	out := &outputWriter{ResponseWriter: w, api: a, request: r, size: found.Size}
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		header.Set("Content-Range", fmt.Sprintf("bytes */%d", found.Size))
+		out.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return
+	}
+	http.ServeContent(out, r, "", found.Ended, file)
 	if file.err != nil {
 		a.opts.Log.LogAttrs(ctx, slog.LevelError, "output cannot be read", slog.String("request", requestID(ctx)),
 			slog.String("job", id), slog.String("output", name), slog.Any("error", file.err))
@@ -79,53 +84,25 @@ func (a *API) output(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// findOutput looks up one output, and when its job ended.
-func (a *API) findOutput(ctx context.Context, id, name string) (functions.OutputInfo, time.Time, error) {
-	if err := checkID(id); err != nil {
-		return functions.OutputInfo{}, time.Time{}, err
-	}
-	job, err := a.client.Get(ctx, id)
-	if err != nil {
-		return functions.OutputInfo{}, time.Time{}, err //nolint:wrapcheck // it names the job
-	}
-	for _, o := range job.Outputs {
-		if o.Name == name {
-			return o, job.Ended, nil
-		}
-	}
-	if !job.Done() {
-		return functions.OutputInfo{}, time.Time{}, fmt.Errorf("%w: %q of job %s, which is %s: outputs are visible when it has succeeded",
-			functions.ErrNoOutput, name, id, job.State)
-	}
-	return functions.OutputInfo{}, time.Time{}, fmt.Errorf("%w: %q of job %s%s", functions.ErrNoOutput, name, id, hasOutputs(job, name))
-}
+// maxRanges is how many ranges of a file one request may ask for. Each opens the file.
+const maxRanges = 8
 
-// hasOutputs says which outputs a job has, for somebody who asked for another.
-func hasOutputs(job functions.Info, name string) string {
-	var names []string
-	for _, o := range job.Outputs {
-		names = append(names, o.Name)
+// findOutput looks up one output.
+func (a *API) findOutput(ctx context.Context, id, name string) (*functions.OutputFile, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
 	}
-	if near := wire.Nearest(name, names); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
-	}
-	if len(names) == 0 {
-		return fmt.Sprintf(", which is %s and has none", job.State)
-	}
-	if len(names) > 20 {
-		return fmt.Sprintf("; it has %d others", len(names))
-	}
-	return fmt.Sprintf("; it has %q", names)
+	return a.client.FindOutput(ctx, id, name) //nolint:wrapcheck // it names the job
 }
 
 // outputFile reads an output from where it is asked to, and opens it only when it is read.
 type outputFile struct {
-	api      *API
-	ctx      context.Context
-	id, name string
-	size, at int64
-	open     io.ReadCloser
-	err      error
+	*functions.OutputFile
+
+	ctx  context.Context
+	at   int64
+	open io.ReadCloser
+	err  error
 }
 
 var errWhence = errors.New("seek to before the start of an output")
@@ -136,7 +113,7 @@ func (f *outputFile) Seek(offset int64, whence int) (int64, error) {
 	case io.SeekCurrent:
 		offset += f.at
 	case io.SeekEnd:
-		offset += f.size
+		offset += f.Size
 	}
 	if offset < 0 {
 		return 0, errWhence
@@ -150,11 +127,11 @@ func (f *outputFile) Seek(offset int64, whence int) (int64, error) {
 
 // Read reads on.
 func (f *outputFile) Read(p []byte) (int, error) {
-	if f.at >= f.size {
+	if f.at >= f.Size {
 		return 0, io.EOF
 	}
 	if f.open == nil {
-		r, _, err := f.api.client.OpenOutput(f.ctx, f.id, f.name, f.at, -1)
+		r, err := f.Open(f.ctx, f.at, -1)
 		if err != nil {
 			f.err = err
 			return 0, err //nolint:wrapcheck // it names the output
@@ -197,8 +174,8 @@ func (w *outputWriter) WriteHeader(status int) {
 	w.refused = true
 	detail := http.StatusText(status)
 	if status == http.StatusRequestedRangeNotSatisfiable {
-		detail = fmt.Sprintf("the range %.60q cannot be had: the output has %d bytes, numbered from 0; ask as in bytes=0-99",
-			w.request.Header.Get("Range"), w.size)
+		detail = fmt.Sprintf("the range %.60q cannot be had: the output has %d bytes, numbered from 0; ask as in bytes=0-99, "+
+			"for at most %d ranges", w.request.Header.Get("Range"), w.size, maxRanges)
 	}
 	for _, name := range []string{"Content-Disposition", "ETag", "Last-Modified", "Content-Length"} {
 		w.Header().Del(name)

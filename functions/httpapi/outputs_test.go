@@ -90,7 +90,10 @@ func TestOutputRanges(t *testing.T) {
 		!strings.Contains(w.Body.String(), "\r\nfg\r\n") {
 		t.Errorf("two ranges: %d, %s, %q", w.Code, w.Header().Get("Content-Type"), w.Body)
 	}
-	for _, header := range []string{"bytes=1040-", "bytes=5-2", "lines=1-2", "bytes=x"} {
+	if w := ask("Range", "bytes=0-0,3-3,6-6,9-9,12-12,15-15,18-18,21-21"); w.Code != 206 {
+		t.Errorf("eight ranges: %d, want 206", w.Code)
+	}
+	for _, header := range []string{"bytes=0-0" + strings.Repeat(",3-3", 8), "bytes=0-0" + strings.Repeat(",3-3", 1000), "bytes=1040-", "bytes=5-2", "lines=1-2", "bytes=x"} {
 		w := ask("Range", header)
 		refused(t, w, 416, "the output has 1040 bytes")
 		if w.Header().Get("ETag") != "" || w.Header().Get("Content-Disposition") != "" {

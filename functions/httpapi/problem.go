@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
@@ -46,15 +48,20 @@ func internal(ctx context.Context) *wire.Problem {
 // problem turns an error of the runtime into a refusal. What the caller can do something about is told as it is;
 // what went wrong inside is logged.
 func (a *API) problem(ctx context.Context, err error, location string) *wire.Problem {
-	if cut(ctx, err) {
+	switch {
+	case cut(ctx, err):
 		err = fmt.Errorf("%w: %w", functions.ErrClosed, err)
+	case gone(ctx, err):
+		p := wire.NewProblem(statusGone, "the caller went away")
+		p.Request = requestID(ctx)
+		return p
 	}
 	status := functions.HTTPStatus(err)
 	if status < http.StatusInternalServerError {
 		p := wire.NewProblem(status, err.Error())
 		p.Code, p.Request = wire.Code(err), requestID(ctx)
 		if location = locate(err, location); location != "" {
-			p.Errors = []wire.Fault{{Location: location, Message: err.Error()}}
+			p.Errors = []wire.Fault{wire.NewFault(location, err.Error())}
 		}
 		return p
 	}
@@ -75,6 +82,14 @@ func (a *API) problem(ctx context.Context, err error, location string) *wire.Pro
 func cut(ctx context.Context, err error) bool {
 	return errors.Is(context.Cause(ctx), functions.ErrShutdown) && (errors.Is(err, context.Canceled) || errors.Is(err, functions.ErrShutdown))
 }
+
+// gone reports whether err is that the caller did not wait for the answer.
+func gone(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && context.Cause(ctx) == context.Canceled //nolint:errorlint // net/http gives no cause of its own
+}
+
+// statusGone is for the log: the caller sees no status. It is nginx's.
+var statusGone = functions.HTTPStatus(context.Canceled)
 
 // locate says which part of a submission an error is about.
 func locate(err error, body string) string {
@@ -112,9 +127,12 @@ func bad(ctx context.Context, location, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
 	p := wire.NewProblem(http.StatusBadRequest, location+": "+text)
 	p.Code, p.Request = wire.Code(functions.ErrInvalid), requestID(ctx)
-	p.Errors = []wire.Fault{{Location: location, Message: text}}
+	p.Errors = []wire.Fault{wire.NewFault(location, text)}
 	return p
 }
+
+// maxFaults is how many faults a refusal tells. A body can have millions.
+const maxFaults = 20
 
 // asProblem is a huma.Transformer: it gives huma's own refusals the form of ours.
 func (a *API) asProblem(c huma.Context, _ string, v any) (any, error) {
@@ -124,6 +142,12 @@ func (a *API) asProblem(c huma.Context, _ string, v any) (any, error) {
 	}
 	p := wire.NewProblem(m.Status, m.Detail)
 	p.Request = requestID(c.Context())
+	if broke := requestOf(c.Context()).cut; broke != nil && m.Status == http.StatusInternalServerError {
+		p = wire.NewProblem(http.StatusBadRequest, "the request's body broke off: "+broke.Error())
+		p.Code, p.Request = wire.Code(functions.ErrInvalid), requestID(c.Context())
+		c.SetStatus(p.Status)
+		return p, nil
+	}
 	if m.Status >= http.StatusInternalServerError {
 		a.opts.Log.LogAttrs(c.Context(), slog.LevelError, "request failed", slog.String("request", p.Request), slog.Any("error", m))
 		return internal(c.Context()), nil
@@ -134,30 +158,31 @@ func (a *API) asProblem(c huma.Context, _ string, v any) (any, error) {
 		return p, nil
 	}
 	p.Code = wire.Code(functions.ErrInvalid)
-	for _, d := range m.Errors {
+	for _, d := range m.Errors[:min(len(m.Errors), maxFaults)] {
 		p.Errors = append(p.Errors, a.fault(c, d))
 	}
 	if len(p.Errors) > 0 {
-		p.Detail = tell(p.Errors)
+		p.Detail = tell(p.Errors, len(m.Errors))
 	}
 	return p, nil
 }
 
-// tell puts faults into one line.
-func tell(faults []wire.Fault) string {
+// tell puts faults into one line; there are so many in all.
+func tell(faults []wire.Fault, all int) string {
 	first := faults[0].Message
 	if faults[0].Location != "" {
 		first = faults[0].Location + ": " + first
 	}
-	if more := len(faults) - 1; more > 0 {
-		return fmt.Sprintf("%s (and %d more, see errors)", first, more)
+	if all > 1 {
+		return fmt.Sprintf("%s (and %d more, see errors)", wire.Shorten(first, 900), all-1)
 	}
 	return first
 }
 
 // fault is one of huma's error details, with the nearest name if a name is unknown.
 func (a *API) fault(c huma.Context, d *huma.ErrorDetail) wire.Fault {
-	f := wire.Fault{Location: d.Location, Message: d.Message, Value: clip(d.Value)}
+	f := wire.NewFault(d.Location, d.Message)
+	f.Value = clip(d.Value)
 	switch {
 	case d.Message == "unexpected property":
 		parent, name := cutLast(d.Location)
@@ -165,7 +190,7 @@ func (a *API) fault(c huma.Context, d *huma.ErrorDetail) wire.Fault {
 	case d.Location == "body" && strings.Contains(d.Message, huma.ErrUnknownContentType.Error()):
 		f.Message, f.Value = fmt.Sprintf("the Content-Type is %.100q; send application/json", c.Header("Content-Type")), nil
 	case d.Location == "body" && f.Value != nil:
-		f.Message = "not JSON: " + d.Message
+		f.Message = "not JSON: " + f.Message
 	}
 	return f
 }
@@ -177,10 +202,7 @@ func clip(v any) any {
 	case nil, bool, float64, int, int64:
 		return v
 	case string:
-		if len(v) > most {
-			return strings.ToValidUTF8(v[:most], "") + "…"
-		}
-		return v
+		return wire.Shorten(v, most)
 	default:
 		return nil // objects and arrays: the location says enough
 	}
@@ -223,8 +245,9 @@ func (a *API) fields(op *huma.Operation, location string) []string {
 	return slices.Sorted(maps.Keys(s.Properties))
 }
 
-// refuseUnknownParameters is a huma middleware.
-func (a *API) refuseUnknownParameters(c huma.Context, next func(huma.Context)) {
+// checkQuery is a huma middleware that refuses a query string which huma would read only in part: one that cannot be
+// parsed, a parameter that the route does not know, and one that is given twice.
+func (a *API) checkQuery(c huma.Context, next func(huma.Context)) {
 	var known []string
 	for _, p := range c.Operation().Parameters {
 		if p.In == "query" {
@@ -232,17 +255,27 @@ func (a *API) refuseUnknownParameters(c huma.Context, next func(huma.Context)) {
 		}
 	}
 	u := c.URL()
-	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
-		if !slices.Contains(known, name) {
-			text := wire.Unknown("query parameter", name, known)
-			p := wire.NewProblem(http.StatusBadRequest, text)
-			p.Code, p.Request = wire.Code(functions.ErrInvalid), requestID(c.Context())
-			p.Errors = []wire.Fault{{Location: "query." + name, Message: text}}
-			c.SetHeader("Content-Type", wire.ProblemType)
-			c.SetStatus(p.Status)
-			_ = json.NewEncoder(c.BodyWriter()).Encode(p) //nolint:errchkjson // the caller is gone if this fails
+	given, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		a.refuseQuery(c, "query", fmt.Sprintf("the query string cannot be read: %v", err))
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		switch times := len(given[name]); {
+		case !slices.Contains(known, name):
+			a.refuseQuery(c, "query."+name, wire.Unknown("query parameter", name, known))
+			return
+		case times > 1:
+			a.refuseQuery(c, "query."+name, fmt.Sprintf("the query parameter %s is given %d times; give it once", name, times))
 			return
 		}
 	}
 	next(c)
+}
+
+func (a *API) refuseQuery(c huma.Context, location, text string) {
+	p := wire.NewProblem(http.StatusBadRequest, text)
+	p.Code, p.Errors = wire.Code(functions.ErrInvalid), []wire.Fault{wire.NewFault(location, text)}
+	r, w := humago.Unwrap(c)
+	a.refuse(w, r, p)
 }

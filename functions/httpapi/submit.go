@@ -20,7 +20,7 @@ type submitInput struct {
 
 type submitOutput struct {
 	Status   int
-	Location string `header:"Location" doc:"where the job can be looked at"`
+	Location string `header:"Location" doc:"where the job can be looked at, as a reference relative to this request's URL"`
 	Body     functions.Receipt
 }
 
@@ -55,7 +55,7 @@ func (a *API) submit(ctx context.Context, in *submitInput) (*submitOutput, error
 	if err != nil {
 		return nil, a.fail(ctx, err, "body")
 	}
-	out := &submitOutput{Status: http.StatusCreated, Location: "/v1/jobs/" + receipt.ID, Body: receipt}
+	out := &submitOutput{Status: http.StatusCreated, Location: "jobs/" + receipt.ID, Body: receipt}
 	if receipt.Existing {
 		out.Status = http.StatusOK
 	}

@@ -198,11 +198,16 @@ func TestAnswersThatAreTooLong(t *testing.T) {
 		case "/encoded":
 			_, _ = w.Write(noise) // is longer in base64
 		case "/escaped":
-			_, _ = w.Write(bytes.Repeat([]byte{1}, 2<<20))
+			_, _ = w.Write(bytes.Repeat([]byte{1}, 5<<20))
+		case "/better-encoded": // which takes less than its escapes
+			_, _ = w.Write(bytes.Repeat([]byte{1}, 4<<20))
 		}
 	})))
 	if a := ask(t.Context(), t, h, v2("GET", "/fits", "")); a.Status != 200 || len(a.Body) != 6<<20-1000 {
 		t.Errorf("status %d, %d bytes", a.Status, len(a.Body))
+	}
+	if a := ask(t.Context(), t, h, v2("GET", "/better-encoded", "")); a.Status != 200 || !a.IsBase64Encoded || len(a.body(t)) != 4<<20 {
+		t.Errorf("/better-encoded: status %d, encoded %v, %d bytes, want 200 in base64", a.Status, a.IsBase64Encoded, len(a.body(t)))
 	}
 	for _, path := range []string{"/announced", "/growing", "/encoded", "/escaped"} {
 		a := ask(t.Context(), t, h, v2("GET", path, ""))

@@ -85,7 +85,7 @@ func (w *recorder) refuse(p *wire.Problem) {
 func tooLong(n int64) *wire.Problem {
 	p := wire.NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the answer has %d bytes or more, and a Lambda function "+
 		"returns at most 6 MB in one piece, as JSON. Ask for a part of it: an output with the header Range: bytes=0-3999999 "+
-		"and so on, a list with a smaller limit. Or let the function stream: set PIECEWORK_STREAM=true and the invoke mode of "+
+		"and so on. Or let the function stream: set PIECEWORK_STREAM=true and the invoke mode of "+
 		"its URL to RESPONSE_STREAM. Or fetch the output from the bucket", n))
 	p.Code = wire.Code(functions.ErrTooLarge)
 	return p
@@ -105,7 +105,8 @@ func (w *recorder) answer(old bool) any {
 		w.WriteHeader(http.StatusOK)
 	}
 	body, encoded := w.body.String(), false
-	if !utf8.ValidString(body) {
+	long := len(body) >= maxAnswer/8 // no byte becomes more than six in JSON
+	if !utf8.ValidString(body) || long && len(inJSON(body)) > base64.StdEncoding.EncodedLen(len(body)) {
 		body, encoded = base64.StdEncoding.EncodeToString(w.body.Bytes()), true
 	}
 	if !w.head {
@@ -125,15 +126,24 @@ func (w *recorder) answer(old bool) any {
 			StatusCode: w.status, Headers: joined, Body: body, IsBase64Encoded: encoded, Cookies: w.sent["Set-Cookie"],
 		}
 	}
-	if len(body) < maxAnswer/8 { // no byte becomes more than six in JSON
+	if !long {
 		return a
 	}
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false) // as aws-lambda-go does it
-	if err := enc.Encode(a); err != nil || text.Len() > maxAnswer {
+	text := inJSON(a)
+	if text == nil || len(text) > maxAnswer {
 		w.refuse(tooLong(int64(w.body.Len())))
 		return w.answer(old)
 	}
-	return json.RawMessage(text.Bytes())
+	return json.RawMessage(text)
+}
+
+// inJSON is a value as aws-lambda-go writes it, or nil if that cannot be.
+func inJSON(v any) []byte {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return nil
+	}
+	return text.Bytes()
 }

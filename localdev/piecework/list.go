@@ -1,20 +1,26 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
 	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/store"
 )
 
 func listCommand(c *console) *cobra.Command {
 	var f wire.List
+	var scan int
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List jobs, newest first", Args: takes(0, 0, ""),
-		Long:    "Lists jobs, newest first; failed jobs by the time they failed, with --state failed.",
+		Long: "Lists jobs, newest first; failed jobs by the time they failed, with --state failed.\n" +
+			"Behind newer jobs that are not wanted it goes on by itself, until it has looked at as many as --scan says; then it\n" +
+			"tells how far it has looked, and how to go on.",
 		Example: "  piecework list --state failed\n  piecework list --kind demo.sleep --json | jq -r '.jobs[].id'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
@@ -24,7 +30,10 @@ func listCommand(c *console) *cobra.Command {
 			if f.State != "" && !store.State(f.State).Valid() {
 				return usage("%s", wire.Unknown("state", f.State, stateNames()))
 			}
-			list, err := client.List(cmd.Context(), f)
+			if scan < 1 {
+				return usage("--scan %d: must be at least 1", scan)
+			}
+			list, err := scanned(cmd.Context(), client, f, scan)
 			if err != nil {
 				return err
 			}
@@ -40,10 +49,32 @@ func listCommand(c *console) *cobra.Command {
 	flags.StringVar(&f.State, "state", "", "only jobs in this state: "+strings.Join(stateNames(), ", "))
 	flags.StringVar(&f.Tag, "tag", "", "only jobs with this tag")
 	flags.IntVar(&f.Limit, "limit", 50, "how many to show, at most 1000")
+	flags.IntVar(&scan, "scan", 100_000, "how many jobs to look at, about, while fewer than --limit are found")
+	flags.BoolVar(&f.Payloads, "payloads", false, "with arguments and results of up to 32 KiB, for --json; without it those over 512 bytes are left out")
 	flags.StringVar(&f.Cursor, "cursor", "", "go on where a list ended")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(stateNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	_ = cmd.RegisterFlagCompletionFunc("kind", c.completeKinds)
 	return cmd
+}
+
+// scanned lists jobs until it has as many as the filter's limit, has looked at most or more, or is at the end.
+func scanned(ctx context.Context, client *apiclient.Client, f wire.List, most int) (functions.List, error) {
+	list := functions.List{Jobs: []functions.Info{}}
+	for limit := cmp.Or(f.Limit, 50); ; {
+		page, err := client.List(ctx, f)
+		if err != nil {
+			return list, err
+		}
+		list.Jobs, list.Next = append(list.Jobs, page.Jobs...), page.Next
+		list.Scanned += max(page.Scanned, 1) // older servers do not tell
+		if !page.Until.IsZero() {
+			list.Until = page.Until
+		}
+		if f.Cursor = page.Next; f.Cursor == "" || len(list.Jobs) >= limit || list.Scanned >= most {
+			return list, nil
+		}
+		f.Limit = limit - len(list.Jobs)
+	}
 }
 
 func stateNames() []string {
@@ -60,6 +91,10 @@ func (c *console) list(l functions.List) {
 		c.Hintf("no jobs\n")
 		return
 	}
+	if len(l.Jobs) == 0 {
+		c.Printf("no such jobs among the newest %d, back to %s\nmore: --cursor %s\n", l.Scanned, c.when(l.Until), l.Next)
+		return
+	}
 	t := newTable("ID", "KIND", "STATE", "ATTEMPT", "CREATED", "NOTE")
 	for _, j := range l.Jobs {
 		t.add(j.ID, j.Kind, c.state(j.State), attempts(j), c.when(j.Created), note(j))
@@ -67,6 +102,7 @@ func (c *console) list(l functions.List) {
 	t.print(c)
 	if l.Next != "" {
 		c.Printf("more: --cursor %s\n", l.Next)
+		c.Hintf("looked at %d jobs, back to %s\n", l.Scanned, c.when(l.Until))
 	}
 }
 

@@ -317,6 +317,26 @@ func TestWaitOutlivesARestart(t *testing.T) {
 	})
 }
 
+// A server that answers waits at once is not asked again at once.
+func TestWaitLeavesTimeBetweenAnswersThatComeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c, err := apiclient.New("http://jobs.example.com", &apiclient.Options{HTTP: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			asked++
+			return answer(200, `{"done":false,"job":{"id":"job-1","state":"running"}}`), nil
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		job, err := c.Wait(ctx, "job-1", nil)
+		if !errors.Is(err, context.DeadlineExceeded) || job.ID != "job-1" || asked > 125 {
+			t.Errorf("asked %d times in a minute, %s, %v; want about 120 times and the job as last seen", asked, job.ID, err)
+		}
+	})
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	_, c := newDesk(t)
 	receipt, err := c.Submit(t.Context(), wire.Submit{Kind: "test.file", Args: json.RawMessage(`"x"`)})

@@ -3,6 +3,7 @@ package apiclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -38,7 +39,7 @@ func (c *Client) Get(ctx context.Context, id string) (functions.Info, error) {
 	return i, err
 }
 
-// List returns a page of jobs, newest first.
+// List returns a page of jobs, newest first. It may be short, even empty, and yet have a Next.
 func (c *Client) List(ctx context.Context, f wire.List) (functions.List, error) {
 	query := url.Values{}
 	for name, value := range map[string]string{"kind": f.Kind, "state": f.State, "tag": f.Tag, "cursor": f.Cursor} {
@@ -48,6 +49,9 @@ func (c *Client) List(ctx context.Context, f wire.List) (functions.List, error) 
 	}
 	if f.Limit != 0 {
 		query.Set("limit", strconv.Itoa(f.Limit))
+	}
+	if f.Payloads {
+		query.Set("payloads", "true")
 	}
 	var l functions.List
 	err := c.do(ctx, call{method: http.MethodGet, path: []string{"v1", "jobs"}, query: query, again: true}, &l)
@@ -75,7 +79,8 @@ func (c *Client) act(ctx context.Context, id, action string, body any, again boo
 	return i, err
 }
 
-// WaitFor returns a job when it has ended, or when the time is up; Done tells. The server may shorten the time.
+// WaitFor returns a job when it has ended, or when the time is up; Done tells. The server may shorten the time, and
+// answers at once while it shuts down or has as many waits as it takes.
 func (c *Client) WaitFor(ctx context.Context, id string, d time.Duration) (wire.Waited, error) {
 	var w wire.Waited
 	q := call{
@@ -98,6 +103,7 @@ func (c *Client) Wait(ctx context.Context, id string, see func(functions.Info)) 
 		poll = 30 * time.Second
 	}
 	for gone := time.Duration(0); ; {
+		begun := time.Now()
 		w, err := c.WaitFor(ctx, id, poll)
 		switch {
 		case err == nil:
@@ -118,6 +124,9 @@ func (c *Client) Wait(ctx context.Context, id string, see func(functions.Info)) 
 		}
 		if w.Done {
 			return w.Job, nil
+		}
+		if early := glance - time.Since(begun); early > 0 && !sleep(ctx, early) {
+			return last, fmt.Errorf("%s: %w", c.URL(), context.Cause(ctx))
 		}
 	}
 }

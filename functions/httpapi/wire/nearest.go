@@ -6,9 +6,15 @@ import (
 	"github.com/hbollon/go-edlib"
 )
 
+// maxName is the longest name that is compared with others. Comparing takes memory for the product of the lengths.
+const maxName = 512
+
 // Nearest returns the candidate that a misspelt name most likely means, or "" if none is within a third of its
-// length in edits.
+// length in edits, or if the name is longer than any name can be.
 func Nearest(name string, candidates []string) string {
+	if len(name) > maxName {
+		return ""
+	}
 	best, least := "", len(name)/3+2
 	for _, c := range candidates {
 		if d := edlib.OSADamerauLevenshteinDistance(strings.ToLower(name), strings.ToLower(c)); d < least && d < max(len(c), 2) {
@@ -30,9 +36,12 @@ func Unknown(what, name string, candidates []string) string {
 }
 
 // quote puts a name in quotes, shortened if it is absurdly long.
-func quote(name string) string {
-	if len(name) > 60 {
-		name = strings.ToValidUTF8(name[:60], "") + "…"
+func quote(name string) string { return `"` + Shorten(name, 60) + `"` }
+
+// Shorten returns the first bytes of a text, most at most and no half characters, and an ellipsis if that is not all.
+func Shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return `"` + name + `"`
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -32,6 +32,11 @@ type Fault struct {
 	Value    any    `json:"value,omitempty" doc:"what stood there, shortened"`
 }
 
+// NewFault returns a part of a problem. A location or a message over 1,000 bytes is shortened.
+func NewFault(location, message string) Fault {
+	return Fault{Location: Shorten(location, maxDetail), Message: Shorten(message, maxDetail)}
+}
+
 // Error gives the detail.
 func (p *Problem) Error() string {
 	if p.Detail == "" {
@@ -91,11 +96,14 @@ func Code(err error) string {
 	return ""
 }
 
-// NewProblem returns a problem of a status.
+// maxDetail is how long the texts of a problem may be. They quote the request, which may be long.
+const maxDetail = 1000
+
+// NewProblem returns a problem of a status. A detail over 1,000 bytes is shortened.
 func NewProblem(status int, detail string) *Problem {
 	title := http.StatusText(status)
 	if title == "" {
 		title = "Client Closed Request" // 499, which has no text of its own
 	}
-	return &Problem{Type: "about:blank", Title: title, Status: status, Detail: detail}
+	return &Problem{Type: "about:blank", Title: title, Status: status, Detail: Shorten(detail, maxDetail)}
 }

@@ -46,6 +46,7 @@ type Sweep struct {
 // List says which jobs a list has; the zero value is all.
 type List struct {
 	Kind, State, Tag string
-	Limit            int // of one page; 0: 50
+	Payloads         bool // with arguments and results of up to 32 KiB
+	Limit            int  // of one page; 0: 50
 	Cursor           string
 }

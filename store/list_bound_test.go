@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"gocloud.dev/docstore/driver"
+
+	"github.com/piecework/piecework/store/relay"
+)
+
+// A page ends when its records have so many bytes, however many jobs may be on it, and nothing is lost or read ahead.
+func TestAPageHasABoundInBytes(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		const n, size = 60, 200_000
+		var want []string
+		for i := range n {
+			j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
+			if _, err := l.Create(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+			want = append([]string{j.ID}, want...)
+		}
+		reads, most := 0, 0
+		l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			reads += len(acts)
+			most = max(most, len(acts))
+			return next(ctx, acts)
+		}
+		page, err := l.List(t.Context(), Filter{Kinds: []string{"a"}}, 1000, "")
+		if err != nil || page.Next == "" || len(page.Jobs) != maxPage/size {
+			t.Errorf("%d jobs of %d bytes, next %q, %v; want %d and a next", len(page.Jobs), size, page.Next, err, maxPage/size)
+		}
+		if page.Scanned != len(page.Jobs) || page.Until != page.Jobs[len(page.Jobs)-1].Created {
+			t.Errorf("scanned %d until %d, want %d until %d", page.Scanned, page.Until, len(page.Jobs), page.Jobs[len(page.Jobs)-1].Created)
+		}
+		if got := l.all(t, Filter{Kinds: []string{"a"}}, 1000); !slices.Equal(got, want) {
+			t.Errorf("all pages: %v, want %v", got, want)
+		}
+		if most > 2*maxBatch/size {
+			t.Errorf("%d records of %d bytes were read at once", most, size)
+		}
+		reads = 0
+		page, err = l.List(t.Context(), Filter{Kinds: []string{"a"}, State: Running}, 1000, "")
+		if err != nil || page.Next != "" || page.Scanned != n || reads != n {
+			t.Errorf("a filter that passes none: scanned %d with %d reads, next %q, %v; want %d to the end", page.Scanned, reads, page.Next, err, n)
+		}
+	})
+}
+
+// A filter that passes few does not have a page read more bytes than a bound either.
+func TestAPageReadsABoundedNumberOfBytes(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	const n, size = 150, 300_000
+	for i := range n {
+		j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
+		if _, err := l.Create(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := Filter{Kinds: []string{"a"}, State: Running}
+	page, err := l.List(t.Context(), f, 50, "")
+	if err != nil || page.Next == "" || page.Scanned*size < maxScanBytes/2 || page.Scanned*size > maxScanBytes+maxBatch {
+		t.Errorf("scanned %d records of %d bytes, next %q, %v; want about %d bytes and a next", page.Scanned, size, page.Next, err, maxScanBytes)
+	}
+	if rest, err := l.List(t.Context(), f, 50, page.Next); err != nil || rest.Next != "" || page.Scanned+rest.Scanned != n {
+		t.Errorf("scanned %d and then %d of %d, next %q, %v", page.Scanned, rest.Scanned, n, rest.Next, err)
+	}
+}
+
+// A list of many kinds asks each partition once, and again only where it has read to the end of what that gave.
+func TestAListOfManyKindsAsksEachPartitionOnce(t *testing.T) {
+	const kinds, n = 50, 1000
+	l := newLab(t, openMemory(t))
+	var f Filter
+	for i := range kinds {
+		f.Kinds = append(f.Kinds, fmt.Sprintf("kind-%02d", i))
+	}
+	list := make([]Job, n) // most are of one kind
+	for i := range list {
+		kind := 0
+		if i%5 == 0 {
+			kind = i % kinds
+		}
+		list[i] = l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: f.Kinds[kind]}, false, t0+Time(i))
+	}
+	for _, r := range l.CreateMany(t.Context(), list) {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	queries := 0
+	l.query = func(ctx context.Context, q *driver.Query, next relay.Ask) (driver.DocumentIterator, error) {
+		queries++
+		return next(ctx, q)
+	}
+	f.State = Running // passes none
+	page, err := l.List(t.Context(), f, 50, "")
+	if err != nil || page.Scanned != n {
+		t.Fatalf("scanned %d, %v, want %d", page.Scanned, err, n)
+	}
+	if most := kinds*ListShards + 60; queries > most {
+		t.Errorf("%d queries for one page of %d partitions, want at most %d", queries, kinds*ListShards, most)
+	}
+	f.State = ""
+	if got := l.all(t, f, 300); len(got) != n || !slices.IsSortedFunc(got, func(a, b string) int { return strings.Compare(b, a) }) {
+		t.Errorf("%d jobs, want %d, newest first", len(got), n)
+	}
+}
+
+func TestAPageOfParkedMessagesHasABoundInBytes(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	const n, size = 40, 150_000
+	for i := range n {
+		p := Parked{ID: fmt.Sprintf("parked-%02d", i), At: t0 + Time(i), Reason: strings.Repeat("x", size)}
+		if err := l.Park(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for cursor := ""; ; {
+		list, next, err := l.Parked(t.Context(), 1000, cursor)
+		if err != nil || len(list)*size > maxPage {
+			t.Fatalf("%d messages of %d bytes, %v, want at most %d bytes", len(list), size, err, maxPage)
+		}
+		for _, p := range list {
+			got = append(got, p.ID)
+		}
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	slices.Sort(got)
+	if got = slices.Compact(got); len(got) != n {
+		t.Errorf("%d messages, want %d", len(got), n)
+	}
+}
