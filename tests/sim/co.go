@@ -24,6 +24,19 @@ type co struct {
 	op      *userOp  // of a user's coroutine
 	effects int      // how many it has had
 	claim   *co      // of one that runs an attempt: that which claimed it
+	beside  *co      // of a heartbeat: that which runs the attempt
+
+	since    int64             // when it began
+	trouble  bool              // it has met a fault
+	runs     string            // the job that its handler runs
+	returned bool              // its handler has returned
+	how      string            // the error that its handler returned
+	asked    int64             // when the heartbeat or checkpoint under way was asked for; 0: there is none
+	debts    map[string]string // of sweep: the last write of jobs whose messages it must send
+
+	told     map[string]string // for a mutant: which end of a job its hook was called for
+	seenLast map[string][]byte // for a mutant: records as they were read last
+	listed   string            // for a mutant: the job whose blobs were listed last
 
 	cancel  context.CancelFunc // of one that runs an attempt: what a shutdown calls
 	handler context.Context    // the context of its handler, once that runs
@@ -49,7 +62,7 @@ func of(ctx context.Context) *co {
 // spawn starts a coroutine in a process. It first runs when the scheduler gives it the token.
 func (w *world) spawn(p *proc, name string, body func(ctx context.Context, c *co)) *co {
 	w.lastCo++
-	c := &co{id: w.lastCo, name: name, p: p, w: w, resume: make(chan struct{}), wake: w.now}
+	c := &co{id: w.lastCo, name: name, p: p, w: w, resume: make(chan struct{}), wake: w.now, since: w.now}
 	w.cos = append(w.cos, c)
 	if by := w.running; by != nil {
 		by.births++

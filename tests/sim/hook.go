@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"gocloud.dev/gcerrors"
 
@@ -43,6 +44,14 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 		}
 	default:
 		w.eventf("%s %d.%d %v", c.name, c.p.id, c.id, op)
+	}
+	if d.fate.How != fault.Fine || d.crashAfter || d.slow > 0 {
+		c.troubled()
+	}
+	c.pays(op, d.fate.How)
+	w.blobs.Broken.NothingGoes = w.mutantKeeps(c, op)
+	if op.Verb == "list" {
+		c.listed = strings.TrimSuffix(strings.TrimPrefix(op.Key, "jobs/"), "/")
 	}
 	c.next = d
 	if w.glance != nil {

@@ -17,6 +17,7 @@ const never = math.MaxInt64
 type wire struct {
 	held   []*held
 	alarms []alarm
+	given  bool             // the effect that happens just now has been given up
 	away   map[string]int64 // until when nothing answers, by layer
 }
 
@@ -28,6 +29,7 @@ type held struct {
 	op     fault.Op
 	apply  func()
 	done   bool
+	given  bool // its caller has given up
 }
 
 // alarm ends a context at a time.
@@ -47,6 +49,7 @@ func (w *world) Wait(ctx context.Context, op fault.Op, apply func()) error {
 	if !c.dead() && h.done && w.now >= h.answer {
 		return nil
 	}
+	h.given = true
 	w.eventf("%s %d.%d gives up %v", c.name, c.p.id, c.id, op)
 	if drop || !op.Writes() {
 		w.drop(h)
@@ -64,7 +67,9 @@ func (w *world) arrive(h *held) {
 	w.eventf("late: %v", h.op)
 	h.done = true
 	h.by.wake = h.answer
+	w.given = h.given
 	h.apply()
+	w.given = false
 }
 
 // arriveNext lets the first effect happen whose time has come.

@@ -107,37 +107,34 @@ func playSeeds(seeds, from uint64, workers int, mutant string, verbose bool) boo
 	return t.broken.Load() == 0
 }
 
-// playMutants prints in how many of the seeds each broken rule was noticed.
+// playMutants plays each broken rule until a history breaks it, in all of the seeds at most.
 func playMutants(seeds, from uint64, workers int) bool {
-	missed := 0
+	start, missed := time.Now(), 0
 	for _, m := range mutants {
-		caught, first := caughtIn(seeds, from, workers, m.name)
-		by := "never"
-		if caught > 0 {
-			by = fmt.Sprintf("first in seed %d", first)
+		by := fmt.Sprintf("missed in %d seeds", seeds)
+		if first, ok := noticed(seeds, from, workers, m.name); ok {
+			by = fmt.Sprintf("noticed in seed %d", first)
 		} else {
 			missed++
 		}
-		fmt.Printf("%-20s %4d of %d seeds, %-18s %s\n", m.name, caught, seeds, by, m.rule)
+		fmt.Printf("%-22s %-22s %s\n", m.name, by, m.rule)
 	}
-	fmt.Printf("sim: %d mutants, %d noticed, %d missed\n", len(mutants), len(mutants)-missed, missed)
+	fmt.Printf("sim: %d mutants, %d noticed, %d missed, %.1f s\n", len(mutants), len(mutants)-missed, missed, time.Since(start).Seconds())
 	return missed == 0
 }
 
-// caughtIn counts the seeds in which a mutant breaks a rule that holds without it.
-func caughtIn(seeds, from uint64, workers int, mutant string) (caught int64, first uint64) {
-	var n atomic.Int64
-	var mu sync.Mutex
-	first = ^uint64(0)
+// noticed finds the first seed in which a mutant breaks a rule that holds without it.
+func noticed(seeds, from uint64, workers int, mutant string) (first uint64, ok bool) {
+	var end atomic.Uint64 // no seed from here on is worth playing
+	end.Store(from + seeds)
 	each(seeds, from, workers, func(seed uint64) {
+		if seed >= end.Load() {
+			return
+		}
 		w := newWorld(seed, mutant)
 		w.play()
-		if w.oracle.broken() {
-			n.Add(1)
-			mu.Lock()
-			first = min(first, seed)
-			mu.Unlock()
+		for is := end.Load(); w.oracle.broken() && seed < is && !end.CompareAndSwap(is, seed); is = end.Load() {
 		}
 	})
-	return n.Load(), first
+	return end.Load(), end.Load() < from+seeds
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/piecework/piecework/tests/fault"
@@ -12,7 +13,7 @@ import (
 // switch for them.
 type mutant struct{ name, rule string }
 
-var mutants = []mutant{
+var mutants = slices.Concat([]mutant{
 	{"no-revision-check", "a write happens only if nobody else wrote meanwhile"},
 	{"create-overwrites", "a record is created once"},
 	{"conflict-is-fine", "a write that lost a race is not taken for one that won"},
@@ -43,7 +44,7 @@ var mutants = []mutant{
 	{"expires-too-early", "nothing expires before its retention ends"},
 	{"expires-for-ever", "a job that is retried does not expire any more"},
 	{"expired-is-there", "what has expired counts as deleted"},
-}
+}, lateMutants, wasteMutants)
 
 // mutate breaks what can be broken in the fakes.
 func (w *world) mutate() {
@@ -61,8 +62,6 @@ func (w *world) mutate() {
 		b.StaleReads = true
 	case "torn-blob":
 		w.blobs.Broken.TornWrites = true
-	case "nothing-purged":
-		w.blobs.Broken.NothingGoes = true
 	case "winner-purged":
 		w.blobs.Broken.TooMuchGoes = true
 	}
@@ -139,11 +138,11 @@ func (w *world) mutantWrites(c *co, before fault.Doc, data []byte, doc fault.Doc
 	case "expires-with-files", "expires-too-early", "expires-for-ever":
 		w.mutantExpires(before, data, doc)
 	}
-	return data
+	return w.mutantWritesMore(c, before, data, doc)
 }
 
 // mutantReads changes what a process reads.
-func (w *world) mutantReads(c *co, data []byte) []byte {
+func (w *world) mutantReads(c *co, id string, data []byte) []byte {
 	switch {
 	case w.mutant == "lease-ignored" && c.name == "claim":
 		return bytes.Replace(leased.ReplaceAll(data, nil), []byte(`"state":"running"`), []byte(`"state":"queued"`), 1)
@@ -154,7 +153,7 @@ func (w *world) mutantReads(c *co, data []byte) []byte {
 	case w.mutant == "cancel-ignored" && c.name == "claim":
 		return bytes.Replace(data, []byte(`"state":"cancelled"`), []byte(`"state":"queued"`), 1)
 	}
-	return data
+	return w.mutantReadsMore(c, id, data)
 }
 
 // nameOf finds a mutant, or says which there are.

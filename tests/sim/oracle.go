@@ -38,6 +38,9 @@ type model struct {
 	accepted bool      // somebody was told that it will run
 	created  int64     // when its record was
 	removed  bool
+	lostAt   int64  // when an attempt last lost or ended its lease
+	cancelAt int64  // when the running attempt was asked to stop
+	putOff   int    // how often the outbox was put off
 	left     int64  // when it was removed
 	expired  int64  // when it last counted as removed by some clock, and was written to all the same
 	before   *model // the job that had its id before

@@ -68,6 +68,7 @@ func work(ctx context.Context, c *co, p plan, d int64) error {
 		if err := c.sleep(context.Background(), min(max(left, 0), 1000)); err != nil {
 			return err
 		}
+		c.w.oracle.goesOn(c)
 		if ctx.Err() != nil && !p.Deaf {
 			return context.Cause(ctx)
 		}
@@ -80,7 +81,9 @@ func work(ctx context.Context, c *co, p plan, d int64) error {
 // handle is the handler of all kinds.
 func (p *proc) handle(ctx context.Context, job *functions.Job[plan]) (product, error) {
 	a, c := job.Args, of(ctx)
-	c.handler = ctx
+	ctx = p.w.mutantContext(ctx)
+	c.handler, c.runs = ctx, job.ID
+	defer func() { c.returned = true }()
 	run := p.w.oracle.started(c, job)
 	var at saved
 	if _, err := job.LoadCheckpoint(ctx, &at); err != nil {
@@ -157,8 +160,9 @@ func (p *proc) save(ctx context.Context, c *co, job *functions.Job[plan], at sav
 	if hasty {
 		c.hasty = cancel
 	}
+	c.asked = p.w.now
 	err := job.Checkpoint(ctx, at)
-	c.hasty = nil
+	c.hasty, c.asked = nil, 0
 	switch {
 	case err == nil:
 		p.w.oracle.checkpointed(c, job.ID, at.At)
@@ -170,7 +174,8 @@ func (p *proc) save(ctx context.Context, c *co, job *functions.Job[plan], at sav
 
 // fail ends an attempt as the plan says; nil lets it go on.
 func (p *proc) fail(ctx context.Context, c *co, a plan, how string) error {
-	switch how {
+	c.how = how
+	switch how = p.w.mutantError(how); how {
 	case "error":
 		return errors.New("no luck")
 	case "bytes":
@@ -178,7 +183,7 @@ func (p *proc) fail(ctx context.Context, c *co, a plan, how string) error {
 	case "panic":
 		panic("no luck at all")
 	case "after":
-		return functions.RetryAfter(3*time.Second, errors.New("later"))
+		return functions.RetryAfter(retryAfter*ms, errors.New("later"))
 	case "permanent":
 		return functions.Permanent(errors.New("never"))
 	case "slow":
@@ -193,7 +198,13 @@ func (p *proc) fail(ctx context.Context, c *co, a plan, how string) error {
 // hook is the end hook of all kinds: an effect like any other.
 func (p *proc) hook(ctx context.Context, job functions.Info) error {
 	w := p.w
-	op := effectOp("hook", job.ID)
+	op, c := effectOp("hook", job.ID), of(ctx)
+	if m := w.oracle.jobs[job.ID]; m != nil && w.mutant == "outbox-of-another-end" {
+		c.told = map[string]string{job.ID: ""}
+		if r := m.job.Requeued; r != "" {
+			c.told[job.ID] = `"requeued":"` + r + `",`
+		}
+	}
 	switch fate := w.Before(ctx, op); fate.How {
 	case fault.Fine:
 	case fault.Late:

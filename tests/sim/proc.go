@@ -158,7 +158,7 @@ func (w *world) pickProc() *proc {
 
 // sweep starts a sweep in some process.
 func (w *world) sweep() {
-	w.nextSw = w.now + 10_000
+	w.nextSw = w.now + sweepEvery
 	p := w.pickProc()
 	if p == nil || w.mutant == "no-sweep" {
 		return
@@ -183,5 +183,6 @@ func (w *world) sweep() {
 			req.From = r.Next
 			r, err = p.rt.Sweep(ctx, req)
 		}
+		w.oracle.swept(c)
 	})
 }

@@ -193,7 +193,12 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 			ctx, done := w.until(ctx, w.beatUntil(a))
 			cancel = done
 			defer done()
-			return a.Beat(ctx)
+			at, had := w.now, c.effects
+			c.asked = at
+			next := a.Beat(ctx)
+			c.asked = 0
+			w.oracle.beats(c, a.ID(), at, had)
+			return next
 		}
 		next := beat()
 		for !over && !c.dead() {
@@ -228,6 +233,7 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 		}
 	})
 	beat.killAt, run.killAt = limit, limit
+	beat.beside = run
 	beat.claim, run.claim = claim, claim
 }
 

@@ -41,7 +41,7 @@ func (s scenario) stage(mutant string) *world {
 	for range max(s.workers, 1) {
 		w.admit(&proc{w: w, kinds: allKinds, newer: true})
 	}
-	w.nextSw = w.now + 10_000
+	w.nextSw = w.now + sweepEvery
 	return w
 }
 
@@ -91,7 +91,7 @@ func (s scenario) follow(w *world, choose func([]*co) int, stop func() bool) {
 		case w.arriveNext():
 		case w.deliverNext():
 		case w.now >= w.nextSw:
-			w.nextSw = w.now + 10_000
+			w.nextSw = w.now + sweepEvery
 			p := w.alive(1)
 			w.spawn(p, "sweep", func(ctx context.Context, _ *co) { _, _ = p.rt.Sweep(ctx, functions.SweepRequest{}) })
 			w.sweeps++

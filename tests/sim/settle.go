@@ -19,7 +19,7 @@ const maxSweeps = 60
 
 // settle ends the faults, lets everything come to its end, and looks at what is left.
 func (w *world) settle() {
-	w.tamed = true
+	w.tamed, w.tamedAt = true, w.now
 	w.eventf("the faults stop")
 	for _, p := range w.procs {
 		if !p.newer || len(p.kinds) < len(allKinds) {

@@ -41,7 +41,7 @@ func (w *world) rewrite(ctx context.Context, id string, before, after fault.Doc)
 }
 
 // reread is what a process sees of what is stored.
-func (w *world) reread(ctx context.Context, _ string, doc fault.Doc) fault.Doc {
+func (w *world) reread(ctx context.Context, id string, doc fault.Doc) fault.Doc {
 	data, ok := doc["data"].([]byte)
 	if !ok {
 		return doc
@@ -51,7 +51,7 @@ func (w *world) reread(ctx context.Context, _ string, doc fault.Doc) fault.Doc {
 		data = append(bytes.Clone(format1), data[len(format2):]...)
 	}
 	if c != nil {
-		data = w.mutantReads(c, data)
+		data = w.mutantReads(c, id, data)
 	}
 	read := maps.Clone(doc)
 	read["data"] = data

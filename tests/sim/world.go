@@ -36,6 +36,7 @@ type world struct {
 	procs       []*proc
 	lastPro     int
 	tamed       bool // faults have stopped
+	tamedAt     int64
 
 	docs   *fault.Docs
 	blobs  *fault.Blobs
@@ -154,7 +155,7 @@ func newWorldOf(generation int, seed uint64, mutant string) *world {
 	for range w.cfg.Procs {
 		w.start()
 	}
-	w.nextSw = w.now + 5000
+	w.nextSw = w.now + sweepEvery/2
 	w.users.left = w.cfg.Ops
 	return w
 }
@@ -207,6 +208,9 @@ func (w *world) lag(ctx context.Context, _ string) int64 {
 	}
 	return w.rng.Int64N(w.cfg.Lag + 1)
 }
+
+// sweepEvery is how many milliseconds lie between two sweeps.
+const sweepEvery = 10_000
 
 // stop says that the history has gone on long enough: users are done, or it has become very long.
 const (
@@ -301,6 +305,7 @@ func (w *world) weather() {
 	for _, c := range w.cos {
 		if c.killAt != 0 && w.now >= c.killAt && !c.killed {
 			c.killed = true
+			c.troubled()
 			w.eventf("the platform ends %s of process %d", c.name, c.p.id)
 		}
 	}
@@ -322,6 +327,11 @@ func (w *world) weather() {
 		if !p.dead {
 			p.frozen = w.now + w.rng.Int64N(40_000)
 			w.faultf("process %d freezes for %d ms", p.id, p.frozen-w.now)
+			for _, c := range w.cos {
+				if c.p == p {
+					c.troubled()
+				}
+			}
 		}
 	}
 	switch w.rng.IntN(3000) {

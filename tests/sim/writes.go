@@ -47,6 +47,9 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 		return
 	}
 	o.keepsWhatIsNew(c, m, before["data"].([]byte), data)
+	if listed := after["fail_pk"] != nil; listed != (j.State == store.Failed) {
+		o.w.violatef("index", "job %d is %s; in the index of failed jobs: %v", m.n, j.State, listed)
+	}
 	old := m.job
 	if o.mayBeAway(m) {
 		m.expired = o.w.now
@@ -57,6 +60,8 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 		return
 	}
 	o.moves(c, m, old, j)
+	o.owes(c, m, j)
+	o.numbers(m, old, j)
 	switch {
 	case j.Run > old.Run:
 		o.claims(c, m, old, j)
@@ -108,7 +113,7 @@ func (o *oracle) removes(m *model) {
 	if !j.State.Final() || j.Policy.Retention == 0 || o.w.now+slack < int64(j.Ended)+j.Policy.Retention {
 		o.w.violatef("lost", "job %d is removed; it is %s", m.n, j.State)
 	}
-	m.removed, m.left = true, o.w.now
+	m.removed, m.left, m.lostAt = true, o.w.now, o.w.now
 	o.w.eventf("job %d is removed", m.n)
 }
 
@@ -129,6 +134,7 @@ func (o *oracle) afterEnd(c *co, m *model, old, j store.Job) {
 	if !same {
 		o.w.violatef("final", "job %d had ended as %s, and was changed by %s to %s", m.n, old.State, c.name, j.State)
 	}
+	o.postponed(c, m, old, j)
 	if len(j.Outbox) > len(old.Outbox) && !slices.Contains(j.Outbox, store.EffectRemove) {
 		o.w.violatef("final", "the outbox of job %d grew from %v to %v", m.n, old.Outbox, j.Outbox)
 	}
@@ -170,6 +176,7 @@ func (o *oracle) claims(c *co, m *model, old, j store.Job) {
 		w.violatef("early", "job %d starts %d ms before its time", m.n, early-w.now)
 	}
 	o.limits(m)
+	o.punctual(c, m, old)
 }
 
 // limits checks that no attempt is one too many, by the oracle's own count.
@@ -194,6 +201,8 @@ func (o *oracle) ends(c *co, m *model, old, j store.Job) {
 	if a.Token != old.Lease.Token {
 		w.violatef("lease", "attempt %s of job %d ends, but %s holds it", a.Token, m.n, old.Lease.Token)
 	}
+	m.lostAt = w.now
+	o.wasted(c, m, old, j, a)
 	m.bad[a.Outcome]++
 	switch a.Outcome {
 	case store.OutcomeContinued, store.OutcomeSnoozed, store.OutcomeHandBack:
@@ -219,6 +228,10 @@ func (o *oracle) keeps(c *co, m *model, old, j store.Job) {
 		o.w.violatef("lease", "job %d changes hands without a claim", m.n)
 		return
 	}
+	if j.Cancel != 0 && old.Cancel == 0 {
+		m.cancelAt = o.w.now
+	}
+	o.extends(c, m, j)
 	if c.claim != m.owner[j.Lease.Token] && (j.Lease.Until != old.Lease.Until || j.Saved != old.Saved) {
 		o.w.violatef("lease", "process %d keeps the lease of process %d on job %d", c.p.id, m.owner[j.Lease.Token].p.id, m.n)
 	}
