@@ -32,6 +32,9 @@ var (
 	// applied later, for as long as the record's revision has not moved; the verb may be repeated. The same holds after
 	// the error of a context that ended.
 	ErrUnavailable = errors.New("store is unavailable")
+	// ErrRefused: the store calls the request invalid. The reason lies in this record, such as a size that the service
+	// does not take: others can be written, and repeating the verb will not help.
+	ErrRefused = errors.New("store refuses the record")
 	// ErrCursor: a cursor that this list did not hand out.
 	ErrCursor = errors.New("invalid cursor")
 	// ErrTooLarge: the record would be larger than MaxGrown, or nested deeper than JSON may be.
@@ -81,7 +84,9 @@ func classify(ctx context.Context, err error) (fault, error) {
 		return faultConflict, err
 	case gcerrors.NotFound:
 		return faultMissing, err
-	case gcerrors.InvalidArgument, gcerrors.PermissionDenied, gcerrors.Unimplemented:
+	case gcerrors.InvalidArgument:
+		return faultFinal, fmt.Errorf("%w: %w", ErrRefused, err)
+	case gcerrors.PermissionDenied, gcerrors.Unimplemented:
 		return faultFinal, err
 	default:
 		return faultUnknown, err

@@ -280,6 +280,10 @@ func (s *Store) readSome(ctx context.Context, ids []string, some []int, results 
 			alone = append(alone, i)
 			continue
 		}
+		if err := CheckID(ids[i]); err != nil {
+			results[i] = Result{Err: fmt.Errorf("get: %w: %w", ErrNotFound, err)}
+			continue
+		}
 		r := &record{ID: ids[i]}
 		list.Get(r, dataFields...)
 		at, records, seen[ids[i]] = append(at, i), append(records, r), true

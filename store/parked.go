@@ -91,6 +91,9 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 
 // Unpark deletes a parked message that has been dealt with.
 func (s *Store) Unpark(ctx context.Context, id string) error {
+	if err := CheckID(id); err != nil {
+		return fmt.Errorf("delete parked message: %w: %w", ErrNotFound, err)
+	}
 	for tries := s.retries(); ; {
 		f, err := classify(ctx, s.coll.Delete(ctx, &record{ID: id}))
 		switch f {

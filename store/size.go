@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -11,6 +12,11 @@ import (
 // headroom. Where it does not, because an older version of the software left none, the record gives up what it can
 // spare. fit returns next as it is written.
 func (s *Store) fit(cur, next Job) (Job, *record, error) {
+	if !cur.Stored() {
+		if err := CheckID(next.ID); err != nil {
+			return next, nil, err
+		}
+	}
 	if !cur.Stored() || next.Saved > cur.Saved {
 		r, err := encode(next, s.opts.MaxRecord/8*7)
 		return next, r, err
@@ -89,7 +95,7 @@ func (j Job) mapAttempts(f func(a *Attempt, last bool)) Job {
 	return j
 }
 
-// Clip cuts s to at most n bytes as records encode it, at a rune's edge. A control character takes up to six bytes
+// Clip cuts s to at most n bytes as records encode it, at a rune's edge. What is not UTF-8 becomes U+FFFD. A control character takes up to six bytes
 // there, a quote or a backslash two, and a byte that is not UTF-8 three.
 func Clip(s string, n int) string {
 	const mark = "… (cut)"
@@ -98,14 +104,17 @@ func Clip(s string, n int) string {
 		r, width := utf8.DecodeRuneInString(s[i:])
 		used += encodedLen(r)
 		if used > n {
-			return s[:keep] + mark
+			return strings.ToValidUTF8(s[:keep], replacement) + mark
 		}
 		if i += width; used <= n-len(mark) {
 			keep = i
 		}
 	}
-	return s
+	return strings.ToValidUTF8(s, replacement)
 }
+
+// replacement stands for each run of bytes that are not UTF-8.
+const replacement = string(utf8.RuneError)
 
 // encodedLen is how many bytes a rune takes at most in a JSON string.
 func encodedLen(r rune) int {

@@ -157,6 +157,9 @@ func (s *Store) Get(ctx context.Context, id string) (Job, error) { return s.get(
 
 // get is Get within the patience of a verb that does more.
 func (s *Store) get(ctx context.Context, id string, tries *retries) (Job, error) {
+	if err := CheckID(id); err != nil {
+		return Job{}, fmt.Errorf("get: %w: %w", ErrNotFound, err)
+	}
 	r, err := s.read(ctx, id, tries)
 	if err != nil {
 		return Job{}, fmt.Errorf("get %s: %w", id, err)

@@ -82,7 +82,7 @@ func testTexts(t *testing.T, l *storeLab) {
 		}
 		l.sameAsStored(t, created)
 	}
-	for _, name := range []string{"A", "a", "Z", "job-1.2_3:4", "job-01JD8F2K3M4N5P6Q7R8S9T0V1W", "batch-7~9@x", "a b", "ключ"} {
+	for _, name := range []string{"A", "a", "Z", "job-1.2_3:4", "job-01JD8F2K3M4N5P6Q7R8S9T0V1W", "batch-7~9@x", "0", strings.Repeat("j", store.MaxID)} {
 		j := l.job(name)
 		j.Key = name
 		if _, err := l.Create(t.Context(), j); err != nil {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,7 +193,7 @@ func eachVerb(t *testing.T, l *storeLab, test func(t *testing.T, l *storeLab, v 
 	for _, list := range [][]verb{verbs, operatorVerbs} {
 		for _, v := range list {
 			t.Run(v.name, func(t *testing.T) {
-				l.id, l.actions = "job of "+v.name, nil
+				l.id, l.actions = "job-of-"+strings.NewReplacer(" ", "-", ",", "").Replace(v.name), nil
 				test(t, l, v, v.before(t, l))
 			})
 		}
