@@ -8,6 +8,7 @@ import (
 	"mime"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -57,6 +58,9 @@ func parseBinary(body []byte, metadata map[string]string) (CloudEvent, bool, err
 func parseStructured(body []byte, fields map[string]json.RawMessage, metadata map[string]string) (CloudEvent, bool, error) {
 	if _, ok := fields["specversion"]; !ok {
 		return CloudEvent{}, false, nil
+	}
+	if err := CheckText(body, "data"); err != nil {
+		return CloudEvent{}, true, malformed(body, structuredMode+err.Error())
 	}
 	e, err := structured(body, fields, metadata)
 	return e, true, e.malformed(err)
@@ -120,6 +124,9 @@ func (a attributes) event(mode string, body []byte) (CloudEvent, error) {
 	for _, name := range []string{"id", "source", "type"} {
 		if a[name] == "" {
 			return e, fmt.Errorf("no attribute %q", name)
+		}
+		if strings.ContainsFunc(a[name], unicode.IsControl) {
+			return e, fmt.Errorf("attribute %q has a control character", name)
 		}
 	}
 	for _, name := range sortedKeys(a) {

@@ -9,24 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// The names under which a trace travels, in metadata and as CloudEvents extensions alike.
-const (
-	traceparent = "traceparent"
-	tracestate  = "tracestate"
-)
-
 // Message is what travels on a work queue: a hint that a record may have something to do. It carries no state.
 type Message struct {
 	// ID names the record.
 	ID string
 
-	// Trace holds the W3C traceparent and tracestate of whoever sent the message. Optional. It travels as
-	// metadata, because gocloud links no spans across a queue.
+	// Trace holds the W3C traceparent and tracestate of the message's sender. Optional. It travels as metadata, because
+	// gocloud links no spans across a queue, and as far as [TraceOf] takes it.
 	Trace map[string]string
 }
 
 // Encode returns the form in which m travels: a body of compact JSON, {"id":"..."}, and the trace as metadata,
-// which is nil if there is none. Other entries of Trace are left out: brokers limit the number of attributes.
+// which is nil if there is none.
 func (m Message) Encode() (body []byte, metadata map[string]string) {
 	if plain(m.ID) {
 		body = make([]byte, 0, len(hintHead)+len(m.ID)+len(hintTail))
@@ -37,7 +31,7 @@ func (m Message) Encode() (body []byte, metadata map[string]string) {
 		id, _ := json.Marshal(m.ID) //nolint:errchkjson // a string can always be marshalled
 		body = fmt.Appendf(nil, `{"id":%s}`, id)
 	}
-	return body, traceMetadata(m.Trace)
+	return body, TraceOf(m.Trace)
 }
 
 const (
@@ -128,25 +122,4 @@ func excerpt(b []byte) string {
 		return strconv.Quote(string(b))
 	}
 	return fmt.Sprintf("%q and %d bytes more", b[:most], len(b)-most)
-}
-
-// traceMetadata picks what may travel as metadata. Empty values are left out: SQS refuses them.
-func traceMetadata(trace map[string]string) map[string]string {
-	parent := trace[traceparent]
-	if parent == "" {
-		return nil
-	}
-	md := map[string]string{traceparent: parent}
-	if state := trace[tracestate]; state != "" {
-		md[tracestate] = state
-	}
-	return md
-}
-
-// TraceOf returns the W3C traceparent and tracestate among a message's metadata; nil if there is none.
-func TraceOf(metadata map[string]string) map[string]string {
-	if len(metadata) == 0 {
-		return nil
-	}
-	return traceMetadata(metadata)
 }

@@ -13,7 +13,7 @@ func TestMessageRoundTrip(t *testing.T) {
 	for _, m := range []pubsubq.Message{
 		{ID: "job-0190f3c9"},
 		{ID: `odd "id" \ with ünïcode <&>` + "\n"},
-		{ID: "j", Trace: map[string]string{"traceparent": "00-4bf9-00f0-01", "tracestate": "a=b"}},
+		{ID: "j", Trace: map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "a=b"}},
 	} {
 		body, metadata := m.Encode()
 		got, err := pubsubq.DecodeMessage(body, metadata)
@@ -24,8 +24,8 @@ func TestMessageRoundTrip(t *testing.T) {
 }
 
 func TestMessageLeavesForeignMetadataOut(t *testing.T) {
-	m := pubsubq.Message{ID: "j", Trace: map[string]string{"traceparent": "p", "tracestate": "", "baggage": "b"}}
-	if _, metadata := m.Encode(); !maps.Equal(metadata, map[string]string{"traceparent": "p"}) {
+	m := pubsubq.Message{ID: "j", Trace: map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "", "baggage": "b"}}
+	if _, metadata := m.Encode(); !maps.Equal(metadata, map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}) {
 		t.Errorf("metadata is %v", metadata)
 	}
 }
@@ -64,7 +64,7 @@ func TestDecodeMalformedMessage(t *testing.T) {
 
 func FuzzDecodeMessage(f *testing.F) {
 	for _, seed := range []string{`{"id":"j"}`, `{"id":"\u0041"}`, `{"id":"a\"b"}`, `{}`, `[`, `{"id":"j","id":"k"}`, "\xff"} {
-		f.Add([]byte(seed), "00-1-2-03")
+		f.Add([]byte(seed), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	}
 	f.Fuzz(func(t *testing.T, body []byte, trace string) {
 		m, err := pubsubq.DecodeMessage(body, map[string]string{"traceparent": trace})

@@ -108,7 +108,7 @@ func (s *Sender) Submit(ctx context.Context, queue string, sub Submission) error
 	if err != nil {
 		return err
 	}
-	raw := Raw{Body: body, Metadata: traceMetadata(sub.Trace)}
+	raw := Raw{Body: body, Metadata: TraceOf(sub.Trace)}
 	if err := s.sendRaw(ctx, queue, 0, []Raw{raw}); err != nil {
 		return fmt.Errorf("pubsubq: submit %q to queue %q: %w", sub.Kind, queue, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // Submission is a job submitted through a queue.
@@ -51,7 +52,7 @@ func (s Submission) Encode() ([]byte, error) {
 		MaxAttempts: s.MaxAttempts, Source: s.Source,
 	}
 	if !s.At.IsZero() {
-		j.At = s.At.Format(time.RFC3339Nano)
+		j.At = s.At.UTC().Format(time.RFC3339Nano)
 	}
 	if s.Delay > 0 {
 		j.Delay = s.Delay.String()
@@ -76,8 +77,13 @@ func (s Submission) check() error {
 		return fmt.Errorf("max_attempts is %d, want 1 or more", *s.MaxAttempts)
 	case len(s.Args) > 0 && !json.Valid(s.Args):
 		return fmt.Errorf("args are not valid JSON")
-	case !s.At.IsZero() && (s.At.Year() < 1 || s.At.Year() > 9999):
-		return fmt.Errorf("at is in the year %d", s.At.Year())
+	case s.At.UTC().Year() < 1 || s.At.UTC().Year() > 9999:
+		return fmt.Errorf("at is in the year %d in UTC; a time is in the years 1 to 9999", s.At.UTC().Year())
+	}
+	for _, text := range append([]string{s.Kind, s.Key, s.Queue, s.Source}, s.Tags...) {
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("%.60q is not UTF-8", text)
+		}
 	}
 	return nil
 }
@@ -91,9 +97,10 @@ func (s Submission) check() error {
 //	 "tags":["x"],"held":true,"max_attempts":3,"source":".."}
 //
 // A CloudEvent 1.0 in structured mode: a JSON object with specversion, type, source and id. A CloudEvent in binary
-// mode: the same attributes as metadata, and the body as its data; see [ParseEvent]. In both, type is the kind; data are the arguments; source is the source; and source + "/" + id is the
-// key, so that an event that is delivered twice makes one job. Data that are not JSON become a JSON string: text as
-// it is, everything else in base64. The attribute time is when the event happened, and does not delay the job.
+// mode: the same attributes as metadata, and the body as its data; see [ParseEvent]. In both, type is the kind; data are
+// the arguments; source is the source; and [CloudEvent.Key] is the key, so that an event that is delivered twice makes
+// one job. Data that are not JSON become a JSON string: text as it is, everything else in base64. The attribute time is
+// when the event happened, and does not delay the job.
 //
 // CloudEvents extension attributes carry the other options, as strings: piecekey, pieceat, piecedelay, piecequeue,
 // piecetags (separated by commas), pieceheld, piecemaxattempts. Other extensions are ignored, but one that begins
@@ -110,6 +117,9 @@ func ParseSubmission(body []byte, metadata map[string]string) (Submission, error
 	}
 	if event, ok, err := parseStructured(body, fields, metadata); ok {
 		return submissionOf(event, err)
+	}
+	if err := CheckText(body, "args"); err != nil {
+		return Submission{}, malformed(body, err.Error())
 	}
 	s, err := parseOwn(fields)
 	if err != nil {

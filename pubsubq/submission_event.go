@@ -24,10 +24,10 @@ func (e CloudEvent) options() (Submission, error) {
 		}
 	}
 	s := Submission{
-		Kind: e.Type, Args: e.Data, Key: a["piecekey"], Queue: a["piecequeue"], Source: e.Source, Trace: traceMetadata(a),
+		Kind: e.Type, Args: e.Data, Key: a["piecekey"], Queue: a["piecequeue"], Source: e.Source, Trace: TraceOf(a),
 	}
 	if s.Key == "" {
-		s.Key = e.key()
+		s.Key = e.Key()
 	}
 	for tag := range strings.SplitSeq(a["piecetags"], ",") {
 		if tag = strings.TrimSpace(tag); tag != "" {
@@ -43,13 +43,15 @@ func (e CloudEvent) options() (Submission, error) {
 	return s, s.check()
 }
 
-// key is what all deliveries of the event have in common, and no other event has.
-func (e CloudEvent) key() string {
+// Key is the idempotency key of the event: all deliveries of the event have it, and no other event has it. It is the
+// source, a slash and the id; or "event/" and a digest of both, if that would be longer than a key may be, or could be
+// read as the key of another event: if the id has a slash, or the source begins with "event".
+func (e CloudEvent) Key() string {
 	key := e.Source + "/" + e.ID
-	if len(key) <= maxKey {
+	if len(key) <= maxKey && !strings.Contains(e.ID, "/") && !strings.HasPrefix(e.Source, "event") {
 		return key
 	}
-	sum := sha256.Sum256([]byte(e.Source + "\x00" + e.ID))
+	sum := sha256.Sum256([]byte(e.Source + "\x00" + e.ID)) // neither has a NUL
 	return "event/" + hex.EncodeToString(sum[:16])
 }
 

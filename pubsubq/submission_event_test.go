@@ -18,7 +18,7 @@ func TestEventsOfEveryBrokerAreTheSameEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e, ok, err := pubsubq.ParseEvent([]byte(`{"n":1}`), map[string]string{
 				prefix + "specversion": "1.0", prefix + "type": "Order.Placed", prefix + "source": "/shop", prefix + "id": "7",
-				prefix + "subject": "o/1", prefix + "region": "eu", prefix + "traceparent": "00-1", "other": "x",
+				prefix + "subject": "o/1", prefix + "region": "eu", prefix + "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "other": "x",
 			})
 			if err != nil || !ok {
 				t.Fatal(ok, err)
@@ -28,7 +28,7 @@ func TestEventsOfEveryBrokerAreTheSameEvent(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 			s, err := e.Submission()
-			if err != nil || s.Kind != "Order.Placed" || s.Key != "/shop/7" || s.Trace["traceparent"] != "00-1" {
+			if err != nil || s.Kind != "Order.Placed" || s.Key != "/shop/7" || s.Trace["traceparent"] != "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" {
 				t.Errorf("%+v, %v", s, err)
 			}
 		})
@@ -42,12 +42,12 @@ func TestTheTraceOfAnEventGoesBeforeThatOfItsMessage(t *testing.T) {
 		metadata map[string]string
 		want     string
 	}{
-		"both, structured": {structured + `,"traceparent":"00-e"}`, map[string]string{"traceparent": "00-m"}, "00-e"},
-		"the message's":    {structured + `}`, map[string]string{"Traceparent": "00-m"}, "00-m"},
+		"both, structured": {structured + `,"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`, map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+		"the message's":    {structured + `}`, map[string]string{"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 		"both, binary": {
 			"", map[string]string{
-				"ce-specversion": "1.0", "ce-type": "a", "ce-source": "s", "ce-id": "1", "ce-traceparent": "00-e", "traceparent": "00-m",
-			}, "00-e",
+				"ce-specversion": "1.0", "ce-type": "a", "ce-source": "s", "ce-id": "1", "ce-traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+			}, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,5 +84,27 @@ func TestALongKeyOfAnEventIsShortened(t *testing.T) {
 	a, b := key(long, "1"), key(long, "2")
 	if len(a) > 512 || a == b || a != key(long, "1") {
 		t.Errorf("%s %s", a, b)
+	}
+}
+
+func TestEventsHaveKeysOfTheirOwn(t *testing.T) {
+	digest := pubsubq.CloudEvent{Source: "/plant/a", ID: "b/1"}.Key()
+	keys := map[string]string{}
+	for _, e := range [][2]string{
+		{"/plant/a", "b/1"}, {"/plant/a/b", "1"}, {"/plant", "a/b/1"}, {"/plant/a", "1"}, {"event", strings.TrimPrefix(digest, "event/")},
+		{"event/x", "1"}, {"event-0/x", "1"}, {"x", "1"}, {"x", "1/0"}, {"x/1", "0"}, {"", ""}, {strings.Repeat("s", 600), "1"},
+		{strings.Repeat("s", 600), "2"}, {strings.Repeat("s", 599) + "/s", "1"}, {strings.Repeat("s", 599), "s/1"},
+	} {
+		event := pubsubq.CloudEvent{Source: e[0], ID: e[1]}
+		key := event.Key()
+		if other, ok := keys[key]; ok || len(key) > 512 {
+			t.Errorf("the key of (%.80q, %q) is %q, which is that of %s too, or too long", e[0], e[1], key, other)
+		}
+		keys[key] = e[0] + ", " + e[1]
+	}
+	for e, want := range map[[2]string]string{{"/shop", "7"}: "/shop/7", {"urn:x", "a-b"}: "urn:x/a-b"} {
+		if got := (pubsubq.CloudEvent{Source: e[0], ID: e[1]}).Key(); got != want { // as earlier versions made them
+			t.Errorf("the key of %q = %q, want %q", e, got, want)
+		}
 	}
 }

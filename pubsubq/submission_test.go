@@ -15,7 +15,7 @@ var three = 3
 
 func TestParseSubmission(t *testing.T) {
 	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-	trace := map[string]string{"traceparent": "00-1"}
+	trace := map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 	cases := map[string]struct {
 		body     string
 		metadata map[string]string
@@ -42,7 +42,7 @@ func TestParseSubmission(t *testing.T) {
 			},
 		},
 		"event in base64": {
-			`{"specversion":"1.0","type":"a.b","source":"/s","id":"7","data_base64":"eyJ4IjoxfQ==","traceparent":"00-1"}`, nil,
+			`{"specversion":"1.0","type":"a.b","source":"/s","id":"7","data_base64":"eyJ4IjoxfQ==","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`, nil,
 			pubsubq.Submission{Kind: "a.b", Args: json.RawMessage(`{"x":1}`), Key: "/s/7", Source: "/s", Trace: trace},
 		},
 		"event in base64 that is not JSON": {
@@ -89,31 +89,38 @@ func TestParseMalformedSubmission(t *testing.T) {
 		return `{"specversion":"1.0","type":"a","source":"s","id":"1",` + rest + `}`
 	}
 	for body, want := range map[string]string{
-		"":                                                      "empty",
-		"{}":                                                    "no kind",
-		`{"kind":1}`:                                            `field "kind": want a string, got "1"`,
-		`{"kind":"a","maxAttempts":3}`:                          `did you mean "max_attempts"`,
-		`{"kind":"a","max-attempt":3}`:                          `did you mean "max_attempts"`,
-		`{"kind":"a","Args":{}}`:                                `did you mean "args"`,
-		`{"kind":"a","xyzzy":3}`:                                `unknown field "xyzzy"`,
-		`{"kind":"a","max_attempts":0}`:                         "want 1 or more",
-		`{"kind":"a","max_attempts":1.5}`:                       "whole number",
-		`{"kind":"a","delay":90}`:                               "such as",
-		`{"kind":"a","delay":"soon"}`:                           "such as",
-		`{"kind":"a","delay":"-1s"}`:                            "negative",
-		`{"kind":"a","at":"tomorrow"}`:                          "2026-11-21T08:00:00Z",
-		`{"kind":"a","held":"yes"}`:                             "true or false",
-		`{"kind":"a","tags":"x"}`:                               "list of strings",
-		`{"kind":"a","specversion":"1.0"}`:                      `no attribute "id"`,
-		`{"specversion":"0.3"}`:                                 `want "1.0"`,
-		event(`"pieceque":"x"`):                                 `did you mean "piecequeue"`,
-		event(`"pieceheld":"x"`):                                "true or false",
-		event(`"piecemaxattempts":"many"`):                      "whole number",
-		event(`"subject":{}`):                                   `attribute "subject": want a string`,
-		event(`"data":1,"data_base64":"MQ"`):                    "both data",
-		event(`"data_base64":"*"`):                              "base64",
-		event(`"data_base64":"/w=="`):                           "not valid JSON",
-		`{"kind":"a","at":"2026-11-21T08:00:00Z","delay":"1s"}`: "both at and delay",
+		"":                                                             "empty",
+		"{}":                                                           "no kind",
+		`{"kind":1}`:                                                   `field "kind": want a string, got "1"`,
+		`{"kind":"a","maxAttempts":3}`:                                 `did you mean "max_attempts"`,
+		`{"kind":"a","max-attempt":3}`:                                 `did you mean "max_attempts"`,
+		`{"kind":"a","Args":{}}`:                                       `did you mean "args"`,
+		`{"kind":"a","xyzzy":3}`:                                       `unknown field "xyzzy"`,
+		`{"kind":"a","max_attempts":0}`:                                "want 1 or more",
+		`{"kind":"a","max_attempts":1.5}`:                              "whole number",
+		`{"kind":"a","delay":90}`:                                      "such as",
+		`{"kind":"a","delay":"soon"}`:                                  "such as",
+		`{"kind":"a","delay":"-1s"}`:                                   "negative",
+		`{"kind":"a","at":"tomorrow"}`:                                 "2026-11-21T08:00:00Z",
+		`{"kind":"a","held":"yes"}`:                                    "true or false",
+		`{"kind":"a","tags":"x"}`:                                      "list of strings",
+		`{"kind":"a","specversion":"1.0"}`:                             `no attribute "id"`,
+		`{"specversion":"0.3"}`:                                        `want "1.0"`,
+		event(`"pieceque":"x"`):                                        `did you mean "piecequeue"`,
+		event(`"pieceheld":"x"`):                                       "true or false",
+		event(`"piecemaxattempts":"many"`):                             "whole number",
+		event(`"subject":{}`):                                          `attribute "subject": want a string`,
+		event(`"data":1,"data_base64":"MQ"`):                           "both data",
+		event(`"data_base64":"*"`):                                     "base64",
+		event(`"data_base64":"/w=="`):                                  "not valid JSON",
+		`{"kind":"a","at":"2026-11-21T08:00:00Z","delay":"1s"}`:        "both at and delay",
+		`{"kind":"a","at":"9999-12-31T23:59:59-12:00"}`:                "at is in the year 10000 in UTC",
+		`{"kind":"a","at":"0001-01-01T00:00:00+01:00"}`:                "at is in the year 0 in UTC",
+		"{\"kind\":\"a\",\"key\":\"M\xfcller\"}":                       "not valid UTF-8",
+		`{"kind":"a","key":"M\ud83dller"}`:                             `the text "\"M\\ud83dller\"" has half of a surrogate pair`,
+		event(`"piecekey":"\udc00"`):                                   "half of a surrogate pair",
+		`{"specversion":"1.0","type":"a","source":"s\u0000","id":"1"}`: `attribute "source" has a control character`,
+		`{"specversion":"1.0","type":"a","source":"s","id":"1\n"}`:     `attribute "id" has a control character`,
 	} {
 		_, err := pubsubq.ParseSubmission([]byte(body), nil)
 		if !errors.Is(err, pubsubq.ErrMalformed) || !strings.Contains(err.Error(), want) {
@@ -124,11 +131,13 @@ func TestParseMalformedSubmission(t *testing.T) {
 
 func TestEncodeSubmissionThatIsWrong(t *testing.T) {
 	for want, s := range map[string]pubsubq.Submission{
-		"no kind":           {},
-		"args":              {Kind: "a", Args: json.RawMessage("{")},
-		"negative":          {Kind: "a", Delay: -1},
-		"both at and delay": {Kind: "a", Delay: 1, At: time.Unix(1, 0)},
-		"year":              {Kind: "a", At: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"no kind":            {},
+		"args":               {Kind: "a", Args: json.RawMessage("{")},
+		"negative":           {Kind: "a", Delay: -1},
+		"both at and delay":  {Kind: "a", Delay: 1, At: time.Unix(1, 0)},
+		"year":               {Kind: "a", At: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"not UTF-8":          {Kind: "a", Key: "M\xfcller"},
+		`"M\xf6ller" is not`: {Kind: "a", Tags: []string{"M\xf6ller"}},
 	} {
 		if _, err := s.Encode(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("encode %+v: %v, want it to say %q", s, err, want)
@@ -143,7 +152,8 @@ func FuzzParseSubmission(f *testing.F) {
 		`{"kind":"a","delay":"1h2m3.5s"}`,
 		`{"specversion":"1.0","type":"a","source":"s","id":"1","data":"x","piecetags":"a,b"}`,
 		`{"specversion":"1.0","type":"a","source":"s","id":"1","data_base64":"MQ=="}`,
-		`{"kind":`, "\xff", `{"kind":"a","args":null}`,
+		`{"kind":`, "\xff", `{"kind":"a","args":null}`, `{"kind":"a","key":"\ud83d\ude00","args":"\ud83d"}`,
+		`{"kind":"a","at":"9999-12-31T23:59:59-12:00"}`, `{"specversion":"1.0","type":"a","source":"event/s","id":"1/2","traceparent":"00-1"}`,
 	} {
 		f.Add([]byte(seed), "", "")
 		f.Add([]byte(seed), "1.0", "text/plain")

@@ -257,7 +257,7 @@ func TestKeepDuplicates(t *testing.T) {
 
 func TestMetadataTravels(t *testing.T) {
 	onEach(t, nil, func(t *testing.T, on ends) {
-		trace := map[string]string{"traceparent": "00-1"}
+		trace := map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 		if err := on.send.Send(t.Context(), "q", 0, pubsubq.Message{ID: "a", Trace: trace}); err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +265,7 @@ func TestMetadataTravels(t *testing.T) {
 		r := on.receive(nil)
 		defer r.Shutdown(t.Context())
 		ds := next(t, r, 1)
-		if m, err := pubsubq.DecodeMessage(ds[0].Body, ds[0].Metadata); err != nil || m.Trace["traceparent"] != "00-1" {
+		if m, err := pubsubq.DecodeMessage(ds[0].Body, ds[0].Metadata); err != nil || m.Trace["traceparent"] != "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" {
 			t.Errorf("received %+v, %v", m, err)
 		}
 		ackAll(ds)
