@@ -43,7 +43,9 @@ type kind struct {
 }
 
 // Handle registers fn as the handler of a kind. Its name is lower case, as in "banking.statement"; it is stored
-// with every job, so it should not change. Args and Result are anything that encoding/json can write and read.
+// with every job, so it should not change. Args and Result are anything that encoding/json can write and read. Numbers
+// that are read into any, also within maps and slices, become float64, which rounds whole numbers above 2^53: use int64,
+// json.Number or json.RawMessage for these.
 //
 // fn may be called more than once for one job, after a crash for instance, and on other machines. Of all these
 // calls one wins: its result and its outputs are the job's, and those of the others are never visible. What fn does
@@ -85,6 +87,12 @@ func newKind[Args, Result any](name string, opts []KindOption) *kind {
 	}
 	for _, o := range opts {
 		o.applyKind(&k.settings)
+	}
+	if err := checkJSON("Args", k.args, true, map[reflect.Type]bool{}); err != nil {
+		k.settings.refuse(err)
+	}
+	if err := checkJSON("Result", k.result, false, map[reflect.Type]bool{}); err != nil {
+		k.settings.refuse(err)
 	}
 	return k
 }
@@ -239,23 +247,4 @@ func describe(t reflect.Type) string {
 	default:
 		return t.String()
 	}
-}
-
-// jsonFields lists the names of a struct's fields as encoding/json has them.
-func jsonFields(t reflect.Type) []string {
-	if t.Kind() != reflect.Struct {
-		return nil
-	}
-	var names []string
-	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case !f.IsExported() || name == "-":
-		case name != "":
-			names = append(names, name)
-		default:
-			names = append(names, f.Name)
-		}
-	}
-	return names
 }

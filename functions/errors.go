@@ -76,6 +76,7 @@ var rules = []rule{
 	{store.ErrCursor, Drop, 0, http.StatusBadRequest},
 	{store.ErrNewerRecord, Retry, 30 * time.Second, http.StatusConflict},
 	{store.ErrCorrupt, Drop, 0, http.StatusInternalServerError},
+	{store.ErrRefused, Drop, 0, http.StatusInternalServerError},
 	{store.ErrUnavailable, Retry, 5 * time.Second, http.StatusServiceUnavailable},
 	{ErrClosed, Retry, 0, http.StatusServiceUnavailable},
 	{context.DeadlineExceeded, Retry, 0, http.StatusGatewayTimeout},

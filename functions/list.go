@@ -42,6 +42,8 @@ func (c *Client) List(ctx context.Context, f ListFilter) (List, error) {
 		return List{}, fmt.Errorf("%w: state %q; states are %v", ErrInvalid, f.State, store.States())
 	case f.Limit < 0 || f.Limit > 1000:
 		return List{}, fmt.Errorf("%w: limit %d: must be 1 to 1000", ErrInvalid, f.Limit)
+	case f.Tag != "" && checkTag(f.Tag) != nil:
+		return List{}, fmt.Errorf("%w: tag %w", ErrInvalid, checkTag(f.Tag))
 	case f.Kind != "":
 		if err := CheckKind(f.Kind); err != nil {
 			return List{}, err

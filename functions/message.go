@@ -117,6 +117,19 @@ func (rt *Runtime) submitAsked(ctx context.Context, requests []request) (first s
 	return first, errors.Join(refused...)
 }
 
+// ReadHint reads a message of a queue of jobs, which names the record of a job. Every error is pubsubq.ErrMalformed: such
+// a message is to be parked.
+func ReadHint(body []byte, metadata map[string]string) (pubsubq.Message, error) {
+	m, err := pubsubq.DecodeMessage(body, metadata)
+	if err != nil {
+		return m, err
+	}
+	if err := store.CheckID(m.ID); err != nil {
+		return m, fmt.Errorf("%w: %w", pubsubq.ErrMalformed, err)
+	}
+	return m, nil
+}
+
 // Park puts a message aside that an adapter cannot read, where Client.Parked finds it, with the reason why.
 func (rt *Runtime) Park(ctx context.Context, queue string, body []byte, metadata map[string]string, reason error) Outcome {
 	return rt.parked(ctx, queue, body, metadata, "", reason)
@@ -127,7 +140,11 @@ func (rt *Runtime) parked(
 	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
 ) Outcome {
 	if err := rt.park(ctx, queue, body, metadata, messageID, reason); err != nil {
-		return outcomeOf(err)
+		out := outcomeOf(err)
+		if out.Verdict != Retry { // a message that is not parked must not be lost
+			out.Verdict, out.After = Retry, giveBack[0]
+		}
+		return out
 	}
 	return Outcome{Verdict: Ack, Err: reason}
 }

@@ -88,6 +88,17 @@ func limit(name string, n int, set func(*settings, int)) Option {
 	})
 }
 
+// span is an option over a duration in milliseconds, where 0 has a meaning of its own. A shorter one would be stored as 0.
+func span(name, zero string, d time.Duration, set func(*settings, time.Duration)) Option {
+	return option(func(s *settings) {
+		if d < 0 || d > 0 && d < time.Millisecond {
+			s.refusef("%s(%v): must be 0 (%s) or at least 1ms", name, d, zero)
+			return
+		}
+		set(s, d)
+	})
+}
+
 // MaxAttempts is how often a job is tried in all, 5 by default; Unlimited for no limit. Calls that ended in
 // Snooze, Continue or the worker's shutdown do not count.
 func MaxAttempts(n int) Option {
@@ -116,28 +127,16 @@ func MaxLost(n int) Option {
 // Timeout is how long one attempt may run, 1 hour by default; 0 is no limit. The attempt's context is then cancelled
 // with ErrAttemptTimeout.
 func Timeout(d time.Duration) Option {
-	return option(func(s *settings) {
-		if d < 0 || d > 0 && d < time.Millisecond {
-			s.refusef("Timeout(%v): must be 0 (no limit) or at least 1ms", d)
-			return
-		}
-		s.policy.Timeout = d.Milliseconds()
-	})
+	return span("Timeout", "no limit", d, func(s *settings, d time.Duration) { s.policy.Timeout = d.Milliseconds() })
 }
 
 // Deadline is how long after its submission a job must have ended, all attempts and waiting included; 0, the
 // default, is no limit. A job that has not ended by then fails.
 func Deadline(d time.Duration) Option {
-	return option(func(s *settings) {
-		if d < 0 {
-			s.refusef("Deadline(%v): cannot be negative", d)
-			return
-		}
-		s.deadline = d
-	})
+	return span("Deadline", "no limit", d, func(s *settings, d time.Duration) { s.deadline = d })
 }
 
-// Queue names the lane of work that the job goes to, "default" by default.
+// Queue names the queue that the job goes to, "default" by default; see CheckQueue.
 func Queue(name string) Option {
 	return option(func(s *settings) {
 		if err := CheckQueue(name); err != nil {
@@ -150,13 +149,7 @@ func Queue(name string) Option {
 
 // Retention is how long an ended job's record and outputs are kept, 14 days by default; 0 keeps them for ever.
 func Retention(d time.Duration) Option {
-	return option(func(s *settings) {
-		if d < 0 {
-			s.refusef("Retention(%v): cannot be negative", d)
-			return
-		}
-		s.policy.Retention = d.Milliseconds()
-	})
+	return span("Retention", "keeps for ever", d, func(s *settings, d time.Duration) { s.policy.Retention = d.Milliseconds() })
 }
 
 // Retries sets the retry policy: Exponential, Linear or Constant.
@@ -198,9 +191,19 @@ func Key(key string) SubmitOption {
 	})
 }
 
-// At is the earliest time the job may start. A time in the past means now.
+// At is the earliest time the job may start, in the years 1 to 9999 in UTC. A time in the past means now.
 func At(t time.Time) SubmitOption {
-	return submitOption(func(s *settings) { s.at = t })
+	return submitOption(func(s *settings) {
+		switch year := t.UTC().Year(); {
+		case year > 10_000:
+			s.refusef("At: the year is %d, and must be 1 to 9999 in UTC; of milliseconds since 1970, time.UnixMilli makes the time, "+
+				"not time.Unix", year)
+		case year < 1 || year > 9999:
+			s.refusef("At: the year is %d, and must be 1 to 9999 in UTC", year)
+		default:
+			s.at = t
+		}
+	})
 }
 
 // After is At, counted from the submission; of any length.
@@ -212,8 +215,8 @@ func After(d time.Duration) SubmitOption {
 func Tags(tags ...string) SubmitOption {
 	return submitOption(func(s *settings) {
 		for _, t := range tags {
-			if t == "" || len(t) > 200 || !utf8.ValidString(t) {
-				s.refusef("Tags: %q: a tag is 1 to 200 bytes long, and UTF-8", t)
+			if err := checkTag(t); err != nil {
+				s.refusef("Tags: %v", err)
 				return
 			}
 		}
@@ -221,6 +224,14 @@ func Tags(tags ...string) SubmitOption {
 			s.refusef("Tags: %d tags, at most 20", len(s.tags))
 		}
 	})
+}
+
+// checkTag says what is wrong with a tag.
+func checkTag(tag string) error {
+	if tag == "" || len(tag) > 200 || !utf8.ValidString(tag) {
+		return fmt.Errorf("%.200q: a tag is 1 to 200 bytes long, and UTF-8", tag)
+	}
+	return nil
 }
 
 // Held keeps the job from starting until Client.Release lets it go.
@@ -237,17 +248,20 @@ const kindRule = "use 1 to 100 lower-case letters and digits, with single dots o
 // single dots or dashes separate.
 func CheckKind(name string) error {
 	if len(name) > 100 || !kindForm.MatchString(name) {
-		return fmt.Errorf("%w: kind %q: %s", ErrInvalid, name, kindRule)
+		return fmt.Errorf("%w: kind %.120q: %s", ErrInvalid, name, kindRule)
 	}
 	return nil
 }
 
-// CheckQueue says what is wrong with the name of a queue: it is 1 to 63 lower-case letters, digits, dots, dashes and
-// underscores, and begins and ends with a letter or digit.
+// CheckQueue says what is wrong with the name of a queue of jobs: it is 1 to 63 lower-case letters, digits, dots, dashes
+// and underscores, begins and ends with a letter or digit, and is not SubmitQueue, on which jobs are submitted.
 func CheckQueue(name string) error {
 	if len(name) > 63 || !queueForm.MatchString(name) {
-		return fmt.Errorf("%w: queue %q: use 1 to 63 lower-case letters, digits, dots, dashes and underscores, "+
+		return fmt.Errorf("%w: queue %.80q: use 1 to 63 lower-case letters, digits, dots, dashes and underscores, "+
 			"a letter or digit first and last", ErrInvalid, name)
+	}
+	if name == SubmitQueue {
+		return fmt.Errorf("%w: queue %q is where jobs are submitted by message; use another name", ErrInvalid, name)
 	}
 	return nil
 }

@@ -23,21 +23,25 @@ const (
 
 // Exponential waits a random time between zero and minDelay doubled with each failure, but never less than minDelay
 // nor more than maxDelay: "full jitter" of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015), with a
-// floor. It spreads the attempts of jobs that failed together.
+// floor. It spreads the attempts of jobs that failed together. minDelay must be at least a millisecond.
 func Exponential(minDelay, maxDelay time.Duration) RetryPolicy {
 	return RetryPolicy{"exponential", minDelay, maxDelay}
 }
 
-// Linear waits step after the first failure, twice that after the second, and so on up to maxDelay.
+// Linear waits step after the first failure, twice that after the second, and so on up to maxDelay. step must be at
+// least a millisecond.
 func Linear(step, maxDelay time.Duration) RetryPolicy { return RetryPolicy{"linear", step, maxDelay} }
 
-// Constant waits the same time after each failure. Constant(0) tries again at once.
+// Constant waits the same time after each failure, a millisecond at least. Constant(0) tries again at once.
 func Constant(d time.Duration) RetryPolicy { return RetryPolicy{"constant", d, d} }
 
 // validate refuses what cannot work.
 func (p RetryPolicy) validate() error {
 	if p.min < 0 || p.max < p.min {
 		return fmt.Errorf("%w: retry policy: need 0 <= min <= max, have min %v and max %v", ErrInvalid, p.min, p.max)
+	}
+	if p.shape != "" && p.min < time.Millisecond && p != Constant(0) { // it would be stored as 0, and never grow
+		return fmt.Errorf("%w: retry policy: the shortest wait is 1ms, have %v; Constant(0) tries again at once", ErrInvalid, p.min)
 	}
 	return nil
 }
@@ -56,6 +60,9 @@ func backoffDelay(b store.Backoff, failures int, rnd uint64) time.Duration {
 	low, high := time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond
 	if b.Shape == "custom" || b.Shape == "" && b.Min == 0 && b.Max == 0 {
 		low, high = DefaultRetryMin, DefaultRetryMax
+	}
+	if b.Shape != "constant" && low == 0 {
+		low = min(time.Millisecond, high) // of a record whose policy was cut to 0; doubled, 0 stays 0
 	}
 	failures = max(failures, 1)
 	switch b.Shape {

@@ -2,18 +2,16 @@ package functions
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/piecework/piecework/functions/internal/ident"
 	"github.com/piecework/piecework/store"
 )
 
@@ -110,11 +108,14 @@ func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []Su
 	if s.deadline > 0 {
 		j.Deadline = now.Add(s.deadline)
 	}
+	if max(j.At, j.Deadline) > store.MaxTime {
+		return j, false, fmt.Errorf("submit %s: %w: its time or deadline is after the year 9999", name, ErrInvalid)
+	}
 	if s.key == "" {
 		j.ID = rt.newID(now)
 	} else {
-		j.ID = keyedID(name, s.key)
-		j.ArgsHash = hashArgs(data)
+		j.ID = ident.OfKey(name, s.key)
+		j.ArgsHash, _ = ident.Args(data)
 	}
 	file := "args"
 	if s.key != "" { // others may submit under the key, and must not share a file that one of them may remove
@@ -139,6 +140,9 @@ func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
 	data, err := json.Marshal(args)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrArgs, err)
+	}
+	if !utf8.Valid(data) { // of a json.RawMessage or a MarshalJSON: the record cannot hold it
+		return nil, fmt.Errorf("%w: not UTF-8", ErrArgs)
 	}
 	if len(data) > rt.cfg.MaxArgs {
 		return nil, fmt.Errorf("%w: arguments are %d bytes of JSON, at most %d; put large data into a blob and pass its key",
@@ -176,9 +180,6 @@ func (rt *Runtime) learn(ctx context.Context, kinds ...string) error {
 	return nil
 }
 
-// idForm writes 128 bits in 26 characters that sort as the bits do and need no escaping anywhere.
-var idForm = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
-
 // newID makes a job's id from a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits.
 func (rt *Runtime) newID(now store.Time) string {
 	var u uuid.UUID
@@ -186,22 +187,5 @@ func (rt *Runtime) newID(now store.Time) string {
 	binary.BigEndian.PutUint64(u[8:], rt.cfg.Rand())
 	u[6] = u[6]&0x0f | 0x70
 	u[8] = u[8]&0x3f | 0x80
-	return "job-" + idForm.EncodeToString(u[:])
-}
-
-// keyedID is the id of the job with that key: the same for the same kind and key, so that creating it twice fails.
-func keyedID(kind, key string) string {
-	sum := sha256.Sum256([]byte(kind + "\x00" + key))
-	return "job-k" + idForm.EncodeToString(sum[:20])
-}
-
-// hashArgs tells arguments apart by what they mean: the order of members and white space do not count.
-// Whole numbers are compared digit by digit: RFC 8785 would round account numbers beyond 2^53.
-func hashArgs(data []byte) string {
-	v := jsontext.Value(data).Clone()
-	if err := v.Canonicalize(jsontext.CanonicalizeRawInts(false)); err != nil {
-		v = jsontext.Value(data)
-	}
-	sum := sha256.Sum256(v)
-	return hex.EncodeToString(sum[:16])
+	return ident.Of(u)
 }

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
 
@@ -107,7 +108,7 @@ func carried(sc trace.SpanContext) map[string]string {
 	}
 	m := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), m)
-	return m
+	return pubsubq.TraceOf(m)
 }
 
 // remote is the inverse of carried; what cannot be read is no trace.

@@ -67,9 +67,6 @@ func (c Config) withDefaults(jobs *functions.Registry) (Config, error) {
 	var errs []error
 	for _, q := range c.Queues {
 		errs = append(errs, functions.CheckQueue(q))
-		if q == functions.SubmitQueue {
-			errs = append(errs, fmt.Errorf("queue %q is where jobs are submitted by message; name the lane of work otherwise", q))
-		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return c, fmt.Errorf("%w: localdev: %w", functions.ErrConfig, err)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
-	"github.com/piecework/piecework/pubsubq"
 )
 
 // readTime is how long the body of a request may take to come, whether it is read or refused.
@@ -98,7 +97,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request) {
 
 // execute runs the job that a message names.
 func (s *Server) execute(ctx context.Context, d delivery) functions.Outcome {
-	msg, err := pubsubq.DecodeMessage(d.body, d.metadata)
+	msg, err := functions.ReadHint(d.body, d.metadata)
 	if err != nil {
 		from := d.from
 		if from == "" {

@@ -1,12 +1,7 @@
 package fsck
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
-	"encoding/hex"
-
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/piecework/piecework/functions/internal/ident"
 	"github.com/piecework/piecework/store"
 )
 
@@ -82,32 +77,18 @@ func (f *finding) counts(j store.Job) {
 	}
 }
 
-// idForm writes the bits of ids.
-var idForm = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
-
 // key checks what follows from an idempotency key.
 func (f *finding) key(j store.Job) {
 	if j.Key == "" {
 		return
 	}
-	sum := sha256.Sum256([]byte(j.Kind + "\x00" + j.Key))
-	if want := "job-k" + idForm.EncodeToString(sum[:20]); j.ID != want {
+	if want := ident.OfKey(j.Kind, j.Key); j.ID != want {
 		f.problemf(RuleKey, "kind %q and key %q give the id %s", j.Kind, j.Key, want)
 	}
 	if j.Args.Blob != nil { // whose checksum is the rule about payloads' business
 		return
 	}
-	if have := hashOf(j.Args.Inline); have != j.ArgsHash {
+	if have, exact := ident.Args(j.Args.Inline); exact && have != j.ArgsHash {
 		f.problemf(RuleArgsHash, "the arguments' checksum is %s, the record says %s", have, j.ArgsHash)
 	}
-}
-
-// hashOf tells arguments apart by what they mean.
-func hashOf(data jsontext.Value) string {
-	v := data.Clone()
-	if err := v.Canonicalize(); err != nil {
-		v = data
-	}
-	sum := sha256.Sum256(v)
-	return hex.EncodeToString(sum[:16])
 }

@@ -42,7 +42,7 @@ func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done 
 	hints := make([]pubsubq.Message, 0, len(msgs))
 	at := make([]int, 0, len(msgs)) // of each hint, the index of its message
 	for i, m := range msgs {
-		hint, err := pubsubq.DecodeMessage(m.body, m.metadata)
+		hint, err := functions.ReadHint(m.body, m.metadata)
 		if err != nil {
 			out := f.rt.Park(soon, m.lane, m.body, m.metadata, err)
 			over[i] = true

@@ -84,7 +84,7 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 	msgs := make([]pubsubq.Message, 0, len(ds))
 	at := make([]int, 0, len(ds)) // of each message, the index of its delivery
 	for i, d := range ds {
-		m, err := pubsubq.DecodeMessage(d.Body, d.Metadata)
+		m, err := functions.ReadHint(d.Body, d.Metadata)
 		if err != nil {
 			w.settle(l.queue, d, w.rt.Park(w.work, l.queue, d.Body, d.Metadata, err))
 			ds[i] = nil
