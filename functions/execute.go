@@ -90,6 +90,9 @@ func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Resul
 		out := outcomeOf(r.Err)
 		out.JobID = m.ID
 		rt.count(ctx, out)
+		if errors.Is(r.Err, store.ErrRefused) {
+			rt.log.LogAttrs(ctx, levelError, "message dropped: the store cannot claim its job; sweep sends another when it is due", errAttr(r.Err))
+		}
 		return Claimed{Outcome: out}
 	}
 	if r.Job.State != store.Running { // its deadline had passed

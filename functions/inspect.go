@@ -2,6 +2,7 @@ package functions
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/piecework/piecework/store"
@@ -66,10 +67,14 @@ func lastOutcome(j store.Job) string {
 // moment says when t is, as people say it.
 func moment(t, now store.Time) string {
 	stamp := t.Time().Format(time.RFC3339)
-	if d := t.Sub(now); d >= 0 {
+	switch d := t.Sub(now); {
+	case d == math.MaxInt64:
+		return fmt.Sprintf("in more than 292 years (%s)", stamp)
+	case d >= 0:
 		return fmt.Sprintf("in %v (%s)", round(d), stamp)
+	default:
+		return fmt.Sprintf("%v ago (%s)", round(now.Sub(t)), stamp)
 	}
-	return fmt.Sprintf("%v ago (%s)", round(now.Sub(t)), stamp)
 }
 
 // round keeps about three digits of a duration.

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/piecework/piecework/pubsubq"
@@ -149,6 +151,26 @@ func (rt *Runtime) parked(
 	return Outcome{Verdict: Ack, Err: reason}
 }
 
+// fitting returns as much of a message's metadata as a record can hold beside the body: brokers differ in how much they
+// take.
+func fitting(metadata map[string]string) map[string]string {
+	if len(metadata) == 0 {
+		return nil
+	}
+	kept, room := make(map[string]string, len(metadata)), store.MaxInline
+	for _, name := range slices.Sorted(maps.Keys(metadata)) {
+		value := metadata[name]
+		if len(name)+len(value) > room {
+			value = clipText(value, 200)
+		}
+		if len(name)+len(value) <= room {
+			kept[name] = value
+			room -= len(name) + len(value)
+		}
+	}
+	return kept
+}
+
 // park puts a message aside. Its id follows from the message, so that a redelivery parks it once.
 func (rt *Runtime) park(
 	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
@@ -156,7 +178,7 @@ func (rt *Runtime) park(
 	sum := sha256.Sum256(append([]byte(messageID+"\x00"), body...))
 	p := store.Parked{
 		ID: "parked-" + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue,
-		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: metadata,
+		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: fitting(metadata),
 	}
 	if len(body) <= store.MaxInline {
 		p.Body = body

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/piecework/piecework/pubsubq"
 )
@@ -108,6 +109,7 @@ func traced(metadata map[string]string) SubmitOption {
 type document struct {
 	valid bool
 	value any
+	text  error // its texts are not those that the sender wrote
 }
 
 // parsed is the message's JSON: the data of a CloudEvent, the body of others.
@@ -120,7 +122,8 @@ func (m *Foreign) parsed() *document {
 		m.body = &document{}
 		d := json.NewDecoder(bytes.NewReader(data))
 		d.UseNumber() // a key of many digits is compared digit by digit
-		m.body.valid = json.Valid(data) && d.Decode(&m.body.value) == nil
+		m.body.valid = utf8.Valid(data) && json.Valid(data) && d.Decode(&m.body.value) == nil
+		m.body.text = pubsubq.CheckText(data)
 	}
 	return m.body
 }

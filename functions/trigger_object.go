@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,8 +30,12 @@ type Object struct {
 }
 
 // BucketURL is the bucket in the form that gocloud.dev/blob opens, if the driver is linked: "s3://uploads?region=eu-west-1",
-// "gs://uploads" or "azblob://uploads?storage_account=acme".
+// "gs://uploads" or "azblob://uploads?storage_account=acme". It is empty if the store, the account, the region or the
+// bucket has a name that the service does not allow, because such a name could lead to another host.
 func (o Object) BucketURL() string {
+	if o.checkPlace() != nil {
+		return ""
+	}
 	u := url.URL{Host: o.Bucket}
 	query := url.Values{}
 	switch o.Store {
@@ -41,7 +46,7 @@ func (o Object) BucketURL() string {
 		}
 	case storeGCS:
 		u.Scheme = "gs"
-	default:
+	case storeAzure:
 		u.Scheme = "azblob"
 		if o.Account != "" {
 			query.Set("storage_account", o.Account)
@@ -57,6 +62,34 @@ const (
 	storeGCS   = "gcs"
 	storeAzure = "azure"
 )
+
+// The names that the services allow. S3 takes dots and, of old buckets in us-east-1, underscores and capitals; Azure has
+// containers of its own that begin with a dollar sign.
+var (
+	accountForm = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+	regionForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	bucketForms = map[string]*regexp.Regexp{
+		storeS3:    regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`),
+		storeGCS:   regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`),
+		storeAzure: regexp.MustCompile(`^(\$root|\$web|\$logs|\$blobchangefeed|[a-z0-9][a-z0-9-]{1,61}[a-z0-9])$`),
+	}
+)
+
+// checkPlace says which name of the object's place its service does not allow.
+func (o Object) checkPlace() error {
+	form := bucketForms[o.Store]
+	switch {
+	case form == nil:
+		return fmt.Errorf("store %.80q: want s3, gcs or azure", o.Store)
+	case !form.MatchString(o.Bucket):
+		return fmt.Errorf("%.300q is not the name of a bucket of %s", o.Bucket, o.Store)
+	case o.Account != "" && !accountForm.MatchString(o.Account):
+		return fmt.Errorf("%.80q is not the name of a storage account: 3 to 24 lower-case letters and digits", o.Account)
+	case o.Region != "" && !regionForm.MatchString(o.Region):
+		return fmt.Errorf("%.80q is not the name of a region", o.Region)
+	}
+	return nil
+}
 
 // idempotency is the key of the job over this object: the same for every notification of one write, another for the
 // next write of the same name.
@@ -176,11 +209,14 @@ func notified(m *Foreign) *notification {
 		for i := range n.rest {
 			o := &n.rest[i]
 			o.ETag = strings.Trim(o.ETag, `"`)
+			place := o.checkPlace()
 			switch {
 			case n.err != nil:
 			case o.Bucket == "" || o.Key == "":
 				n.err = fmt.Errorf("%s: object %d has no bucket or no key", n.of, i+1)
-			case !utf8.ValidString(o.Key) || !utf8.ValidString(o.Bucket):
+			case place != nil:
+				n.err = fmt.Errorf("%s: object %d: %w", n.of, i+1, place)
+			case !utf8.ValidString(o.Key):
 				n.err = fmt.Errorf("%s: object %d: its key %q is not UTF-8", n.of, i+1, o.Key)
 			}
 		}

@@ -233,7 +233,7 @@ func TestNotificationsOfNoInterestAreAcknowledged(t *testing.T) {
 }
 
 func TestBrokenNotificationsSayWhatIsWrong(t *testing.T) {
-	gcs := map[string]string{"eventType": "OBJECT_FINALIZE", "bucketId": "b", "objectId": "o", "payloadFormat": "JSON_API_V1"}
+	gcs := map[string]string{"eventType": "OBJECT_FINALIZE", "bucketId": "bkt", "objectId": "o", "payloadFormat": "JSON_API_V1"}
 	record := func(s3 string) string {
 		return `{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":` + s3 + `}]}`
 	}
@@ -243,13 +243,13 @@ func TestBrokenNotificationsSayWhatIsWrong(t *testing.T) {
 		want     string
 	}{
 		"no s3":          {record("null"), nil, `record 1 has no member "s3"`},
-		"no key":         {record(`{"bucket":{"name":"b"},"object":{}}`), nil, "object 1 has no bucket or no key"},
-		"bad escape":     {record(`{"bucket":{"name":"b"},"object":{"key":"a%zz"}}`), nil, "not URL-encoded"},
-		"not UTF-8":      {record(`{"bucket":{"name":"b"},"object":{"key":"%ff"}}`), nil, "not UTF-8"},
-		"key of a type":  {record(`{"bucket":{"name":"b"},"object":{"key":7}}`), nil, "cannot unmarshal number"},
+		"no key":         {record(`{"bucket":{"name":"bkt"},"object":{}}`), nil, "object 1 has no bucket or no key"},
+		"bad escape":     {record(`{"bucket":{"name":"bkt"},"object":{"key":"a%zz"}}`), nil, "not URL-encoded"},
+		"not UTF-8":      {record(`{"bucket":{"name":"bkt"},"object":{"key":"%ff"}}`), nil, "not UTF-8"},
+		"key of a type":  {record(`{"bucket":{"name":"bkt"},"object":{"key":7}}`), nil, "cannot unmarshal number"},
 		"bridge":         {`{"detail-type":"Object Created","source":"aws.s3"}`, nil, `no member "detail"`},
 		"GCS payload":    {"x", gcs, "Cloud Storage notification: payload"},
-		"GCS no name":    {"{}", map[string]string{"eventType": "OBJECT_FINALIZE", "bucketId": "b"}, "no bucket or no key"},
+		"GCS no name":    {"{}", map[string]string{"eventType": "OBJECT_FINALIZE", "bucketId": "bkt"}, "no bucket or no key"},
 		"Eventarc":       {`{"specversion":"1.0","id":"1","source":"s","type":"google.cloud.storage.object.v1.finalized","data":7}`, nil, "Cloud Storage event: data"},
 		"Azure, subject": {`{"eventType":"Microsoft.Storage.BlobCreated","subject":"/x","data":{}}`, nil, `subject "/x": want /blobServices`},
 		"Azure, no data": {`{"eventType":"Microsoft.Storage.BlobCreated","subject":"/x"}`, nil, "no data"},

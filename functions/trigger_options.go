@@ -119,5 +119,8 @@ func (t *Trigger) options(m *Foreign) ([]SubmitOption, error) {
 	if !ok || key == "" {
 		return nil, fmt.Errorf("%w: there is no text or number at %q, of which KeyFrom would make the key", ErrInvalid, t.keyFrom)
 	}
+	if err := m.parsed().text; err != nil {
+		return nil, fmt.Errorf("%w: KeyFrom cannot make a key: %w", ErrInvalid, err)
+	}
 	return append(opts, Key(key)), nil
 }

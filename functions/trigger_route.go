@@ -126,15 +126,19 @@ func ownRequest(sub pubsubq.Submission) request {
 func keyed(m Foreign, requests ...request) []request {
 	of, id := "message", m.MessageID
 	if id == "" && m.Event != nil {
-		of, id = "event", m.Event.Source+"/"+m.Event.ID
+		of, id = "event", m.Event.Key()
 	}
 	if id == "" {
 		return requests
 	}
 	for i := range requests {
 		key := of + "/" + id
-		if len(requests) > 1 {
-			key += "/" + strconv.Itoa(i)
+		switch number := strconv.Itoa(i); {
+		case len(requests) == 1:
+		case of == "event": // the key of another event may end in a slash and a number
+			key = of + "-" + number + "/" + id
+		default:
+			key += "/" + number
 		}
 		requests[i].Options = append([]SubmitOption{Key(shortKey(of, key))}, requests[i].Options...)
 	}

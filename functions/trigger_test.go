@@ -368,12 +368,12 @@ func FuzzForeignMessages(f *testing.F) {
 	f.Add([]byte(`{"kind":"shop.order","args":{"item":"x"}}`), "k", "v", "m")
 	f.Add(foreign(f, "gcs.json"), "eventType", "OBJECT_FINALIZE", "m")
 	f.Add([]byte("LINES\na b"), "ce-specversion", "1.0", "m")
-	f.Add([]byte(`[{"specversion":"1.0","type":"t","source":"s","id":"1","data":{"a":{"b":1}}}]`), "bucketId", "b", "m")
+	f.Add([]byte(`[{"specversion":"1.0","type":"t","source":"s","id":"1","data":{"a":{"b":1}}}]`), "bucketId", "bkt", "m")
 	reg := objects(functions.ObjectCreated("csv.load", functions.ObjectPrefix("in/")), functions.FromCloudEvent("t", "shop.order", functions.KeyFrom("a.b")),
 		functions.FromMessage("lines", splitter), functions.JSONBody("shop.order"))
 	f.Fuzz(func(t *testing.T, body []byte, name, value, id string) {
 		d := newDesk(t, reg)
-		metadata := map[string]string{name: value, "bucketId": "b", "objectId": value}
+		metadata := map[string]string{name: value, "bucketId": "bkt", "objectId": value}
 		first := d.Submit(t.Context(), body, metadata, id)
 		if first.Verdict != functions.Ack {
 			t.Fatalf("neither a job nor parked: %+v", first)
