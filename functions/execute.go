@@ -237,6 +237,9 @@ func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) 
 		return fail(err)
 	}
 	data, err := encodeResult(value)
+	if err == nil {
+		err = checkDepth(data)
+	}
 	if err != nil {
 		return fail(Permanent(fmt.Errorf("encode result: %w", err)))
 	}

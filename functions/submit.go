@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/piecework/piecework/functions/internal/ident"
@@ -148,12 +150,35 @@ func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
 		return nil, fmt.Errorf("%w: arguments are %d bytes of JSON, at most %d; put large data into a blob and pass its key",
 			ErrTooLarge, len(data), rt.cfg.MaxArgs)
 	}
+	if err := checkDepth(data); err != nil {
+		return nil, err
+	}
 	if !k.fits(args) {
 		if _, err := k.decode(data, !lenient); err != nil {
 			return nil, err
 		}
 	}
 	return data, nil
+}
+
+// maxDepth is how deep arguments and results may be nested. encoding/json reads 10,000 levels, and a record or a list of
+// jobs has some around them.
+const maxDepth = 9_900
+
+// checkDepth refuses JSON that is nested too deep.
+func checkDepth(data []byte) error {
+	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) <= maxDepth {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for {
+		if _, err := d.ReadToken(); err != nil {
+			return nil //nolint:nilerr // the end
+		}
+		if d.StackDepth() > maxDepth {
+			return fmt.Errorf("%w: JSON is nested deeper than %d levels", ErrTooLarge, maxDepth)
+		}
+	}
 }
 
 // learn puts a kind into the directory the first time this process submits one of it.

@@ -365,7 +365,7 @@ func TestValuesNestedTooDeepForARecordAreRefusedForGood(t *testing.T) {
 	if out := d.Submit(t.Context(), []byte(`{"kind":"any","args":`+string(deep)+`}`), nil, "m"); out.Verdict != functions.Ack || out.Err == nil {
 		t.Errorf("%v", out.Verdict)
 	}
-	if i := d.once(t, "any", nil); i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, "max depth") {
+	if i := d.once(t, "any", nil); i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, "nested deeper") {
 		t.Errorf("%s after %d attempts: %s", i.State, i.Attempt, i.Error)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/pubsubq"
 )
 
 // APIVersion is the version of the API's description. Within /v1 it only ever gains routes and fields.
@@ -20,6 +21,7 @@ func (a *API) config() huma.Config {
 	config := huma.DefaultConfig("Piecework", APIVersion)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.CreateHooks = nil
+	config.Formats = map[string]huma.Format{"application/json": faithful, "json": faithful}
 	config.Transformers = []huma.Transformer{a.asProblem}
 	config.Info.Description = "Background jobs: submit them, ask after them, steer them, fetch what they wrote."
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
@@ -34,6 +36,19 @@ func (a *API) config() huma.Config {
 	config.Security = []map[string][]string{{"token": {}}}
 	return config
 }
+
+// faithful is huma's JSON, which refuses bodies with texts that encoding/json would replace. Arguments are not decoded here.
+var faithful = huma.Format{
+	Marshal: huma.DefaultJSONFormat.Marshal,
+	Unmarshal: func(data []byte, v any) error {
+		if err := pubsubq.CheckText(data, "args"); err != nil {
+			return fmt.Errorf("%s: %w", unfaithful, err)
+		}
+		return huma.DefaultJSONFormat.Unmarshal(data, v)
+	},
+}
+
+const unfaithful = "text that JSON cannot carry"
 
 // operation is what all operations have in common.
 func (a *API) operation(id, method, path, summary, tag string) huma.Operation {
