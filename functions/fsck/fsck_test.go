@@ -2,6 +2,7 @@ package fsck
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
 )
 
@@ -226,5 +228,23 @@ func TestNowIsRequired(t *testing.T) {
 	w := newWorld(t)
 	if _, err := Check(t.Context(), w.coll, w.bucket, Options{}); err == nil {
 		t.Error("no error without a time")
+	}
+}
+
+// Arguments are stored in a form that means the same, and is not always written the same.
+func TestKeyedArgumentsOfAnyKindAreClean(t *testing.T) {
+	w := newWorld(t)
+	for n, args := range []string{
+		`{"account":9007199254740993}`, `[9007199254740993,-0,1e400]`, `{"a":1,"a":2}`, `{"a":"<","b":"<","a":"\u003c"}`, `{"a":"\ud83d"}`,
+		`{"a":"\ufffd"}`, `{"a":"\u0000\/"}`, `1.50`, `null`, strings.Repeat("[", 2000) + strings.Repeat("]", 2000),
+	} {
+		for range 2 {
+			if _, err := w.rt.Client().Submit(t.Context(), "raw", stdjson.RawMessage(args), functions.Key(fmt.Sprint(n))); err != nil {
+				t.Errorf("%.80s: %v", args, err)
+			}
+		}
+	}
+	for _, p := range w.check(t, Options{}).Problems {
+		t.Errorf("problem %v, want none", p)
 	}
 }

@@ -2,6 +2,7 @@ package fsck
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -105,6 +106,9 @@ func kinds() *functions.Registry {
 		}
 		return job.Args, nil
 	}, functions.MaxAttempts(3), functions.Retries(functions.Constant(time.Hour)))
+	functions.Handle(reg, "raw", func(_ context.Context, job *functions.Job[json.RawMessage]) (json.RawMessage, error) {
+		return job.Args, nil
+	})
 	return reg
 }
 

@@ -19,6 +19,9 @@ func FuzzRequests(f *testing.F) {
 	f.Add(false, "/v1/parked?cursor=%00", "")
 	f.Add(false, "/v1/jobs/job-1/outputs/..%2f..", "")
 	f.Add(true, "/v1/jobs", `{"kind":"test.order","at":"9999-12-31T23:59:59.999999999+14:00","key":"\u0000","delay":"2540400h"}`)
+	f.Add(true, "/v1/jobs", `{"kind":"test.order","at":"9999-12-31T23:59:59-12:00","retention":"1ns","queue":"submit"}`)
+	f.Add(true, "/v1/jobs", "{\"kind\":\"test.order\",\"key\":\"M\xfcller\",\"tags\":[\"\\ud83d\"]}")
+	f.Add(false, "/v1/jobs/job-%00/outputs/%ff", "")
 	f.Fuzz(func(t *testing.T, post bool, target, body string) {
 		if u, err := url.Parse("http://127.0.0.1:7433" + target); err != nil || u.Host != "127.0.0.1:7433" {
 			return

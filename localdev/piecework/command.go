@@ -5,8 +5,10 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,6 +24,11 @@ func run(ctx context.Context, args []string, c *console) int {
 	root := rootCommand(c)
 	root.SetArgs(args)
 	root.SetContext(ctx)
+	if i := slices.IndexFunc(args, func(arg string) bool { return !utf8.ValidString(arg) }); i >= 0 {
+		err := usage("%.60q is not UTF-8, as arguments must be", args[i])
+		c.report(err)
+		return exitStatus(err)
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) && errors.Is(err, context.Canceled) {
 		err = errInterrupted

@@ -23,6 +23,8 @@ func TestMisuse(t *testing.T) {
 		{[]string{"submit", "demo.echo", "{a:1}"}, "the shell took the quotes away"},
 		{[]string{"submit", "demo.echo", "hello"}, `'"hello"'`},
 		{[]string{"submit", "demo.echo", "@/none"}, "no such file"},
+		{[]string{"submit", "demo.echo", "--key", "M\xfcller"}, `"M\xfcller" is not UTF-8`},
+		{[]string{"list", "--tag", "M\xfcller"}, `"M\xfcller" is not UTF-8`},
 		{[]string{"submit", "demo.echo", "--at", "tomorrow"}, "--at \"tomorrow\": write it as"},
 		{[]string{"submit", "demo.echo", "--at", "2030-01-01", "--in", "5s"}, "not both"},
 		{[]string{"wait", "job-x", "--timeout", "-5s"}, "cannot be negative"},

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
@@ -16,6 +17,9 @@ import (
 // Submit submits one job.
 func (c *Client) Submit(ctx context.Context, sub wire.Submit) (functions.Receipt, error) {
 	var r functions.Receipt
+	if err := checkText(sub); err != nil {
+		return r, err
+	}
 	err := c.do(ctx, call{method: http.MethodPost, path: []string{"v1", "jobs"}, body: sub, again: sub.Key != ""}, &r)
 	return r, err
 }
@@ -25,11 +29,24 @@ func (c *Client) SubmitMany(ctx context.Context, subs []wire.Submit) (wire.Recei
 	var r wire.Receipts
 	again := true
 	for _, s := range subs {
+		if err := checkText(s); err != nil {
+			return r, err
+		}
 		again = again && s.Key != ""
 	}
 	q := call{method: http.MethodPost, path: []string{"v1", "jobs", "batch"}, body: wire.SubmitMany{Jobs: subs}, again: again}
 	err := c.do(ctx, q, &r)
 	return r, err
+}
+
+// checkText refuses a submission with text that JSON would replace: two keys could become one.
+func checkText(sub wire.Submit) error {
+	for _, text := range append([]string{sub.Kind, sub.Key, sub.Queue}, sub.Tags...) {
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("%w: %.60q is not UTF-8", functions.ErrInvalid, text)
+		}
+	}
+	return nil
 }
 
 // Get returns a job.
