@@ -267,6 +267,9 @@ func (o *oracle) untouchable(c *co, before []byte) {
 // they go when their job goes.
 func (o *oracle) stored(ctx context.Context, key string, _ []byte) {
 	id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+	if c := of(ctx); c != nil && c.op != nil && strings.Contains(key, "/p-args-") {
+		c.op.args = key
+	}
 	if m, c := o.jobs[id], of(ctx); m != nil && c != nil && !m.held(c) {
 		o.zombies[key] = true
 	}
