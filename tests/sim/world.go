@@ -192,7 +192,7 @@ func bare(cfg climate, mutant string) *world {
 		Hook: w, Flavour: cfg.Flavour, Now: func() int64 { return w.now }, Lag: w.lag,
 		Changed: w.oracle.changed, Rewrite: w.rewrite, Reread: w.reread,
 	}
-	w.blobs = &fault.Blobs{Hook: w, Stored: w.oracle.stored}
+	w.blobs = &fault.Blobs{Hook: w, Stored: w.oracle.stored, Removed: w.oracle.dropped}
 	w.mutate()
 	w.coll = docstore.NewCollection(w.docs)
 	w.bucket = blob.NewBucket(w.blobs)
