@@ -36,7 +36,8 @@ type co struct {
 
 	told     map[string]string // for a mutant: which end of a job its hook was called for
 	seenLast map[string][]byte // for a mutant: records as they were read last
-	listed   string            // for a mutant: the job whose blobs were listed last
+	listed   string            // for a mutant: the job whose blobs were listed just before
+	relook   string            // for a mutant: the job whose record is read after its blobs were listed
 
 	cancel  context.CancelFunc // of one that runs an attempt: what a shutdown calls
 	handler context.Context    // the context of its handler, once that runs

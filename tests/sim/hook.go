@@ -50,8 +50,11 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 	}
 	c.pays(op, d.fate.How)
 	w.blobs.Broken.NothingGoes = w.mutantKeeps(c, op)
-	if op.Verb == "list" {
+	switch {
+	case op.Verb == "list":
 		c.listed = strings.TrimSuffix(strings.TrimPrefix(op.Key, "jobs/"), "/")
+	case op.Layer == "docs":
+		c.relook, c.listed = c.listed, ""
 	}
 	c.next = d
 	if w.glance != nil {

@@ -56,6 +56,14 @@ func (c *co) lost() bool {
 	return c.handler != nil && errors.Is(context.Cause(c.handler), functions.ErrLeaseLost)
 }
 
+// sees notes a record as a coroutine has read or written it last.
+func (c *co) sees(id string, data []byte) {
+	if c.seenLast == nil {
+		c.seenLast = map[string][]byte{}
+	}
+	c.seenLast[id] = data
+}
+
 // mutantContext hides from a handler why it must stop.
 func (w *world) mutantContext(ctx context.Context) context.Context {
 	switch w.mutant {
@@ -107,13 +115,10 @@ func (w *world) mutantReadsMore(c *co, id string, data []byte) []byte {
 		}
 	case "no-second-look":
 		if c.name == "sweep" {
-			if was := c.seenLast[id]; c.listed == id && was != nil {
+			if was := c.seenLast[id]; c.relook == id && was != nil {
 				return was
 			}
-			if c.seenLast == nil {
-				c.seenLast = map[string][]byte{}
-			}
-			c.seenLast[id] = data
+			c.sees(id, data)
 		}
 	case "cancel-forgotten":
 		if c.name == "sweep" && bytes.Contains(data, running) {
@@ -149,6 +154,10 @@ func (w *world) mutantWritesMore(c *co, before fault.Doc, data []byte, doc fault
 	case "saved-uncounted":
 		if old := savedCount.Find(was); saved && old != nil && !bytes.Contains(data, running) {
 			return savedCount.ReplaceAll(data, old)
+		}
+	case "no-second-look":
+		if id, ok := doc["id"].(string); ok && c.name == "sweep" {
+			c.sees(id, data)
 		}
 	case "fail-list-stays":
 		if before["fail_pk"] != nil && doc["fail_pk"] == nil {

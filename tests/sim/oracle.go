@@ -117,10 +117,14 @@ func (o *oracle) submitted(op *userOp, n int, r functions.Receipt, err error) {
 
 // submittedKeyed judges the answer to a submission with a key. The answer was right if it was right at any time since
 // the call began: the job of the key may have gone since, and another may have taken its place.
-func (o *oracle) submittedKeyed(op *userOp, n int, r functions.Receipt, err error) {
+func (o *oracle) submittedKeyed(c *co, n int, r functions.Receipt, err error) {
+	op := c.op
 	since := o.since(r.ID, op.at)
 	m := find(since, func(m *model) bool { return m.n == n })
 	_, made := op.made[n]
+	if r.Existing || errors.Is(err, functions.ErrKeyConflict) {
+		o.discards(c, o.jobs[r.ID])
+	}
 	switch {
 	case err == nil && len(since) == 0:
 		o.w.violatef("accepted", "submission %d was answered with %+v, and there is no such job", n, r)

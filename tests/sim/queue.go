@@ -193,11 +193,11 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 			ctx, done := w.until(ctx, w.beatUntil(a))
 			cancel = done
 			defer done()
-			at, had := w.now, c.effects
-			c.asked = at
+			at, had, was := w.now, c.effects, c.trouble
+			c.asked, c.trouble = at, false
 			next := a.Beat(ctx)
-			c.asked = 0
 			w.oracle.beats(c, a.ID(), at, had)
+			c.asked, c.trouble = 0, c.trouble || was
 			return next
 		}
 		next := beat()

@@ -172,7 +172,7 @@ func keyed(when func(*world) bool, p plan) act {
 			c.op = op
 			r, err := pr.rt.Client().Submit(ctx, p.Kind, p, functions.Tags("n1"), functions.Key("k"))
 			if !c.dead() {
-				w.oracle.submittedKeyed(op, p.N, r, err)
+				w.oracle.submittedKeyed(c, p.N, r, err)
 			}
 		}).op = op
 	}}

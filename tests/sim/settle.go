@@ -96,7 +96,7 @@ func (w *world) inspect() {
 		w.violatef("fsck", "%v", p)
 	}
 	for _, n := range report.Notes {
-		if n.Rule != fsck.NoteLeftover && n.Rule != fsck.NoteUnborn && n.Rule != fsck.NoteExpired {
+		if !slices.Contains([]string{fsck.NoteLeftover, fsck.NoteUnborn, fsck.NoteExpired, fsck.NoteClock}, n.Rule) {
 			w.violatef("fsck", "%v", n)
 		}
 	}

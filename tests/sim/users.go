@@ -25,6 +25,7 @@ type userOp struct {
 	verb    string
 	numbers []int          // of submissions
 	made    map[int]string // the jobs that were created of them
+	args    string         // the blob that its arguments were written to last
 	target  string         // the job that is cancelled, retried, released
 	at      int64          // when it was begun
 }
@@ -64,7 +65,7 @@ func (w *world) userActs() {
 		return
 	}
 	w.users.left--
-	if w.meddleWithHook(p) {
+	if w.aim(p) {
 		return
 	}
 	if w.meddleWithExpiry(p) {
@@ -84,27 +85,6 @@ func (w *world) userActs() {
 	}
 }
 
-// meddleWithHook may give a job whose end hook is being called another end: it is retried, and cancelled after that.
-func (w *world) meddleWithHook(p *proc) bool {
-	if w.tides == nil || w.tides.IntN(2) == 0 {
-		return false
-	}
-	client := p.rt.Client()
-	for _, h := range w.held {
-		m := w.oracle.jobs[h.op.Key]
-		switch {
-		case h.op.Layer != "user" || m == nil:
-		case m.job.State == store.Failed || m.job.State == store.Cancelled:
-			w.act(p, "retry", m.id, func(ctx context.Context) error { _, err := client.Retry(ctx, m.id); return err })
-			return true
-		case !m.job.State.Final():
-			w.act(p, "cancel", m.id, func(ctx context.Context) error { _, err := client.Cancel(ctx, m.id, "again"); return err })
-			return true
-		}
-	}
-	return false
-}
-
 // options draws those of a submission. The world's own time from which the job may start is returned too.
 func (w *world) options(n int) ([]functions.SubmitOption, int64) {
 	opts := []functions.SubmitOption{functions.Tags("n" + strconv.Itoa(n))}
@@ -122,7 +102,7 @@ func (w *world) options(n int) ([]functions.SubmitOption, int64) {
 	case 4:
 		opts = append(opts, functions.Deadline(time.Duration(20_000+w.rng.IntN(60_000))*ms))
 	}
-	return opts, from
+	return w.tighten(n, opts), from
 }
 
 func (w *world) kind() string { return allKinds[w.rng.IntN(len(allKinds))] }
@@ -145,8 +125,9 @@ func (w *world) submit(p *proc) {
 }
 
 // submitKeyed submits a job under one of few keys, with one of two arguments.
-func (w *world) submitKeyed(p *proc) {
-	key, variant := w.rng.IntN(3), w.rng.IntN(3)/2
+func (w *world) submitKeyed(p *proc) { w.submitUnder(p, w.rng.IntN(3), w.rng.IntN(3)/2) }
+
+func (w *world) submitUnder(p *proc, key, variant int) {
 	kind := allKinds[key]
 	n := w.oracle.keyed[[2]int{key, variant}]
 	if n == 0 {
@@ -170,7 +151,7 @@ func (w *world) submitKeyed(p *proc) {
 		defer done()
 		r, err := p.rt.Client().Submit(ctx, kind, pl, opts...)
 		if !c.dead() {
-			w.oracle.submittedKeyed(op, n, r, err)
+			w.oracle.submittedKeyed(c, n, r, err)
 		}
 	}).op = op
 }

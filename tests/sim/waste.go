@@ -54,12 +54,23 @@ func (o *oracle) goesOn(c *co) {
 // many effects before.
 func (o *oracle) beats(c *co, id string, began int64, had int) {
 	m, run := o.jobs[id], c.beside
-	if m == nil || m.removed || m.held(c) || m.lostAt >= began || c.effects == had || c.excused() {
+	if m == nil || m.removed || m.held(c) || m.lostAt >= began || c.effects == had || c.trouble || c.dead() {
 		return
 	}
 	if run.handler != nil && !run.returned && run.handler.Err() == nil {
 		o.w.violatef("limit", "a heartbeat found that the lease of job %d is lost, and its handler goes on", m.n)
 	}
+}
+
+// discards checks that a submission that made no job leaves no arguments in the blob store.
+func (o *oracle) discards(c *co, m *model) {
+	if c.op.args == "" || c.trouble || o.w.blobs.Data(c.op.args) == nil {
+		return
+	}
+	if m != nil && m.job.Args.Blob != nil && m.job.Args.Blob.Key == c.op.args {
+		return // they are those of the job that was found
+	}
+	o.w.violatef("leftover", "the arguments %s of a submission that made no job are still there", c.op.args)
 }
 
 // extends checks that a heartbeat and a checkpoint extend the lease, from the time at which they were asked for.

@@ -86,10 +86,11 @@ type climate struct {
 	Expiry    bool  // the store deletes by itself what has expired, some time after
 	Lazy      int   // how seldom it does
 
-	Late  float64 // of effects: they happen later, perhaps when their callers have given up
-	Away  float64 // of steps: a store stops answering for a while
-	Spite float64 // of writes of attempts: the store stops answering with them
-	Hang  float64 // of end hooks: they take up to forty seconds, or fail
+	Late   float64 // of effects: they happen later, perhaps when their callers have given up
+	Away   float64 // of steps: a store stops answering for a while
+	Dawdle float64 // of sweeps that remove a job: they stop amid it, and others remove it and make it again meanwhile
+	Spite  float64 // of writes of attempts: the store stops answering with them
+	Hang   float64 // of end hooks: they take up to forty seconds, or fail
 }
 
 // draw makes a climate.
@@ -171,6 +172,9 @@ func (c *climate) drawLater(rng *rand.Rand) {
 	if rng.IntN(3) == 0 {
 		c.Spite = 0.2 * rng.Float64()
 	}
+	if c.Short && rng.IntN(2) == 0 {
+		c.Dawdle = 0.5
+	}
 	if rng.IntN(2) == 0 {
 		c.Hooks, c.Hang = true, 0.7*rng.Float64()
 	}
@@ -188,7 +192,7 @@ func bare(cfg climate, mutant string) *world {
 		Hook: w, Flavour: cfg.Flavour, Now: func() int64 { return w.now }, Lag: w.lag,
 		Changed: w.oracle.changed, Rewrite: w.rewrite, Reread: w.reread,
 	}
-	w.blobs = &fault.Blobs{Hook: w, Stored: w.oracle.stored}
+	w.blobs = &fault.Blobs{Hook: w, Stored: w.oracle.stored, Removed: w.oracle.dropped}
 	w.mutate()
 	w.coll = docstore.NewCollection(w.docs)
 	w.bucket = blob.NewBucket(w.blobs)

@@ -267,7 +267,22 @@ func (o *oracle) untouchable(c *co, before []byte) {
 // they go when their job goes.
 func (o *oracle) stored(ctx context.Context, key string, _ []byte) {
 	id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+	if c := of(ctx); c != nil && c.op != nil && strings.Contains(key, "/p-args-") {
+		c.op.args = key
+	}
 	if m, c := o.jobs[id], of(ctx); m != nil && c != nil && !m.held(c) {
 		o.zombies[key] = true
+	}
+}
+
+// dropped judges the removal of a blob: what the record of a job lists stays until the job is removed.
+func (o *oracle) dropped(ctx context.Context, key string) {
+	id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+	m := o.jobs[id]
+	if m == nil || m.removed || slices.Contains(m.job.Outbox, store.EffectRemove) {
+		return
+	}
+	if slices.ContainsFunc(m.job.Blobs(), func(b store.Blob) bool { return b.Key == key }) {
+		o.w.violatef("files", "%s is removed, and the record of job %d lists it: %s", key, m.n, of(ctx).name)
 	}
 }
