@@ -26,7 +26,8 @@ func (r *Registry) Use(m ...Middleware) {
 // OnEnd adds a hook that is called when a job of any kind of this registry has ended: succeeded, failed, cancelled
 // or skipped. It is called at least once: the job's record remembers that the hook is due, and sweep calls it again
 // if the process died or the hook returned an error. It costs such jobs one write. An end that Client.Retry undoes before
-// the hook was told of it is not told: the job's next end is.
+// the hook was told of it is not told: the job's next end is. A large result and a long list of outputs are left out of
+// what the hook gets; Client.Get has them.
 func (r *Registry) OnEnd(h EndHook) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
