@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/store"
 )
 
@@ -275,8 +276,17 @@ func (s *sweep) each(ctx context.Context, batch []store.Result, do func(context.
 	return slices.DeleteFunc(send, func(j store.Job) bool { return j.ID == "" })
 }
 
-// one does what is due to one record, and returns the job if its message must be sent.
-func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
+// one does what is due to one record, and returns the job if its message must be sent. A panic, of a driver perhaps, is a
+// failure of this record.
+func (s *sweep) one(ctx context.Context, r store.Result) (send store.Job) {
+	if err := guard.Inline(func() error { send = s.act(ctx, r); return nil }); err != nil {
+		return s.failed(ctx, r.Job, err)
+	}
+	return send
+}
+
+// act is one without its guard.
+func (s *sweep) act(ctx context.Context, r store.Result) store.Job {
 	if s.isAway() { // patience with each of a batch would take all day
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}
@@ -294,7 +304,7 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 	}
 	j, looked, err := s.rt.store.Look(ctx, r.Job, store.Look{
 		Now:   s.now,
-		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(j, "lost") },
+		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(ctx, j, "lost") },
 	})
 	if err != nil {
 		return s.failed(ctx, r.Job, err)
@@ -366,7 +376,7 @@ func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
 			s.away[s.part]++
 		}
 	})
-	s.rt.log.LogAttrs(ctx, levelError, "sweep could not deal with a record; it stays due", append(identity(j), errAttr(err))...)
+	s.rt.log.LogAttrs(ctx, levelError, "sweep could not deal with a record; it stays due", append(identity(j), troubleAttrs(err)...)...)
 	return store.Job{}
 }
 
