@@ -108,6 +108,9 @@ func (a *Attempt) call(ctx context.Context, then func(*returned)) {
 	r := &returned{}
 	guard.Then(func() error {
 		value, err := a.invoke(ctx)
+		if a.isGone() { // a result would be encoded for nothing
+			return ErrLeaseLost
+		}
 		return r.read(a.ID(), value, err)
 	}, func(err error) {
 		if err == guard.ErrGoexit { //nolint:errorlint // the handler itself, not something that it called
