@@ -133,15 +133,16 @@ func (r *Registry) ended(ctx context.Context, job Info) error {
 }
 
 // runHooks calls the hooks of an ended job and says whether they are done. A process that does not have the kind
-// leaves them to one that has. If ctx ends, the hooks' context ends a quarter of the margin before: the outbox must be
-// written after them.
+// leaves them to one that has. If ctx has a deadline, the hooks are over a quarter of the margin before: the outbox must
+// be written after them.
 func (rt *Runtime) runHooks(ctx context.Context, j store.Job) bool {
 	if _, err := rt.reg.kind(j.Kind); err != nil || !rt.reg.hooked() {
 		return false
 	}
 	limit := rt.cfg.HookTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, deadline.Sub(rt.cfg.Now())-rt.cfg.Margin/4)
+		left := deadline.Sub(rt.cfg.Now()) - rt.cfg.Margin/4
+		limit = min(limit, left-left/10) // the tenth is for hooks that do not return at once
 	}
 	_, err := guarded(ctx, rt, "hooks of "+j.ID, limit, func(ctx context.Context) (bool, error) {
 		return true, rt.reg.ended(ctx, rt.info(j))

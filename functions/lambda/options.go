@@ -29,7 +29,7 @@ type Options struct {
 	// sweep's are there first.
 	Hide func(ctx context.Context, back []GivenBack) error
 	// OnOutcome, if not nil, is told what became of each message, by the name of its queue: for figures and tests. It
-	// must not block. A call that panics or takes longer than a second is logged.
+	// must not block. A call that panics or takes longer than 250 milliseconds is logged.
 	OnOutcome func(queue string, out functions.Outcome)
 	// Log gets what an operator should know. Default: the runtime's.
 	Log *slog.Logger

@@ -209,14 +209,14 @@ func panicked(err error) functions.Outcome {
 }
 
 // callTime is how long OnOutcome and Lane may take, which must not block.
-const callTime = time.Second
+const callTime = 250 * time.Millisecond
 
 // tell calls Options.OnOutcome.
 func (f *queueFunction) tell(ctx context.Context, queue string, out functions.Outcome) {
 	if f.opts.OnOutcome == nil {
 		return
 	}
-	_, err := guard.Within(context.WithoutCancel(ctx), &f.calls, "", callTime, func(context.Context) (bool, error) {
+	_, err := guard.Within(context.WithoutCancel(ctx), &f.calls, "OnOutcome", callTime, func(context.Context) (bool, error) {
 		f.opts.OnOutcome(queue, out)
 		return true, nil
 	})
@@ -231,7 +231,7 @@ func (f *queueFunction) lane(arn string) string {
 	if f.opts.Lane == nil {
 		return queueName(arn)
 	}
-	name, err := guard.Within(context.Background(), &f.calls, "", callTime, func(context.Context) (string, error) {
+	name, err := guard.Within(context.Background(), &f.calls, "Lane", callTime, func(context.Context) (string, error) {
 		return f.opts.Lane(arn), nil
 	})
 	if err != nil {
