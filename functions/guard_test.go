@@ -150,6 +150,32 @@ func TestAnEndHookThatFailsIsCalledAgain(t *testing.T) {
 	}
 }
 
+// Hooks that hang cost a sweep no more time together than one of them may take, for each batch of records.
+func TestHooksThatHangDoNotKeepSweepFromWhatElseIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := handle(failing, functions.MaxAttempts(1))
+		reg.OnEnd(func(ctx context.Context, _ functions.Info) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		d := newDesk(t, reg, bubble, func(s *setup) { s.config.HookTimeout, s.config.Parallel = 5*time.Second, 1 })
+		for range 90 {
+			d.submit(t, "shop.order", order{}, functions.Deadline(time.Second))
+		}
+		for _, round := range []string{"that ends the jobs", "that calls their hooks again"} {
+			time.Sleep(time.Hour)
+			start := time.Now()
+			r := d.sweep(t)
+			if r.Looked != 90 || r.Settled != 0 || r.Failures != 0 {
+				t.Errorf("the sweep %s looked at %d records, settled %d and failed for %d, want 90, 0 and 0", round, r.Looked, r.Settled, r.Failures)
+			}
+			if took, most := time.Since(start), 16*5*time.Second; took > most {
+				t.Errorf("the sweep %s took %v, want at most %v: 5s for each of 16 shards", round, took, most)
+			}
+		}
+	})
+}
+
 // An outbox that fails is tried again later each time.
 func TestAHookThatKeepsFailingIsPutOffLonger(t *testing.T) {
 	calls := 0

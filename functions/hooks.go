@@ -32,9 +32,9 @@ func (r *Registry) Use(m ...Middleware) {
 // the hook was told of it is not told: the job's next end is.
 //
 // All hooks of a job together have Config.HookTimeout, and on platforms with a deadline the time until shortly before it.
-// Then their context ends. A hook that still does not return is left behind and has failed. Sweep calls it again, in this
+// Then their context ends. The hooks that one sweep calls for up to 100 jobs have that time together. A hook that still does not return is left behind and has failed. Sweep calls it again, in this
 // process not before the earlier call has returned, in other processes perhaps while it still runs. A hook that panics or
-// ends its goroutine has failed too.
+// ends its goroutine has failed too. While its hooks run, a job keeps its place among those that the worker runs at once.
 func (r *Registry) OnEnd(h EndHook) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -88,6 +88,8 @@ type sweep struct {
 	part    int        // the partition that is being swept
 	lost    int        // how many partitions the store did not answer for
 
+	hooks context.Context // of the end hooks of a batch: those that hang must not keep sweep from what else is due
+
 	mu     sync.Mutex
 	result SweepResult
 	away   [store.DuePartitions]int // for how many records of each partition the store did not answer
@@ -242,6 +244,9 @@ func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
 			plain = append(plain, r.Job)
 		}
 	}
+	var cancel context.CancelFunc
+	s.hooks, cancel = context.WithTimeout(ctx, s.rt.cfg.HookTimeout)
+	defer cancel()
 	send := s.each(ctx, live, s.one)
 	s.remove(ctx, plain)
 	s.each(ctx, filed, s.removeFiled)
@@ -263,30 +268,29 @@ func (s *sweep) each(ctx context.Context, batch []store.Result, do func(context.
 			break
 		}
 		if s.rt.cfg.Parallel <= 1 {
-			send[i] = do(ctx, r)
+			send[i] = s.safely(ctx, r, do)
 			continue
 		}
 		gate <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-gate }()
-			send[i] = do(ctx, r)
+			send[i] = s.safely(ctx, r, do)
 		})
 	}
 	wg.Wait()
 	return slices.DeleteFunc(send, func(j store.Job) bool { return j.ID == "" })
 }
 
-// one does what is due to one record, and returns the job if its message must be sent. A panic, of a driver perhaps, is a
-// failure of this record.
-func (s *sweep) one(ctx context.Context, r store.Result) (send store.Job) {
-	if err := guard.Inline(func() error { send = s.act(ctx, r); return nil }); err != nil {
+// safely calls do. A panic, of a driver perhaps, is a failure of this record.
+func (s *sweep) safely(ctx context.Context, r store.Result, do func(context.Context, store.Result) store.Job) (send store.Job) {
+	if err := guard.Inline(func() error { send = do(ctx, r); return nil }); err != nil {
 		return s.failed(ctx, r.Job, err)
 	}
 	return send
 }
 
-// act is one without its guard.
-func (s *sweep) act(ctx context.Context, r store.Result) store.Job {
+// one does what is due to one record, and returns the job if its message must be sent.
+func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 	if s.isAway() { // patience with each of a batch would take all day
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}
@@ -325,7 +329,8 @@ func (s *sweep) act(ctx context.Context, r store.Result) store.Job {
 	case store.LookedExpired, store.LookedFinished:
 		s.rt.ended(ctx, j)
 		s.rt.log.LogAttrs(ctx, levelError, "job ended by sweep", append(identity(j), stateAttr(j.State), errAttr(errors.New(j.Error)))...)
-		s.rt.followUp(ctx, j)
+		s.rt.watch.touch(j.ID)
+		s.rt.settle(ctx, s.hooks, j)
 	}
 	return store.Job{}
 }
