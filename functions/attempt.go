@@ -161,6 +161,17 @@ func (a *Attempt) grace() time.Duration {
 	return d
 }
 
+// untilDeadline bounds what follows from a started attempt's end by the platform's deadline. What is not done by then is
+// left to sweep.
+func (a *Attempt) untilDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done == nil || a.platform == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, a.platform.Add(a.rt.cfg.Margin).Sub(a.rt.now()))
+}
+
 // stopped is the cause with which the attempt was cancelled, or nil.
 func (a *Attempt) stopped() error {
 	a.mu.Lock()

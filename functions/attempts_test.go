@@ -129,7 +129,7 @@ func TestDirectives(t *testing.T) {
 		"nil permanent":      {functions.Permanent(nil), store.Failed, 1, 0},
 		"retry after":        {functions.RetryAfter(42*time.Minute, inner), store.Retrying, 1, 42 * time.Minute},
 		"snooze":             {functions.Snooze(time.Hour), store.Scheduled, 0, time.Hour},
-		"snooze a moment":    {functions.Snooze(0), store.Scheduled, 0, time.Millisecond},
+		"snooze a moment":    {functions.Snooze(0), store.Scheduled, 0, functions.MinSnooze},
 		"skip":               {functions.Skip("nothing to do"), store.Skipped, 1, 0},
 		"continue after":     {functions.ContinueAfter(time.Minute, 7), store.Scheduled, 0, time.Minute},
 		"continue after nil": {functions.ContinueAfter(time.Minute, nil), store.Scheduled, 0, time.Minute},

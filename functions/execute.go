@@ -3,13 +3,12 @@ package functions
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"time"
 
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -96,7 +95,7 @@ func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Resul
 		return Claimed{Outcome: out}
 	}
 	if r.Job.State != store.Running { // its deadline had passed
-		rt.followUp(ctx, r.Job)
+		rt.watch.touch(r.Job.ID) // its outbox is left to sweep: jobs that were claimed with it must not wait for its hooks
 		rt.ended(ctx, r.Job)
 		return Claimed{Outcome: Outcome{Verdict: Ack, JobID: r.Job.ID}}
 	}
@@ -129,23 +128,27 @@ func (rt *Runtime) count(ctx context.Context, out Outcome) {
 // finish writes how the attempt ended, and does what follows from it.
 func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	ctx = a.traced(context.WithoutCancel(ctx)) // the platform's deadline leaves Margin for this
-	rt := a.rt
 	a.mu.Lock()
 	a.over = true // of Run; that of Start was before
 	a.mu.Unlock()
-	defer func() {
-		if p := recover(); p != nil { // code of the user's that is called from here: MarshalJSON, a RetryFunc
-			a.close()
-			out = a.unfinished(ctx, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
-		}
-	}()
+	err := guard.Inline(func() error { out = a.conclusion(ctx, r); return nil })
+	if err != nil { // a panic of a driver, perhaps: it must not take the process with it
+		a.close()
+		out = a.unfinished(ctx, err)
+	}
+	return out
+}
+
+// conclusion is finish without its guard.
+func (a *Attempt) conclusion(ctx context.Context, r returned) Outcome {
+	rt := a.rt
 	f, err := a.judge(ctx, r)
 	var j store.Job
 	if err == nil {
 		write := func(have store.Job) (store.Job, error) { return rt.store.Finish(ctx, have, f) }
 		j, err = a.insist(ctx, write)
 		if errors.Is(err, store.ErrTooLarge) {
-			f = a.failure(returned{err: Permanent(err)})
+			f = a.failure(ctx, returned{err: err, directive: permanent})
 			j, err = a.insist(ctx, write)
 		}
 	}
@@ -163,6 +166,8 @@ func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	if f.Dirty && !j.State.Final() {
 		a.sweepUp(ctx, j)
 	}
+	ctx, cancel := a.untilDeadline(ctx)
+	defer cancel()
 	rt.followUp(ctx, j)
 	return Outcome{Verdict: Ack, JobID: j.ID}
 }
@@ -200,21 +205,20 @@ func (a *Attempt) judge(ctx context.Context, r returned) (store.Finish, error) {
 		return store.Finish{}, ErrLeaseLost
 	}
 	if r.err == nil {
-		return a.success(ctx, r.value)
+		return a.success(ctx, r.result)
 	}
-	var d *directive
-	if errors.As(r.err, &d) && d.what == "continue" {
-		f, err := a.goOn(ctx, d)
+	if r.directive != nil && r.directive.what == "continue" {
+		f, err := a.goOn(ctx, r)
 		if err == nil {
 			return f, nil
 		}
-		r.err = err
+		r = returned{err: err}
 	}
 	a.abort()
 	if errors.Is(a.stopped(), ErrLeaseLost) {
 		return store.Finish{}, ErrLeaseLost
 	}
-	return a.failure(r), nil
+	return a.failure(ctx, r), nil
 }
 
 // base is what every end of this attempt carries.
@@ -227,25 +231,18 @@ func (a *Attempt) base() store.Finish {
 }
 
 // success brings a result and the outputs into their final form. What goes wrong with that is the attempt's error.
-func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) {
+func (a *Attempt) success(ctx context.Context, result []byte) (store.Finish, error) {
 	fail := func(err error) (store.Finish, error) {
 		a.abort()
-		return a.failure(returned{err: err}), nil
+		return a.failure(ctx, returned{err: err}), nil
 	}
 	outputs, leftover, err := a.publish(ctx)
 	if err != nil {
 		return fail(err)
 	}
-	data, err := encodeResult(value)
-	if err == nil {
-		err = checkDepth(data)
-	}
-	if err != nil {
-		return fail(Permanent(fmt.Errorf("encode result: %w", err)))
-	}
 	f := a.base()
-	if !bytes.Equal(data, []byte("null")) && !bytes.Equal(data, []byte("{}")) {
-		if f.Result, err = a.pack(ctx, "result", data); err != nil {
+	if !bytes.Equal(result, []byte("null")) && !bytes.Equal(result, []byte("{}")) {
+		if f.Result, err = a.pack(ctx, "result", result); err != nil {
 			return fail(fmt.Errorf("store result: %w", err))
 		}
 	}
@@ -256,18 +253,9 @@ func (a *Attempt) success(ctx context.Context, value any) (store.Finish, error) 
 	return f, nil
 }
 
-// encodeResult is json.Marshal of a value whose own MarshalJSON may panic: that is the handler's error.
-func encodeResult(value any) (data []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{value: p, stack: string(debug.Stack())}
-		}
-	}()
-	return json.Marshal(value)
-}
-
 // goOn ends the invocation of a handler that returned Continue.
-func (a *Attempt) goOn(ctx context.Context, d *directive) (store.Finish, error) {
+func (a *Attempt) goOn(ctx context.Context, r returned) (store.Finish, error) {
+	d := r.directive
 	var s snapshot
 	var payload *store.Payload
 	if d.save {
@@ -276,7 +264,7 @@ func (a *Attempt) goOn(ctx context.Context, d *directive) (store.Finish, error) 
 			return store.Finish{}, err
 		}
 		defer done()
-		if s, err = a.snapshot(ctx, d.checkpoint); err != nil {
+		if s, err = a.snapshot(ctx, r.checkpoint); err != nil {
 			return store.Finish{}, err
 		}
 		payload = &s.payload
@@ -291,19 +279,17 @@ func (a *Attempt) goOn(ctx context.Context, d *directive) (store.Finish, error) 
 
 // failure is the end of an attempt whose handler returned an error. Once the context was cancelled, its cause counts
 // and not the error: libraries report cancellation in many ways.
-func (a *Attempt) failure(r returned) store.Finish {
+func (a *Attempt) failure(ctx context.Context, r returned) store.Finish {
 	f := a.base()
 	f.Dirty, f.Error = a.soiled(), r.err.Error()
-	j := a.seen()
-	var d *directive
-	var p *panicError
+	j, d := a.seen(), r.directive
 	switch cause := a.stopped(); {
-	case errors.As(r.err, &p):
-		f.Outcome, f.Stack = store.OutcomePanic, p.stack
-	case errors.As(r.err, &d) && d.what == "snooze":
-		f.Outcome, f.Delay, f.Error = store.OutcomeSnoozed, max(d.delay, time.Millisecond), ""
+	case r.stack != "":
+		f.Outcome, f.Stack = store.OutcomePanic, r.stack
+	case d != nil && d.what == "snooze":
+		f.Outcome, f.Delay, f.Error = store.OutcomeSnoozed, d.delay, ""
 		return f
-	case errors.As(r.err, &d) && d.what == "skip":
+	case d != nil && d.what == "skip":
 		f.Outcome, f.Reason, f.Error = store.OutcomeSkipped, d.reason, ""
 		return f
 	case errors.Is(cause, ErrCancelRequested):
@@ -328,7 +314,7 @@ func (a *Attempt) failure(r returned) store.Finish {
 		f.Delay = d.delay
 		return f
 	}
-	f.Delay = a.rt.retryDelay(j, f.Error)
+	f.Delay = a.rt.retryDelay(ctx, j, f.Error)
 	return f
 }
 
@@ -337,17 +323,6 @@ func (a *Attempt) hasAdvanced() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.advanced
-}
-
-// retryDelay is the wait before the next attempt, after one more failure.
-func (rt *Runtime) retryDelay(j store.Job, lastError string) time.Duration {
-	failures := j.Errors + j.Timeouts + j.Lost + 1
-	if j.Policy.Backoff.Shape == "custom" {
-		if k, err := rt.reg.kind(j.Kind); err == nil && k.settings.retryFunc != nil {
-			return max(k.settings.retryFunc(failures, lastError), 0)
-		}
-	}
-	return backoffDelay(j.Policy.Backoff, failures, rt.cfg.Rand())
 }
 
 // token makes the token of an attempt: 64 random bits.

@@ -18,7 +18,7 @@ func (rt *Runtime) followUp(ctx context.Context, j store.Job) {
 	case !j.State.Final():
 		rt.nudge(ctx, j)
 	case len(j.Outbox) > 0:
-		rt.settle(ctx, j)
+		rt.settle(ctx, ctx, j)
 	}
 }
 
@@ -65,8 +65,9 @@ func (rt *Runtime) nudge(ctx context.Context, jobs ...store.Job) {
 	}
 }
 
-// settle carries out the outbox of an ended job. What fails stays in it. It returns the job as it is then.
-func (rt *Runtime) settle(ctx context.Context, j store.Job) store.Job {
+// settle carries out the outbox of an ended job, its hooks until the context hooks ends. What fails stays in the outbox.
+// It returns the job as it is then.
+func (rt *Runtime) settle(ctx, hooks context.Context, j store.Job) store.Job {
 	var done []store.Effect
 	for _, e := range j.Outbox {
 		switch e {
@@ -75,7 +76,7 @@ func (rt *Runtime) settle(ctx context.Context, j store.Job) store.Job {
 				done = append(done, e)
 			}
 		case store.EffectHooks:
-			if rt.runHooks(ctx, j) {
+			if rt.runHooks(hooks, j) {
 				done = append(done, e)
 			}
 		}

@@ -2,15 +2,18 @@ package functions
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"runtime/debug"
+	"reflect"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/piecework/piecework/store"
 )
 
 // Middleware wraps the handlers of all kinds. It calls next exactly once, or not at all to refuse the attempt with
-// an error of its own. The first that was added is the outermost.
+// an error of its own. Otherwise the attempt fails with ErrMiddleware. The first that was added is the outermost.
 type Middleware func(ctx context.Context, job Info, next func(context.Context) error) error
 
 // EndHook is told of a job's end.
@@ -28,6 +31,12 @@ func (r *Registry) Use(m ...Middleware) {
 // if the process died or the hook returned an error. It costs such jobs one write. An end that Client.Retry undoes before
 // the hook was told of it is not told: the job's next end is. A large result and a long list of outputs are left out of
 // what the hook gets; Client.Get has them.
+//
+// All hooks of a job together have Config.HookTimeout, and on platforms with a deadline the time until shortly before it.
+// Then their context ends. The hooks that one sweep calls for up to 100 jobs have that time together. A hook that still
+// does not return is left behind and has failed. Sweep calls it again, in this process not before the earlier call has
+// returned, in other processes perhaps while it still runs. A hook that panics or ends its goroutine has failed too. While
+// its hooks run, a job keeps its place among those that the worker runs at once.
 func (r *Registry) OnEnd(h EndHook) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,37 +64,94 @@ func (r *Registry) wrap(job Info, call func(context.Context) error) func(context
 	r.mu.Unlock()
 	for _, m := range slices.Backward(list) {
 		next := call
-		call = func(ctx context.Context) error { return m(ctx, job, next) }
+		call = func(ctx context.Context) error {
+			t := &turn{next: next}
+			return t.check(m(ctx, job, t.take), m)
+		}
 	}
 	return call
 }
 
-// ended calls the end hooks. A hook that panics has failed.
-func (r *Registry) ended(ctx context.Context, job Info) (err error) {
+// ErrMiddleware says that middleware did not call next exactly once, and returned no error of its own.
+var ErrMiddleware = errors.New("middleware must call next exactly once, or return an error")
+
+// turn is one call of a middleware. It may call next once.
+type turn struct {
+	next func(context.Context) error
+
+	mu       sync.Mutex
+	calls    int
+	returned int
+	over     bool // the middleware has returned
+}
+
+// take is the next that the middleware gets.
+func (t *turn) take(ctx context.Context) error {
+	t.mu.Lock()
+	t.calls++
+	refused := t.calls > 1 || t.over
+	t.mu.Unlock()
+	if refused {
+		return ErrMiddleware
+	}
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.returned++
+	}()
+	return t.next(ctx)
+}
+
+// check turns what a middleware returned into the error of the attempt.
+func (t *turn) check(err error, m Middleware) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	name := func() string { return runtime.FuncForPC(reflect.ValueOf(m).Pointer()).Name() }
+	switch {
+	case t.calls > 1:
+		return fmt.Errorf("%w: %s called it %d times", ErrMiddleware, name(), t.calls)
+	case err != nil:
+		return err
+	case t.calls == 0:
+		return fmt.Errorf("%w: %s returned nil without calling it", ErrMiddleware, name())
+	case t.returned == 0:
+		return fmt.Errorf("%w: %s returned nil before it did", ErrMiddleware, name())
+	}
+	return nil
+}
+
+// ended calls the end hooks.
+func (r *Registry) ended(ctx context.Context, job Info) error {
 	r.mu.Lock()
 	hooks := slices.Clone(r.hooks)
 	r.mu.Unlock()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("end hook: panic: %v\n%s", p, debug.Stack())
-		}
-	}()
 	for _, h := range hooks {
 		if err := h(ctx, job); err != nil {
-			return fmt.Errorf("end hook: %w", err)
+			return err
 		}
 	}
 	return nil
 }
 
 // runHooks calls the hooks of an ended job and says whether they are done. A process that does not have the kind
-// leaves them to one that has.
+// leaves them to one that has. If ctx has a deadline, the hooks are over a quarter of the margin before: the outbox must
+// be written after them.
 func (rt *Runtime) runHooks(ctx context.Context, j store.Job) bool {
 	if _, err := rt.reg.kind(j.Kind); err != nil || !rt.reg.hooked() {
 		return false
 	}
-	if err := rt.reg.ended(ctx, rt.info(j)); err != nil {
-		rt.log.LogAttrs(ctx, levelWarn, "end hook failed; sweep will call it again", append(identity(j), errAttr(err))...)
+	limit := rt.cfg.HookTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left := deadline.Sub(rt.cfg.Now()) - rt.cfg.Margin/4
+		limit = min(limit, left-left/10) // the tenth is for hooks that do not return at once
+	}
+	_, err := guarded(ctx, rt, "hooks of "+j.ID, limit, func(ctx context.Context) (bool, error) {
+		return true, rt.reg.ended(ctx, rt.info(j))
+	})
+	if err != nil {
+		err = fmt.Errorf("end hook: %w", err)
+		rt.log.LogAttrs(ctx, levelWarn, "end hook failed; sweep will call it again", append(identity(j), troubleAttrs(err)...)...)
 		return false
 	}
 	return true

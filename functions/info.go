@@ -93,7 +93,7 @@ func ResultOf[R any](i Info) (R, error) {
 	if len(i.Result) == 0 {
 		return r, nil
 	}
-	if err := json.Unmarshal(i.Result, &r); err != nil {
+	if err := decode(i.Result, &r); err != nil {
 		return r, fmt.Errorf("result of job %s: %w", i.ID, err)
 	}
 	return r, nil

@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,6 +94,10 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 			a.stray()
 		}
 	}()
+	data, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("checkpoint of job %s: %w", a.ID(), err)
+	}
 	ctx, release := a.bound(ctx)
 	defer release()
 	done, err := a.takeTurn(ctx)
@@ -105,7 +108,7 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 	if a.concluded() {
 		return fmt.Errorf("checkpoint of job %s: %w", a.seen().ID, errOver)
 	}
-	s, err := a.snapshot(ctx, v)
+	s, err := a.snapshot(ctx, data)
 	if err != nil {
 		return err
 	}
@@ -161,12 +164,8 @@ type snapshot struct {
 	in      []store.Manifest
 }
 
-// snapshot brings v and the outputs into the form in which a checkpoint is stored. The caller has the turn.
-func (a *Attempt) snapshot(ctx context.Context, v any) (snapshot, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return snapshot{}, fmt.Errorf("checkpoint of job %s: %w", a.ID(), err)
-	}
+// snapshot brings a checkpoint and the outputs into the form in which they are stored. The caller has the turn.
+func (a *Attempt) snapshot(ctx context.Context, data []byte) (snapshot, error) {
 	open, err := a.flush()
 	if err != nil {
 		return snapshot{}, err
@@ -216,7 +215,7 @@ func (a *Attempt) loadCheckpoint(ctx context.Context, v any) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("load checkpoint of job %s: %w", j.ID, err)
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := decode(data, v); err != nil {
 		return false, fmt.Errorf("load checkpoint of job %s: %w", j.ID, err)
 	}
 	if err := a.resumeOutputs(ctx, j); err != nil {

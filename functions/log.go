@@ -48,6 +48,7 @@ type Stats struct {
 	Dropped    atomic.Int64 // messages that had nothing to do
 	Retries    atomic.Int64 // messages that were given back
 	SendErrors atomic.Int64 // messages that sweep will have to send
+	Abandoned  atomic.Int64 // hooks and other functions of the program that did not return in time
 }
 
 // ended counts an attempt's end by the state that the job is in after it.

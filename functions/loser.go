@@ -23,7 +23,7 @@ func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
 		return Outcome{Verdict: Drop, JobID: j.ID, Err: err}
 	}
 	a.rt.log.LogAttrs(ctx, levelError, "the attempt's end could not be written; sweep will end it as lost",
-		append(identity(j), errAttr(err))...)
+		append(identity(j), troubleAttrs(err)...)...)
 	return Outcome{Verdict: Retry, After: a.rt.Timing().Lease, JobID: j.ID, Err: err}
 }
 

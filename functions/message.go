@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -48,7 +49,13 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 	if err := rt.open(); err != nil {
 		return rt.givenBack(ctx, outcomeOf(err))
 	}
-	asked := rt.reg.read(Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID}, 0)
+	asked, err := guarded(ctx, rt, "", rt.cfg.HookTimeout, func(context.Context) (asked, error) {
+		return rt.reg.read(Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID}, 0), nil
+	})
+	if err = blame("message", err); err != nil && !errors.Is(err, ErrInvalid) {
+		return rt.givenBack(ctx, outcomeOf(err))
+	}
+	asked.refused = errors.Join(asked.refused, err)
 	ctx, span := rt.acceptSpan(ctx, in, asked)
 	out := rt.accept(ctx, in, asked)
 	rt.endSpan(span, out.Err)
@@ -195,6 +202,7 @@ func (rt *Runtime) park(
 	}
 	rt.stats.Parked.Add(1)
 	rt.tel.park(ctx, queue)
-	rt.log.LogAttrs(ctx, levelError, "message parked: nobody can read it", queueAttr(queue), idAttr(p.ID), errAttr(reason))
+	rt.log.LogAttrs(ctx, levelError, "message parked: nobody can read it",
+		append([]slog.Attr{queueAttr(queue), idAttr(p.ID)}, troubleAttrs(reason)...)...)
 	return nil
 }

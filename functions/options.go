@@ -164,7 +164,8 @@ func Retries(p RetryPolicy) Option {
 }
 
 // RetryFunc computes the wait before the next attempt from the number of failures so far, at least 1, and the last
-// error's text. A negative wait counts as zero.
+// error's text. A negative wait counts as zero. It may be called several times for one failure, and must only compute:
+// where it panics, or takes longer than a second, the default policy stands in for it.
 type RetryFunc func(failures int, lastError string) time.Duration
 
 // RetryBy sets a function of the user's as the retry policy of a kind. Where a lost attempt is ended by a process

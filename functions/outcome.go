@@ -41,6 +41,9 @@ type directive struct {
 	save       bool
 }
 
+// permanent is what Permanent asks for.
+var permanent = &directive{what: "permanent"}
+
 // Error describes the directive.
 func (d *directive) Error() string {
 	switch d.what {
@@ -69,8 +72,11 @@ func RetryAfter(d time.Duration, err error) error {
 	return &directive{what: "retry", delay: max(d, 0), err: orUnnamed(err)}
 }
 
-// Snooze asks to be called again after d. It uses no attempt. A Snooze of less than a millisecond is a Continue.
-func Snooze(d time.Duration) error { return &directive{what: "snooze", delay: max(d, 0)} }
+// MinSnooze is the shortest Snooze. A shorter one would only keep a worker and the store busy.
+const MinSnooze = time.Second
+
+// Snooze asks to be called again after d, at least MinSnooze. It uses no attempt.
+func Snooze(d time.Duration) error { return &directive{what: "snooze", delay: max(d, MinSnooze)} }
 
 // Skip ends the job as skipped: there was nothing to do. It is not a failure, and it has no result.
 func Skip(reason string) error { return &directive{what: "skip", reason: reason} }
@@ -78,6 +84,9 @@ func Skip(reason string) error { return &directive{what: "skip", reason: reason}
 // Continue asks to run on in a fresh invocation, at once and without using an attempt: for work that is longer than
 // the platform lets an invocation live. The value is saved as the checkpoint in the same write that ends this
 // invocation, together with what open outputs hold so far; with nil, the checkpoint saved last stays.
+//
+// Invocations that save nothing new do not get on. After one, Continue still goes on at once. After more in a row it
+// waits: 1 second, then twice as long each time, at most 1 minute.
 func Continue(checkpoint any) error {
 	return &directive{what: "continue", checkpoint: checkpoint, save: checkpoint != nil}
 }
@@ -94,12 +103,3 @@ func orUnnamed(err error) error {
 	}
 	return err
 }
-
-// panicError is a panic of a handler, as an error.
-type panicError struct {
-	value any
-	stack string
-}
-
-// Error gives the value that was passed to panic.
-func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }

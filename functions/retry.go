@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"context"
 	"fmt"
 	"math/bits"
 	"time"
@@ -52,6 +53,22 @@ func (p RetryPolicy) stored() store.Backoff {
 		p = Exponential(DefaultRetryMin, DefaultRetryMax)
 	}
 	return store.Backoff{Shape: p.shape, Min: p.min.Milliseconds(), Max: p.max.Milliseconds()}
+}
+
+// retryDelay is the wait before the next attempt, after one more failure. Where the kind's own function gives no answer,
+// the default policy stands in for it.
+func (rt *Runtime) retryDelay(ctx context.Context, j store.Job, lastError string) time.Duration {
+	failures := j.Errors + j.Timeouts + j.Lost + 1
+	if k, err := rt.reg.kind(j.Kind); j.Policy.Backoff.Shape == "custom" && err == nil && k.settings.retryFunc != nil {
+		d, err := guarded(context.WithoutCancel(ctx), rt, "", retryTime, func(context.Context) (time.Duration, error) {
+			return k.settings.retryFunc(failures, lastError), nil
+		})
+		if err == nil {
+			return max(d, 0)
+		}
+		rt.log.LogAttrs(ctx, levelError, "retry function failed; the default policy stands in", append(identity(j), troubleAttrs(err)...)...)
+	}
+	return backoffDelay(j.Policy.Backoff, failures, rt.cfg.Rand())
 }
 
 // backoffDelay is the wait after the given number of failures, of which there is at least one. rnd is uniform over

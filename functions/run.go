@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
+
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
-// returned is what a handler returned.
+// returned is what a handler's call came to. All code of the handler's values and errors has run by then: nothing that
+// reads a returned calls a method of theirs.
 type returned struct {
-	value any
-	err   error
+	result     []byte // JSON, if err is nil
+	err        error
+	stack      string     // if err is a panic
+	directive  *directive // what err asks for; nil: nothing
+	checkpoint []byte     // JSON, if the directive saves one
 }
-
-// errGoexit is what a handler returned that called runtime.Goexit, as t.FailNow of a test does.
-var errGoexit = errors.New("the handler ended its goroutine without returning (runtime.Goexit, or t.FailNow in a test)")
 
 // Start runs an attempt in a goroutine of its own, keeps its lease meanwhile, and when it has ended calls done with
 // the outcome, once. When ctx is cancelled, or near its deadline, the handler is told to stop. A handler that does not
@@ -36,11 +38,7 @@ func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outco
 	}
 	a.mu.Unlock()
 	a.rt.pulse.add(a)
-	run := func() {
-		r := returned{err: errGoexit}
-		defer func() { a.conclude(&r) }()
-		r.value, r.err = a.call(inner)
-	}
+	run := func() { a.call(inner, a.conclude) }
 	if spawn == nil {
 		go run()
 	} else {
@@ -77,15 +75,11 @@ func (a *Attempt) Execute(ctx context.Context) Outcome {
 func (a *Attempt) Run(ctx context.Context) Outcome {
 	inner, release := a.begin(ctx)
 	defer release()
-	done := make(chan returned, 1)
-	go func() {
-		r := returned{err: errGoexit}
-		defer func() { done <- r }()
-		r.value, r.err = a.call(inner)
-	}()
+	done := make(chan *returned, 1)
+	go a.call(inner, func(r *returned) { done <- r })
 	select {
 	case r := <-done:
-		return a.finish(ctx, r)
+		return a.finish(ctx, *r)
 	case <-inner.Done():
 	}
 	a.mu.Lock()
@@ -95,7 +89,7 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 	defer grace.Stop()
 	select {
 	case r := <-done:
-		return a.finish(ctx, r)
+		return a.finish(ctx, *r)
 	case <-grace.C:
 		return a.finish(ctx, *a.deserted())
 	}
@@ -109,13 +103,26 @@ func (a *Attempt) deserted() *returned {
 	return &returned{err: fmt.Errorf("%w; the handler did not return within %v of it", a.cause, a.patience)}
 }
 
-// call runs the handler inside the middleware. A panic is an error with its stack.
-func (a *Attempt) call(ctx context.Context) (value any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{value: p, stack: string(debug.Stack())}
+// call runs the handler and gives what came of it to then, whatever the handler does.
+func (a *Attempt) call(ctx context.Context, then func(*returned)) {
+	r := &returned{}
+	guard.Then(func() error {
+		value, err := a.invoke(ctx)
+		if a.isGone() { // a result would be encoded for nothing
+			return ErrLeaseLost
 		}
-	}()
+		return r.read(a.ID(), value, err)
+	}, func(err error) {
+		if err == guard.ErrGoexit { //nolint:errorlint // the handler itself, not something that it called
+			err = fmt.Errorf("the handler %w", err)
+		}
+		r.err, r.stack = err, guard.StackOf(err)
+		then(r)
+	})
+}
+
+// invoke runs the handler inside the middleware.
+func (a *Attempt) invoke(ctx context.Context) (value any, err error) {
 	j := a.seen()
 	data, err := a.rt.unpack(ctx, j.Args)
 	if err != nil {
@@ -128,10 +135,36 @@ func (a *Attempt) call(ctx context.Context) (value any, err error) {
 	if !a.rt.reg.wrapped() {
 		return a.kind.call(ctx, a, args)
 	}
-	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) (err error) {
-		value, err = a.kind.call(ctx, a, args)
+	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) error {
+		v, err := a.kind.call(ctx, a, args)
+		value = v
 		return err
 	})
-	err = call(ctx)
-	return value, err
+	if err := call(ctx); err != nil {
+		return nil, err // a handler that the middleware did not wait for may still write value
+	}
+	return value, nil
+}
+
+// read takes from what a handler returned all that counts. It returns the error of the attempt.
+func (r *returned) read(id string, value any, err error) error {
+	if err == nil {
+		if r.result, err = encode(value); err == nil {
+			err = checkDepth(r.result)
+		}
+		if err != nil {
+			err = Permanent(fmt.Errorf("encode result: %w", err))
+		}
+	}
+	if d, ok := errors.AsType[*directive](err); ok {
+		r.directive = d
+		if d.what == "continue" && d.save {
+			if r.checkpoint, err = encode(d.checkpoint); err != nil {
+				r.directive = nil
+				return fmt.Errorf("checkpoint of job %s: %w", id, err)
+			}
+			return d
+		}
+	}
+	return err
 }

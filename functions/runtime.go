@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -55,6 +56,9 @@ type Config struct {
 	// without it. Default 30 seconds. The lease then protects the job from what the handler still does. Where the
 	// platform sets a deadline, that ends half the Margin before it, so that the attempt's end is written in time.
 	StopGrace time.Duration
+	// HookTimeout is how long the end hooks of a job may take together before their context ends; see OnEnd. Default 30
+	// seconds. It bounds triggers, the reading and writing of arguments as JSON, and the closing of resources too.
+	HookTimeout time.Duration
 	// MaxArgs is the longest arguments of a job in bytes. Default 4 MiB.
 	MaxArgs int
 	// JoinLimit is the largest output in bytes that is joined from its parts to one file at the end of the job.
@@ -90,6 +94,7 @@ func (c Config) withDefaults() Config {
 	set(&c.ProgressEvery, time.Second)
 	set(&c.Margin, 5*time.Second)
 	set(&c.StopGrace, 30*time.Second)
+	set(&c.HookTimeout, 30*time.Second)
 	if c.Worker == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -136,6 +141,7 @@ type Runtime struct {
 	watch *watch
 	pulse *pulse
 	stats Stats
+	calls guard.Calls // of code with a time limit that is not the library's
 	tel   *telemetry
 
 	draining  atomic.Bool
@@ -154,8 +160,8 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	if b.Store == nil || b.Queue == nil || b.Blobs == nil {
 		errs = append(errs, errors.New("Backends needs a Store, a Queue and Blobs"))
 	}
-	if cfg.CancelPoll < 0 || cfg.ProgressEvery < 0 || cfg.Margin < 0 || cfg.StopGrace < 0 || cfg.Parallel < 0 ||
-		cfg.MaxArgs < 0 || cfg.JoinLimit < 0 || cfg.InlineLists < 0 {
+	if cfg.CancelPoll < 0 || cfg.ProgressEvery < 0 || cfg.Margin < 0 || cfg.StopGrace < 0 || cfg.HookTimeout < 0 ||
+		cfg.Parallel < 0 || cfg.MaxArgs < 0 || cfg.JoinLimit < 0 || cfg.InlineLists < 0 {
 		errs = append(errs, errors.New("Config: durations, limits and Parallel cannot be negative"))
 	}
 	if cfg.MergeLists < 2 {
@@ -195,13 +201,14 @@ func (rt *Runtime) Drain() { rt.draining.Store(true) }
 // ErrClosed. The backends stay their owner's to close.
 func (rt *Runtime) Close() error {
 	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	if rt.closed {
+	was := rt.closed
+	rt.closed = true
+	rt.mu.Unlock()
+	if was {
 		return nil
 	}
-	rt.closed = true
 	rt.pulse.stop()
-	return rt.reg.closeResources()
+	return rt.closeResources()
 }
 
 // open gives ErrClosed after Close.
@@ -217,14 +224,16 @@ func (rt *Runtime) open() error {
 // now is the time in the records' form.
 func (rt *Runtime) now() store.Time { return store.At(rt.cfg.Now()) }
 
-// closeResources closes what was opened, the last first.
-func (r *Registry) closeResources() error {
-	r.mu.Lock()
-	list := slices.Clone(r.resources)
-	r.mu.Unlock()
+// closeResources closes what was opened, the last first. A resource that takes longer than Config.HookTimeout to close is
+// left behind.
+func (rt *Runtime) closeResources() error {
+	rt.reg.mu.Lock()
+	list := slices.Clone(rt.reg.resources)
+	rt.reg.mu.Unlock()
 	var errs []error
 	for _, c := range slices.Backward(list) {
-		errs = append(errs, c.Close())
+		_, err := guarded(context.Background(), rt, "", rt.cfg.HookTimeout, func(context.Context) (bool, error) { return true, c.Close() })
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

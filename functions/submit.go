@@ -97,8 +97,8 @@ func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []Su
 			return j, false, fmt.Errorf("submit %s: %w", name, s.err)
 		}
 	}
-	data, err := rt.encodeArgs(k, args, s.lenient)
-	if err != nil {
+	data, err := guarded(ctx, rt, "", rt.cfg.HookTimeout, func(context.Context) ([]byte, error) { return rt.encodeArgs(k, args, s.lenient) })
+	if err = blame("arguments", err); err != nil {
 		return j, false, fmt.Errorf("submit %s: %w", name, err)
 	}
 	now := rt.now()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/store"
 )
 
@@ -86,6 +87,8 @@ type sweep struct {
 	yielded bool       // it did
 	part    int        // the partition that is being swept
 	lost    int        // how many partitions the store did not answer for
+
+	hooks context.Context // of the end hooks of a batch: those that hang must not keep sweep from what else is due
 
 	mu     sync.Mutex
 	result SweepResult
@@ -241,6 +244,9 @@ func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
 			plain = append(plain, r.Job)
 		}
 	}
+	var cancel context.CancelFunc
+	s.hooks, cancel = context.WithTimeout(ctx, s.rt.cfg.HookTimeout)
+	defer cancel()
 	send := s.each(ctx, live, s.one)
 	s.remove(ctx, plain)
 	s.each(ctx, filed, s.removeFiled)
@@ -262,17 +268,25 @@ func (s *sweep) each(ctx context.Context, batch []store.Result, do func(context.
 			break
 		}
 		if s.rt.cfg.Parallel <= 1 {
-			send[i] = do(ctx, r)
+			send[i] = s.safely(ctx, r, do)
 			continue
 		}
 		gate <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-gate }()
-			send[i] = do(ctx, r)
+			send[i] = s.safely(ctx, r, do)
 		})
 	}
 	wg.Wait()
 	return slices.DeleteFunc(send, func(j store.Job) bool { return j.ID == "" })
+}
+
+// safely calls do. A panic, of a driver perhaps, is a failure of this record.
+func (s *sweep) safely(ctx context.Context, r store.Result, do func(context.Context, store.Result) store.Job) (send store.Job) {
+	if err := guard.Inline(func() error { send = do(ctx, r); return nil }); err != nil {
+		return s.failed(ctx, r.Job, err)
+	}
+	return send
 }
 
 // one does what is due to one record, and returns the job if its message must be sent.
@@ -294,7 +308,7 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 	}
 	j, looked, err := s.rt.store.Look(ctx, r.Job, store.Look{
 		Now:   s.now,
-		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(j, "lost") },
+		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(ctx, j, "lost") },
 	})
 	if err != nil {
 		return s.failed(ctx, r.Job, err)
@@ -315,7 +329,8 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 	case store.LookedExpired, store.LookedFinished:
 		s.rt.ended(ctx, j)
 		s.rt.log.LogAttrs(ctx, levelError, "job ended by sweep", append(identity(j), stateAttr(j.State), errAttr(errors.New(j.Error)))...)
-		s.rt.followUp(ctx, j)
+		s.rt.watch.touch(j.ID)
+		s.rt.settle(ctx, s.hooks, j)
 	}
 	return store.Job{}
 }
@@ -366,7 +381,7 @@ func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
 			s.away[s.part]++
 		}
 	})
-	s.rt.log.LogAttrs(ctx, levelError, "sweep could not deal with a record; it stays due", append(identity(j), errAttr(err))...)
+	s.rt.log.LogAttrs(ctx, levelError, "sweep could not deal with a record; it stays due", append(identity(j), troubleAttrs(err)...)...)
 	return store.Job{}
 }
 

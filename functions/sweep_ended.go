@@ -15,7 +15,7 @@ func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}
 	}
-	next := s.rt.settle(ctx, j)
+	next := s.rt.settle(ctx, s.hooks, j)
 	if !next.SameEnd(j) {
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}

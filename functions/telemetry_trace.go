@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -158,11 +159,13 @@ func (rt *Runtime) failSpan(span trace.Span, err error, text string) {
 	if span == nil {
 		return
 	}
-	var attrs []attribute.KeyValue
-	if p, ok := errors.AsType[*panicError](err); ok {
-		attrs = append(attrs, attribute.String("exception.stacktrace", clipText(p.stack, store.MaxStack)))
+	attrs := []attribute.KeyValue{
+		attribute.String("exception.type", guard.TypeOf(err)), attribute.String("exception.message", clipText(text, store.MaxErrorText)),
 	}
-	span.RecordError(err, trace.WithTimestamp(rt.cfg.Now()), trace.WithAttributes(attrs...))
+	if stack := guard.StackOf(err); stack != "" {
+		attrs = append(attrs, attribute.String("exception.stacktrace", clipText(stack, store.MaxStack)))
+	}
+	span.AddEvent("exception", trace.WithTimestamp(rt.cfg.Now()), trace.WithAttributes(attrs...))
 	span.SetStatus(codes.Error, clipText(text, store.MaxErrorText))
 }
 

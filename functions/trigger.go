@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/pubsubq"
 )
 
@@ -178,12 +179,11 @@ func (r *Registry) offer(m *Foreign) (requests []request, mine bool, tried []str
 	return requests, mine || m.objects.known(), tried, nil
 }
 
-// try is take, where a panic of a function of the user's is an error.
+// try is take in a guard: a function of FromMessage is not the library's.
 func (t *Trigger) try(m *Foreign) (requests []request, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return t.take(t, m)
+	err = guard.Call(func() (err error) {
+		requests, err = t.take(t, m)
+		return err
+	})
+	return requests, err
 }

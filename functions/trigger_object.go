@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
 // Object is an object that was created or replaced in a bucket: the arguments of the jobs of ObjectCreated.
@@ -182,7 +184,10 @@ func (k *kind) takesObjects() error {
 		Time: time.Unix(1, 0).UTC(),
 	})
 	if err == nil {
-		_, err = k.decode(data, true)
+		err = guard.Inline(func() error {
+			_, err := k.decode(data, true)
+			return err
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("kind %q: its arguments must be functions.Object: %w", k.name, err)

@@ -88,10 +88,17 @@ func (a Attempt) endedBy(f Finish) bool {
 // goOn ends an attempt that asked to be called again, which uses no attempt.
 func (j Job) goOn(t Timing, f Finish) (Job, error) {
 	j.Attempt--
+	was := j
 	if f.Checkpoint != nil {
-		was := j
 		j.Checkpoint, j.Open, j.OpenIn, j.Saved = *f.Checkpoint, f.Open, f.OpenIn, j.Saved+1
 		j.Dirty = j.Dirty || was.letsGo(j)
+	}
+	switch {
+	case f.Outcome == OutcomeSnoozed || was.advances(j):
+		j.Idle = 0
+	default:
+		f.Delay = max(f.Delay, idlePause(j.Idle))
+		j.Idle++
 	}
 	if f.Delay <= 0 {
 		next, err := j.move(EventContinue)
@@ -101,9 +108,21 @@ func (j Job) goOn(t Timing, f Finish) (Job, error) {
 	return next.wait(t, f.Now.Add(f.Delay), f.Now), err
 }
 
+// maxIdlePause is how long a job waits at most between calls that end in Continue and save nothing.
+const maxIdlePause = time.Minute
+
+// idlePause is how long a job waits that asks to go on, after the given number of calls that did not get it on. The first
+// goes on at once: the attempt may have saved something before the call.
+func idlePause(idle int) time.Duration {
+	if idle == 0 {
+		return 0
+	}
+	return min(time.Second<<min(idle-1, 10), maxIdlePause)
+}
+
 // miss ends an attempt that failed, timed out or was lost: with another to come, or for good.
 func (j Job) miss(t Timing, f Finish) (Job, error) {
-	j.Error = Clip(f.Error, MaxErrorText)
+	j.Error, j.Idle = Clip(f.Error, MaxErrorText), 0
 	switch f.Outcome {
 	case OutcomeTimeout:
 		j.Timeouts++

@@ -244,6 +244,7 @@ type Job struct {
 	Timeouts int `json:"n_timeouts,omitzero"` // attempts that ended by a timeout
 	Lost     int `json:"n_lost,omitzero"`     // attempts that were lost with their worker
 	Resends  int `json:"resends,omitzero"`    // messages sent again since it was last queued
+	Idle     int `json:"n_idle,omitzero"`     // calls in a row that ended in Continue and saved nothing new
 
 	Lease    *Lease    `json:"lease,omitzero"`
 	Attempts []Attempt `json:"attempts,omitzero"` // ended, oldest first

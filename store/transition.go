@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -172,6 +174,9 @@ func (j Job) keep(t Timing, k Keep) (Job, bool, error) {
 	if k.Checkpoint != nil {
 		next.Checkpoint, next.Open, next.OpenIn, next.Saved = *k.Checkpoint, k.Open, k.OpenIn, k.Saved
 		next.Dirty = j.Dirty || j.letsGo(next)
+		if j.advances(next) {
+			next.Idle = 0
+		}
 	}
 	return next, true, nil
 }
@@ -204,7 +209,7 @@ func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 		return j, false, &MoveError{ID: j.ID, State: j.State, Event: EventRequeue}
 	}
 	next.Requeued = op
-	next.Attempt, next.Errors, next.Timeouts, next.Lost = 0, 0, 0, 0
+	next.Attempt, next.Errors, next.Timeouts, next.Lost, next.Idle = 0, 0, 0, 0, 0
 	next.Ended, next.Cancel, next.CancelReason, next.Outbox = 0, 0, "", nil
 	if next.Expired(now) {
 		next.Deadline = 0
@@ -305,6 +310,18 @@ func (j Job) letsGo(next Job) bool {
 		kept[b.Key] = true
 	}
 	return slices.ContainsFunc(j.Blobs(), func(b Blob) bool { return !kept[b.Key] })
+}
+
+// advances reports whether next has another checkpoint than j, or other open outputs.
+func (j Job) advances(next Job) bool {
+	a, b := j.Checkpoint, next.Checkpoint
+	same := bytes.Equal(a.Inline, b.Inline)
+	if a.Blob != nil && b.Blob != nil { // each attempt has a key of its own
+		same = a.Blob.SHA256 == b.Blob.SHA256
+	} else if a.Blob != b.Blob {
+		same = false
+	}
+	return !same || !reflect.DeepEqual(j.Open, next.Open) || !reflect.DeepEqual(j.OpenIn, next.OpenIn)
 }
 
 // HasFiles reports whether there may be blobs of the job, listed in the record or not.

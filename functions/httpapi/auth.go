@@ -5,11 +5,13 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/functions/internal/loopback"
 )
 
@@ -124,8 +126,17 @@ func changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Meth
 
 // authenticate lets the platform say who asks.
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request) (string, *wire.Problem) {
-	who, role, err := a.opts.Authenticate(r)
+	var who string
+	var role Role
+	err := guard.Call(func() (err error) {
+		who, role, err = a.opts.Authenticate(r)
+		return err
+	})
+	_, panicked := errors.AsType[*guard.Panic](err)
 	switch {
+	case panicked, errors.Is(err, guard.ErrGoexit):
+		a.opts.Log.LogAttrs(r.Context(), slog.LevelError, "Authenticate failed", slog.Any("error", err), slog.String("stack", guard.StackOf(err)))
+		return "", internal(r.Context())
 	case err == nil && role == Operator, err == nil && role == Reader && !changes(r):
 		return who, nil
 	case err == nil:

@@ -82,6 +82,12 @@ func kinds() *functions.Registry {
 
 func newDesk(t testing.TB, opts *httpapi.Options) *desk {
 	t.Helper()
+	return newDeskOf(t, kinds(), opts)
+}
+
+// newDeskOf is newDesk with other kinds.
+func newDeskOf(t testing.TB, reg *functions.Registry, opts *httpapi.Options) *desk {
+	t.Helper()
 	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +99,7 @@ func newDesk(t testing.TB, opts *httpapi.Options) *desk {
 	bucket := memblob.OpenBucket(nil)
 	d := &desk{bucket: bucket, coll: coll}
 	quiet := slog.New(slog.DiscardHandler)
-	d.rt, err = functions.New(kinds(), functions.Backends{Store: s, Queue: d, Blobs: blobout.New(bucket, nil)},
+	d.rt, err = functions.New(reg, functions.Backends{Store: s, Queue: d, Blobs: blobout.New(bucket, nil)},
 		functions.Config{Worker: "test", Log: quiet, MaxArgs: 100_000, Rand: func() uint64 {
 			if f := d.random.Load(); f != nil {
 				return (*f)()

@@ -125,6 +125,6 @@ func (a *API) stats(context.Context, *nothing) (*statsOutput, error) {
 		Claimed: s.Claimed.Load(), Succeeded: s.Succeeded.Load(), Failed: s.Failed.Load(), Cancelled: s.Cancelled.Load(),
 		Skipped: s.Skipped.Load(), Retried: s.Retried.Load(), Continued: s.Continued.Load(),
 		HandedBack: s.HandedBack.Load(), LeasesLost: s.LeasesLost.Load(), Dropped: s.Dropped.Load(),
-		Retries: s.Retries.Load(), SendErrors: s.SendErrors.Load(),
+		Retries: s.Retries.Load(), SendErrors: s.SendErrors.Load(), Abandoned: s.Abandoned.Load(),
 	}}, nil
 }

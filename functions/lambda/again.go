@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
 // GivenBack is a message that is given back to its queue, and after how long it should come again.
@@ -91,13 +92,8 @@ func (e *event) tell(ctx context.Context) {
 }
 
 // hide calls Options.Hide. A panic is an error: the event must not suffer for it.
-func (f *queueFunction) hide(ctx context.Context, some []GivenBack) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return f.opts.Hide(ctx, some)
+func (f *queueFunction) hide(ctx context.Context, some []GivenBack) error {
+	return guard.Call(func() error { return f.opts.Hide(ctx, some) })
 }
 
 // tellAll tells the rest, and returns when the queue has been told or there is no time left for it. What it was not told

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/pubsubq"
 )
 
@@ -30,15 +31,22 @@ func Execute(rt *functions.Runtime, o *Options) (Handler, error) {
 // execute claims the jobs of some messages, with one list of reads and one of writes, and starts them.
 func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done func(int, functions.Outcome)) (started []running) {
 	over := make([]bool, len(msgs)) // or running
-	defer func() {
-		if p := recover(); p != nil {
-			for i := range msgs {
-				if !over[i] {
-					done(i, panicked(p))
-				}
-			}
+	err := guard.Inline(func() error {
+		started = f.claim(ctx, soon, msgs, over, done)
+		return nil
+	})
+	for i := range msgs {
+		if err != nil && !over[i] {
+			done(i, panicked(err))
 		}
-	}()
+	}
+	return started
+}
+
+// claim is execute without its guard. It marks the messages that it has dealt with.
+func (f *queueFunction) claim(
+	ctx, soon context.Context, msgs []message, over []bool, done func(int, functions.Outcome),
+) (started []running) {
 	hints := make([]pubsubq.Message, 0, len(msgs))
 	at := make([]int, 0, len(msgs)) // of each hint, the index of its message
 	for i, m := range msgs {

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
 // HTTP returns the handler that answers HTTP requests with h: those of a function URL, of an HTTP API of API Gateway
@@ -40,18 +40,17 @@ func HTTP(h http.Handler) (Handler, error) {
 }
 
 // serve calls h. A panic is an error with its stack: the process can go on.
-func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
-	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			err = http.ErrAbortHandler
-		default:
-			err = fmt.Errorf("panic while answering %s %s: %v\n%s", r.Method, r.URL.Path, p, debug.Stack())
-		}
-	}()
-	h.ServeHTTP(w, r)
-	return nil
+func serve(h http.Handler, w http.ResponseWriter, r *http.Request) error {
+	err := guard.Call(func() error { h.ServeHTTP(w, r); return nil })
+	p, panicked := errors.AsType[*guard.Panic](err)
+	switch {
+	case err == nil:
+		return nil
+	case panicked && p.Value == http.ErrAbortHandler: //nolint:errorlint // a panic's value, compared as net/http does
+		return http.ErrAbortHandler
+	default:
+		return fmt.Errorf("answer %s %s: %w\n%s", r.Method, r.URL.Path, err, guard.StackOf(err))
+	}
 }
 
 // shorter returns a context that ends before the platform's deadline, so that there is time to say so.

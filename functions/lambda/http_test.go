@@ -177,7 +177,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	_, err := h(t.Context(), json.RawMessage(v2("GET", "/panic", "")))
-	wantErr(t, err, "panic while answering GET /panic: boom", "http_test.go")
+	wantErr(t, err, "answer GET /panic: panic: boom", "http_test.go")
 }
 
 // An answer that does not fit says what to do instead.

@@ -21,7 +21,7 @@ type Options struct {
 	// of the event source's batches decides; 64 for Submit, which is as many as the store is usefully asked at once.
 	Concurrency int
 	// Lane gives the name of the queue in this system, by its ARN. Default: the last part of the ARN. It is where
-	// messages that nobody can read are parked, and what the log says.
+	// messages that nobody can read are parked, and what the log says. Where it panics, the default stands in for it.
 	Lane func(arn string) string
 	// Hide, if not nil, is told which messages are given back, and after how long each should come again: it may call
 	// ChangeMessageVisibilityBatch. It may be called several times for an event, one after the other, and has until
@@ -29,7 +29,7 @@ type Options struct {
 	// sweep's are there first.
 	Hide func(ctx context.Context, back []GivenBack) error
 	// OnOutcome, if not nil, is told what became of each message, by the name of its queue: for figures and tests. It
-	// must not block.
+	// must not block. A call that panics or takes longer than 250 milliseconds is logged.
 	OnOutcome func(queue string, out functions.Outcome)
 	// Log gets what an operator should know. Default: the runtime's.
 	Log *slog.Logger
@@ -45,12 +45,6 @@ func (o *Options) withDefaults(rt *functions.Runtime) (Options, error) {
 	}
 	if opts.Concurrency < 0 {
 		return opts, fmt.Errorf("%w: lambda: the option Concurrency (%d) cannot be negative", functions.ErrConfig, opts.Concurrency)
-	}
-	if opts.Lane == nil {
-		opts.Lane = queueName
-	}
-	if opts.OnOutcome == nil {
-		opts.OnOutcome = func(string, functions.Outcome) {}
 	}
 	if opts.Log == nil {
 		opts.Log = rt.Config().Log

@@ -6,20 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
 // queueFunction is a function that SQS calls, through an event source mapping.
 type queueFunction struct {
-	rt   *functions.Runtime
-	opts Options
-	name string // for errors
+	rt    *functions.Runtime
+	opts  Options
+	name  string      // for errors
+	calls guard.Calls // of the options' functions
 	// start begins to handle messages, and calls done for each, once, when it is handled, on any goroutine. soon ends
 	// before ctx, early enough to tell what was not done. It returns the jobs' handlers that it has started.
 	start func(ctx, soon context.Context, msgs []message, done func(i int, out functions.Outcome)) []running
@@ -203,13 +204,47 @@ func (e *event) tellLeftBehind(ctx context.Context) {
 
 // panicked is what becomes of a message whose handling panicked outside of a job's handler, where the runtime would have
 // caught it: the others of the event must not suffer for it.
-func panicked(p any) functions.Outcome {
-	return functions.Outcome{Verdict: functions.Retry, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+func panicked(err error) functions.Outcome {
+	return functions.Outcome{Verdict: functions.Retry, Err: fmt.Errorf("%w\n%s", err, guard.StackOf(err))}
+}
+
+// callTime is how long OnOutcome and Lane may take, which must not block.
+const callTime = 250 * time.Millisecond
+
+// tell calls Options.OnOutcome.
+func (f *queueFunction) tell(ctx context.Context, queue string, out functions.Outcome) {
+	if f.opts.OnOutcome == nil {
+		return
+	}
+	_, err := guard.Within(context.WithoutCancel(ctx), &f.calls, "OnOutcome", callTime, func(context.Context) (bool, error) {
+		f.opts.OnOutcome(queue, out)
+		return true, nil
+	})
+	if err != nil {
+		f.opts.Log.LogAttrs(ctx, slog.LevelError, "OnOutcome failed", slog.String("queue", queue), slog.String("job", out.JobID),
+			slog.Any("error", err), slog.String("stack", guard.StackOf(err)))
+	}
+}
+
+// lane calls Options.Lane. Where that fails, the default stands in for it.
+func (f *queueFunction) lane(arn string) string {
+	if f.opts.Lane == nil {
+		return queueName(arn)
+	}
+	name, err := guard.Within(context.Background(), &f.calls, "Lane", callTime, func(context.Context) (string, error) {
+		return f.opts.Lane(arn), nil
+	})
+	if err != nil {
+		f.opts.Log.LogAttrs(context.Background(), slog.LevelError, "Lane failed; the name in the ARN stands in", slog.String("arn", arn),
+			slog.Any("error", err), slog.String("stack", guard.StackOf(err)))
+		return queueName(arn)
+	}
+	return name
 }
 
 // end takes note of a message's end, and lets the one go that waits for it.
 func (e *event) end(ctx context.Context, end ended) {
-	e.f.opts.OnOutcome(e.msgs[end.i].lane, end.out)
+	e.f.tell(ctx, e.msgs[end.i].lane, end.out)
 	if end.out.Verdict == functions.Retry {
 		e.giveBack(ctx, end.i, end.out)
 		return

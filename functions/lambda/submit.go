@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
 // Submit returns the handler that makes jobs of messages. A message that brings no key is keyed by its id, which SQS
@@ -26,14 +27,16 @@ func Submit(rt *functions.Runtime, o *Options) (Handler, error) {
 func (f *queueFunction) submit(_, soon context.Context, msgs []message, done func(int, functions.Outcome)) []running {
 	for i, m := range msgs {
 		go func() {
-			defer func() {
-				if p := recover(); p != nil {
-					done(i, panicked(p))
-				}
-			}()
-			done(i, f.rt.Accept(soon, functions.Incoming{
-				Body: m.body, Metadata: m.metadata, MessageID: m.id, Deliveries: m.deliveries(),
-			}))
+			var out functions.Outcome
+			if err := guard.Inline(func() error {
+				out = f.rt.Accept(soon, functions.Incoming{
+					Body: m.body, Metadata: m.metadata, MessageID: m.id, Deliveries: m.deliveries(),
+				})
+				return nil
+			}); err != nil {
+				out = panicked(err)
+			}
+			done(i, out)
 		}()
 	}
 	return nil

@@ -86,20 +86,24 @@ func TestAPanicInReadingArgumentsIsItsMessagesOwn(t *testing.T) {
 	failed, err := deliver(t.Context(), t, w.submits(t, nil), []events.SQSMessage{
 		record(submitARN, "", `{"kind":"sleep","args":1}`), record(submitARN, "", `{"kind":"bomb","args":{}}`), record(submitARN, "", `{"kind":"sleep","args":2}`),
 	})
-	wantBack(t, failed, err, "m1")
-	if args, _ := w.jobs(t); !slices.Equal(args, []string{"1", "2"}) || !log.HasLine("given back", "boom", "submit_test.go") {
-		t.Errorf("jobs with %q; log: %s", args, log)
+	wantBack(t, failed, err) // it is parked: it would not become better by coming again
+	if args, _ := w.jobs(t); !slices.Equal(args, []string{"1", "2"}) || !log.HasLine("message parked", "panic: boom", "submit_test.go") {
+		t.Errorf("jobs with %q, want 1 and 2; log: %s", args, log)
+	}
+	parked, _, err := w.Client().Parked(t.Context(), 10, "")
+	if err != nil || len(parked) != 1 || !strings.Contains(parked[0].Reason, "panic: boom") {
+		t.Errorf("parked %+v, error %v; want one message, with the panic as its reason", parked, err)
 	}
 }
 
 // Submissions of one group become jobs in the order in which they were sent.
 func TestSubmissionsOfAGroupKeepTheirOrder(t *testing.T) {
-	reg := sleeper()
-	functions.Handle(reg, "bomb", func(context.Context, *functions.Job[explosive]) (int, error) { return 0, nil })
-	w := newWorld(t, reg, functions.Config{})
+	w := newWorld(t, sleeper(), functions.Config{})
+	newer := record("arn:aws:sqs:eu-central-1:123456789012:piecework-submit.fifo", "a", `{"kind":"newer"}`) // which is given back
+	newer.Attributes["ApproximateReceiveCount"] = "1"
 	const arn = "arn:aws:sqs:eu-central-1:123456789012:piecework-submit.fifo"
 	failed, err := deliver(t.Context(), t, w.submits(t, nil), []events.SQSMessage{
-		record(arn, "a", `{"kind":"sleep","args":1}`), record(arn, "a", `{"kind":"bomb","args":{}}`), record(arn, "b", `{"kind":"sleep","args":2}`),
+		record(arn, "a", `{"kind":"sleep","args":1}`), newer, record(arn, "b", `{"kind":"sleep","args":2}`),
 		record(arn, "a", `{"kind":"sleep","args":3}`),
 	})
 	wantBack(t, failed, err, "m1", "m3")

@@ -108,7 +108,7 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		w.attempts.Add(1)
 		c.Attempt.Start(w.work, w.crew.run, func(out functions.Outcome) {
 			w.slots.put(l.share, 1)
-			w.opts.OnOutcome(l.queue, out)
+			w.tell(l.queue, out)
 			w.attempts.Done()
 		})
 	}

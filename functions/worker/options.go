@@ -23,7 +23,7 @@ type Options struct {
 	SubmitConcurrency int
 	// SubmitKey gives the idempotency key of a message of the submit queue that brings none. Default: the broker's id of
 	// the message, where the driver tells one; see pubsubq.Origin. Without any, a redelivery of such a message may make a
-	// second job.
+	// second job. A message for which it panics or takes longer than 10 seconds is parked.
 	SubmitKey func(*pubsubq.Delivery) string
 	// SweepEvery is how often this worker sweeps. Default 1 minute; negative: never.
 	SweepEvery time.Duration
@@ -31,7 +31,7 @@ type Options struct {
 	// none.
 	DrainGrace time.Duration
 	// OnOutcome, if not nil, is told what became of each message, by the name of its queue: for figures and tests. It
-	// must not block.
+	// must not block. A call that panics or takes longer than 10 seconds is logged.
 	OnOutcome func(queue string, out functions.Outcome)
 	// Log gets what an operator should know. Default: the runtime's.
 	Log *slog.Logger
@@ -44,17 +44,11 @@ func (o Options) withDefaults(rt *functions.Runtime) Options {
 	if o.SubmitConcurrency == 0 {
 		o.SubmitConcurrency = 32
 	}
-	if o.SubmitKey == nil {
-		o.SubmitKey = func(d *pubsubq.Delivery) string { return d.Origin.ID }
-	}
 	if o.SweepEvery == 0 {
 		o.SweepEvery = time.Minute
 	}
 	if o.DrainGrace == 0 {
 		o.DrainGrace = 25 * time.Second
-	}
-	if o.OnOutcome == nil {
-		o.OnOutcome = func(string, functions.Outcome) {}
 	}
 	if o.Log == nil {
 		o.Log = rt.Config().Log

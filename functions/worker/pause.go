@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
+
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
 // pause spaces out what fails: longer each time, with jitter, up to a bound.
@@ -47,11 +48,10 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // safely calls f, in which a panic is an error with its stack. The loops here go on after one: a worker that is down
 // because of one message would be of no use to the others.
-func safely(ctx context.Context, f func(ctx context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return f(ctx)
+func safely(ctx context.Context, f func(ctx context.Context) error) error {
+	err := guard.Inline(func() error { return f(ctx) })
+	if stack := guard.StackOf(err); stack != "" {
+		return fmt.Errorf("%w\n%s", err, stack)
+	}
+	return err
 }

@@ -2,10 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/pubsubq"
 )
 
@@ -47,6 +49,16 @@ func (s *submitter) submitting(d *pubsubq.Delivery) func(context.Context) error 
 	return func(context.Context) error { return s.submit(d) }
 }
 
+// key is the idempotency key of a message that brings none.
+func (s *submitter) key(d *pubsubq.Delivery) (string, error) {
+	if s.w.opts.SubmitKey == nil {
+		return d.Origin.ID, nil
+	}
+	return guard.Within(s.w.work, &s.w.calls, "", outcomeTime, func(context.Context) (string, error) {
+		return s.w.opts.SubmitKey(d), nil
+	})
+}
+
 // submit makes a job of one message. Its error says that the store does not answer.
 func (s *submitter) submit(d *pubsubq.Delivery) error {
 	settled := false
@@ -55,9 +67,18 @@ func (s *submitter) submit(d *pubsubq.Delivery) error {
 			d.Nack()
 		}
 	}()
-	out := s.w.rt.Accept(s.w.work, functions.Incoming{
-		Body: d.Body, Metadata: d.Metadata, MessageID: s.w.opts.SubmitKey(d), Deliveries: d.Origin.Deliveries,
-	})
+	key, err := s.key(d)
+	var out functions.Outcome
+	switch {
+	case errors.Is(err, guard.ErrBusy):
+		out = functions.Outcome{Verdict: functions.Retry, Err: err}
+	case err != nil:
+		out = s.w.rt.Park(s.w.work, functions.SubmitQueue, d.Body, d.Metadata, fmt.Errorf("SubmitKey: %w", err))
+	default:
+		out = s.w.rt.Accept(s.w.work, functions.Incoming{
+			Body: d.Body, Metadata: d.Metadata, MessageID: key, Deliveries: d.Origin.Deliveries,
+		})
+	}
 	settled = true
 	s.w.settle(functions.SubmitQueue, d, out)
 	if away(out) {

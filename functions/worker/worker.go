@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/pubsubq"
 )
 
@@ -26,6 +27,7 @@ type Worker struct {
 	slots *slots
 	held  *held
 	crew  *crew
+	calls guard.Calls // of the options' functions
 
 	started  atomic.Bool
 	work     context.Context         // of claims, handlers and sweeps
@@ -151,5 +153,23 @@ func (w *Worker) settle(queue string, d *pubsubq.Delivery, out functions.Outcome
 	} else {
 		d.Ack()
 	}
-	w.opts.OnOutcome(queue, out)
+	w.tell(queue, out)
+}
+
+// outcomeTime is how long OnOutcome may take, which must not block.
+const outcomeTime = 10 * time.Second
+
+// tell calls OnOutcome.
+func (w *Worker) tell(queue string, out functions.Outcome) {
+	if w.opts.OnOutcome == nil {
+		return
+	}
+	_, err := guard.Within(context.Background(), &w.calls, "", outcomeTime, func(context.Context) (bool, error) {
+		w.opts.OnOutcome(queue, out)
+		return true, nil
+	})
+	if err != nil {
+		w.log.LogAttrs(w.work, slog.LevelError, "OnOutcome failed", slog.String("queue", queue), slog.String("job", out.JobID),
+			slog.Any("error", err), slog.String("stack", guard.StackOf(err)))
+	}
 }

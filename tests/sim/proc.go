@@ -77,7 +77,7 @@ func (w *world) admit(p *proc) {
 	}
 	blobs := blobout.New(w.bucket, &blobout.Options{Parallel: 1})
 	p.rt, err = functions.New(p.registry(), functions.Backends{Store: s, Queue: sender{p}, Blobs: blobs}, functions.Config{
-		Worker: fmt.Sprintf("p%d", p.id), CancelPoll: 3 * time.Second, Margin: 2 * time.Second, StopGrace: time.Hour,
+		Worker: fmt.Sprintf("p%d", p.id), CancelPoll: 3 * time.Second, Margin: 2 * time.Second, StopGrace: time.Hour, HookTimeout: time.Hour,
 		Parallel: 1, JoinLimit: w.cfg.Join, Log: slog.New(slog.DiscardHandler), Now: p.clock, Rand: p.random,
 	})
 	if err != nil {

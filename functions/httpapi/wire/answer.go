@@ -81,4 +81,5 @@ type Stats struct {
 	Dropped    int64     `json:"dropped" doc:"messages that had nothing to do"`
 	Retries    int64     `json:"retries" doc:"messages that were given back"`
 	SendErrors int64     `json:"send_errors" doc:"messages that sweep will have to send"`
+	Abandoned  int64     `json:"abandoned" doc:"hooks and other functions of the program that did not return in time"`
 }
