@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -35,6 +36,15 @@ type version struct {
 	doc Doc
 }
 
+// history is what became of a document; the last version is the present.
+type history struct {
+	id       string
+	versions []version
+}
+
+// now returns the document as it is, or nil.
+func (h *history) now() Doc { return h.versions[len(h.versions)-1].doc }
+
 // Docs is a driver for docstore.
 type Docs struct {
 	Hook    Hook
@@ -51,8 +61,8 @@ type Docs struct {
 	// Broken switches off what makes a store usable.
 	Broken Broken
 
-	docs map[string][]version // the last is the present
-	ids  []string             // of all documents there ever were, sorted
+	docs map[string]*history
+	all  []*history // of all documents there ever were, by id
 	seq  int64
 }
 
@@ -67,8 +77,8 @@ type Broken struct {
 
 // Get returns a document as it is now, or nil, without asking the hook.
 func (d *Docs) Get(id string) Doc {
-	if vs := d.docs[id]; len(vs) > 0 {
-		return vs[len(vs)-1].doc
+	if h := d.docs[id]; h != nil {
+		return h.now()
 	}
 	return nil
 }
@@ -76,12 +86,21 @@ func (d *Docs) Get(id string) Doc {
 // IDs returns the ids of all documents that there are, sorted.
 func (d *Docs) IDs() []string {
 	var ids []string
-	for _, id := range d.ids {
-		if d.Get(id) != nil {
-			ids = append(ids, id)
-		}
+	for id := range d.All() {
+		ids = append(ids, id)
 	}
 	return ids
+}
+
+// All ranges over all documents that there are, by id, without asking the hook.
+func (d *Docs) All() iter.Seq2[string, Doc] {
+	return func(yield func(string, Doc) bool) {
+		for _, h := range d.all {
+			if doc := h.now(); doc != nil && !yield(h.id, doc) {
+				return
+			}
+		}
+	}
 }
 
 func (d *Docs) now() int64 {
@@ -101,31 +120,32 @@ func (d *Docs) set(ctx context.Context, id string, doc Doc) {
 		doc = d.Rewrite(ctx, id, old, doc)
 	}
 	if d.docs == nil {
-		d.docs = map[string][]version{}
+		d.docs = map[string]*history{}
 	}
-	vs := d.docs[id]
-	if vs == nil {
-		at, _ := slices.BinarySearch(d.ids, id)
-		d.ids = slices.Insert(d.ids, at, id)
+	h := d.docs[id]
+	if h == nil {
+		h = &history{id: id}
+		d.docs[id] = h
+		at, _ := slices.BinarySearchFunc(d.all, id, func(h *history, id string) int { return strings.Compare(h.id, id) })
+		d.all = slices.Insert(d.all, at, h)
 	}
 	now := d.now()
-	for len(vs) > 1 && vs[1].at < now-keepFor {
-		vs = vs[1:]
+	for len(h.versions) > 1 && h.versions[1].at < now-keepFor {
+		h.versions = h.versions[1:]
 	}
-	d.docs[id] = append(vs, version{now, doc})
+	h.versions = append(h.versions, version{now, doc})
 	if d.Changed != nil {
 		d.Changed(ctx, id, old, doc)
 	}
 }
 
 // lagging returns a document as a query sees it.
-func (d *Docs) lagging(ctx context.Context, id string) Doc {
-	vs := d.docs[id]
-	if d.Lag == nil || len(vs) == 0 {
-		return d.Get(id)
+func (d *Docs) lagging(ctx context.Context, h *history) Doc {
+	if d.Lag == nil {
+		return h.now()
 	}
-	until := d.now() - d.Lag(ctx, id)
-	for _, v := range slices.Backward(vs) {
+	until := d.now() - d.Lag(ctx, h.id)
+	for _, v := range slices.Backward(h.versions) {
 		if v.at <= until {
 			return v.doc
 		}
@@ -227,8 +247,8 @@ func (d *Docs) read(ctx context.Context, actions []*driver.Action, gets []int, e
 
 func (d *Docs) get(ctx context.Context, a *driver.Action, id string) error {
 	doc := d.Get(id)
-	if d.Broken.StaleReads {
-		doc = d.lagging(ctx, id)
+	if h := d.docs[id]; h != nil && d.Broken.StaleReads {
+		doc = d.lagging(ctx, h)
 	}
 	if doc == nil {
 		return newError(gcerrors.NotFound, "document %s not found", id)

@@ -24,11 +24,11 @@ func (d *Docs) RunGetQuery(ctx context.Context, q *driver.Query) (driver.Documen
 		return nil, err
 	}
 	var found []Doc
-	for _, id := range d.ids {
-		doc := d.lagging(ctx, id)
+	for _, h := range d.all {
+		doc := d.lagging(ctx, h)
 		if doc != nil && matches(doc, q.Filters) {
 			if d.Reread != nil {
-				doc = d.Reread(ctx, id, doc)
+				doc = d.Reread(ctx, h.id, doc)
 			}
 			found = append(found, doc)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/piecework/piecework/functions"
 )
 
 // co is a coroutine: a goroutine, and those that it waits for, that run only while they have the token. They give it
@@ -26,9 +28,10 @@ type co struct {
 	claim   *co      // of one that runs an attempt: that which claimed it
 	beside  *co      // of a heartbeat: that which runs the attempt
 
-	since    int64             // when it began
-	trouble  bool              // it has met a fault
-	runs     string            // the job that its handler runs
+	since    int64  // when it began
+	trouble  bool   // it has met a fault
+	runs     string // the job that its handler runs
+	attempt  *functions.Attempt
 	returned bool              // its handler has returned
 	how      string            // the error that its handler returned
 	asked    int64             // when the heartbeat or checkpoint under way was asked for; 0: there is none
@@ -73,7 +76,7 @@ func (w *world) spawn(p *proc, name string, body func(ctx context.Context, c *co
 		c.key = mix(1, w.births)
 	}
 	ctx := context.WithValue(context.Background(), coKey{}, c)
-	go func() {
+	onStack(func() {
 		<-c.resume
 		defer func() {
 			if r := recover(); r != nil {
@@ -85,8 +88,33 @@ func (w *world) spawn(p *proc, name string, body func(ctx context.Context, c *co
 		if !c.dead() {
 			body(ctx, c)
 		}
-	}()
+	})
 	return c
+}
+
+// stacks are goroutines that have nothing to do. Their stacks have grown to what a coroutine needs.
+var stacks = make(chan chan func(), 1000)
+
+// onStack runs f on a goroutine that ran another before, or on a new one.
+func onStack(f func()) {
+	select {
+	case s := <-stacks:
+		s <- f
+		return
+	default:
+	}
+	s := make(chan func(), 1)
+	s <- f
+	go func() {
+		for f := range s {
+			f()
+			select {
+			case stacks <- s:
+			default:
+				return
+			}
+		}
+	}()
 }
 
 // dead reports whether its process has crashed, or the platform has ended it.

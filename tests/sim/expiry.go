@@ -37,8 +37,8 @@ func (w *world) expire(oneIn int) {
 	if !w.cfg.Expiry || w.reaper == nil {
 		return
 	}
-	for _, id := range w.docs.IDs() {
-		at, ok := w.docs.Get(id)[store.ExpiresField].(int64)
+	for id, doc := range w.docs.All() {
+		at, ok := doc[store.ExpiresField].(int64)
 		if ok && at*1000 <= w.now && w.reaper.IntN(oneIn) == 0 {
 			w.eventf("the store deletes %s", id)
 			w.docs.Remove(id)

@@ -138,6 +138,7 @@ func (w *world) shutDown(p *proc) {
 		if c.p == p && c.handler != nil && c.cancel != nil && !c.dead() {
 			c.cancel()
 			<-c.handler.Done() // what cancels it runs in a goroutine of its own
+			_ = c.attempt.ID() // which holds the attempt's lock until all that come of the handler's context are cancelled too
 		}
 	}
 }

@@ -233,7 +233,7 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 		}
 	})
 	beat.killAt, run.killAt = limit, limit
-	beat.beside = run
+	beat.beside, run.attempt = run, a
 	beat.claim, run.claim = claim, claim
 }
 
