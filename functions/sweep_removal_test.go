@@ -161,7 +161,7 @@ func TestSweepInManyCallsComesToItsEnd(t *testing.T) {
 			if n--; n < 0 {
 				return
 			}
-			d.rewrite(t, ref.ID, `{"v":2,"kind":"shop.order","state":"paused"}`)
+			d.rewrite(t, ref.ID, `{"v":9,"kind":"shop.order","state":"paused"}`)
 		}
 	}
 	newer(200)
