@@ -150,7 +150,7 @@ func TestSweepRemovesWithinItsTime(t *testing.T) {
 	}
 }
 
-// More than a batch of one partition, and more than the limit that nobody can deal with: each sweep of a chain goes on
+// More than a batch of one partition, and more than the limit that stays undone: each sweep of a chain goes on
 // where the last one stopped, looks first at what is due, and the chain ends.
 func TestSweepInManyCallsComesToItsEnd(t *testing.T) {
 	d := newDesk(t, handle(echoing))
@@ -161,7 +161,7 @@ func TestSweepInManyCallsComesToItsEnd(t *testing.T) {
 			if n--; n < 0 {
 				return
 			}
-			d.rewrite(t, ref.ID, `{"v":2,"kind":"shop.order","state":"paused"}`)
+			d.rewrite(t, ref.ID, `{"v":9,"kind":"shop.order","state":"paused"}`)
 		}
 	}
 	newer(200)

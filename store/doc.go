@@ -42,9 +42,10 @@
 //
 // A job that has ended is kept for its retention. Where the store deletes by itself (Options.TTL), a job without files
 // gets its time in "expires" with the write that ends it, leaves the due index, and costs nothing more. All others stay
-// in the due index, in partitions of their own, and sweep removes them with their files after all else that is due. A record
-// past its expiry that is still there counts as deleted: reads do not find it, lists leave it out, and a new job takes its
-// place. Retrying a job takes "expires" off.
+// in the due index, in partitions of their own, and sweep removes them with their files after all else that is due. Sweeps
+// of versions that do not know these partitions remove nothing that stands there. A record past its expiry that is still
+// there counts as deleted: reads do not find it, lists leave it out, and a new job takes its place. Retrying a job takes
+// "expires" off.
 //
 // Each record says itself how it goes, so processes with the option and without may share a collection. But the store
 // must go on deleting for as long as there are records with "expires": nobody else removes them.

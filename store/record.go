@@ -17,7 +17,7 @@ const (
 	// partition of a DynamoDB index takes 1000 writes a second.
 	DueShards = 16
 	// GoneShards is over how many more partitions of the due index the ended jobs are spread that wait for nothing but
-	// their removal. Whoever looks for what is due need not page through these.
+	// their removal, so that a search for what is due does not page through them.
 	GoneShards = 4
 	// DuePartitions is how many partitions the due index has: first those of DueShards, then those of GoneShards.
 	DuePartitions = DueShards + GoneShards
