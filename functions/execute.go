@@ -47,12 +47,16 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 	ids, claims := make([]string, len(msgs)), make([]store.Claim, len(msgs))
 	for i, m := range msgs {
 		ids[i] = m.ID
-		claims[i] = store.Claim{Token: rt.token(), Worker: rt.cfg.Worker, Now: now, Runs: rt.reg.runs}
+		token := rt.token()
+		claims[i] = store.Claim{Token: token, Worker: rt.cfg.Worker, Now: now, Runs: rt.reg.runs,
+			Admits: func() bool { return rt.suspects.admit(token, rt.cfg.Now()) }}
 	}
 	results := rt.store.ClaimMany(ctx, ids, claims)
 	rt.claimLate(ctx, ids, claims, results)
 	for i, m := range msgs {
-		claimed[i] = rt.claimed(ctx, m, results[i], claims[i], now)
+		if claimed[i] = rt.claimed(ctx, m, results[i], claims[i], now); claimed[i].Attempt == nil {
+			rt.suspects.leave(claims[i].Token)
+		}
 	}
 	return claimed
 }
@@ -89,6 +93,9 @@ func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Resul
 	if r.Err != nil {
 		out := outcomeOf(r.Err)
 		out.JobID = m.ID
+		if errors.Is(r.Err, store.ErrSuspect) {
+			out.After = rt.suspects.pause(rt.cfg.Now())
+		}
 		rt.count(ctx, out)
 		if errors.Is(r.Err, store.ErrRefused) {
 			rt.log.LogAttrs(ctx, levelError, "message dropped: the store cannot claim its job; sweep sends another when it is due", errAttr(r.Err))
@@ -177,6 +184,7 @@ func (a *Attempt) close() {
 		delete(a.rt.running, id)
 	}
 	a.rt.mu.Unlock()
+	a.rt.suspects.leave(a.token)
 	a.rt.tel.runs(context.Background(), a.seen(), -1)
 }
 

@@ -140,6 +140,7 @@ type Runtime struct {
 
 	draining  atomic.Bool
 	unhandled unhandled
+	suspects  suspects
 
 	mu      sync.Mutex
 	known   map[string]bool     // kinds that are in the directory
