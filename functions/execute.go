@@ -43,12 +43,12 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 		}
 		return claimed
 	}
-	now := rt.now()
+	now := rt.cfg.Now()
 	ids, claims := make([]string, len(msgs)), make([]store.Claim, len(msgs))
 	for i, m := range msgs {
 		ids[i] = m.ID
 		token := rt.token()
-		claims[i] = store.Claim{Token: token, Worker: rt.cfg.Worker, Now: now, Runs: rt.reg.runs,
+		claims[i] = store.Claim{Token: token, Worker: rt.cfg.Worker, Now: store.At(now), Runs: rt.reg.runs,
 			Admits: func() bool { return rt.suspects.admit(token, rt.cfg.Now()) }}
 	}
 	results := rt.store.ClaimMany(ctx, ids, claims)
@@ -89,7 +89,7 @@ func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.C
 }
 
 // claimed makes an attempt of a claim that won, or tells what becomes of the message that brought it.
-func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now store.Time) Claimed {
+func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now time.Time) Claimed {
 	if r.Err != nil {
 		out := outcomeOf(r.Err)
 		out.JobID = m.ID
@@ -114,7 +114,7 @@ func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Resul
 	rt.stats.Claimed.Add(1)
 	rt.tel.claimed(ctx, r.Job)
 	a := rt.newAttempt(k, r.Job, c.Token, now)
-	a.span = rt.runSpan(ctx, r.Job, m.Trace, now)
+	a.span = rt.runSpan(ctx, r.Job, m.Trace, c.Now)
 	rt.mu.Lock()
 	rt.running[r.Job.ID] = a
 	rt.mu.Unlock()
@@ -161,7 +161,7 @@ func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 		return a.unfinished(ctx, err)
 	}
 	rt.ended(ctx, j)
-	rt.tel.ran(ctx, j, f, a.start)
+	rt.tel.ran(ctx, j, f, rt.cfg.Now().Sub(a.start))
 	defer a.ranSpan(j, f, r.err) // after what follows from it
 	rt.logEnd(ctx, j, f)
 	if !j.State.Final() {

@@ -74,7 +74,8 @@ type Config struct {
 	// the program sets providers of its own, and then take part without another line. A noop.TracerProvider is silence.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	// Now is the clock. Default time.Now.
+	// Now is the clock. Default time.Now. Intervals within the process are measured by the monotonic readings of its times,
+	// if they have them; otherwise they move with each step of the clock.
 	Now func() time.Time
 	// Rand is the source of ids, tokens and jitter. Default math/rand/v2.
 	Rand func() uint64

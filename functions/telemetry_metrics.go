@@ -123,10 +123,10 @@ func (t *meters) runs(ctx context.Context, j store.Job, by int64) {
 }
 
 // ran measures an attempt whose end is written.
-func (t *meters) ran(ctx context.Context, j store.Job, f store.Finish, since store.Time) {
+func (t *meters) ran(ctx context.Context, j store.Job, f store.Finish, took time.Duration) {
 	t.count(ctx, t.attempts, j, string(f.Outcome))
 	if t.duration.Enabled(ctx) {
-		t.duration.Record(ctx, max(f.Now.Sub(since), 0).Seconds(), t.of(j.Kind, orDefault(j.Queue), string(f.Outcome)).record...)
+		t.duration.Record(ctx, max(took, 0).Seconds(), t.of(j.Kind, orDefault(j.Queue), string(f.Outcome)).record...)
 	}
 }
 
