@@ -62,7 +62,7 @@ func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, now time.Time)
 	return &Attempt{
 		rt: rt, kind: k, token: token, job: j, start: now, saved: newSaved(j), saved0: j.Saved, leaseEnd: now.Add(rt.Timing().Lease),
 		byName:   map[string]*Output{},
-		nextBeat: now.Add(rt.Timing().Lease / 3), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
+		nextBeat: now.Add(rt.leasePart(3)), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
 	}
 }
 

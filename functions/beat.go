@@ -16,7 +16,7 @@ func (a *Attempt) kept(j store.Job, asked time.Time) {
 	if end := asked.Add(a.rt.Timing().Lease); end.After(a.leaseEnd) {
 		a.leaseEnd = end
 	}
-	a.nextBeat = now.Add(a.rt.Timing().Lease / 3)
+	a.nextBeat = now.Add(a.rt.leasePart(3))
 	a.nextPoll = now.Add(a.rt.cfg.CancelPoll)
 	a.nextSave = now.Add(a.rt.cfg.ProgressEvery)
 	a.mu.Unlock()
@@ -112,7 +112,7 @@ func (a *Attempt) concluded() bool {
 
 // later puts off the next tries a little after the store did not answer.
 func (a *Attempt) later() {
-	soon := a.rt.cfg.Now().Add(a.rt.Timing().Lease / 10)
+	soon := a.rt.cfg.Now().Add(a.rt.leasePart(10))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, t := range []*time.Time{&a.nextBeat, &a.nextPoll, &a.nextSave} {
@@ -147,6 +147,11 @@ func (a *Attempt) nextWrite() time.Time {
 		t = sooner(t, a.nextSave)
 	}
 	return t
+}
+
+// leasePart is a fraction of the lease in whole milliseconds, which is what the callers of Beat may count in.
+func (rt *Runtime) leasePart(n time.Duration) time.Duration {
+	return (rt.Timing().Lease / n).Truncate(time.Millisecond)
 }
 
 // sooner returns the earlier of two times, of which zero is never.
