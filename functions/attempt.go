@@ -53,6 +53,7 @@ type Attempt struct {
 	patience time.Duration           // from when it was told until then
 	over     bool                    // the handler has returned or was left behind
 	left     bool                    // it was left behind
+	returned bool                    // it has returned, in time or not
 	files    context.Context         // of what the handler writes; nil: it has not written yet
 	cutOff   context.CancelCauseFunc // ends files
 	ended    bool                    // and that is written

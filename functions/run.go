@@ -38,7 +38,10 @@ func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outco
 	a.rt.pulse.add(a)
 	run := func() {
 		r := returned{err: errGoexit}
-		defer func() { a.conclude(&r) }()
+		defer func() {
+			a.hasReturned()
+			a.conclude(&r)
+		}()
 		r.value, r.err = a.call(inner)
 	}
 	if spawn == nil {
@@ -80,7 +83,10 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 	done := make(chan returned, 1)
 	go func() {
 		r := returned{err: errGoexit}
-		defer func() { done <- r }()
+		defer func() {
+			a.hasReturned()
+			done <- r
+		}()
 		r.value, r.err = a.call(inner)
 	}()
 	select {

@@ -54,6 +54,10 @@ type Config struct {
 	// StopGrace is how long a handler may go on after its context was cancelled before its attempt is ended
 	// without it. Default 30 seconds. The lease then protects the job from what the handler still does. Where the
 	// platform sets a deadline, that ends half the Margin before it, so that the attempt's end is written in time.
+	//
+	// A handler that was left behind goes on for as long as it likes, with what it holds, since nothing can end a goroutine
+	// from outside. Stats.LeftBehind counts them. A worker bounds them; see worker.Options.Concurrency. Lambda and Cloud Run
+	// do not: on Lambda each event may leave some, which are frozen and thawed with the process, on Cloud Run each request.
 	StopGrace time.Duration
 	// MaxArgs is the longest arguments of a job in bytes. Default 4 MiB.
 	MaxArgs int

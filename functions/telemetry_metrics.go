@@ -25,6 +25,7 @@ type meters struct {
 	delay     metric.Float64Histogram
 	duration  metric.Float64Histogram
 	running   metric.Int64UpDownCounter
+	left      metric.Int64UpDownCounter
 	lag       metric.Float64Gauge
 
 	sets  sync.Map     // of labels to measurement
@@ -65,6 +66,9 @@ func newMeters(m metric.Meter) (*meters, error) {
 	}
 	var err error
 	t.running, err = m.Int64UpDownCounter("piecework.jobs.running", metric.WithUnit("{job}"), metric.WithDescription("Jobs that run in this process."))
+	errs = append(errs, err)
+	t.left, err = m.Int64UpDownCounter("piecework.handlers.left_behind", metric.WithUnit("{handler}"),
+		metric.WithDescription("Handlers in this process that go on though their attempts have ended."))
 	errs = append(errs, err)
 	t.lag, err = m.Float64Gauge("piecework.sweep.lag", metric.WithUnit("s"),
 		metric.WithDescription("How long the record that was due longest had been due when the last sweep began."))
@@ -119,6 +123,13 @@ func (t *meters) claimed(ctx context.Context, j store.Job) {
 func (t *meters) runs(ctx context.Context, j store.Job, by int64) {
 	if t.running.Enabled(ctx) {
 		t.running.Add(ctx, by, t.of(j.Kind, orDefault(j.Queue), "").add...)
+	}
+}
+
+// leftBehind counts a handler whose attempt ended without it, or that has returned at last.
+func (t *meters) leftBehind(ctx context.Context, j store.Job, by int64) {
+	if t.left.Enabled(ctx) {
+		t.left.Add(ctx, by, t.of(j.Kind, orDefault(j.Queue), "").add...)
 	}
 }
 

@@ -106,8 +106,15 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		d.Ack()
 		unused--
 		w.attempts.Add(1)
-		c.Attempt.Start(w.work, w.crew.run, func(out functions.Outcome) {
-			w.slots.put(l.share, 1)
+		h := &handler{share: l.share}
+		spawn := func(run func()) {
+			w.crew.run(func() {
+				defer w.lazy.returned(h)
+				run()
+			})
+		}
+		c.Attempt.Start(w.work, spawn, func(out functions.Outcome) {
+			w.lazy.ended(h, c.Attempt.LeftBehind())
 			w.opts.OnOutcome(l.queue, out)
 			w.attempts.Done()
 		})

@@ -26,6 +26,7 @@ type Worker struct {
 	slots *slots
 	held  *held
 	crew  *crew
+	lazy  *lazy
 
 	started  atomic.Bool
 	work     context.Context         // of claims, handlers and sweeps
@@ -51,6 +52,7 @@ func New(rt *functions.Runtime, lanes map[string]*pubsubq.Receiver, submit *pubs
 	w := &Worker{
 		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), crew: newCrew(), left: make(chan struct{}),
 	}
+	w.lazy = newLazy(w.slots, o.Concurrency, o.Log)
 	for _, queue := range slices.Sorted(maps.Keys(lanes)) {
 		w.lanes = append(w.lanes, &lane{w: w, queue: queue, recv: lanes[queue], share: &share{limit: o.PerLane[queue]}})
 	}
