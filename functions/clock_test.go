@@ -54,7 +54,10 @@ func TestAStepOfTheWallClockMovesNoInterval(t *testing.T) {
 				var cause error
 				d, set := steppingDesk(t, handle(waiting(&cause), functions.Deadline(5*time.Second)))
 				start := time.Now()
-				stopped(t.Context(), t, d, &cause, func(string) { set(step) })
+				i := stopped(t.Context(), t, d, &cause, func(string) { set(step) })
+				if i.State != store.Failed || i.Attempt != 1 {
+					t.Errorf("state %s after %d attempts, want failed by the first: no other can be in time", i.State, i.Attempt)
+				}
 				if took := time.Since(start); took != 5*time.Second || !errors.Is(cause, functions.ErrJobDeadline) {
 					t.Errorf("%v after %v, want the deadline after 5s", cause, took)
 				}
