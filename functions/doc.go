@@ -63,6 +63,7 @@
 //	piecework.jobs.submitted     {job}      jobs created
 //	piecework.jobs.ended         {job}      jobs that ended, by final state
 //	piecework.jobs.running       {job}      jobs that run in this process
+//	piecework.handlers.left_behind  {handler}  handlers in this process that go on though their attempts have ended
 //	piecework.attempts           {attempt}  attempts that ended, by how; those that were lost are counted by sweep
 //	piecework.retries            {attempt}  attempts that failed, or were lost, with another to come
 //	piecework.leases.lost        {lease}    attempts of this process whose result was thrown away

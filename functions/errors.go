@@ -68,6 +68,7 @@ var rules = []rule{
 	{store.ErrNotDue, Drop, 0, http.StatusConflict},
 	{store.ErrLeaseLost, Drop, 0, http.StatusConflict},
 	{store.ErrKind, Retry, 5 * time.Second, http.StatusUnprocessableEntity},
+	{store.ErrSuspect, Retry, suspectPause, http.StatusConflict}, // see suspects.pause
 	{ErrUnknownKind, Drop, 0, http.StatusUnprocessableEntity},
 	{ErrArgs, Drop, 0, http.StatusUnprocessableEntity},
 	{ErrTooLarge, Drop, 0, http.StatusRequestEntityTooLarge},

@@ -42,16 +42,20 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 		}
 		return claimed
 	}
-	now := rt.now()
+	now := rt.cfg.Now()
 	ids, claims := make([]string, len(msgs)), make([]store.Claim, len(msgs))
 	for i, m := range msgs {
 		ids[i] = m.ID
-		claims[i] = store.Claim{Token: rt.token(), Worker: rt.cfg.Worker, Now: now, Runs: rt.reg.runs}
+		token := rt.token()
+		claims[i] = store.Claim{Token: token, Worker: rt.cfg.Worker, Now: store.At(now), Runs: rt.reg.runs,
+			Admits: func() bool { return rt.suspects.admit(token, rt.cfg.Now()) }}
 	}
 	results := rt.store.ClaimMany(ctx, ids, claims)
 	rt.claimLate(ctx, ids, claims, results)
 	for i, m := range msgs {
-		claimed[i] = rt.claimed(ctx, m, results[i], claims[i], now)
+		if claimed[i] = rt.claimed(ctx, m, results[i], claims[i], now); claimed[i].Attempt == nil {
+			rt.suspects.leave(claims[i].Token)
+		}
 	}
 	return claimed
 }
@@ -84,10 +88,13 @@ func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.C
 }
 
 // claimed makes an attempt of a claim that won, or tells what becomes of the message that brought it.
-func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now store.Time) Claimed {
+func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now time.Time) Claimed {
 	if r.Err != nil {
 		out := outcomeOf(r.Err)
 		out.JobID = m.ID
+		if errors.Is(r.Err, store.ErrSuspect) {
+			out.After = rt.suspects.pause(rt.cfg.Now())
+		}
 		rt.count(ctx, out)
 		if errors.Is(r.Err, store.ErrRefused) {
 			rt.log.LogAttrs(ctx, levelError, "message dropped: the store cannot claim its job; sweep sends another when it is due", errAttr(r.Err))
@@ -106,7 +113,7 @@ func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Resul
 	rt.stats.Claimed.Add(1)
 	rt.tel.claimed(ctx, r.Job)
 	a := rt.newAttempt(k, r.Job, c.Token, now)
-	a.span = rt.runSpan(ctx, r.Job, m.Trace, now)
+	a.span = rt.runSpan(ctx, r.Job, m.Trace, c.Now)
 	rt.mu.Lock()
 	rt.running[r.Job.ID] = a
 	rt.mu.Unlock()
@@ -157,7 +164,7 @@ func (a *Attempt) conclusion(ctx context.Context, r returned) Outcome {
 		return a.unfinished(ctx, err)
 	}
 	rt.ended(ctx, j)
-	rt.tel.ran(ctx, j, f, a.start)
+	rt.tel.ran(ctx, j, f, rt.cfg.Now().Sub(a.start))
 	defer a.ranSpan(j, f, r.err) // after what follows from it
 	rt.logEnd(ctx, j, f)
 	if !j.State.Final() {
@@ -182,6 +189,7 @@ func (a *Attempt) close() {
 		delete(a.rt.running, id)
 	}
 	a.rt.mu.Unlock()
+	a.rt.suspects.leave(a.token)
 	a.rt.tel.runs(context.Background(), a.seen(), -1)
 }
 

@@ -52,6 +52,9 @@ func (rt *Runtime) waitingForWorker(j store.Job) string {
 		}
 		what += fmt.Sprintf("; its message was sent again %s, so there may be no worker, or a long backlog", times)
 	}
+	if j.LastChance() {
+		what += fmt.Sprintf("; %d workers were lost with it, so it waits while a worker runs another such job", j.Losses())
+	}
 	return what
 }
 

@@ -35,9 +35,7 @@ func newJob[Args any](a *Attempt, args Args) *Job[Args] {
 		ID: j.ID, Kind: j.Kind, Queue: orDefault(j.Queue), Args: args, Attempt: j.Attempt, LastError: j.Error,
 		Tags: j.Tags, Parent: j.Parent, Submitted: j.Created.Time(), attempt: a,
 	}
-	if at, _ := a.limit(); at != 0 {
-		job.Deadline = at.Time()
-	}
+	job.Deadline, _ = a.limit()
 	return job
 }
 
@@ -117,9 +115,11 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 	n := a.saved0 + a.saves
 	progress := a.takeProgress()
 	a.mu.Unlock()
+	var asked time.Time
 	j, err := a.insist(ctx, func(have store.Job) (store.Job, error) {
+		asked = a.rt.cfg.Now()
 		return a.rt.store.Keep(ctx, have, store.Keep{
-			Token: a.token, Now: a.rt.now(), Progress: progress, Checkpoint: &s.payload, Open: s.open, OpenIn: s.in, Saved: n,
+			Token: a.token, Now: store.At(asked), Progress: progress, Checkpoint: &s.payload, Open: s.open, OpenIn: s.in, Saved: n,
 		})
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 	a.mu.Lock()
 	a.advanced = true
 	a.mu.Unlock()
-	a.kept(j)
+	a.kept(j, asked)
 	a.replaced(ctx, j)
 	return nil
 }
@@ -146,12 +146,12 @@ func (a *Attempt) stray() {
 // it was asked; if a heartbeat has got through since, the lease is longer, and the next try may get through too.
 func (a *Attempt) insist(ctx context.Context, write func(have store.Job) (store.Job, error)) (store.Job, error) {
 	for {
-		have := a.seen()
+		have, end := a.held()
 		j, err := write(have)
 		if !errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 			return j, err
 		}
-		if now := a.seen(); have.Lease == nil || now.Lease == nil || now.Lease.Until <= have.Lease.Until {
+		if _, now := a.held(); !now.After(end) {
 			return j, err
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/piecework/piecework/store"
 )
 
 // errOver is what a handler gets that goes on writing although its attempt has ended.
@@ -16,9 +18,36 @@ func (a *Attempt) leaveBehind() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.left = true
+	if !a.returned { // in this very moment
+		a.rt.leftBehind(a.job, 1)
+	}
 	if a.cutOff != nil {
 		a.cutOff(errOver)
 	}
+}
+
+// hasReturned notes that the handler has returned, in time or not.
+func (a *Attempt) hasReturned() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.returned = true
+	if a.left {
+		a.rt.leftBehind(a.job, -1)
+	}
+}
+
+// leftBehind counts the handlers that are left behind and have not returned yet.
+func (rt *Runtime) leftBehind(j store.Job, by int64) {
+	rt.stats.LeftBehind.Add(by)
+	rt.tel.leftBehind(context.Background(), j, by)
+}
+
+// LeftBehind reports whether the attempt was ended without its handler, which did not return in time. It tells when the
+// function that Start was given is called.
+func (a *Attempt) LeftBehind() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.left
 }
 
 // bound gives a write of the handler's a context that ends when the handler is left behind, whatever context the

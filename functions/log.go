@@ -45,6 +45,7 @@ type Stats struct {
 	Continued  atomic.Int64 // invocations that ended in Continue or Snooze
 	HandedBack atomic.Int64 // attempts that a shutdown ended
 	LeasesLost atomic.Int64 // attempts of this process that lost their lease
+	LeftBehind atomic.Int64 // handlers that go on though their attempts have ended; it falls when they return
 	Dropped    atomic.Int64 // messages that had nothing to do
 	Retries    atomic.Int64 // messages that were given back
 	SendErrors atomic.Int64 // messages that sweep will have to send

@@ -55,6 +55,9 @@ func TestNothingThatALoserWroteStays(t *testing.T) {
 						if err = job.Checkpoint(ctx, large+"y"); !errors.Is(err, functions.ErrLeaseLost) {
 							t.Errorf("late checkpoint: %v, want %v", err, functions.ErrLeaseLost)
 						}
+						if cause := context.Cause(ctx); !errors.Is(cause, functions.ErrLeaseLost) {
+							t.Errorf("cause %v, want %v", cause, functions.ErrLeaseLost)
+						}
 						err = nil
 					}
 					return large, err

@@ -15,7 +15,7 @@ const Unlimited = -1
 // Defaults of a kind's options.
 const (
 	DefaultMaxAttempts = 5
-	DefaultMaxLost     = 3 // a job that kills its worker ends as failed
+	DefaultMaxLost     = 3 // a job that kills its worker ends as failed; see MaxLost
 	DefaultTimeout     = time.Hour
 	DefaultRetention   = 14 * 24 * time.Hour
 	DefaultQueue       = "default"
@@ -118,8 +118,15 @@ func MaxTimeouts(n int) Option {
 	return limit("MaxTimeouts", n, func(s *settings, n int) { s.policy.MaxTimeouts = n })
 }
 
-// MaxLost fails a job when n attempts were lost together with their worker, 3 by default: a job that makes its
-// worker run out of memory would otherwise go round for ever.
+// MaxLost fails a job when n attempts were lost together with their worker and no checkpoint was saved in between, 3 by
+// default: a job that makes its worker run out of memory would otherwise go round without end. A job that gets on is
+// not suspected: a checkpoint, saved by Job.Checkpoint or Continue, starts the count again. Each loss uses an attempt all
+// the same, so MaxAttempts bounds a job that kills its worker after each checkpoint.
+//
+// A job that kills its worker takes the jobs beside it down with it. So jobs on their last chance, which fail with the
+// next loss, are tried apart: a process runs one of them at a time, beside any number of others. The killer then fails
+// alone. Others wait, queued, for some seconds at a time. Long jobs on machines that are taken away often should save
+// checkpoints, or have a higher limit.
 func MaxLost(n int) Option {
 	return limit("MaxLost", n, func(s *settings, n int) { s.policy.MaxLost = n })
 }

@@ -2,11 +2,8 @@ package functions
 
 import (
 	"context"
-	"math"
 	"sync"
 	"time"
-
-	"github.com/piecework/piecework/store"
 )
 
 // pulse gives the started attempts of a process their heartbeats. One timer serves them all, so that a job of
@@ -16,16 +13,13 @@ type pulse struct {
 
 	mu       sync.Mutex
 	attempts map[*Attempt]struct{}
-	at       store.Time // for when the timer is set; never: it is not
+	at       time.Time // for when the timer is set; zero: it is not
 	timer    *time.Timer
 	closed   bool
 }
 
-// never is later than every moment.
-const never store.Time = math.MaxInt64
-
 func newPulse(rt *Runtime) *pulse {
-	return &pulse{rt: rt, attempts: map[*Attempt]struct{}{}, at: never}
+	return &pulse{rt: rt, attempts: map[*Attempt]struct{}{}}
 }
 
 // add begins to look after an attempt.
@@ -54,13 +48,13 @@ func (p *pulse) soon(a *Attempt) {
 	}
 }
 
-// set lets the timer fire at that time, or earlier. The caller holds mu.
-func (p *pulse) set(at store.Time) {
-	if at >= p.at || p.closed {
+// set lets the timer fire at that time, or earlier; zero is never. The caller holds mu.
+func (p *pulse) set(at time.Time) {
+	if at.IsZero() || !p.at.IsZero() && !at.Before(p.at) || p.closed {
 		return
 	}
 	p.at = at
-	d := max(at.Time().Sub(p.rt.cfg.Now()), time.Millisecond)
+	d := max(at.Sub(p.rt.cfg.Now()), time.Millisecond)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(d, p.fire)
 	} else {
@@ -70,16 +64,16 @@ func (p *pulse) set(at store.Time) {
 
 // fire tends the attempts whose time has come, and sets the timer for the next.
 func (p *pulse) fire() {
-	now := p.rt.now()
+	now := p.rt.cfg.Now()
 	var due []*Attempt
-	next := never
+	var next time.Time
 	p.mu.Lock()
-	p.at = never
+	p.at = time.Time{}
 	for a := range p.attempts {
-		if at := a.wake(); at <= now {
+		if at := a.wake(); reached(at, now) {
 			due = append(due, a)
 		} else {
-			next = min(next, at)
+			next = sooner(next, at)
 		}
 	}
 	p.set(next)
@@ -99,30 +93,30 @@ func (p *pulse) stop() {
 	}
 }
 
-// wake is when a started attempt has something to do.
-func (a *Attempt) wake() store.Time {
+// wake is when a started attempt has something to do; zero: never.
+func (a *Attempt) wake() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t := never
+	var t time.Time
 	if !a.beating {
 		t = a.nextWrite()
 	}
-	if a.at != 0 && a.cause == nil && !a.ended {
-		t = min(t, a.at)
+	if a.cause == nil && !a.ended {
+		t = sooner(t, a.at)
 	}
-	if a.leaveAt != 0 && !a.over {
-		t = min(t, a.leaveAt)
+	if !a.over {
+		t = sooner(t, a.leaveAt)
 	}
 	return t
 }
 
 // tend does what is due, without waiting for the store: its time limit must not depend on whether the store answers.
-func (a *Attempt) tend(now store.Time) {
+func (a *Attempt) tend(now time.Time) {
 	a.mu.Lock()
-	limit := a.at != 0 && a.cause == nil && now >= a.at
+	limit := a.cause == nil && reached(a.at, now)
 	why := a.why
-	leave := a.leaveAt != 0 && !a.over && now >= a.leaveAt
-	beat := !a.beating && a.nextWrite() <= now
+	leave := !a.over && reached(a.leaveAt, now)
+	beat := !a.beating && reached(a.nextWrite(), now)
 	ctx := context.WithoutCancel(a.ctx)
 	if beat {
 		a.beating = true
@@ -150,10 +144,6 @@ func (a *Attempt) tend(now store.Time) {
 // beatTime is how long a heartbeat may take: until the lease has run out, when a handler must be told to stop although
 // the store has not answered. One that comes too late, because the process was frozen, has its chance all the same: the
 // attempt may still hold the job. The caller holds mu.
-func (a *Attempt) beatTime(now store.Time) time.Duration {
-	least := a.rt.Timing().Lease / 3
-	if a.job.Lease == nil {
-		return least
-	}
-	return max(a.job.Lease.Until.Sub(now), least)
+func (a *Attempt) beatTime(now time.Time) time.Duration {
+	return max(a.leaseEnd.Sub(now), a.rt.Timing().Lease/3)
 }

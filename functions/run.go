@@ -113,6 +113,7 @@ func (a *Attempt) call(ctx context.Context, then func(*returned)) {
 		}
 		return r.read(a.ID(), value, err)
 	}, func(err error) {
+		a.hasReturned()
 		if err == guard.ErrGoexit { //nolint:errorlint // the handler itself, not something that it called
 			err = fmt.Errorf("the handler %w", err)
 		}

@@ -55,6 +55,10 @@ type Config struct {
 	// StopGrace is how long a handler may go on after its context was cancelled before its attempt is ended
 	// without it. Default 30 seconds. The lease then protects the job from what the handler still does. Where the
 	// platform sets a deadline, that ends half the Margin before it, so that the attempt's end is written in time.
+	//
+	// A handler that was left behind goes on for as long as it likes, with what it holds, since nothing can end a goroutine
+	// from outside. Stats.LeftBehind counts them. A worker bounds them; see worker.Options.Concurrency. Lambda and Cloud Run
+	// do not: on Lambda each event may leave some, which are frozen and thawed with the process, on Cloud Run each request.
 	StopGrace time.Duration
 	// HookTimeout is how long the end hooks of a job may take together before their context ends; see OnEnd. Default 30
 	// seconds. It bounds triggers, the reading and writing of arguments as JSON, and the closing of resources too.
@@ -78,7 +82,8 @@ type Config struct {
 	// the program sets providers of its own, and then take part without another line. A noop.TracerProvider is silence.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	// Now is the clock. Default time.Now.
+	// Now is the clock. Default time.Now. Intervals within the process are measured by the monotonic readings of its times,
+	// if they have them; otherwise they move with each step of the clock.
 	Now func() time.Time
 	// Rand is the source of ids, tokens and jitter. Default math/rand/v2.
 	Rand func() uint64
@@ -146,6 +151,7 @@ type Runtime struct {
 
 	draining  atomic.Bool
 	unhandled unhandled
+	suspects  suspects
 
 	mu      sync.Mutex
 	known   map[string]bool     // kinds that are in the directory

@@ -5,15 +5,18 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
 	"github.com/piecework/piecework/tests/fault"
 )
 
@@ -44,6 +47,41 @@ func TestAHandlerThatWasLeftBehindWritesNothing(t *testing.T) {
 		synctest.Wait()
 		if files := d.files(t); len(files) != 0 {
 			t.Errorf("files are left: %v", files)
+		}
+	})
+}
+
+// What a handler saves after it has returned is refused, and leaves no files; the store is not asked.
+func TestACheckpointAfterTheReturnIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		late := make(chan error, 1)
+		returned := make(chan struct{})
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			go func() {
+				<-returned
+				calls.Store(0)
+				late <- job.Checkpoint(context.WithoutCancel(ctx), strings.Repeat("x", 2*store.MaxInline))
+			}()
+			return order{}, nil
+		}), bubble)
+		d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			calls.Add(1)
+			return next(ctx, acts)
+		}
+		i := d.once(t, "shop.order", order{})
+		close(returned)
+		if err := <-late; !errors.Is(err, functions.ErrLeaseLost) {
+			t.Errorf("checkpoint: %v, want %v", err, functions.ErrLeaseLost)
+		}
+		if n := calls.Load(); n != 0 {
+			t.Errorf("%d calls of the store, want none", n)
+		}
+		if files := d.files(t); len(files) != 0 {
+			t.Errorf("files %v, want none", files)
+		}
+		if got := d.get(t, i.ID); got.State != store.Succeeded {
+			t.Errorf("state %s, want succeeded", got.State)
 		}
 	})
 }

@@ -25,6 +25,7 @@ type meters struct {
 	delay     metric.Float64Histogram
 	duration  metric.Float64Histogram
 	running   metric.Int64UpDownCounter
+	left      metric.Int64UpDownCounter
 	lag       metric.Float64Gauge
 
 	sets  sync.Map     // of labels to measurement
@@ -65,6 +66,9 @@ func newMeters(m metric.Meter) (*meters, error) {
 	}
 	var err error
 	t.running, err = m.Int64UpDownCounter("piecework.jobs.running", metric.WithUnit("{job}"), metric.WithDescription("Jobs that run in this process."))
+	errs = append(errs, err)
+	t.left, err = m.Int64UpDownCounter("piecework.handlers.left_behind", metric.WithUnit("{handler}"),
+		metric.WithDescription("Handlers in this process that go on though their attempts have ended."))
 	errs = append(errs, err)
 	t.lag, err = m.Float64Gauge("piecework.sweep.lag", metric.WithUnit("s"),
 		metric.WithDescription("How long the record that was due longest had been due when the last sweep began."))
@@ -122,11 +126,18 @@ func (t *meters) runs(ctx context.Context, j store.Job, by int64) {
 	}
 }
 
+// leftBehind counts a handler whose attempt ended without it, or that has returned at last.
+func (t *meters) leftBehind(ctx context.Context, j store.Job, by int64) {
+	if t.left.Enabled(ctx) {
+		t.left.Add(ctx, by, t.of(j.Kind, orDefault(j.Queue), "").add...)
+	}
+}
+
 // ran measures an attempt whose end is written.
-func (t *meters) ran(ctx context.Context, j store.Job, f store.Finish, since store.Time) {
+func (t *meters) ran(ctx context.Context, j store.Job, f store.Finish, took time.Duration) {
 	t.count(ctx, t.attempts, j, string(f.Outcome))
 	if t.duration.Enabled(ctx) {
-		t.duration.Record(ctx, max(f.Now.Sub(since), 0).Seconds(), t.of(j.Kind, orDefault(j.Queue), string(f.Outcome)).record...)
+		t.duration.Record(ctx, max(took, 0).Seconds(), t.of(j.Kind, orDefault(j.Queue), string(f.Outcome)).record...)
 	}
 }
 

@@ -24,6 +24,9 @@ var (
 	ErrNotDue = errors.New("job is not due yet")
 	// ErrKind: the worker that claims cannot run jobs of that kind.
 	ErrKind = errors.New("no handler here for the job's kind")
+	// ErrSuspect: attempts of the job were lost with their workers, and the worker that claims runs another such job. They
+	// are tried apart, so that the one that kills its worker takes none of the others down with it.
+	ErrSuspect = errors.New("the worker runs another job whose workers were lost")
 	// ErrNewerRecord: a newer version of the software wrote the record in a form this one must not touch.
 	ErrNewerRecord = errors.New("record was written by a newer version")
 	// ErrCorrupt: the stored bytes are not a record.

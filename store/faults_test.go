@@ -31,7 +31,10 @@ func TestALostAnswerIsRecognisedByEachVerb(t *testing.T) {
 		},
 		"cancel": func(t *testing.T, l *lab, j Job) (Job, error) { return l.RequestCancel(t.Context(), j.ID, "r", t0) },
 		"look": func(t *testing.T, l *lab, j Job) (Job, error) {
-			j, _, err := l.Look(t.Context(), j, Look{Now: t0 + 10_000_000, Delay: func(Job) time.Duration { return 0 }})
+			j, looked, err := l.Look(t.Context(), j, Look{Now: t0 + 10_000_000, Delay: func(Job) time.Duration { return 0 }})
+			if looked != LookedLost { // its message would not be sent
+				t.Errorf("look did %q, want %q", looked, LookedLost)
+			}
 			return j, err
 		},
 	}

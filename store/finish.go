@@ -90,7 +90,8 @@ func (j Job) goOn(t Timing, f Finish) (Job, error) {
 	j.Attempt--
 	was := j
 	if f.Checkpoint != nil {
-		j.Checkpoint, j.Open, j.OpenIn, j.Saved = *f.Checkpoint, f.Open, f.OpenIn, j.Saved+1
+		j.Checkpoint, j.Open, j.OpenIn = *f.Checkpoint, f.Open, f.OpenIn
+		j.Saved, j.Cleared = j.Saved+1, j.Lost
 		j.Dirty = j.Dirty || was.letsGo(j)
 	}
 	switch {
@@ -149,7 +150,18 @@ func (j Job) Exhausted() bool {
 	over := func(n, limit int) bool { return limit > 0 && n >= limit }
 	p := j.Policy
 	return over(j.Attempt, p.MaxAttempts) || over(j.Errors, p.MaxErrors) ||
-		over(j.Timeouts, p.MaxTimeouts) || over(j.Lost, p.MaxLost)
+		over(j.Timeouts, p.MaxTimeouts) || over(j.Losses(), p.MaxLost)
+}
+
+// Losses is how many attempts were lost with their worker since a checkpoint was last saved. A job that gets on is not
+// the one that kills its workers.
+func (j Job) Losses() int { return max(j.Lost-j.Cleared, 0) }
+
+// LastChance reports whether the job fails if its next attempt is lost with its worker, as attempts before it were. It
+// may be what killed those workers, or have run beside what did.
+func (j Job) LastChance() bool {
+	n, limit := j.Losses(), j.Policy.MaxLost
+	return n > 0 && limit > 0 && n >= limit-1
 }
 
 // record adds the attempt that ends to the list. Calls that used no attempt (continued, snoozed, handed back)

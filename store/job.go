@@ -194,7 +194,7 @@ type Policy struct {
 	MaxAttempts int     `json:"attempts,omitzero"`  // 0: unlimited
 	MaxErrors   int     `json:"errors,omitzero"`    // attempts that may end in an error or panic; 0: MaxAttempts decides
 	MaxTimeouts int     `json:"timeouts,omitzero"`  // likewise, by a timeout
-	MaxLost     int     `json:"lost,omitzero"`      // likewise, lost with their worker
+	MaxLost     int     `json:"lost,omitzero"`      // likewise, lost with their worker, with no checkpoint in between
 	Timeout     int64   `json:"timeout,omitzero"`   // of an attempt, milliseconds; 0: none
 	Retention   int64   `json:"retention,omitzero"` // milliseconds to keep the record after its end; 0: for ever
 	Backoff     Backoff `json:"backoff,omitzero"`
@@ -243,6 +243,7 @@ type Job struct {
 	Errors   int `json:"n_errors,omitzero"`   // attempts that ended in an error or panic
 	Timeouts int `json:"n_timeouts,omitzero"` // attempts that ended by a timeout
 	Lost     int `json:"n_lost,omitzero"`     // attempts that were lost with their worker
+	Cleared  int `json:"n_cleared,omitzero"`  // how many of those were lost before the last checkpoint was saved
 	Resends  int `json:"resends,omitzero"`    // messages sent again since it was last queued
 	Idle     int `json:"n_idle,omitzero"`     // calls in a row that ended in Continue and saved nothing new
 

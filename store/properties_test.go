@@ -238,7 +238,7 @@ func (w *world) sound(what string) {
 	check(!j.Live() || j.Attempt == failures, "each attempt is counted once")
 	check(!j.Live() || j.State == Running || !j.Exhausted(), "no limit is reached while it lives")
 	for _, l := range [][2]int{
-		{j.Attempt, j.Policy.MaxAttempts}, {j.Errors, j.Policy.MaxErrors}, {j.Timeouts, j.Policy.MaxTimeouts}, {j.Lost, j.Policy.MaxLost},
+		{j.Attempt, j.Policy.MaxAttempts}, {j.Errors, j.Policy.MaxErrors}, {j.Timeouts, j.Policy.MaxTimeouts}, {j.Losses(), j.Policy.MaxLost},
 	} {
 		check(l[1] == 0 || l[0] <= l[1], "no limit is exceeded")
 	}

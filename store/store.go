@@ -110,7 +110,8 @@ func (s *Store) leasePatience(have Job, now Time) time.Duration {
 	if have.Lease == nil {
 		return s.opts.Patience
 	}
-	return max(have.Lease.Until.Sub(now), min(s.opts.Patience, s.opts.Timing.Lease/3))
+	left := min(have.Lease.Until.Sub(now), s.opts.Timing.Lease) // more is left only by a clock that was set back
+	return max(left, min(s.opts.Patience, s.opts.Timing.Lease/3))
 }
 
 // retries counts a verb's tries against faults, with jittered exponential pauses up to Options.Patience. A store that says

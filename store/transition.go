@@ -95,6 +95,9 @@ type Claim struct {
 	Worker string
 	Now    Time
 	Runs   func(kind string) bool // whether the worker can run a kind; nil: any
+	// Admits reports whether the worker may run one more job on its last chance, and if so keeps room for this claim. It
+	// is asked when nothing else is against the claim, perhaps more than once. Nil: any number.
+	Admits func() bool
 }
 
 // claim gives the attempt the lease; a job whose deadline has passed it ends instead. A message that comes a little early by this process's clock, because the
@@ -122,6 +125,9 @@ func (j Job) claim(t Timing, c Claim) (Job, bool, error) {
 	next, err := j.move(EventClaim)
 	if err != nil {
 		return j, false, err
+	}
+	if c.Admits != nil && j.LastChance() && !c.Admits() {
+		return j, false, ErrSuspect
 	}
 	next.Run++
 	next.Attempt++
@@ -172,7 +178,8 @@ func (j Job) keep(t Timing, k Keep) (Job, bool, error) {
 		next.Progress = k.Progress
 	}
 	if k.Checkpoint != nil {
-		next.Checkpoint, next.Open, next.OpenIn, next.Saved = *k.Checkpoint, k.Open, k.OpenIn, k.Saved
+		next.Checkpoint, next.Open, next.OpenIn = *k.Checkpoint, k.Open, k.OpenIn
+		next.Saved, next.Cleared = k.Saved, j.Lost
 		next.Dirty = j.Dirty || j.letsGo(next)
 		if j.advances(next) {
 			next.Idle = 0
@@ -209,7 +216,7 @@ func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 		return j, false, &MoveError{ID: j.ID, State: j.State, Event: EventRequeue}
 	}
 	next.Requeued = op
-	next.Attempt, next.Errors, next.Timeouts, next.Lost, next.Idle = 0, 0, 0, 0, 0
+	next.Attempt, next.Errors, next.Timeouts, next.Lost, next.Cleared, next.Idle = 0, 0, 0, 0, 0, 0
 	next.Ended, next.Cancel, next.CancelReason, next.Outbox = 0, 0, "", nil
 	if next.Expired(now) {
 		next.Deadline = 0

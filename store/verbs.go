@@ -70,7 +70,7 @@ func (s *Store) create(ctx context.Context, tries *retries, j Job) (Job, error) 
 
 // Claim takes the lease of a job for the attempt that c names. The job it returns is running under that token,
 // or has failed because its deadline had passed. Errors: ErrNotFound, ErrHeld, ErrNotDue, ErrMove (it has ended, or
-// waits for somebody else), ErrKind, ErrLeaseLost (the claim was applied, and the lease ran out before its answer came),
+// waits for somebody else), ErrKind, ErrSuspect, ErrLeaseLost (the claim was applied, and the lease ran out before its answer came),
 // ErrNewerRecord, ErrUnavailable.
 //
 // It gives up after half a lease: the lease counts from c.Now, and what is left of it must do for the attempt.

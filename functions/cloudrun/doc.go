@@ -73,7 +73,8 @@
 // # Limits
 //
 // Options.Concurrency guards this process. Cloud Run counts requests itself: its own concurrency should be no higher, so
-// that it starts instances in place of having messages refused, each of which makes Pub/Sub slower.
+// that it starts instances in place of having messages refused, each of which makes Pub/Sub slower. A handler that was left
+// behind, because it did not stop when it was told to, goes on beside these; functions.Stats.LeftBehind counts them.
 //
 // # Where things are
 //

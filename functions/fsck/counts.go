@@ -49,7 +49,7 @@ func (f *finding) limits(j store.Job) {
 		{"attempts", j.Attempt, p.MaxAttempts},
 		{"errors", j.Errors, p.MaxErrors},
 		{"timeouts", j.Timeouts, p.MaxTimeouts},
-		{"lost attempts", j.Lost, p.MaxLost},
+		{"lost attempts", j.Losses(), p.MaxLost},
 	} {
 		if l.limit > 0 && l.n > l.limit {
 			f.problemf(RuleLimits, "%d %s, at most %d", l.n, l.what, l.limit)

@@ -124,7 +124,7 @@ func (a *API) stats(context.Context, *nothing) (*statsOutput, error) {
 		Started: a.started.UTC(), Submitted: s.Submitted.Load(), Existing: s.Existing.Load(), Parked: s.Parked.Load(), Ignored: s.Ignored.Load(),
 		Claimed: s.Claimed.Load(), Succeeded: s.Succeeded.Load(), Failed: s.Failed.Load(), Cancelled: s.Cancelled.Load(),
 		Skipped: s.Skipped.Load(), Retried: s.Retried.Load(), Continued: s.Continued.Load(),
-		HandedBack: s.HandedBack.Load(), LeasesLost: s.LeasesLost.Load(), Dropped: s.Dropped.Load(),
+		HandedBack: s.HandedBack.Load(), LeasesLost: s.LeasesLost.Load(), LeftBehind: s.LeftBehind.Load(), Dropped: s.Dropped.Load(),
 		Retries: s.Retries.Load(), SendErrors: s.SendErrors.Load(), Abandoned: s.Abandoned.Load(),
 	}}, nil
 }

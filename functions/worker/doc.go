@@ -9,7 +9,9 @@
 //
 // A worker has Options.Concurrency slots, and takes no more messages from its queues than slots are free. The slots
 // go round the lanes (the queues it pulls from): a lane that waits for one gets the next that becomes free, whatever
-// another lane has waiting. A lane that has nothing to do gives its slots up as soon as another needs them.
+// another lane has waiting. A lane that has nothing to do gives its slots up as soon as another needs them. The slot of a
+// job whose handler was left behind is free when the attempt has ended, or when the handler has returned if there are
+// Options.Concurrency others that have not.
 //
 // # Acknowledging
 //
@@ -32,6 +34,6 @@
 // # Where things are
 //
 // worker.go has the life of a worker, options.go its knobs, lane.go the pull loop of a queue, slots.go the limit that
-// the lanes share, held.go the messages to give back later, submit.go the loop of the submit queue, sweeper.go the
+// the lanes share, lazy.go the handlers that were left behind, held.go the messages to give back later, submit.go the loop of the submit queue, sweeper.go the
 // sweeps.
 package worker

@@ -106,8 +106,15 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		d.Ack()
 		unused--
 		w.attempts.Add(1)
-		c.Attempt.Start(w.work, w.crew.run, func(out functions.Outcome) {
-			w.slots.put(l.share, 1)
+		h := &handler{share: l.share}
+		spawn := func(run func()) {
+			w.crew.run(func() {
+				defer w.lazy.returned(h)
+				run()
+			})
+		}
+		c.Attempt.Start(w.work, spawn, func(out functions.Outcome) {
+			w.lazy.ended(h, c.Attempt.LeftBehind())
 			w.tell(l.queue, out)
 			w.attempts.Done()
 		})
@@ -116,13 +123,13 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 }
 
 // away reports whether an outcome means that the store does not answer, and so that the next messages would fare no
-// better. What this version of the program does not know, a kind or a record or a form of message, says nothing about
-// other messages.
+// better. What this version of the program does not know, a kind or a record or a form of message, and a job that has to
+// wait for another, say nothing about other messages.
 func away(out functions.Outcome) bool {
 	if out.Verdict != functions.Retry {
 		return false
 	}
-	for _, unknown := range []error{store.ErrKind, store.ErrNewerRecord, functions.ErrUnknownKind, pubsubq.ErrMalformed} {
+	for _, unknown := range []error{store.ErrKind, store.ErrSuspect, store.ErrNewerRecord, functions.ErrUnknownKind, pubsubq.ErrMalformed} {
 		if errors.Is(out.Err, unknown) {
 			return false
 		}

@@ -16,6 +16,10 @@ import (
 type Options struct {
 	// Concurrency is how many jobs run at once, all lanes together. Default 100, which suits handlers that wait for
 	// others most of the time; for handlers that compute, the number of cores is better.
+	//
+	// A handler that does not return within StopGrace of being told to stop is left behind: its attempt ends without it. Up to
+	// Concurrency such handlers may go on beside those of running jobs. Beyond that, each keeps a slot until it returns. When
+	// they keep all slots, nothing can be started any more: an error in the log says so, and the process must be restarted.
 	Concurrency int
 	// PerLane limits single lanes further, by the name of the queue.
 	PerLane map[string]int

@@ -27,6 +27,7 @@ type Worker struct {
 	slots *slots
 	held  *held
 	crew  *crew
+	lazy  *lazy
 	calls guard.Calls // of the options' functions
 
 	started  atomic.Bool
@@ -53,6 +54,7 @@ func New(rt *functions.Runtime, lanes map[string]*pubsubq.Receiver, submit *pubs
 	w := &Worker{
 		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), crew: newCrew(), left: make(chan struct{}),
 	}
+	w.lazy = newLazy(w.slots, o.Concurrency, o.Log)
 	for _, queue := range slices.Sorted(maps.Keys(lanes)) {
 		w.lanes = append(w.lanes, &lane{w: w, queue: queue, recv: lanes[queue], share: &share{limit: o.PerLane[queue]}})
 	}

@@ -72,7 +72,13 @@ func (w *world) runtime(reg *functions.Registry, cfg functions.Config) *function
 // start starts a worker on lanes.
 func (w *world) start(reg *functions.Registry, opts worker.Options, lanes ...string) *running {
 	w.t.Helper()
-	r := &running{rt: w.runtime(reg, functions.Config{}), done: make(chan error, 1)}
+	return w.startOn(w.runtime(reg, functions.Config{}), opts, lanes...)
+}
+
+// startOn starts a worker of a runtime on lanes.
+func (w *world) startOn(rt *functions.Runtime, opts worker.Options, lanes ...string) *running {
+	w.t.Helper()
+	r := &running{rt: rt, done: make(chan error, 1)}
 	if len(lanes) == 0 {
 		lanes = []string{functions.DefaultQueue}
 	}

@@ -194,7 +194,7 @@ func statsCommand(c *console) *cobra.Command {
 			t.add("succeeded", n(s.Succeeded), "continued", n(s.Continued), "without use", n(s.Dropped))
 			t.add("failed", n(s.Failed), "handed back", n(s.HandedBack), "not sent", n(s.SendErrors))
 			t.add("cancelled", n(s.Cancelled), "leases lost", n(s.LeasesLost), "", "")
-			t.add("skipped", n(s.Skipped), "hooks abandoned", n(s.Abandoned), "", "")
+			t.add("skipped", n(s.Skipped), "left behind", n(s.LeftBehind), "hooks abandoned", n(s.Abandoned))
 			t.print(c)
 			return nil
 		},

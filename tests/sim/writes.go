@@ -62,6 +62,9 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 	o.moves(c, m, old, j)
 	o.owes(c, m, j)
 	o.numbers(m, old, j)
+	if j.Saved > old.Saved {
+		m.bad[store.OutcomeLost] = 0 // it got on
+	}
 	switch {
 	case j.Run > old.Run:
 		o.claims(c, m, old, j)

@@ -78,6 +78,7 @@ type Stats struct {
 	Continued  int64     `json:"continued" doc:"invocations that ended in Continue or Snooze"`
 	HandedBack int64     `json:"handed_back" doc:"attempts that a shutdown ended"`
 	LeasesLost int64     `json:"leases_lost" doc:"attempts that lost their lease"`
+	LeftBehind int64     `json:"left_behind" doc:"handlers that go on though their attempts have ended; it falls when they return"`
 	Dropped    int64     `json:"dropped" doc:"messages that had nothing to do"`
 	Retries    int64     `json:"retries" doc:"messages that were given back"`
 	SendErrors int64     `json:"send_errors" doc:"messages that sweep will have to send"`

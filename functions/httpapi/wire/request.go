@@ -18,7 +18,7 @@ type Submit struct {
 	MaxAttempts *int            `json:"max_attempts,omitempty" minimum:"-1" doc:"how often to try in all; -1: without limit"`
 	MaxErrors   *int            `json:"max_errors,omitempty" minimum:"1" doc:"fail after so many errors"`
 	MaxTimeouts *int            `json:"max_timeouts,omitempty" minimum:"1" doc:"fail after so many timeouts"`
-	MaxLost     *int            `json:"max_lost,omitempty" minimum:"1" doc:"fail after so many attempts were lost with their worker"`
+	MaxLost     *int            `json:"max_lost,omitempty" minimum:"1" doc:"fail after so many attempts were lost with their worker and no checkpoint was saved in between"`
 	Timeout     string          `json:"timeout,omitempty" doc:"the time limit of an attempt; 0s: none" example:"10m"`
 	Deadline    string          `json:"deadline,omitempty" doc:"how long after now it must have ended; 0s: no limit" example:"24h"`
 	Retention   string          `json:"retention,omitempty" doc:"how long to keep it after its end; 0s: for ever" example:"336h"`
