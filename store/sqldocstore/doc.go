@@ -30,6 +30,15 @@
 // A postgres URL also takes PostgreSQL's own parameters, such as sslmode, and
 // pool_max_conns and its kin.
 //
+// # Connection poolers
+//
+// A postgres URL may lead to PgBouncer, or another pooler, in transaction or session
+// mode: each connection finds out whether it does. Then nothing outlives a transaction:
+// no prepared statement and no setting, which costs some speed. The results of a query
+// are read into memory at once, because the pooler may have few connections to the
+// server. Statement mode is refused on opening, because it has no transactions. A pooler
+// may refuse parameters that it does not track, such as search_path and options.
+//
 // # Storage
 //
 // One table: id (the key), rev (the revision), a column for each of Options.Columns,

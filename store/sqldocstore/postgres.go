@@ -33,13 +33,6 @@ const (
 	postgresConns   = 12
 )
 
-// sessionSQL sets up a connection. The statements are few and always the same, so their
-// plans are made once; and they must use the indexes from the first document on, when
-// the table has no statistics yet that would tell the planner so.
-const sessionSQL = `SET plan_cache_mode = force_generic_plan; SET jit = off;
-SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
-SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off`
-
 // postgresDB is the backend for PostgreSQL. It works on pgx's lower layer: whole groups
 // of rows travel as arrays that it encodes itself.
 type postgresDB struct {
@@ -57,9 +50,8 @@ func openPostgres(ctx context.Context, u *url.URL, l *layout) (*collection, erro
 	if !u.Query().Has("pool_max_conns") {
 		config.MaxConns = postgresConns
 	}
-	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.PgConn().Exec(ctx, sessionSQL).Close()
-	}
+	config.AfterConnect = setUpConn
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // prepares nothing on the server
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -81,13 +73,15 @@ func (db *postgresDB) setUp(ctx context.Context) error {
 		return err
 	}
 	defer conn.Release()
+	if err := checkPooler(ctx, conn.Conn()); err != nil {
+		return err
+	}
 	if !db.NoCreate {
 		if err := db.create(ctx, conn.Conn()); err != nil {
 			return wrapf(unavailable(err), "create table %s", db.Table)
 		}
 	}
-	check := "SELECT " + db.all.sql + " FROM " + quote(db.Table)
-	_, err = conn.Conn().Prepare(ctx, check, check)
+	_, err = conn.Conn().PgConn().Prepare(ctx, "", "SELECT "+db.all.sql+" FROM "+quote(db.Table), nil)
 	return wrapf(unavailable(err), "table %s", db.Table)
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -32,17 +31,16 @@ func (db *postgresDB) tryGet(ctx context.Context, s *selection, ids []string) ([
 
 // read reads rows by key.
 func (db *postgresDB) read(ctx context.Context, conn *pgx.Conn, s *selection, ids []string) ([]result, error) {
-	sd, err := prepared(ctx, conn, "SELECT "+s.sql+" FROM "+quote(db.Table)+` WHERE "id" = ANY($1)`)
+	sql := "SELECT " + s.sql + " FROM " + quote(db.Table) + ` WHERE "id" = ANY($1)`
+	rows, err := queryRows(ctx, conn, sql, [][]byte{encodeIDs(ids)}, idsOID)
 	if err != nil {
 		return nil, err
 	}
-	rows := conn.PgConn().ExecStatement(ctx, sd, [][]byte{encodeIDs(ids)}, binaryFormat, binaryFormat)
 	var out []result
-	for rows.NextRow() {
-		out = append(out, db.scanWire(s, rows.Values()))
+	for rows.next() {
+		out = append(out, db.scanWire(s, rows.values()))
 	}
-	_, err = rows.Close()
-	return out, err
+	return out, rows.close()
 }
 
 // query implements backend.
@@ -58,23 +56,27 @@ func (db *postgresDB) query(ctx context.Context, q *sqlQuery) (rowStream, error)
 }
 
 // tryQuery reads the first rows; if there are more, the stream keeps the connection, or
-// reads everything when all that may be kept are.
+// reads everything when all that may be kept are. A pooled connection may not be kept: the
+// pooler may have few, and whoever reads the rows may wait for another meanwhile.
 func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	sd, err := prepared(ctx, conn.Conn(), q.sql)
+	args, oids := encodeArgs(q.args)
+	rows, err := queryRows(ctx, conn.Conn(), q.sql, args, oids)
 	if err != nil {
 		conn.Release()
 		return nil, unavailable(err)
 	}
-	args, _ := encodeArgs(q.args)
-	st := &pgStream{db: db, s: q.s, conn: conn}
-	st.rows = conn.Conn().PgConn().ExecStatement(ctx, sd, args, binaryFormat, binaryFormat)
+	st := &pgStream{db: db, s: q.s, conn: conn, rows: rows}
 	if err = st.fill(ctx, firstRows); err == nil {
+		places := db.streams
+		if pooled(conn.Conn()) {
+			places = nil
+		}
 		select {
-		case db.streams <- struct{}{}:
+		case places <- struct{}{}:
 			st.slot = true
 			return st, nil
 		default:
@@ -93,7 +95,7 @@ type pgStream struct {
 	db   *postgresDB
 	s    *selection
 	conn *pgxpool.Conn // nil when all rows are in buf
-	rows *pgconn.ResultReader
+	rows *pgRows
 	slot bool // the stream holds a place among db.streams
 	buf  []result
 	read int // of buf
@@ -105,15 +107,15 @@ func (st *pgStream) fill(ctx context.Context, n int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !st.rows.NextRow() {
-			_, err := st.rows.Close()
+		if !st.rows.next() {
+			err := st.rows.close()
 			st.rows = nil
 			if err == nil {
 				err = errEnd
 			}
 			return err
 		}
-		st.buf = append(st.buf, st.db.scanWire(st.s, st.rows.Values()))
+		st.buf = append(st.buf, st.db.scanWire(st.s, st.rows.values()))
 	}
 	return nil
 }
@@ -168,10 +170,13 @@ func (db *postgresDB) explain(ctx context.Context, q *sqlQuery) (string, error) 
 	}
 	defer conn.Release()
 	args, oids := encodeArgs(q.args)
-	rows := conn.Conn().PgConn().ExecParams(ctx, "EXPLAIN (COSTS OFF) "+q.sql, args, oids, binaryFormat, binaryFormat).Read()
-	var lines []string
-	for _, r := range rows.Rows {
-		lines = append(lines, string(r[0]))
+	rows, err := queryRows(ctx, conn.Conn(), "EXPLAIN (COSTS OFF) "+q.sql, args, oids)
+	if err != nil {
+		return "", unavailable(err)
 	}
-	return strings.Join(lines, "\n"), unavailable(rows.Err)
+	var lines []string
+	for rows.next() {
+		lines = append(lines, string(rows.values()[0]))
+	}
+	return strings.Join(lines, "\n"), unavailable(rows.close())
 }

@@ -10,7 +10,7 @@ import (
 // postgresSQL is the statements that write many rows: their parameters are arrays, one
 // element a row. Each returns the keys of the rows that it wrote.
 type postgresSQL struct {
-	insert, upsert, update, remove pgStatement
+	insert, upsert, update, remove *pgStatement
 	existing                       string
 	set                            *setSQL[*pgStatement]
 }
@@ -19,6 +19,15 @@ type postgresSQL struct {
 type pgStatement struct {
 	sql    string
 	params []pgParam
+	oids   []uint32 // their types
+}
+
+func newPgStatement(sql string, params []pgParam) *pgStatement {
+	st := &pgStatement{sql: sql, params: params}
+	for _, p := range params {
+		st.oids = append(st.oids, arrayOID[p.typ])
+	}
+	return st
 }
 
 // pgParam is one array parameter: a column, or the revision that a row must have.
@@ -61,11 +70,11 @@ func newPostgresSQL(l *layout) postgresSQL {
 	}
 	update, remove := append(slices.Clone(all), old), []pgParam{id, old}
 	return postgresSQL{
-		insert: pgStatement{insert + `NOTHING RETURNING "id"`, all},
-		upsert: pgStatement{insert + "UPDATE SET " + strings.Join(excluded, ", ") + ` RETURNING "id"`, all},
-		update: pgStatement{"UPDATE " + table + " t SET " + strings.Join(set, ", ") +
-			" FROM " + unnest(update) + found(update), update},
-		remove:   pgStatement{"DELETE FROM " + table + " t USING " + unnest(remove) + found(remove), remove},
+		insert: newPgStatement(insert+`NOTHING RETURNING "id"`, all),
+		upsert: newPgStatement(insert+"UPDATE SET "+strings.Join(excluded, ", ")+` RETURNING "id"`, all),
+		update: newPgStatement("UPDATE "+table+" t SET "+strings.Join(set, ", ")+
+			" FROM "+unnest(update)+found(update), update),
+		remove:   newPgStatement("DELETE FROM "+table+" t USING "+unnest(remove)+found(remove), remove),
 		existing: `SELECT "id" FROM ` + table + ` WHERE "id" = ANY($1)`,
 		set:      newSetSQL(l.postgresSet),
 	}
@@ -94,13 +103,13 @@ func unnested(n int) string {
 func (q *postgresSQL) statement(g []pgWrite) *pgStatement {
 	switch g[0].phase() {
 	case phaseInsert:
-		return &q.insert
+		return q.insert
 	case phaseUpsert:
-		return &q.upsert
+		return q.upsert
 	case phaseRemove:
-		return &q.remove
+		return q.remove
 	case phaseUpdate:
-		return &q.update
+		return q.update
 	default:
 		return q.set.get(g[0].set)
 	}

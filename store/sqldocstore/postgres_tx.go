@@ -180,19 +180,17 @@ func (w *pgWrite) modify(l *layout, cur *result) {
 
 // send sends a statement for each group in one go and notes what was written.
 func (t *pgTransaction) send() error {
-	batch := &pgconn.Batch{}
+	batch := newPgBatch(t.conn)
 	if t.atomic {
 		batch.ExecParams("BEGIN", nil, nil, nil, nil)
 	}
 	for _, g := range t.groups {
 		st := t.db.sql.statement(g)
-		sd, err := prepared(t.ctx, t.conn, st.sql)
-		if err != nil {
+		if err := batch.add(t.ctx, st.sql, t.encode(st, g), st.oids); err != nil {
 			return err
 		}
-		batch.ExecStatement(sd, t.encode(st, g), binaryFormat, binaryFormat)
 	}
-	res := t.conn.PgConn().ExecBatch(t.ctx, batch)
+	res := batch.send(t.ctx)
 	if t.atomic {
 		res.NextResult()
 	}
@@ -289,15 +287,13 @@ func (t *pgTransaction) explainMissed() {
 }
 
 func (t *pgTransaction) existing(ids []string) (map[string]bool, error) {
-	sd, err := prepared(t.ctx, t.conn, t.db.sql.existing)
+	rows, err := queryRows(t.ctx, t.conn, t.db.sql.existing, [][]byte{encodeIDs(ids)}, idsOID)
 	if err != nil {
 		return nil, t.db.timedOut(err)
 	}
-	rows := t.conn.PgConn().ExecStatement(t.ctx, sd, [][]byte{encodeIDs(ids)}, binaryFormat, binaryFormat)
 	exists := map[string]bool{}
-	for rows.NextRow() {
-		exists[string(rows.Values()[0])] = true
+	for rows.next() {
+		exists[string(rows.values()[0])] = true
 	}
-	_, err = rows.Close()
-	return exists, t.db.timedOut(err)
+	return exists, t.db.timedOut(rows.close())
 }

@@ -1,12 +1,6 @@
 package sqldocstore
 
-import (
-	"context"
-	"encoding/binary"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-)
+import "encoding/binary"
 
 // PostgreSQL's type numbers, of a value and of an array of it.
 var (
@@ -59,6 +53,9 @@ func appendInt(b []byte, v int64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, 8), uint64(v))
 }
 
+// idsOID is the type of what encodeIDs returns.
+var idsOID = []uint32{arrayOID[Text]}
+
 // encodeIDs is an array of keys.
 func encodeIDs(ids []string) []byte {
 	b := appendArrayHead(nil, Text, len(ids))
@@ -91,11 +88,6 @@ func encodeArgs(args []any) (vals [][]byte, oids []uint32) {
 		vals, oids = append(vals, v), append(oids, oid)
 	}
 	return vals, oids
-}
-
-// prepared prepares a statement on a connection, once.
-func prepared(ctx context.Context, conn *pgx.Conn, sql string) (*pgconn.StatementDescription, error) {
-	return conn.Prepare(ctx, sql, sql)
 }
 
 // scanWire makes a result of the columns of a selection in binary form. It copies

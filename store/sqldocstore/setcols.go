@@ -83,5 +83,5 @@ func (l *layout) postgresSet(set colSet) *pgStatement {
 	}
 	sql := fmt.Sprintf(`UPDATE %s t SET %s FROM %s WHERE t."id" = u.c%d AND t."rev" = u.c%d RETURNING t."id"`,
 		quote(l.Table), strings.Join(assign, ", "), unnest(params), n+1, n+2)
-	return &pgStatement{sql, params}
+	return newPgStatement(sql, params)
 }

@@ -1,4 +1,4 @@
-// Package postgres gives tests and benchmarks a PostgreSQL server.
+// Package postgres gives tests and benchmarks a PostgreSQL server, and a connection pooler before it.
 //
 // The server is the one at PIECEWORK_TEST_POSTGRES, a URL, or else one that the package
 // starts from the machine's own binaries: in a temporary directory, on a Unix socket,

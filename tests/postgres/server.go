@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Server is a PostgreSQL server that this process has started.
@@ -21,15 +17,8 @@ type Server struct {
 	dir     string // data, socket and log
 	bin     string
 	durable bool
-	cmd     *exec.Cmd
-	stdin   io.WriteCloser
+	process *process
 }
-
-// supervise runs the server for as long as its standard input stays open, which the
-// kernel closes when the process that started it ends, in whatever way. It then removes
-// the directory too, unless it has read a line first, which Stop writes.
-const supervise = `dir=$1; shift; "$@" & pid=$!; trap '' INT TERM; read -r keep
-kill -INT $pid 2>/dev/null; wait $pid; [ "$keep" ] || rm -rf "$dir"`
 
 // Launch initialises and starts a server. A durable one has PostgreSQL's defaults; any
 // other does not wait for the disk.
@@ -85,47 +74,15 @@ func (s *Server) init(ctx context.Context) error {
 
 // Start starts the server, after Launch or Stop, and waits until it answers.
 func (s *Server) Start(ctx context.Context) error {
-	args := []string{"-c", supervise, "sh", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(),
-		"-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200"}
+	args := []string{filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200"}
 	if !s.durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", args...) // Stop ends it
-	s.cmd.Dir = s.dir
-	unprivileged(s.cmd)
-	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
+	var err error
+	if s.process, err = start(ctx, s.dir, "INT", args...); err != nil {
 		return err
 	}
-	defer log.Close()
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		return err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	return s.wait(ctx)
-}
-
-// wait asks until the server answers.
-func (s *Server) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		conn, err := pgx.Connect(ctx, s.URL())
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		select {
-		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("the server does not answer: %w: %s", err, log)
-		case <-tick.C:
-		}
-	}
+	return wait(ctx, s.URL(), s.dir)
 }
 
 // URL is the URL of the server's database postgres.
@@ -137,13 +94,8 @@ func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 // Stop stops the server at once, cutting off its clients, and keeps its data.
 func (s *Server) Stop() {
-	if s.cmd == nil || s.cmd.Process == nil {
-		return
-	}
-	_, _ = io.WriteString(s.stdin, "keep\n") // the supervisor may have died
-	_ = s.stdin.Close()
-	_ = s.cmd.Wait() // its exit status is the signal's
-	s.cmd = nil
+	s.process.stop()
+	s.process = nil
 }
 
 // Close stops the server and removes its data.

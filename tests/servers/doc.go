@@ -17,7 +17,7 @@
 //	azurite.go     Azure Blob             Azurite, npm
 //	gcs.go         Google Cloud Storage   fake-gcs-server, built from its module
 //
-// PostgreSQL is started by package tests/postgres. Where an emulator is not what the real service is, the file that
+// PostgreSQL and PgBouncer are started by package tests/postgres. Where an emulator is not what the real service is, the file that
 // starts it says so, and so does the harness that works around it. With a Docker engine, the module in containers runs the
 // same suites against the vendors' own images.
 //

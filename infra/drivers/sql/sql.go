@@ -18,6 +18,9 @@
 // several hosts, postgres://user@a:5432,b:5432/database, add target_session_attrs=read-write: when the server that is
 // connected has become a standby, its connections are dropped, and this finds who takes writes now.
 //
+// The address may be that of PgBouncer, or another connection pooler, in transaction or session mode; statement mode is
+// refused. Without a pooler statements are prepared once, which is faster.
+//
 // # Environment and credentials
 //
 // For PostgreSQL libpq's: PGPASSWORD, PGSSLMODE, a .pgpass file. A password in the URL works and is never logged.
