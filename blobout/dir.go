@@ -16,7 +16,7 @@ func (s *Store) syncFolders(key string) error {
 		return nil
 	}
 	for folder := path.Dir(key); ; folder = path.Dir(folder) {
-		if err := syncDir(filepath.Join(s.opts.Dir, filepath.FromSlash(folder))); err != nil {
+		if err := s.syncDir(filepath.Join(s.opts.Dir, filepath.FromSlash(folder))); err != nil {
 			return err
 		}
 		if folder == "." {
@@ -25,13 +25,13 @@ func (s *Store) syncFolders(key string) error {
 	}
 }
 
-func syncDir(dir string) error {
+func (s *Store) syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
+	if err := s.sync(f); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
 		return err
 	}
 	return nil

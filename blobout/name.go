@@ -74,6 +74,8 @@ func checkSegment(what, s string) error {
 // does what else a service needs. Escaped are
 //
 //   - "%", so that unescape is exact, and "\", which is a separator on Windows;
+//   - "__0x", with which gocloud's own escapes begin: it would escape them again, and the folder that syncFolders and
+//     removeFolders look for would have another name;
 //   - the dot at the end of a folder or file name, which Azure and Windows drop;
 //   - the dot of a final ".part-7", lest an output be taken for the part of another, and of a final ".attrs", which a
 //     bucket in a directory keeps for itself.
@@ -85,10 +87,11 @@ func escape(name string) string {
 	return strings.Join(segments, "/")
 }
 
+// always escapes what is escaped wherever it stands.
+var always = strings.NewReplacer("%", "%25", `\`, "%5C", "__0x", "_%5F0x")
+
 func escapeSegment(s string, last bool) string {
-	if strings.ContainsAny(s, `%\`) {
-		s = strings.NewReplacer("%", "%25", `\`, "%5C").Replace(s)
-	}
+	s = always.Replace(s)
 	at := len(s) - 1
 	reserved := strings.HasSuffix(s, ".")
 	if strings.HasSuffix(s, ".attrs") {

@@ -48,6 +48,7 @@ func TestCheckName(t *testing.T) {
 func TestOddNamesAreKeptApart(t *testing.T) {
 	names := []string{
 		"x", "x.part-0001", "x%2Epart-0001", "x.attrs", "x%2Eattrs", "y\\z", "y%5Cz", "dot.", "dot%2E", "__0x2f__",
+		"__0x2f", "_%5F0x2f", "___0x2f__/__0x5f__/x", strings.Repeat("__0x1__", 20),
 		"q?#\"<>|*:", "München ", "ü/ñ",
 	}
 	onEach(t, func(t *testing.T, on target) {
@@ -85,7 +86,7 @@ func TestTheLongestNameFitsADirectory(t *testing.T) {
 }
 
 func FuzzName(f *testing.F) {
-	for _, seed := range []string{"a", "x.part-0001", "a/b.attrs", "100%", "..", "a//b", "\xff", "x.", "%2E"} {
+	for _, seed := range []string{"a", "x.part-0001", "a/b.attrs", "100%", "..", "a//b", "\xff", "x.", "%2E", "__0x2f__"} {
 		f.Add(seed, 0)
 		f.Add(seed, 3)
 	}
@@ -104,6 +105,9 @@ func FuzzName(f *testing.F) {
 		rel, err := filepath.Rel("jobs/id/a-tok", filepath.Clean(key))
 		if err != nil || !filepath.IsLocal(rel) || !strings.HasPrefix(key, blobout.AttemptPrefix("id", "tok")) {
 			t.Errorf("%q leaves its attempt", key)
+		}
+		if strings.Contains(key, "__0x") {
+			t.Errorf("key of %q = %q, want none that gocloud escapes again", name, key)
 		}
 	})
 }

@@ -1,16 +1,21 @@
 package blobout_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
-	"github.com/piecework/piecework/blobout"
+	"gocloud.dev/blob"
 	"gocloud.dev/blob/memblob"
+
+	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/tests/fault"
 )
 
 func TestRemove(t *testing.T) {
@@ -66,6 +71,43 @@ func TestRemoveManyPages(t *testing.T) {
 	}
 	if n, err := s.RemoveAttempts(t.Context(), "job-1", nil); err != nil || n != many {
 		t.Errorf("removed %d, %v; want %d", n, err, many)
+	}
+}
+
+// refuses is a hook of a bucket whose removals fail.
+type refuses struct{ key string }
+
+func (r refuses) Before(_ context.Context, op fault.Op) fault.Fate {
+	if op.Verb == "remove" && op.Key == r.key {
+		return fault.Fate{How: fault.Refused}
+	}
+	return fault.Fate{}
+}
+
+func (refuses) After(context.Context, fault.Op) {}
+
+// What could not be removed is an error, whichever verb it was asked of: the caller must come again.
+func TestRemoveTellsWhatItCouldNotRemove(t *testing.T) {
+	bad := blobout.AttemptPrefix("job-1", "t") + "b"
+	b := blob.NewBucket(&fault.Blobs{Hook: refuses{bad}})
+	defer b.Close()
+	s := blobout.New(b, &blobout.Options{Parallel: 1})
+	var parts []blobout.Part
+	for _, name := range []string{"a", "b", "c"} {
+		parts = append(parts, write(t, s, "t", name, 0, "x"))
+	}
+	for verb, remove := range map[string]func() error{
+		"Remove":         func() error { return s.Remove(t.Context(), parts...) },
+		"RemoveAttempt":  func() error { _, err := s.RemoveAttempt(t.Context(), "job-1", "t", nil); return err },
+		"RemoveAttempts": func() error { _, err := s.RemoveAttempts(t.Context(), "job-1", nil); return err },
+		"RemoveAll":      func() error { _, err := s.RemoveAll(t.Context(), "job-1"); return err },
+	} {
+		if err := remove(); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("%s = %v, want an error that names %s", verb, err, bad)
+		}
+	}
+	if there, err := s.List(t.Context(), "job-1"); err != nil || len(there) == 0 {
+		t.Errorf("list = %v, %v, want the blob that could not be removed", there, err)
 	}
 }
 

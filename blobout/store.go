@@ -3,6 +3,7 @@ package blobout
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"gocloud.dev/blob"
@@ -31,11 +32,12 @@ type Options struct {
 type Store struct {
 	bucket *blob.Bucket
 	opts   Options
+	sync   func(*os.File) error // (*os.File).Sync, unless a test looks on
 }
 
 // New returns a Store that uses the bucket, which stays the caller's to close. Opts may be nil.
 func New(bucket *blob.Bucket, opts *Options) *Store {
-	s := &Store{bucket: bucket}
+	s := &Store{bucket: bucket, sync: (*os.File).Sync}
 	if opts != nil {
 		s.opts = *opts
 	}

@@ -186,7 +186,7 @@ func (w *Writer) sync() error {
 	if w.file == nil || w.store.opts.NoSync {
 		return nil
 	}
-	return w.file.Sync()
+	return w.store.sync(w.file)
 }
 
 // fail keeps the first error.
