@@ -184,8 +184,11 @@ func (rt *Runtime) park(
 ) error {
 	sum := sha256.Sum256(append([]byte(messageID+"\x00"), body...))
 	p := store.Parked{
-		ID: "parked-" + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue,
+		ID: store.ParkedPrefix + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue, Message: messageID,
 		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: fitting(metadata),
+	}
+	if keep := rt.cfg.ParkedRetention; keep > 0 {
+		p.Due = p.At.Add(keep)
 	}
 	if len(body) <= store.MaxInline {
 		p.Body = body
