@@ -44,6 +44,9 @@ func blobsOfCheckpoint(j store.Job) []store.Blob {
 
 // takeTurn waits until no other checkpoint of the attempt is under way, and returns what ends the turn.
 func (a *Attempt) takeTurn(ctx context.Context) (func(), error) {
+	if ctx.Err() != nil { // select would choose at random
+		return nil, fmt.Errorf("checkpoint of job %s: %w", a.ID(), context.Cause(ctx))
+	}
 	select {
 	case a.saved.turn <- struct{}{}:
 		return func() { <-a.saved.turn }, nil

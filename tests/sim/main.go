@@ -20,6 +20,8 @@ func main() {
 	one := flag.String("mutant", "", "play with this rule broken")
 	exhaustive := flag.Bool("exhaustive", false, "play every order of events of a small world")
 	depth := flag.Int("switches", 1, "with -exhaustive: how often a coroutine may be interrupted by another")
+	gen := flag.Int("generation", generation, "play the worlds that seeds had in an earlier generation")
+	every := flag.Duration("progress", time.Minute, "how often to tell how far it is")
 	workers := flag.Int("workers", runtime.NumCPU(), "how many histories to play at once")
 	flag.Parse()
 	debug.SetGCPercent(400) // worlds are small and short-lived
@@ -34,7 +36,7 @@ func main() {
 	case *all:
 		ok = playMutants(*seeds, *from, *workers)
 	default:
-		ok = playSeeds(*seeds, *from, *workers, *one, *verbose)
+		ok = playSeeds(batch{*seeds, *from, *workers, *gen, *one, *verbose, *every})
 	}
 	if !ok {
 		os.Exit(1)
@@ -63,6 +65,18 @@ func (t *tally) add(w *world) {
 	t.mu.Unlock()
 }
 
+// print tells what was counted.
+func (t *tally) print(what string, took time.Duration) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Printf("%s: %d seeds, %d jobs, %d events, %d faults injected, at most %d of %d sweeps to come to rest, %d violations, "+
+		"%.1f s, %.0f seeds/s, %d MB of memory\n",
+		what, t.seeds.Load(), t.jobs.Load(), t.events.Load(), t.faults.Load(), t.sweeps, maxSweeps, t.broken.Load(),
+		took.Seconds(), float64(t.seeds.Load())/took.Seconds(), m.Sys>>20)
+}
+
 // each plays many seeds on several workers; every world is its own.
 func each(seeds, from uint64, workers int, play func(seed uint64)) {
 	next := atomic.Uint64{}
@@ -77,21 +91,35 @@ func each(seeds, from uint64, workers int, play func(seed uint64)) {
 	wg.Wait()
 }
 
-// playSeeds plays histories and prints those that break a rule, and one last line.
-func playSeeds(seeds, from uint64, workers int, mutant string, verbose bool) bool {
+// batch is what playSeeds is to play.
+type batch struct {
+	seeds, from         uint64
+	workers, generation int
+	mutant              string
+	verbose             bool
+	every               time.Duration // between two lines that tell how far it is
+}
+
+// playSeeds plays histories and prints those that break a rule, how far it is from time to time, and one last line.
+func playSeeds(r batch) bool {
 	start := time.Now()
 	var t tally
 	var mu sync.Mutex
-	each(seeds, from, workers, func(seed uint64) {
-		w := newWorld(seed, mutant)
-		if verbose {
+	told := start
+	each(r.seeds, r.from, r.workers, func(seed uint64) {
+		w := newWorldOf(r.generation, seed, r.mutant)
+		if r.verbose {
 			w.log = &strings.Builder{}
 		}
 		w.play()
 		t.add(w)
 		mu.Lock()
 		defer mu.Unlock()
-		if verbose {
+		if time.Since(told) >= r.every {
+			told = time.Now()
+			t.print("so far", time.Since(start))
+		}
+		if r.verbose {
 			fmt.Printf("seed %d: %+v\n%s", seed, w.cfg, w.log)
 		}
 		for _, v := range w.oracle.found {
@@ -101,9 +129,7 @@ func playSeeds(seeds, from uint64, workers int, mutant string, verbose bool) boo
 			fmt.Printf("seed %d: replay with: go run ./tests/sim -seeds 1 -from %d -v\n", seed, seed)
 		}
 	})
-	fmt.Printf("sim: %d seeds, %d jobs, %d events, %d faults injected, at most %d of %d sweeps to come to rest, %d violations, %.1f s\n",
-		t.seeds.Load(), t.jobs.Load(), t.events.Load(), t.faults.Load(), t.sweeps, maxSweeps, t.broken.Load(),
-		time.Since(start).Seconds())
+	t.print("sim", time.Since(start))
 	return t.broken.Load() == 0
 }
 

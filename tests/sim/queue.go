@@ -223,7 +223,7 @@ func (w *world) attempt(claim *co, m message, a *functions.Attempt) {
 			p.busy--
 		}()
 		if limit != 0 {
-			ctx = platform{ctx, time.UnixMilli(limit + p.skew)}
+			ctx = platform{ctx, time.UnixMilli(limit + p.skew), c}
 		}
 		ctx, c.cancel = context.WithCancel(ctx)
 		defer c.cancel()
@@ -251,7 +251,9 @@ type platform struct {
 	context.Context
 
 	at time.Time
+	c  *co
 }
 
-// Deadline is when the platform ends the invocation.
-func (p platform) Deadline() (time.Time, bool) { return p.at, true }
+// Deadline is when the platform ends the invocation. It is not told to what follows the handler: timers would be set, and
+// those go by the machine's clock.
+func (p platform) Deadline() (time.Time, bool) { return p.at, !p.c.returned }
