@@ -12,6 +12,7 @@ import (
 
 	"gocloud.dev/docstore/driver"
 
+	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/store"
@@ -341,4 +342,66 @@ func (d *desk) fill(t *testing.T, id string) {
 	if err := d.inner.Put(t.Context(), doc); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Checkpoints that a handler saves from several goroutines at once do not take one another's blobs away.
+func TestCheckpointsAtOnce(t *testing.T) {
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		var at order
+		if found, err := job.LoadCheckpoint(ctx, &at); err != nil || found {
+			return at, err
+		}
+		errs := make(chan error)
+		for n := range 4 {
+			go func() {
+				out, err := job.Output(ctx, fmt.Sprint(n, ".txt"))
+				for i := 0; i < 20 && err == nil; i++ {
+					_, _ = fmt.Fprintln(out, i)
+					err = job.Checkpoint(ctx, order{large, i})
+				}
+				errs <- err
+			}()
+		}
+		for range 4 {
+			if err := <-errs; err != nil {
+				return order{}, err
+			}
+		}
+		return order{}, errors.New("again")
+	}, functions.Retries(functions.Constant(0))), func(s *setup) { s.config.InlineLists, s.config.MergeLists = 500, 2 })
+	i := d.once(t, "shop.order", order{})
+	if got, err := functions.ResultOf[order](i); err != nil || got.Item != large || len(i.Outputs) != 4 {
+		t.Errorf("error %v, %d outputs, want 4: %s", err, len(i.Outputs), i.Error)
+	}
+	d.sound(t)
+}
+
+// An output that is too large to be joined stays in its parts, however many these are.
+func TestAnOutputInManyParts(t *testing.T) {
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		out, err := job.Output(ctx, "a.txt")
+		for n := 0; n < 300 && err == nil; n++ {
+			_, _ = fmt.Fprintln(out, n)
+			err = job.Checkpoint(ctx, n)
+		}
+		return order{}, err
+	}), func(s *setup) { s.config.JoinLimit = 3 })
+	i := d.once(t, "shop.order", order{})
+	keys, err := d.Client().OutputKeys(t.Context(), i.ID, "a.txt")
+	if err != nil || len(keys) != 300 || len(i.Outputs) != 1 || i.OutputCount != 1 {
+		t.Fatalf("%d keys, error %v, %d outputs; want 300 of one: %s", len(keys), err, len(i.Outputs), i.Error)
+	}
+	if got := d.output(t, i.ID, "a.txt"); !strings.HasPrefix(got, "0\n1\n") || !strings.HasSuffix(got, "298\n299\n") {
+		t.Errorf("the output holds %q", got)
+	}
+	j, err := d.store.Get(t.Context(), i.ID)
+	if err != nil || j.OutputsIn == nil || len(j.Outputs) > 0 {
+		t.Errorf("the record lists %d outputs itself, error %v; want a manifest", len(j.Outputs), err)
+	}
+	d.sound(t)
+	if err := d.bucket.Delete(t.Context(), j.OutputsIn.Blob.Key); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Client().Get(t.Context(), i.ID)
+	wantErr(t, err, blobout.ErrNotFound, "outputs of job "+i.ID)
 }
