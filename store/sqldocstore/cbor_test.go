@@ -20,7 +20,7 @@ func TestCBOR(t *testing.T) {
 		"max":  int64(math.MaxInt64), "min": int64(math.MinInt64),
 		"sizes": []any{int64(23), int64(24), int64(255), int64(256), int64(65535), int64(65536), int64(1 << 32), int64(-25)},
 	}
-	b, err := appendCBOR(nil, m)
+	b, err := encodeCBOR(m)
 	must(t, err)
 	got, err := parseDoc(b)
 	must(t, err)
@@ -32,7 +32,7 @@ func TestCBOR(t *testing.T) {
 		int64(1000000): "1a000f4240", int64(-1000): "3903e7", "IETF": "6449455446", 1.1: "fb3ff199999999999a",
 		uint64(math.MaxUint64): "1bffffffffffffffff", true: "f5",
 	} {
-		if b, err := appendCBOR(nil, v); err != nil || fmt.Sprintf("%x", b) != want {
+		if b, err := encodeCBOR(v); err != nil || fmt.Sprintf("%x", b) != want {
 			t.Errorf("%v: got %x, %v, want %s", v, b, err, want)
 		}
 	}
@@ -42,7 +42,7 @@ func FuzzParseDoc(f *testing.F) {
 	for _, v := range []any{
 		map[string]any{"a": int64(1), "b": []any{"x", 2.5, nil}}, map[string]any{"t": time.Unix(0, 0).UTC(), "b": []byte("b")},
 	} {
-		b, err := appendCBOR(nil, v)
+		b, err := encodeCBOR(v)
 		must(f, err)
 		f.Add(b)
 	}
@@ -53,7 +53,7 @@ func FuzzParseDoc(f *testing.F) {
 		if err != nil || len(b) == 0 {
 			return
 		}
-		again, err := appendCBOR(nil, m)
+		again, err := encodeCBOR(m)
 		must(t, err)
 		m2, err := parseDoc(again)
 		must(t, err)

@@ -47,7 +47,7 @@ func (l *layout) checkMod(m mod) error {
 		return l.Columns[i].check(m.value)
 	}
 	// Encoding is tried here: a value that CBOR cannot hold must not fail a batch.
-	_, err := appendCBOR(nil, m.value)
+	_, err := encodeCBOR(m.value)
 	return err
 }
 
@@ -85,7 +85,7 @@ func (l *layout) applyMods(r row, mods []mod) (row, error) {
 		return out, nil
 	}
 	var err error
-	out.doc, err = appendCBOR(nil, rest)
+	out.doc, err = encodeCBOR(rest)
 	return out, err
 }
 

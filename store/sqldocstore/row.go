@@ -39,7 +39,7 @@ func (l *layout) encodeRow(doc driver.Document) (row, error) {
 		return e.row, e.err
 	}
 	var err error
-	e.row.doc, err = appendCBOR(nil, e.rest)
+	e.row.doc, err = encodeCBOR(e.rest)
 	return e.row, err
 }
 

@@ -105,21 +105,6 @@ func (idle) ConsumeClaim(s sarama.ConsumerGroupSession, _ sarama.ConsumerGroupCl
 	return nil
 }
 
-func TestDoctorOnCoreNATS(t *testing.T) {
-	t.Parallel()
-	n := StartNATS(t)
-	p := onQueues(t, "nats://"+n.Host()+"/piecework.{queue}", nats.Register)
-	says(t, p.ready(t, "blobs sign"), "ok lane probe receive", "ok lane default delivery: at most once: a message that nobody listens for",
-		"ok lane default message size: at most 1048576 bytes", "ok lane default redelivery: not checked: core NATS keeps no message",
-		"ok lane default dead letters: none: core NATS keeps no message")
-	n.Stop()
-	n.opts.MaxPayload = 1024
-	if err := n.Start(); err != nil {
-		t.Fatal(err)
-	}
-	says(t, p.examined(t, 0), "warn lane default message size: at most 1024 bytes", "raise max_payload")
-}
-
 // A stream that somebody else made may keep what was acknowledged.
 func TestDoctorLooksAtAStreamThatIsThere(t *testing.T) {
 	t.Parallel()

@@ -397,7 +397,7 @@ func TestDoctorOnAzureBlobs(t *testing.T) {
 		register: []func(*drivers.Set){sql.Register, nats.Register, azure.Register},
 		env: map[string]string{
 			"PIECEWORK_STORE":  "sqlite://" + filepath.ToSlash(t.TempDir()) + "/jobs.db",
-			"PIECEWORK_QUEUES": "nats://" + n.Host() + "/piecework.{queue}", "PIECEWORK_PROBE_QUEUE": "probe",
+			"PIECEWORK_QUEUES": "jetstream://" + n.Host() + "/piecework.{queue}", "PIECEWORK_PROBE_QUEUE": "probe",
 			"PIECEWORK_BLOBS": "azblob://jobs?domain=" + host + "&protocol=http&localemu=true",
 		},
 	}

@@ -13,16 +13,6 @@ import (
 	"github.com/piecework/piecework/tests/conformance"
 )
 
-func TestNATS(t *testing.T) {
-	t.Parallel()
-	n := StartNATS(t)
-	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(nil), Connect: conformance.ConnectTo(drivers.New(nats.Register), "nats://"+n.Host()+"/piecework.{queue}"),
-		AtMostOnce: true, NackDrops: true, SubscribeFirst: true, Forgets: true, TooLarge: 1<<20 + 1,
-		Restart: func(t *testing.T) { n.Restart(t) },
-	})
-}
-
 func TestJetStream(t *testing.T) {
 	t.Parallel()
 	n := StartNATS(t)

@@ -100,7 +100,6 @@ func TestQueuesOfASilentBroker(t *testing.T) {
 		"Endpoint=sb://"+host+";SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true;")
 	for name, raw := range map[string]string{
 		"rabbit":    "amqp://" + host + "/?queue=piecework.{queue}",
-		"nats":      "nats://" + host + "/piecework.{queue}",
 		"jetstream": "jetstream://" + host + "/piecework.{queue}",
 		"kafka":     "kafka://" + host + "/piecework-{queue}",
 		"sqs":       "awssqs://" + host + "/1/piecework-{queue}?region=us-east-1&endpoint=http://" + host,

@@ -64,22 +64,6 @@ func kept(c jetstream.StreamConfig) drivers.Remark {
 	return r
 }
 
-// inspectCore tells what there is to know of a server that keeps nothing.
-func inspectCore(l *line) func(context.Context, string) (*drivers.LaneFacts, error) {
-	return func(ctx context.Context, _ string) (*drivers.LaneFacts, error) {
-		conn, err := l.get(ctx)
-		if err != nil {
-			return nil, err
-		}
-		const never = "core NATS keeps no message, so none comes again"
-		return &drivers.LaneFacts{HiddenNote: never, DeadNote: "none: " + never, Waiting: -1, Remarks: []drivers.Remark{
-			{What: "delivery", Why: "at most once: a message that nobody listens for, or whose worker dies, is gone, and sweep sends its hint " +
-				"again after PIECEWORK_GRACE; a submission by message is lost: jetstream:// keeps them"},
-			largest(conn),
-		}}, nil
-	}
-}
-
 // leastPayload is what a hint needs, with much to spare.
 const leastPayload = 4096
 

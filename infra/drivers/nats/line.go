@@ -26,6 +26,15 @@ type line struct {
 
 var errClosed = errors.New("connection is closed")
 
+// asConn is what As of a driver is asked for.
+func asConn(conn *nats.Conn, i any) bool {
+	p, ok := i.(**nats.Conn)
+	if ok {
+		*p = conn
+	}
+	return ok
+}
+
 // get returns the connection.
 func (l *line) get(context.Context) (*nats.Conn, error) {
 	l.mu.Lock()

@@ -1,24 +1,14 @@
-// Package nats registers NATS as queues: JetStream, which keeps messages, and core NATS, which does not.
+// Package nats registers the queues of NATS JetStream.
 //
 // # URLs
 //
-//	jetstream://host:4222/piecework.{queue}      the path is the subject of a lane
-//	nats://host1:4222,host2:4222/piecework.{queue}
-//	tls+jetstream://..., tls+nats://...          with TLS
+//	jetstream://host1:4222,host2:4222/piecework.{queue}   the path is the subject of a lane
+//	tls+jetstream://...                                   with TLS
 //
 // # Parameters
 //
-// Of both:
-//
 //	creds=, nkey=                 a file with credentials, or with a seed
 //	tls_ca=, tls_cert=, tls_key=  files for TLS
-//
-// Of nats:
-//
-//	group=piecework               the queue group in which receivers compete
-//
-// Of jetstream:
-//
 //	stream=piecework-{queue}      the stream of a lane; dots become underscores. Two deployments on one server need two
 //	consumer=workers              the durable consumer that receivers share
 //	declare=true                  make stream and consumer, if there are none
@@ -36,20 +26,17 @@
 //
 // # Limits
 //
-// A message is at most 1 MB. Core NATS has no memory: what is sent while no receiver is connected is gone, and sweep
-// sends it again.
+// A message is at most 1 MB, the server's default for max_payload.
 //
 // # Delivery
 //
-// JetStream: at least once; publishes are confirmed by the stream, and a repeat of the same publish is recognised by
-// its id. Core NATS: at most once, and a nack is an ack.
+// At least once. The stream confirms each publish, and recognises a repeat of the same publish by its id.
 //
-// These are drivers of our own: gocloud has core NATS only, and leaves a closed subscription subscribed, which then eats
-// the messages of others.
+// This is a driver of our own. gocloud's natspubsub is core NATS, which delivers at most once and keeps nothing.
 //
 // # Delay
 //
-// JetStream: none, and with delay=schedule up to a year. Core NATS: none.
+// None; with delay=schedule up to a year.
 package nats
 
 import (
@@ -62,12 +49,10 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 )
 
-// Register registers the queues nats, jetstream, tls+nats and tls+jetstream.
+// Register registers the queues jetstream and tls+jetstream.
 func Register(s *drivers.Set) {
-	for _, tls := range []string{"", "tls+"} {
-		s.AddQueue(tls+"nats", openCore)
-		s.AddQueue(tls+"jetstream", openStreams)
-	}
+	s.AddQueue("jetstream", openStreams)
+	s.AddQueue("tls+jetstream", openStreams)
 	s.AddDenial(denied)
 }
 
@@ -79,7 +64,7 @@ type dial struct {
 	ca, cert, key string
 }
 
-// parseDial reads what both have. It must come after the getters of each, because it checks them all.
+// parseDial reads where the servers are. It must come after the other getters, because it checks all parameters.
 func parseDial(a *drivers.Address) (dial, error) {
 	p := a.Params
 	d := dial{
@@ -158,24 +143,6 @@ func parseStreams(a *drivers.Address) (*streams, error) {
 // streamOf is the stream of a lane, whose name has no dots.
 func (s *streams) streamOf(lane string) string {
 	return strings.ReplaceAll(drivers.InLane(s.stream, lane), ".", "_")
-}
-
-func openCore(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
-	group := a.Params.String("group", "piecework")
-	d, err := parseDial(a)
-	if err != nil {
-		return nil, err
-	}
-	if group == "" || strings.ContainsAny(group, " ") {
-		return nil, a.Errorf("group=%q: want a name without spaces, so that receivers compete", group)
-	}
-	l := &line{dial: d, log: log}
-	return drivers.NewQueue(drivers.Broker{
-		Topic:        l.coreTopic(a.Path),
-		Subscription: l.coreSubscription(a.Path, group),
-		Inspect:      inspectCore(l),
-		Close:        l.close,
-	}, log), nil
 }
 
 func openStreams(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {

@@ -45,13 +45,11 @@ func TestStreamURLs(t *testing.T) {
 
 func TestURLsThatAreRefused(t *testing.T) {
 	for raw, want := range map[string]string{
-		"nats:///jobs.{queue}":                     "no host",
-		"nats://h/jobs":                            "{queue}",
-		"nats://h/jobs.>.{queue}":                  "not a subject",
-		"nats://h/jobs.{queue}?grop=x":             `did you mean "group"?`,
-		"nats://h/jobs.{queue}?prefetch=1":         `"prefetch"`,
-		"nats://h/jobs.{queue}?group=":             "compete",
-		"nats://h/jobs.{queue}?tls_cert=x":         "both or none",
+		"jetstream:///jobs.{queue}":                "no host",
+		"jetstream://h/jobs":                       "{queue}",
+		"jetstream://h/jobs.>.{queue}":             "not a subject",
+		"jetstream://h/jobs.{queue}?hodl=1m":       `did you mean "hold"?`,
+		"jetstream://h/jobs.{queue}?tls_cert=x":    "both or none",
 		"jetstream://h/jobs.{queue}?stream=jobs":   "{queue}",
 		"jetstream://h/jobs.{queue}?consumer=a.b":  "consumer",
 		"jetstream://h/jobs.{queue}?ack_wait=10ms": "from 1s",
@@ -88,17 +86,15 @@ func TestErrorsAreClassified(t *testing.T) {
 }
 
 func TestAServerThatIsAwayFailsSendsAndNotTheStart(t *testing.T) {
-	for _, scheme := range []string{"nats", "jetstream"} {
-		q, err := drivers.New(Register).OpenQueue(t.Context(), scheme+"://u:hunter2@127.0.0.1:1/jobs.{queue}")
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = q.Sender().Send(t.Context(), "default", 0, pubsubq.Message{ID: "job-1"})
-		if err == nil || !strings.Contains(err.Error(), "no servers") || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("error %v", err)
-		}
-		if err := q.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
+	q, err := drivers.New(Register).OpenQueue(t.Context(), "jetstream://u:hunter2@127.0.0.1:1/jobs.{queue}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = q.Sender().Send(t.Context(), "default", 0, pubsubq.Message{ID: "job-1"})
+	if err == nil || !strings.Contains(err.Error(), "no servers") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v", err)
+	}
+	if err := q.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

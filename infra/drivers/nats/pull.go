@@ -18,6 +18,12 @@ import (
 	"github.com/piecework/piecework/infra/drivers/internal/keep"
 )
 
+// maxBatch is how many messages are sent or acknowledged together.
+const maxBatch = 100
+
+// waitMessage is how long a receive waits.
+const waitMessage = time.Second
+
 // subscription returns what opens a lane for receiving.
 func (s *streams) subscription(l *line) func(context.Context, string) (*pubsub.Subscription, error) {
 	return func(ctx context.Context, lane string) (*pubsub.Subscription, error) {

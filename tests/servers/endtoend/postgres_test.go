@@ -15,16 +15,6 @@ func TestPostgreSQLWithJetStreamAndS3(t *testing.T) {
 	})
 }
 
-// Core NATS delivers at most once: what nobody was there to take, and what a killed worker had taken, is gone, and sweep
-// sends it again.
-func TestPostgreSQLWithNATSAndS3(t *testing.T) {
-	n := servers.StartNATS(t)
-	run(t, combination{
-		store: postgres.Start(t), queues: "nats://" + n.Host() + "/piecework.{queue}", blobs: startS3(t),
-		stopQueue: n.Stop, startQueue: startNATS(n),
-	})
-}
-
 func startNATS(n *servers.NATS) func(t *testing.T) {
 	return func(t *testing.T) {
 		t.Helper()
