@@ -114,7 +114,7 @@ func steppingDesk(t *testing.T, reg *functions.Registry) (*desk, func(by time.Du
 		s.config.Now = func() time.Time { return apart(t, time.Now().Add(time.Duration(step.Load())), time.Since(start)+1) }
 	})
 	return d, func(by time.Duration) {
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // virtual time
 		step.Store(int64(by))
 	}
 }
