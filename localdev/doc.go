@@ -30,7 +30,8 @@
 //
 // # Where things are
 //
-// config.go has the configuration, stack.go the running system, open.go the opening of what it stands on, remedy.go
+// config.go has the configuration, stack.go the running system, dir.go its data directory,
+// open.go the opening of what it stands on, remedy.go
 // what to do when that fails; kit.go the test kit, kit_run.go its clock, kit_assert.go its assertions, desk.go what it
 // stands on; torture.go the torture run.
 package localdev

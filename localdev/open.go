@@ -2,12 +2,8 @@ package localdev
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -23,58 +19,6 @@ import (
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
-
-// Names in the data directory.
-const (
-	storeFile  = "piecework.db"
-	blobsDir   = "blobs"
-	formatFile = "format.json"
-)
-
-// formatVersion is the layout of the data directory that this version writes.
-const formatVersion = 1
-
-// openDir makes the data directory, if anything is kept there, and refuses one of a newer version.
-func openDir(c Config) error {
-	if c.Store != "" && c.Blobs != "" {
-		return nil
-	}
-	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
-		return dirError(c.Dir, err)
-	}
-	err := checkFormat(c.Dir)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	text := fmt.Appendf(nil, "{\"format\": %d}\n", formatVersion)
-	if err := os.WriteFile(filepath.Join(c.Dir, formatFile), text, 0o600); err != nil {
-		return dirError(c.Dir, err)
-	}
-	return nil
-}
-
-// checkFormat refuses a data directory that this version cannot read. One that does not say is fs.ErrNotExist.
-func checkFormat(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, formatFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err != nil {
-		return dirError(dir, err)
-	}
-	var have struct {
-		Format int `json:"format"`
-	}
-	if err := json.Unmarshal(text, &have); err != nil || have.Format < 1 {
-		return fmt.Errorf("%w: data directory %s: %s does not say which format the directory has: if piecework wrote "+
-			"the directory, remove that file; otherwise choose another directory", functions.ErrConfig, dir, formatFile)
-	}
-	if have.Format > formatVersion {
-		return fmt.Errorf("%w: data directory %s: a newer version wrote it (format %d, this one knows %d): update this "+
-			"program, or choose another directory", functions.ErrConfig, dir, have.Format, formatVersion)
-	}
-	return nil
-}
 
 // openStore opens the collection of the records.
 func openStore(ctx context.Context, c Config) (*docstore.Collection, error) {

@@ -1,0 +1,107 @@
+package localdev
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// Names in the data directory.
+const (
+	storeFile  = "piecework.db"
+	blobsDir   = "blobs"
+	formatFile = "format.json"
+)
+
+// formatVersion is the layout of the data directory that this version writes.
+const formatVersion = 1
+
+// formatText is what the file says.
+var formatText = fmt.Appendf(nil, "{\"format\": %d}\n", formatVersion)
+
+// openDir makes the data directory, if anything is kept there, and refuses one of a newer version.
+func openDir(c Config) error {
+	if c.Store != "" && c.Blobs != "" {
+		return nil
+	}
+	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
+		return dirError(c.Dir, err)
+	}
+	err := checkFormat(c.Dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeWhole(filepath.Join(c.Dir, formatFile), formatText); err != nil {
+		return dirError(c.Dir, err)
+	}
+	return nil
+}
+
+// checkFormat refuses a data directory that this version cannot read. One that does not say is fs.ErrNotExist.
+func checkFormat(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, formatFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		return dirError(dir, err)
+	}
+	var have struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(text, &have); err != nil || have.Format < 1 {
+		if bytes.HasPrefix(formatText, text) && holdsNothing(dir) {
+			return fs.ErrNotExist
+		}
+		return fmt.Errorf("%w: data directory %s: %s does not say which format the directory has: if piecework wrote "+
+			"the directory, remove that file; otherwise choose another directory", functions.ErrConfig, dir, formatFile)
+	}
+	if have.Format > formatVersion {
+		return fmt.Errorf("%w: data directory %s: a newer version wrote it (format %d, this one knows %d): update this "+
+			"program, or choose another directory", functions.ErrConfig, dir, have.Format, formatVersion)
+	}
+	return nil
+}
+
+// holdsNothing reports whether a directory has no more than the file of its format: a version that did not write that
+// file whole may have ended at its first start, for want of room.
+func holdsNothing(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), formatFile) {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// writeWhole writes a file so that it is there whole, and on disk, or not at all.
+func writeWhole(name string, text []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close() // perhaps a second time
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
