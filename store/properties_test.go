@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -153,6 +154,7 @@ func (w *world) step(what string, t transition) {
 	if before.State.Final() {
 		w.ended(what, before, next)
 	}
+	w.stored(what, before, next)
 	w.job = next
 	if what == "claim" && next.Lease != nil {
 		w.last = next.Lease.Token
@@ -192,6 +194,46 @@ func (w *world) ended(what string, before, after Job) {
 	default:
 		w.rt.Fatalf("%s changed a record that was %s", what, before.State)
 	}
+}
+
+// stored checks that a write which changes a document of one record leaves the document of the next one.
+func (w *world) stored(what string, before, after Job) {
+	is, want := w.document(before), w.document(after)
+	r, err := encode(after, MaxRecord)
+	if err != nil {
+		w.rt.Fatal(err)
+	}
+	s := &Store{opts: Options{TTL: TTLSeconds}}
+	for name, value := range s.changes(before, after, r) {
+		if value == nil {
+			delete(is, string(name))
+		} else {
+			is[string(name)] = value
+		}
+	}
+	if diff := cmp.Diff(want, is); diff != "" {
+		w.rt.Fatalf("%s from %s to %s leaves another document (-want +got):\n%s", what, before.State, after.State, diff)
+	}
+}
+
+// document is a record as the collection has it.
+func (w *world) document(j Job) map[string]any {
+	r, err := encode(j, MaxRecord)
+	if err != nil {
+		w.rt.Fatal(err)
+	}
+	doc := map[string]any{"data": r.Data}
+	for name, value := range map[string]string{
+		"due_pk": r.DuePK, "due_sk": r.DueSK, "list_pk": r.ListPK, "list_sk": r.ListSK, "fail_pk": r.FailPK, "fail_sk": r.FailSK,
+	} {
+		if value != "" {
+			doc[name] = value
+		}
+	}
+	if expires := TTLSeconds.value(j.Expires); expires != nil {
+		doc[ExpiresField] = expires
+	}
+	return doc
 }
 
 // clone copies a record so that nothing is shared.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -334,4 +335,26 @@ func TestDemotedServer(t *testing.T) {
 		t.Errorf("got %v, want ErrUnavailable with the reason", err)
 	}
 	must(t, coll.Create(ctx, newJob(1)))
+}
+
+// TestSQLiteSettings: the file's settings are those asked for. A power cut must not undo a write that has returned.
+func TestSQLiteSettings(t *testing.T) {
+	for _, c := range []struct{ url, name, want string }{
+		{"sqlite://FILE", "synchronous", "2"},
+		{"sqlite://FILE?synchronous=full", "synchronous", "2"},
+		{"sqlite://FILE?synchronous=normal", "synchronous", "1"},
+		{"sqlite://FILE?synchronous=off", "synchronous", "0"},
+		{"sqlite://FILE", "journal_mode", "wal"},
+		{"sqlite://FILE?busy_timeout=7s", "busy_timeout", "7000"},
+	} {
+		t.Run(c.url+" "+c.name, func(t *testing.T) {
+			coll := mustOpen(t, strings.Replace(c.url, "FILE", filepath.Join(t.TempDir(), "a.db"), 1), jobOptions())
+			defer coll.Close()
+			var got string
+			must(t, coll.db.(*sqliteDB).writer.each(func(v []driver.Value) error { got = fmt.Sprint(v[0]); return nil }, "PRAGMA "+c.name))
+			if got != c.want {
+				t.Errorf("%s = %s, want %s", c.name, got, c.want)
+			}
+		})
+	}
 }
