@@ -94,7 +94,8 @@ func (s *Stack) receiver(queue string) *pubsubq.Receiver {
 }
 
 // takeUp sends the messages that an earlier process had in its queue when it died: at once those of jobs that wait, and
-// once the leases which it held must have run out, those of jobs that it ran.
+// once the leases which it held must have run out, those of jobs that it ran. Another process over the same store may be
+// alive and have them in its own queue: nothing tells, and a second message of a job does no harm.
 func (s *Stack) takeUp(ctx context.Context) {
 	t := s.rt.Timing()
 	for _, after := range []struct {
@@ -113,10 +114,10 @@ func (s *Stack) takeUp(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.cfg.Log.LogAttrs(ctx, slog.LevelError, "what an earlier process left is not all taken up; sweep will do it",
+			s.cfg.Log.LogAttrs(ctx, slog.LevelError, "not all messages of jobs that this process found in the store were sent; sweep will send the others",
 				slog.Any("error", err))
 		case res.Resent+res.Lost > 0:
-			s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "took up what an earlier process left",
+			s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "sent messages of jobs that this process found in the store",
 				slog.Int("waiting", res.Resent), slog.Int("running", res.Lost))
 		}
 	}

@@ -154,6 +154,30 @@ func TestNextProcessTakesUpWhatWaits(t *testing.T) {
 	}
 }
 
+// A process cannot know whether another one over the same store is alive, and does not say that it has died.
+func TestTheLogOfASecondProcess(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, double(), localdev.Config{Dir: dir})
+	if _, err := first.Client().Submit(t.Context(), "double", 1, functions.After(time.Hour/2)); err != nil {
+		t.Fatal(err)
+	}
+	var log lockedBuffer
+	second, err := localdev.Start(t.Context(), double(), localdev.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, second)
+	eventually(t, func() error {
+		if text := log.String(); !strings.Contains(text, "found in the store") || !strings.Contains(text, "waiting=1") {
+			return fmt.Errorf("the log says %q, want what was found", text)
+		}
+		return nil
+	})
+	if text := log.String(); strings.Contains(text, "left") || strings.Contains(text, "earlier") {
+		t.Errorf("the log says %q while the first process is alive", text)
+	}
+}
+
 // Two processes may work on one file: each job is done once.
 func TestTwoStacksShareAFile(t *testing.T) {
 	dir := t.TempDir()

@@ -37,6 +37,10 @@ func run(ctx context.Context, args []string, c *console) int {
 		c.JSON = true // a command may have a flag of its own
 	}
 	err = misuse(cmd, err)
+	var quiet *silent
+	if failed := c.out.failed(); failed != nil && (err == nil || errors.As(err, &quiet)) {
+		err = failed // whatever the status was to tell, its text is missing
+	}
 	c.report(err)
 	return exitStatus(err)
 }
@@ -94,7 +98,7 @@ func rootCommand(c *console) *cobra.Command {
 	root.SetErr(c.Err)
 	root.SetFlagErrorFunc(unknownFlag)
 	flags := root.PersistentFlags()
-	flags.BoolVar(&c.JSON, "json", false, "print one JSON document")
+	flags.BoolVar(&c.JSON, "json", false, "print one JSON document, on one line")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupJobs, Title: "Jobs, on a running server:"},
 		&cobra.Group{ID: groupAfter, Title: "Looking after the system:"})
 	add := func(group string, commands ...*cobra.Command) {

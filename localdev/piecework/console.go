@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -16,7 +19,7 @@ type console struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Env      map[string]string
-	JSON     bool             // --json: one document on Out, and nothing else there
+	JSON     bool             // --json: one document on Out, on one line, and nothing else there
 	Now      func() time.Time // the clock of relative times
 
 	colours bool // Out is a terminal that wants colours
@@ -25,11 +28,14 @@ type console struct {
 	inTerm  bool // In is a terminal
 
 	url, token string // of the server that commands ask
+
+	out *watched // Out, which tells what went wrong
 }
 
 // newConsole returns the console of a process.
 func newConsole(in io.Reader, out, errs io.Writer, environ []string) *console {
-	c := &console{In: in, Out: out, Err: errs, Env: map[string]string{}, Now: time.Now, outTerm: terminal(out), errTerm: terminal(errs)}
+	watch := &watched{w: out}
+	c := &console{In: in, Out: watch, out: watch, Err: errs, Env: map[string]string{}, Now: time.Now, outTerm: terminal(out), errTerm: terminal(errs)}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		c.Env[name] = value
@@ -76,16 +82,45 @@ func (c *console) Hintf(format string, args ...any) {
 	}
 }
 
-// sayf prints. Who closed the other end does not want to know more, and there is nowhere else to tell it.
-func sayf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+// sayf prints what is plain. The console's writer keeps an error of standard output; there is nowhere to tell one of
+// standard error.
+func sayf(w io.Writer, format string, args ...any) {
+	_, _ = io.WriteString(w, plain(fmt.Sprintf(format, args...)))
+}
 
-// PrintJSON prints a document.
+// PrintJSON prints a document on one line: indented, one that is nested deeply would be many times its size.
 func (c *console) PrintJSON(v any) error {
-	e := json.NewEncoder(c.Out)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	return nil
+	_, err := c.Out.Write(escape(b.Bytes()))
+	return err //nolint:wrapcheck // the console's writer has wrapped it
+}
+
+// watched is standard output. It keeps the first error: what nobody can read was not done.
+type watched struct {
+	w   io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil {
+		err = fmt.Errorf("cannot print: %w", err)
+		w.mu.Lock()
+		w.err = cmp.Or(w.err, err)
+		w.mu.Unlock()
+	}
+	return n, err
+}
+
+// failed returns the first error.
+func (w *watched) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }

@@ -102,7 +102,7 @@ func (c *console) report(err error) {
 	if err == nil || errors.As(err, &quiet) {
 		return
 	}
-	text := explain(c, err)
+	text := clean(explain(c, err))
 	if !c.JSON {
 		c.Notef("piecework: %s\n", text)
 		return

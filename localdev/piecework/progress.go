@@ -29,7 +29,7 @@ func (p *progress) see(j functions.Info) {
 		return
 	}
 	if w := width(p.c.errTerm); w > 0 {
-		p.bar.Show(p.line(j), w)
+		p.bar.Show(plain(p.line(j)), w)
 		return
 	}
 	if j.Done() {

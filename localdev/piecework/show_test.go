@@ -39,7 +39,7 @@ func jobs() []functions.Info {
 				{Number: 1, Start: ago(55 * time.Minute), End: ago(54 * time.Minute), Outcome: store.OutcomePanic, Error: "nil map", Stack: "main.go:1"},
 				{Number: 2, Start: ago(50 * time.Minute), End: ago(45 * time.Minute), Outcome: store.OutcomeSuccess},
 			},
-			Outputs: []functions.OutputInfo{{Name: "a/b.csv", Size: 1_234_567, ContentType: "text/csv"}, {Name: "c", Size: 12}}},
+			OutputCount: 2, Outputs: []functions.OutputInfo{{Name: "a/b.csv", Size: 1_234_567, ContentType: "text/csv"}, {Name: "c", Size: 12}}},
 		{ID: "job-6", Kind: "a.b", State: store.Succeeded, Attempt: 1, Created: ago(10 * time.Minute), Result: json.RawMessage(`{"n": 1}`)},
 	}
 }
@@ -125,11 +125,5 @@ func TestShort(t *testing.T) {
 		if got := short(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
-	}
-}
-
-func TestOneLineObeysNothing(t *testing.T) {
-	if got := oneLine("a\x1b]0;title\x07b\n\tc\xff"); got != "a]0;titleb c�" {
-		t.Errorf("%q", got)
 	}
 }

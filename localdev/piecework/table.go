@@ -2,7 +2,6 @@ package main
 
 import (
 	"strings"
-	"unicode"
 
 	"github.com/piecework/piecework/localdev/piecework/internal/line"
 )
@@ -15,8 +14,15 @@ type table struct {
 
 func newTable(head ...string) *table { return &table{head: head} }
 
-// add adds a line.
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+// add adds a line. Cells may have colours of this program's.
+func (t *table) add(cells ...string) {
+	for i, cell := range cells {
+		cells[i] = cellBreaks.Replace(plain(cell)) // now, so that the widths are those of what is printed
+	}
+	t.rows = append(t.rows, cells)
+}
+
+var cellBreaks = strings.NewReplacer("\n", " ", "\t", " ")
 
 // gap separates columns.
 const gap = "  "
@@ -51,19 +57,4 @@ func (t *table) print(c *console) {
 	for _, row := range t.rows {
 		show(row, func(s string) string { return s })
 	}
-}
-
-// oneLine makes a text fit a cell: without line breaks and control characters, which a terminal would obey.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(clean(s)), " ")
-}
-
-// clean takes away what a terminal would obey: text in records may come from anybody.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
 }
