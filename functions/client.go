@@ -282,15 +282,6 @@ func (c *Client) OutputKeys(ctx context.Context, id, name string) ([]string, err
 	return keys, nil
 }
 
-// Parked lists messages that were put aside because they could not be made jobs, newest first. A page may be short, and
-// yet have a cursor of the next, when messages are large.
-func (c *Client) Parked(ctx context.Context, limit int, cursor string) ([]store.Parked, string, error) {
-	if limit <= 0 || limit > 1000 {
-		return nil, "", fmt.Errorf("%w: limit %d: must be 1 to 1000", ErrInvalid, limit)
-	}
-	return c.rt.store.Parked(ctx, limit, cursor)
-}
-
 // KindInfo describes a kind.
 type KindInfo struct {
 	Name    string        `json:"name"`

@@ -77,8 +77,8 @@
 //
 // define.go has the registry, options.go the options, retry.go the retry policies, outcome.go the directives,
 // errors.go the errors and the table of what becomes of each, client.go the client, list.go its lists, watch.go how
-// it waits, info.go and inspect.go what it answers, hooks.go middleware and end hooks, guard.go what calls code of the
-// program, resource.go resources that handlers share, runtime.go the
+// it waits, parked.go what it does to parked messages, info.go and inspect.go what it answers, hooks.go middleware and
+// end hooks, guard.go what calls code of the program, resource.go resources that handlers share, runtime.go the
 // configuration. trigger.go has the triggers, trigger_route.go what a message asks for, telemetry_trace.go the spans and
 // telemetry_metrics.go the metrics.
 package functions

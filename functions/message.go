@@ -184,7 +184,7 @@ func (rt *Runtime) park(
 ) error {
 	sum := sha256.Sum256(append([]byte(messageID+"\x00"), body...))
 	p := store.Parked{
-		ID: "parked-" + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue,
+		ID: store.ParkedPrefix + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue, Message: messageID,
 		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: fitting(metadata),
 	}
 	if len(body) <= store.MaxInline {

@@ -53,12 +53,13 @@ func TestNoVerbPassesAMalformedIDToTheDriver(t *testing.T) {
 		_, release := l.Release(ctx, bad, t0)
 		_, cancel := l.RequestCancel(ctx, bad, "", t0)
 		_, requeue := l.Requeue(ctx, bad, t0)
+		_, parked := l.GetParked(ctx, bad)
 		claims := l.ClaimMany(ctx, []string{bad, "job-1"}, []Claim{{Token: "t", Now: t0}, {Token: "u", Now: t0}})
 		if claims[1].Err != nil {
 			t.Errorf("claim of job-1 beside id %q: %v, want nil", bad, claims[1].Err)
 		}
 		for verb, err := range map[string]error{
-			"Get": get, "Claim": claim, "Release": release, "RequestCancel": cancel, "Requeue": requeue, "Unpark": l.Unpark(ctx, bad),
+			"Get": get, "Claim": claim, "Release": release, "RequestCancel": cancel, "Requeue": requeue, "GetParked": parked,
 			"ClaimMany": claims[0].Err, "GetMany": l.GetMany(ctx, []string{bad, "job-1"})[0].Err,
 		} {
 			if !errors.Is(err, ErrNotFound) || !errors.Is(err, ErrID) {

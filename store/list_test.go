@@ -338,19 +338,48 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 		if len(ids) != 25 || ids[0] != "parked-24" || ids[24] != "parked-00" {
 			t.Errorf("%v", ids)
 		}
-		if err := l.Unpark(t.Context(), "parked-24"); err != nil {
+		newest, err := l.GetParked(t.Context(), "parked-24")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := l.Unpark(t.Context(), newest); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := l.Park(t.Context(), Parked{ID: newest.ID, At: newest.At, Queue: "submit", Reason: "bad again"}); err != nil {
+			t.Fatal(err)
+		}
+		if gone, err := l.Unpark(t.Context(), newest); err != nil || gone {
+			t.Errorf("unpark of a message that was parked again = %t, %v, want false", gone, err)
+		}
+		if newest, err = l.GetParked(t.Context(), newest.ID); err != nil || newest.Reason != "bad again" {
+			t.Errorf("parked again: %+v, %v", newest, err)
+		}
+		if _, err := l.Unpark(t.Context(), newest); err != nil {
 			t.Error(err)
+		}
+		for _, id := range []string{"parked-24", "job-1", "kinds", ""} {
+			_, err = l.GetParked(t.Context(), id)
+			wantErr(t, err, ErrNotFound)
 		}
 		if list, _, err := l.Parked(t.Context(), 100, ""); err != nil || len(list) != 24 {
 			t.Errorf("%d parked, %v", len(list), err)
 		}
-		_, _, err := l.Parked(t.Context(), 10, "elsewhere")
+		_, _, err = l.Parked(t.Context(), 10, "elsewhere")
 		wantErr(t, err, ErrCursor)
 		if err := l.coll.Create(t.Context(), &record{ID: "p", Data: []byte("{"), ListPK: parkedPK, ListSK: sortKey(t0+99, "p")}); err != nil {
 			t.Fatal(err)
 		}
 		if list, _, err := l.Parked(t.Context(), 1, ""); err != nil || !strings.Contains(list[0].Reason, "unreadable") {
 			t.Errorf("%+v, %v", list, err)
+		}
+		for data, want := range map[string]error{`{"v":9}`: ErrNewerRecord, "{": ErrCorrupt} {
+			if err := l.coll.Put(t.Context(), &record{ID: "parked-x", Data: []byte(data)}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := l.GetParked(t.Context(), "parked-x")
+			wantErr(t, err, want)
 		}
 	})
 }

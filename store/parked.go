@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,15 +14,21 @@ import (
 // Parked is a message that could not be understood, kept where an operator finds it.
 type Parked struct {
 	Version  int               `json:"v"`
-	ID       string            `json:"id"`
+	ID       string            `json:"id"` // begins with ParkedPrefix
 	At       Time              `json:"at"`
 	Queue    string            `json:"queue"`
+	Message  string            `json:"message,omitzero"` // the broker's id of the message; empty if there is none
 	Reason   string            `json:"reason"`
 	Body     []byte            `json:"body,omitzero"` // the message, if it is at most MaxInline long
 	Blob     *Blob             `json:"blob,omitzero"` // the message, if it is longer
 	Metadata map[string]string `json:"metadata,omitzero"`
 	Extra    jsontext.Value    `json:",embed"`
+
+	rev any
 }
+
+// ParkedPrefix begins the ids of parked messages, and of no other records.
+const ParkedPrefix = "parked-"
 
 const parkedPK = "parked"
 
@@ -77,8 +84,8 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 			return list, f.cursor(before), nil
 		}
 		before = ref.ListSK
-		p := Parked{ID: ref.ID}
-		if err := json.Unmarshal(r.Data, &p, tolerant); err != nil {
+		p, err := decodeParked(r)
+		if err != nil {
 			p.Reason = "unreadable record: " + err.Error()
 		}
 		list = append(list, p)
@@ -89,21 +96,38 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 	return list, f.cursor(before), nil
 }
 
-// Unpark deletes a parked message that has been dealt with.
-func (s *Store) Unpark(ctx context.Context, id string) error {
+// decodeParked reads a document's message. After an error, it is what could be read.
+func decodeParked(r *record) (Parked, error) {
+	var p Parked
+	err := json.Unmarshal(r.Data, &p, tolerant)
+	p.ID, p.rev = r.ID, r.Rev
+	if err != nil {
+		return p, fmt.Errorf("record %s: %w: %w", r.ID, ErrCorrupt, err)
+	}
+	if p.Version > Version {
+		return p, newerError(r.ID, p.Version)
+	}
+	return p, nil
+}
+
+// GetParked reads a parked message. One that cannot be read, or that a newer version parked, comes with ErrCorrupt or
+// ErrNewerRecord, as far as it can be read.
+func (s *Store) GetParked(ctx context.Context, id string) (Parked, error) {
 	if err := CheckID(id); err != nil {
-		return fmt.Errorf("delete parked message: %w: %w", ErrNotFound, err)
+		return Parked{}, fmt.Errorf("parked message: %w: %w", ErrNotFound, err)
 	}
-	for tries := s.retries(); ; {
-		f, err := classify(ctx, s.coll.Delete(ctx, &record{ID: id}))
-		switch f {
-		case faultNone, faultMissing:
-			return nil
-		case faultFinal:
-			return fmt.Errorf("delete parked message %s: %w", id, err)
-		}
-		if err := tries.again(ctx, err); err != nil {
-			return fmt.Errorf("delete parked message %s: %w", id, err)
-		}
+	if !strings.HasPrefix(id, ParkedPrefix) {
+		return Parked{}, fmt.Errorf("parked message %.60q: %w: their ids begin with %s", id, ErrNotFound, ParkedPrefix)
 	}
+	r, err := s.read(ctx, id, s.retries())
+	if err != nil {
+		return Parked{}, fmt.Errorf("parked message %s: %w", id, err)
+	}
+	return decodeParked(r)
+}
+
+// Unpark deletes a parked message that has been dealt with, as it was read. False means that the record is another one,
+// since the message was parked again; or, where the store tells, that it was gone.
+func (s *Store) Unpark(ctx context.Context, have Parked) (bool, error) {
+	return s.remove(ctx, s.retries(), Job{ID: have.ID, rev: have.rev})
 }

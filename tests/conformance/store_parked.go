@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,10 +34,17 @@ func testParked(t *testing.T, l *storeLab) {
 		}
 		return ""
 	})
+	newest, err := l.GetParked(ctx, want[0])
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		if err := l.Unpark(ctx, want[0]); err != nil {
+		if _, err := l.Unpark(ctx, newest); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := l.GetParked(ctx, want[0]); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("get of a message that was unparked: %v, want ErrNotFound", err)
 	}
 	if due := l.dueIDs(t, later, 10); len(due) != 0 {
 		t.Errorf("%v are due", due)

@@ -1,0 +1,71 @@
+package functions
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
+)
+
+// Parked lists messages that were put aside because they could not be made jobs, newest first. A page may be short, and
+// yet have a cursor of the next, when messages are large.
+func (c *Client) Parked(ctx context.Context, limit int, cursor string) ([]store.Parked, string, error) {
+	if limit <= 0 || limit > 1000 {
+		return nil, "", fmt.Errorf("%w: limit %d: must be 1 to 1000", ErrInvalid, limit)
+	}
+	return c.rt.store.Parked(ctx, limit, cursor)
+}
+
+// RemoveParked deletes a parked message. ErrNotFound: there is none of that id.
+func (c *Client) RemoveParked(ctx context.Context, id string) error {
+	p, err := c.rt.store.GetParked(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrCorrupt) {
+		return err
+	}
+	return c.rt.unpark(ctx, p)
+}
+
+// ReplayParked submits a parked message again, for instance because a version of the program that understands it runs
+// now, and deletes it when its jobs are there. It returns the id of the first of them; "" if a trigger knows the message
+// and has no interest in it. What cannot be made a job this time either stays parked, and the error says why.
+//
+// Calling it again, also because the process died inside, creates no second job: the jobs are keyed as at the message's
+// first delivery. A message without a key of its own that no broker has named is keyed by its id.
+func (c *Client) ReplayParked(ctx context.Context, id string) (jobID string, err error) {
+	p, err := c.rt.store.GetParked(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if p.Queue != SubmitQueue {
+		return "", fmt.Errorf("%w: parked message %s came from queue %q; only messages of queue %q can be submitted again",
+			ErrInvalid, id, p.Queue, SubmitQueue)
+	}
+	body := p.Body
+	if p.Blob != nil {
+		if body, err = c.rt.blobs.Get(ctx, asPart(*p.Blob)); err != nil {
+			return "", fmt.Errorf("parked message %s: %w", id, err)
+		}
+	}
+	asked := c.rt.reg.read(Foreign{Body: body, Metadata: p.Metadata, MessageID: cmp.Or(p.Message, p.ID)}, 0)
+	jobID, err = c.rt.submitAsked(ctx, asked.requests)
+	if err = errors.Join(asked.unknown, asked.refused, err); errors.Is(err, pubsubq.ErrMalformed) {
+		err = fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err != nil {
+		return jobID, fmt.Errorf("replay parked message %s: %w", id, err)
+	}
+	return jobID, c.rt.unpark(ctx, p)
+}
+
+// unpark deletes a parked message, and then its body: without the body, a replay could not go on. If the process dies
+// between, the body is left to fsck.
+func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
+	gone, err := rt.store.Unpark(ctx, p)
+	if err == nil && gone {
+		_, err = rt.blobs.RemoveAll(ctx, p.ID) // a record that cannot be read does not name it
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package functions_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"gocloud.dev/docstore/driver"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
+)
+
+// older returns a runtime over the desk's backends that knows another kind only, as before a rollout.
+func older(t *testing.T, d *desk) *functions.Runtime {
+	t.Helper()
+	reg := functions.NewRegistry()
+	functions.Handle(reg, "shop.refund", echoing)
+	rt, err := functions.New(reg, functions.Backends{Store: d.store, Queue: d, Blobs: d.blobs}, functions.Config{Now: d.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rt.Close() })
+	return rt
+}
+
+// park has a message parked, and returns its id.
+func park(t *testing.T, rt *functions.Runtime, body, messageID string) string {
+	t.Helper()
+	if out := rt.Submit(t.Context(), []byte(body), nil, messageID); out.Verdict != functions.Ack || out.Err == nil {
+		t.Fatalf("accept of %.60q = %+v, want it parked", body, out)
+	}
+	parked, _, err := rt.Client().Parked(t.Context(), 1, "")
+	if err != nil || len(parked) != 1 {
+		t.Fatalf("parked messages: %v, %v, want one", parked, err)
+	}
+	return parked[0].ID
+}
+
+func wantParked(t *testing.T, d *desk, want int) {
+	t.Helper()
+	parked, _, err := d.Client().Parked(t.Context(), 100, "")
+	if err != nil || len(parked) != want {
+		t.Errorf("%d messages are parked (%v), want %d", len(parked), err, want)
+	}
+}
+
+// What an older version could not read becomes a job when a newer one submits it again; once, however often it is asked.
+func TestReplayParked(t *testing.T) {
+	large := `{"kind":"shop.order","args":{"item":"` + strings.Repeat("x", store.MaxInline) + `"}}`
+	for name, c := range map[string]struct{ body, messageID string }{
+		"a message":              {`{"kind":"shop.order","args":{"item":"tea"}}`, "m1"},
+		"a large one":            {large, "m2"},
+		"one without a name":     {`{"kind":"shop.order","args":{"item":"tea"}}`, ""},
+		"one with a key":         {`{"kind":"shop.order","key":"k","args":{"item":"tea"}}`, "m3"},
+		"a large one, of no one": {large, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, handle(echoing))
+			id := park(t, older(t, d), c.body, c.messageID)
+			d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+				if acts[0].Kind == driver.Delete { // the process dies before
+					return driver.ActionListError{{Index: 0, Err: errors.New("no route to host")}}
+				}
+				return next(ctx, acts)
+			}
+			first, err := d.Client().ReplayParked(t.Context(), id)
+			wantErr(t, err, store.ErrUnavailable)
+			d.storeWorks()
+			wantParked(t, d, 1)
+			jobID, err := d.Client().ReplayParked(t.Context(), id)
+			if err != nil || jobID == "" || jobID != first {
+				t.Fatalf("replay = %q, %v, want the job of the first time, %q", jobID, err, first)
+			}
+			wantParked(t, d, 0)
+			if again := park(t, older(t, d), c.body, c.messageID); again != id {
+				t.Errorf("redelivered, it is parked as %s, want %s", again, id)
+			}
+			if again, err := d.Client().ReplayParked(t.Context(), id); err != nil || again != jobID {
+				t.Errorf("replay of the redelivery = %q, %v, want the same job", again, err)
+			}
+			d.drain(t)
+			if i := d.get(t, jobID); i.State != store.Succeeded {
+				t.Errorf("the job is %s, want succeeded", i.State)
+			}
+			if list, err := d.Client().List(t.Context(), functions.ListFilter{}); err != nil || len(list.Jobs) != 1 {
+				t.Errorf("%d jobs (%v), want 1", len(list.Jobs), err)
+			}
+			for _, key := range d.files(t) {
+				if strings.Contains(key, id) {
+					t.Errorf("%s is left", key)
+				}
+			}
+			_, err = d.Client().ReplayParked(t.Context(), id)
+			wantErr(t, err, store.ErrNotFound, id)
+		})
+	}
+}
+
+// What still is no job stays parked, whatever is wrong with it.
+func TestReplayOfWhatIsStillNoJob(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	for body, want := range map[string]error{
+		`{"kind":"shop.gone"}`:                       functions.ErrUnknownKind,
+		`{"kind":"shop.order","args":{"item":1}}`:    functions.ErrArgs,
+		`{"kind":"shop.order","max_attempts":0}`:     functions.ErrInvalid,
+		"not json":                                   functions.ErrInvalid,
+		`{"kind":"shop.order","key":"k","args":{}} `: functions.ErrKeyConflict,
+	} {
+		d.submit(t, "shop.order", order{Item: "tea"}, functions.Key("k"))
+		id := park(t, d.Runtime, body, "m-"+body)
+		_, err := d.Client().ReplayParked(t.Context(), id)
+		wantErr(t, err, want, id)
+		wantParked(t, d, 1)
+		if err := d.Client().RemoveParked(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hint := d.Park(t.Context(), "work", []byte("?"), nil, errors.New("malformed"))
+	parked, _, err := d.Client().Parked(t.Context(), 1, "")
+	if err != nil || hint.Verdict != functions.Ack {
+		t.Fatal(hint, err)
+	}
+	_, err = d.Client().ReplayParked(t.Context(), parked[0].ID)
+	wantErr(t, err, functions.ErrInvalid, `queue "work"`)
+	wantParked(t, d, 1)
+
+	id := park(t, older(t, d), `{"kind":"shop.order"}`, "m")
+	d.storeFails()
+	_, err = d.Client().ReplayParked(t.Context(), id)
+	wantErr(t, err, store.ErrUnavailable)
+	d.storeWorks()
+	wantParked(t, d, 2)
+}
+
+func TestRemoveParked(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	job := d.submit(t, "shop.order", order{Item: "tea"})
+	for _, body := range []string{"no", strings.Repeat("n", store.MaxInline+1)} {
+		id := park(t, d.Runtime, body, "")
+		if err := d.Client().RemoveParked(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+		wantErr(t, d.Client().RemoveParked(t.Context(), id), store.ErrNotFound, id)
+	}
+	for _, id := range []string{job, "kinds", "parked-none", ""} {
+		wantErr(t, d.Client().RemoveParked(t.Context(), id), store.ErrNotFound)
+	}
+	wantParked(t, d, 0)
+	if files := d.files(t); len(files) > 0 {
+		t.Errorf("%q are left, want no files", files)
+	}
+	d.get(t, job) // it is no parked message, and is there
+}
