@@ -67,6 +67,10 @@ func TestRoles(t *testing.T) {
 			}
 		})
 	}
+	for target, method := range map[string]string{"/v1/parked/parked-0": "DELETE", "/v1/parked/parked-0/replay": "POST"} {
+		refused(t, d.ask(t, method, target, "", "Authorization", "Bearer "+readerToken), 403, "operator")
+		refused(t, d.ask(t, method, target, "", "Authorization", "Bearer "+operatorToken), 404, "parked-0")
+	}
 	for _, target := range []string{"/v1/health", "/openapi.json", "/openapi.yaml"} {
 		if w := d.ask(t, "GET", target, ""); w.Code != 200 {
 			t.Errorf("%s without a token: %d", target, w.Code)

@@ -22,6 +22,8 @@
 //	GET  /v1/jobs/{id}/outputs/{name}  one of them, whole or a range
 //	GET  /v1/kinds                     what can be submitted
 //	GET  /v1/parked                    messages that could not be made jobs
+//	POST /v1/parked/{id}/replay        submit one again
+//	DELETE /v1/parked/{id}             delete it
 //	POST /v1/sweep                     look after what is due
 //	GET  /v1/stats                     what this process did
 //	GET  /v1/health                    whether it works; for anybody

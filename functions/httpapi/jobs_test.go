@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -232,5 +233,36 @@ func TestOperation(t *testing.T) {
 	all := slices.Concat(parked.Parked, rest.Parked)
 	if len(all) != 2 || all[0].Reason == "" || all[0].Text+all[1].Text != `{"kind":1}` {
 		t.Errorf("parked %+v", all)
+	}
+}
+
+func TestParkedMessagesAreReplayedAndRemoved(t *testing.T) {
+	d := newDesk(t, nil)
+	ids := map[string]string{}
+	for _, body := range []string{`{"kind":"test.order","args":{"item":"tea"}}`, `{"kind":"test.gone"}`, "no message"} {
+		d.rt.Park(t.Context(), functions.SubmitQueue, []byte(body), nil, errors.New("not understood"))
+		for _, p := range want[wire.ParkedPage](t, d.ask(t, "GET", "/v1/parked", ""), 200).Parked {
+			ids[p.Text] = p.ID
+		}
+	}
+	good := ids[`{"kind":"test.order","args":{"item":"tea"}}`]
+	replayed := want[wire.Unparked](t, d.ask(t, "POST", "/v1/parked/"+good+"/replay", ""), 200)
+	job := want[functions.Info](t, d.ask(t, "GET", "/v1/jobs/"+replayed.Job, ""), 200)
+	if replayed.ID != good || job.Kind != "test.order" {
+		t.Errorf("replay = %+v with job %+v, want one of kind test.order", replayed, job)
+	}
+	refused(t, d.ask(t, "POST", "/v1/parked/"+good+"/replay", ""), 404, good)
+	refused(t, d.ask(t, "POST", "/v1/parked/"+ids[`{"kind":"test.gone"}`]+"/replay", ""), 422, "test.gone")
+	refused(t, d.ask(t, "POST", "/v1/parked/"+ids["no message"]+"/replay", ""), 400, ids["no message"])
+	removed := want[wire.Unparked](t, d.ask(t, "DELETE", "/v1/parked/"+ids["no message"], ""), 200)
+	if removed.ID != ids["no message"] || removed.Job != "" {
+		t.Errorf("remove = %+v, want its id alone", removed)
+	}
+	for _, id := range []string{ids["no message"], replayed.Job, "kinds", "parked-"} {
+		refused(t, d.ask(t, "DELETE", "/v1/parked/"+id, ""), 404, "parked message")
+	}
+	want[functions.Info](t, d.ask(t, "GET", "/v1/jobs/"+replayed.Job, ""), 200)
+	if left := want[wire.ParkedPage](t, d.ask(t, "GET", "/v1/parked", ""), 200).Parked; len(left) != 1 || left[0].ID != ids[`{"kind":"test.gone"}`] {
+		t.Errorf("parked %+v, want the message that could not be replayed", left)
 	}
 }

@@ -29,6 +29,11 @@ type (
 	}
 	parkedOutput struct{ Body wire.ParkedPage }
 
+	unparkInput struct {
+		ID string `path:"id" maxLength:"200" doc:"the id of a parked message" example:"parked-000000000000000000000000"`
+	}
+	unparkOutput struct{ Body wire.Unparked }
+
 	healthOutput struct{ Body wire.Health }
 )
 
@@ -38,6 +43,13 @@ func (a *API) operateRoutes() {
 	op := a.operation("list-parked", http.MethodGet, "/v1/parked", "List messages that could not be made jobs", "operation")
 	op.Description = "Newest first. A page may be short and yet have a next: it has 3 MiB of messages at most."
 	huma.Register(a.huma, op, a.parked)
+
+	op = a.operation("remove-parked", http.MethodDelete, "/v1/parked/{id}", "Delete a parked message", "operation")
+	huma.Register(a.huma, op, a.removeParked)
+
+	op = a.operation("replay-parked", http.MethodPost, "/v1/parked/{id}/replay", "Submit a parked message again", "operation")
+	op.Description = "When its jobs are there, the message is parked no more. What cannot be made a job this time either stays parked. Repeating it creates no second job."
+	huma.Register(a.huma, op, a.replayParked)
 
 	huma.Register(a.huma, a.operation("get-stats", http.MethodGet, "/v1/stats", "Count what this process did", "operation"), a.stats)
 
@@ -74,6 +86,16 @@ func (a *API) parked(ctx context.Context, in *parkedInput) (*parkedOutput, error
 		page.Parked = append(page.Parked, parked(p))
 	}
 	return &parkedOutput{page}, nil
+}
+
+func (a *API) removeParked(ctx context.Context, in *unparkInput) (*unparkOutput, error) {
+	err := a.client.RemoveParked(ctx, in.ID)
+	return &unparkOutput{wire.Unparked{ID: in.ID}}, a.fail(ctx, err, "")
+}
+
+func (a *API) replayParked(ctx context.Context, in *unparkInput) (*unparkOutput, error) {
+	job, err := a.client.ReplayParked(ctx, in.ID)
+	return &unparkOutput{wire.Unparked{ID: in.ID, Job: job}}, a.fail(ctx, err, "")
 }
 
 // parked is a parked message as it is told: as text if it is text.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/store"
 )
 
 // server is `piecework up` in this process.
@@ -79,6 +81,47 @@ func document[T any](t *testing.T, r result) T {
 		t.Fatalf("%v in %q (exit status %d, %s)", err, r.out, r.code, r.err)
 	}
 	return v
+}
+
+func TestParkedMessages(t *testing.T) {
+	s := start(t, t.TempDir())
+	beside, err := localdev.OpenStorage(t.Context(), localdev.Config{Dir: s.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beside.Close()
+	records, err := store.New(beside.Records, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, body := range map[string]string{"parked-good": `{"kind":"demo.echo","args":[1]}`, "parked-bad": "x", "parked-worse": "y"} {
+		if err := records.Park(t.Context(), store.Parked{ID: id, At: 1, Queue: functions.SubmitQueue, Reason: "why", Body: []byte(body)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := s.ask(t, "parked"); r.code != 0 || strings.Count(r.out, "why") != 3 {
+		t.Errorf("parked: %+v, want three", r)
+	}
+	r := s.ask(t, "parked", "replay", "parked-good", "parked-bad")
+	id, job, _ := strings.Cut(strings.TrimSpace(r.out), " ")
+	if r.code != exitUsage || id != "parked-good" || !strings.HasPrefix(job, "job-") || !strings.Contains(r.err, "parked-bad") {
+		t.Errorf("replay: %+v, want the job of the good one and the reason of the bad one", r)
+	}
+	if r := s.ask(t, "wait", job); r.code != 0 || r.out != "[1]\n" {
+		t.Errorf("wait for the replayed job: %+v", r)
+	}
+	if r := s.ask(t, "parked", "remove", "parked-bad"); r.code != 0 || r.out != "parked-bad removed\n" {
+		t.Errorf("remove: %+v", r)
+	}
+	if u := document[wire.Unparked](t, s.ask(t, "parked", "remove", "parked-worse", "--json")); u.ID != "parked-worse" {
+		t.Errorf("remove --json: %+v", u)
+	}
+	if r := s.ask(t, "parked", "remove", "parked-bad"); r.code != exitNotFound {
+		t.Errorf("remove again: %+v, want exit status %d", r, exitNotFound)
+	}
+	if page := document[wire.ParkedPage](t, s.ask(t, "parked", "--json")); len(page.Parked) != 0 {
+		t.Errorf("left: %+v, want none", page.Parked)
+	}
 }
 
 func TestCommandsOnAServer(t *testing.T) {

@@ -10,7 +10,7 @@
 // stands in config.go.
 //
 // Where things are: command.go has the root command, console.go what commands print on and text.go what of a text, up.go the server and
-// examples.go its kinds; submit.go, get.go, list.go, wait.go, steer.go, output.go and operate.go have the commands of
+// examples.go its kinds; submit.go, get.go, list.go, wait.go, steer.go, output.go, parked.go and operate.go have the commands of
 // these names; fsck.go reads the stored state from outside; demo.go has the demo.
 package main
 

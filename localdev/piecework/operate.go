@@ -77,45 +77,6 @@ func (c *console) completeKinds(cmd *cobra.Command, args []string, _ string) ([]
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func parkedCommand(c *console) *cobra.Command {
-	var limit int
-	var cursor string
-	cmd := &cobra.Command{
-		Use: "parked", Short: "List messages that could not be made jobs", Args: takes(0, 0, ""),
-		Long: "Lists messages of the submit queue that could not be made jobs, with the reason, newest first.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.client()
-			if err != nil {
-				return err
-			}
-			page, err := client.Parked(cmd.Context(), limit, cursor)
-			if err != nil {
-				return err
-			}
-			if c.JSON {
-				return c.PrintJSON(page)
-			}
-			if len(page.Parked) == 0 {
-				c.Hintf("no parked messages\n")
-				return nil
-			}
-			t := newTable("ID", "WHEN", "REASON")
-			for _, p := range page.Parked {
-				t.add(p.ID, c.when(p.At), oneLine(p.Reason))
-			}
-			t.print(c)
-			if page.Next != "" {
-				c.Printf("more: --cursor %s\n", page.Next)
-			}
-			return nil
-		},
-	}
-	flags := c.asks(cmd).Flags()
-	flags.IntVar(&limit, "limit", 50, "how many to show, at most 1000")
-	flags.StringVar(&cursor, "cursor", "", "go on where a list ended")
-	return cmd
-}
-
 func sweepCommand(c *console) *cobra.Command {
 	var s wire.Sweep
 	cmd := &cobra.Command{

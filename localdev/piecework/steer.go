@@ -34,7 +34,36 @@ func releaseCommand(c *console) *cobra.Command {
 		})
 }
 
-// steer is a command that does one thing to some jobs. It goes on after one that is refused, and tells of the first.
+// eachID does one thing to some ids, and shows what came of each; in JSON all together, or the only one. It goes on
+// after one that is refused, and returns the last refusal when it has told of those before.
+func eachID[T any](c *console, ids []string, do func(id string) (T, error), show func(T), all func([]T) any) error {
+	var refused error
+	done := []T{}
+	for _, id := range ids {
+		one, err := do(id)
+		if err != nil {
+			if refused != nil {
+				c.report(refused)
+			}
+			refused = err
+			continue
+		}
+		if done = append(done, one); !c.JSON {
+			show(one)
+		}
+	}
+	if c.JSON && len(ids) == 1 && refused == nil {
+		return c.PrintJSON(done[0])
+	}
+	if c.JSON && len(ids) > 1 {
+		if err := c.PrintJSON(all(done)); err != nil {
+			return err
+		}
+	}
+	return refused
+}
+
+// steer is a command that does one thing to some jobs.
 func steer(
 	c *console, name, short, long string, do func(context.Context, *apiclient.Client, string) (functions.Info, error),
 ) *cobra.Command {
@@ -45,30 +74,9 @@ func steer(
 			if err != nil {
 				return err
 			}
-			var first error
-			jobs := []functions.Info{}
-			for _, id := range ids {
-				job, err := do(cmd.Context(), client, id)
-				if err != nil {
-					if first != nil {
-						c.report(first)
-					}
-					first = err
-					continue
-				}
-				if jobs = append(jobs, job); !c.JSON {
-					c.Printf("%s %s%s\n", job.ID, c.state(job.State), told(job))
-				}
-			}
-			if c.JSON && len(ids) == 1 && first == nil {
-				return c.PrintJSON(jobs[0])
-			}
-			if c.JSON && len(ids) > 1 {
-				if err := c.PrintJSON(functions.List{Jobs: jobs}); err != nil {
-					return err
-				}
-			}
-			return first
+			return eachID(c, ids, func(id string) (functions.Info, error) { return do(cmd.Context(), client, id) },
+				func(job functions.Info) { c.Printf("%s %s%s\n", job.ID, c.state(job.State), told(job)) },
+				func(jobs []functions.Info) any { return functions.List{Jobs: jobs} })
 		},
 	})
 }

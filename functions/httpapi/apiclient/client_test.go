@@ -160,6 +160,11 @@ func TestEveryMethod(t *testing.T) {
 	check("kinds", err)
 	_, err = c.Parked(ctx, 5, "")
 	check("parked", err)
+	for verb, unpark := range map[string]func(context.Context, string) (wire.Unparked, error){"remove": c.RemoveParked, "replay": c.ReplayParked} {
+		if _, err := unpark(ctx, "parked-none"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s of a message that is not there: %v, want ErrNotFound", verb, err)
+		}
+	}
 	_, err = c.Sweep(ctx, wire.Sweep{Limit: 5})
 	check("sweep", err)
 	stats, err := c.Stats(ctx)

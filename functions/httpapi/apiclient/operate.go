@@ -31,6 +31,21 @@ func (c *Client) Parked(ctx context.Context, limit int, cursor string) (wire.Par
 	return p, err
 }
 
+// RemoveParked deletes a parked message. If the answer is lost and it is asked again, the second answer may be
+// store.ErrNotFound.
+func (c *Client) RemoveParked(ctx context.Context, id string) (wire.Unparked, error) {
+	var u wire.Unparked
+	err := c.do(ctx, call{method: http.MethodDelete, path: []string{"v1", "parked", id}, again: true}, &u)
+	return u, err
+}
+
+// ReplayParked submits a parked message again, which creates no second job when it is repeated.
+func (c *Client) ReplayParked(ctx context.Context, id string) (wire.Unparked, error) {
+	var u wire.Unparked
+	err := c.do(ctx, call{method: http.MethodPost, path: []string{"v1", "parked", id, "replay"}, again: true}, &u)
+	return u, err
+}
+
 // Sweep looks after what is due.
 func (c *Client) Sweep(ctx context.Context, s wire.Sweep) (functions.SweepResult, error) {
 	var r functions.SweepResult

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+)
+
+func parkedCommand(c *console) *cobra.Command {
+	var limit int
+	var cursor string
+	cmd := &cobra.Command{
+		Use: "parked", Short: "List, replay or remove messages that could not be made jobs", Args: takes(0, 0, ""),
+		Long:    "Lists messages of the submit queue that could not be made jobs, with the reason, newest first.",
+		Example: "  piecework parked --json | jq -r '.parked[].id' | xargs piecework parked replay",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			page, err := client.Parked(cmd.Context(), limit, cursor)
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				return c.PrintJSON(page)
+			}
+			if len(page.Parked) == 0 {
+				c.Hintf("no parked messages\n")
+				return nil
+			}
+			t := newTable("ID", "WHEN", "REASON")
+			for _, p := range page.Parked {
+				t.add(p.ID, c.when(p.At), oneLine(p.Reason))
+			}
+			t.print(c)
+			if page.Next != "" {
+				c.Printf("more: --cursor %s\n", page.Next)
+			}
+			return nil
+		},
+	}
+	flags := c.asks(cmd).Flags()
+	flags.IntVar(&limit, "limit", 50, "how many to show, at most 1000")
+	flags.StringVar(&cursor, "cursor", "", "go on where a list ended")
+	cmd.AddCommand(
+		unparkCommand(c, "replay", "Submit parked messages again",
+			"A message whose job is there is parked no more; the others stay, and the reason is told. It is safe to repeat.",
+			(*apiclient.Client).ReplayParked),
+		unparkCommand(c, "remove", "Delete parked messages", "", (*apiclient.Client).RemoveParked))
+	return cmd
+}
+
+// unparkCommand is a command that does one thing to some parked messages.
+func unparkCommand(
+	c *console, name, short, long string, do func(*apiclient.Client, context.Context, string) (wire.Unparked, error),
+) *cobra.Command {
+	return c.asks(&cobra.Command{
+		Use: name + " ID...", Short: short, Args: takes(1, -1, "the ID of a parked message, or several"),
+		Long: strings.TrimSpace(short+". "+long) + "\n\n" + exitHelp,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			return eachID(c, ids, func(id string) (wire.Unparked, error) { return do(client, cmd.Context(), id) },
+				func(u wire.Unparked) { c.Printf("%s %s\n", u.ID, became(name, u)) },
+				func(all []wire.Unparked) any { return map[string][]wire.Unparked{"unparked": all} })
+		},
+	})
+}
+
+// became says what became of a message.
+func became(name string, u wire.Unparked) string {
+	switch {
+	case u.Job != "":
+		return u.Job
+	case name == "remove":
+		return "removed"
+	default:
+		return "nobody is interested in it"
+	}
+}
