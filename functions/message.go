@@ -187,6 +187,9 @@ func (rt *Runtime) park(
 		ID: store.ParkedPrefix + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue, Message: messageID,
 		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: fitting(metadata),
 	}
+	if keep := rt.cfg.ParkedRetention; keep > 0 {
+		p.Due = p.At.Add(keep)
+	}
 	if len(body) <= store.MaxInline {
 		p.Body = body
 	} else {

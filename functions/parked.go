@@ -69,3 +69,22 @@ func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 	}
 	return err
 }
+
+// removeParked deletes a parked message whose retention has passed, also one that nobody can read any more.
+func (s *sweep) removeParked(ctx context.Context, r store.Result) store.Job {
+	if s.isAway() {
+		s.removed(ctx, r.Job, false, nil)
+		return store.Job{}
+	}
+	p, err := s.rt.store.GetParked(ctx, r.Job.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrNewerRecord), err == nil && (p.Due == 0 || p.Due > s.now):
+		s.removed(ctx, r.Job, false, nil)
+	case err == nil, errors.Is(err, store.ErrCorrupt):
+		err = s.rt.unpark(ctx, p)
+		s.removed(ctx, r.Job, err == nil, err)
+	default:
+		s.removed(ctx, r.Job, false, err)
+	}
+	return store.Job{}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"gocloud.dev/docstore/driver"
 
@@ -153,4 +154,66 @@ func TestRemoveParked(t *testing.T) {
 		t.Errorf("%q are left, want no files", files)
 	}
 	d.get(t, job) // it is no parked message, and is there
+}
+
+// Sweep deletes parked messages when their retention has passed, with their bodies, and no others.
+func TestParkedMessagesHaveARetention(t *testing.T) {
+	for name, c := range map[string]struct{ config, want time.Duration }{
+		"default": {0, 14 * 24 * time.Hour}, "an hour": {time.Hour, time.Hour}, "for ever": {-1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, handle(echoing), func(s *setup) { s.config.ParkedRetention = c.config })
+			ids := []string{park(t, d.Runtime, "no", ""), park(t, d.Runtime, strings.Repeat("n", store.MaxInline+1), "")}
+			if c.want == 0 {
+				d.advance(10 * 365 * 24 * time.Hour)
+				if r := d.sweep(t); r.Looked != 0 {
+					t.Errorf("sweep = %+v, want nothing to be due", r)
+				}
+				wantParked(t, d, len(ids))
+				return
+			}
+			d.advance(c.want - time.Millisecond)
+			if r := d.sweep(t); r.Looked != 0 {
+				t.Errorf("a millisecond before it passes, sweep = %+v, want nothing to be due", r)
+			}
+			wantParked(t, d, len(ids))
+			d.advance(time.Millisecond)
+			d.storeFails()
+			_, _ = d.Sweep(t.Context(), functions.SweepRequest{})
+			d.storeWorks()
+			wantParked(t, d, len(ids))
+			if r := d.sweep(t); r.Removed != len(ids) || r.Failures != 0 {
+				t.Errorf("sweep = %+v, want %d removed", r, len(ids))
+			}
+			wantParked(t, d, 0)
+			if files := d.files(t); len(files) > 0 {
+				t.Errorf("%q are left, want no files", files)
+			}
+			if r := d.sweep(t); r.Looked != 0 {
+				t.Errorf("sweep = %+v, want nothing to be due any more", r)
+			}
+		})
+	}
+}
+
+// What is due as a parked message is read again first, and goes also if nobody can read it.
+func TestSweepReadsParkedMessagesFirst(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	for id, data := range map[string]string{
+		"parked-later":  `{"v":1,"id":"parked-later","due":9999999999999,"queue":"submit"}`,
+		"parked-kept":   `{"v":1,"id":"parked-kept","queue":"submit"}`,
+		"parked-newer":  `{"v":99,"id":"parked-newer","due":1}`,
+		"parked-broken": `{`,
+	} {
+		doc := map[string]any{"id": id, "data": []byte(data), "due_pk": "due#03", "due_sk": "0000000000000001#" + id}
+		if err := d.inner.Create(t.Context(), doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := d.sweep(t); r.Removed != 1 || r.Left != 3 || r.Failures != 0 {
+		t.Errorf("sweep = %+v, want the broken one removed and three left", r)
+	}
+	if _, err := d.store.GetParked(t.Context(), "parked-broken"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the broken message: %v, want ErrNotFound", err)
+	}
 }

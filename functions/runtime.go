@@ -65,6 +65,9 @@ type Config struct {
 	HookTimeout time.Duration
 	// MaxArgs is the longest arguments of a job in bytes. Default 4 MiB.
 	MaxArgs int
+	// ParkedRetention is how long messages that could not be made jobs are kept. Default 14 days. Negative: until they are
+	// replayed or removed. It holds for messages that are parked from then on.
+	ParkedRetention time.Duration
 	// JoinLimit is the largest output in bytes that is joined from its parts to one file at the end of the job.
 	// Larger ones stay in parts, which readers see as one file all the same. Default 4 GiB.
 	JoinLimit int64
@@ -110,6 +113,7 @@ func (c Config) withDefaults() Config {
 	if c.MaxArgs == 0 {
 		c.MaxArgs = 4 << 20
 	}
+	set(&c.ParkedRetention, 14*24*time.Hour)
 	if c.JoinLimit == 0 {
 		c.JoinLimit = 4 << 30
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type SweepResult struct {
 	Expired  int `json:"expired" doc:"jobs whose deadline passed"`
 	Rearmed  int `json:"rearmed" doc:"running jobs to look at again later"`
 	Settled  int `json:"settled" doc:"ended jobs whose outbox was carried out"`
-	Removed  int `json:"removed" doc:"jobs removed after their retention"`
+	Removed  int `json:"removed" doc:"jobs and parked messages removed after their retention"`
 	Left     int `json:"left" doc:"records left to others, or to the next sweep: written by a newer version, changed meanwhile, or the time was up"`
 	Failures int `json:"failures" doc:"records that could not be dealt with; the log says why"`
 
@@ -192,13 +193,21 @@ func (s *sweep) batch(ctx context.Context, until store.Time, do act) (more bool,
 		return false, err
 	}
 	s.lag(refs[0])
-	ids := make([]string, len(refs))
-	for i, r := range refs {
-		ids[i] = r.ID
+	s.result.Looked += len(refs)
+	ids := make([]string, 0, len(refs))
+	var parked []store.Result
+	for _, r := range refs {
+		if strings.HasPrefix(r.ID, store.ParkedPrefix) {
+			parked = append(parked, store.Result{Job: store.Job{ID: r.ID}})
+		} else {
+			ids = append(ids, r.ID)
+		}
 	}
-	s.result.Looked += len(ids)
 	send := do(s, ctx, s.rt.store.GetMany(ctx, ids))
 	s.rt.nudge(ctx, send...)
+	if len(parked) > 0 {
+		s.each(ctx, parked, s.removeParked)
+	}
 	switch {
 	case s.isAway():
 		return false, nil // the failures are counted

@@ -16,6 +16,7 @@ type Parked struct {
 	Version  int               `json:"v"`
 	ID       string            `json:"id"` // begins with ParkedPrefix
 	At       Time              `json:"at"`
+	Due      Time              `json:"due,omitzero"` // when it is to be deleted; zero: never
 	Queue    string            `json:"queue"`
 	Message  string            `json:"message,omitzero"` // the broker's id of the message; empty if there is none
 	Reason   string            `json:"reason"`
@@ -42,6 +43,9 @@ func (s *Store) Park(ctx context.Context, p Parked) error {
 	}
 	for tries := s.retries(); ; {
 		r := &record{ID: p.ID, Data: data, ListPK: parkedPK, ListSK: sortKey(p.At, p.ID)}
+		if p.Due != 0 {
+			r.DuePK, r.DueSK = duePK(DueShards+shard(p.ID, GoneShards)), sortKey(p.Due, p.ID)
+		}
 		f, err := classify(ctx, s.coll.Create(ctx, r))
 		switch f {
 		case faultNone, faultConflict:

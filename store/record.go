@@ -16,8 +16,8 @@ const (
 	// DueShards is over how many partitions of the due index the records are spread to which something is to happen. A
 	// partition of a DynamoDB index takes 1000 writes a second.
 	DueShards = 16
-	// GoneShards is over how many more partitions of the due index the ended jobs are spread that wait for nothing but
-	// their removal, so that a search for what is due does not page through them.
+	// GoneShards is over how many more partitions of the due index the ended jobs and parked messages are spread that wait
+	// for nothing but their removal, so that a search for what is due does not page through them.
 	GoneShards = 4
 	// DuePartitions is how many partitions the due index has: first those of DueShards, then those of GoneShards.
 	DuePartitions = DueShards + GoneShards

@@ -111,6 +111,9 @@ var edits = []edit{
 	{rule: RuleArgsHash, of: "succeeded", job: func(j *store.Job) { j.ArgsHash = "0" }},
 	{rule: RuleKind, of: "kinds", doc: func(d *document) { d.Data = []byte(`{"v":1,"kinds":{}}`) }},
 	{rule: RuleParked, of: "parked", doc: func(d *document) { d.ListPK = "elsewhere" }},
+	{rule: RuleDueIndex, of: "parked", doc: func(d *document) { d.DuePK, d.DueSK = "", "" }},
+	{rule: RuleDueIndex, of: "parked", doc: func(d *document) { d.DueSK = "0" + d.DueSK[1:] + "x" }},
+	{rule: RuleFail, of: "parked", doc: func(d *document) { d.FailPK, d.FailSK = "failed#0", d.ListSK }},
 	{rule: RuleParked, of: "parked", doc: func(d *document) { d.Data = bytes.Replace(d.Data, []byte("raw-"), []byte("row-"), 1) }},
 }
 

@@ -1,6 +1,8 @@
 package fsck
 
 import (
+	"fmt"
+
 	"github.com/go-json-experiment/json"
 
 	"github.com/piecework/piecework/store"
@@ -23,9 +25,9 @@ func (c *checker) parked(d document, files []file, f *finding) {
 	if p.Reason == "" || p.At == 0 {
 		f.problemf(RuleParked, "there is no reason or no time")
 	}
-	if d.ListPK != nounParked || d.ListSK != sortKey(p.At, d.ID) || d.DuePK != "" || d.FailPK != "" {
-		f.problemf(RuleParked, "stands in the lists at (%q, %q), want (%q, %q)", d.ListPK, d.ListSK, nounParked, sortKey(p.At, d.ID))
-	}
+	f.index(RuleParked, d.ListPK, d.ListSK, true, nounParked, sortKey(p.At, d.ID))
+	f.index(RuleFail, d.FailPK, d.FailSK, false, "", "")
+	f.index(RuleDueIndex, d.DuePK, d.DueSK, p.Due != 0, fmt.Sprintf("gone#%d", shardOf(d.ID, store.GoneShards)), sortKey(p.Due, d.ID))
 	if p.Blob == nil {
 		return
 	}

@@ -46,8 +46,18 @@ func testParked(t *testing.T, l *storeLab) {
 	if _, err := l.GetParked(ctx, want[0]); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("get of a message that was unparked: %v, want ErrNotFound", err)
 	}
-	if due := l.dueIDs(t, later, 10); len(due) != 0 {
-		t.Errorf("%v are due", due)
+	kept := store.Parked{ID: "parked-for-a-while", At: t0, Due: t0 + 1000, Queue: "submit", Reason: "malformed"}
+	if err := l.Park(ctx, kept); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, l.h.Lag, func() string {
+		if due := l.dueIDs(t, later, 10); !slices.Equal(due, []string{kept.ID}) {
+			return fmt.Sprintf("%v are due, want %s alone", due, kept.ID)
+		}
+		return ""
+	})
+	if due := l.dueIDs(t, t0+999, 10); len(due) != 0 {
+		t.Errorf("%v are due before their time", due)
 	}
 }
 

@@ -210,7 +210,10 @@ var verbs = map[string]struct {
 		return l.Park(ctx, store.Parked{ID: "p", At: t0})
 	}},
 	"parked": {nil, func(ctx context.Context, l *lab, _ store.Job) error { _, _, err := l.Parked(ctx, 10, ""); return err }},
-	"unpark": {nil, func(ctx context.Context, l *lab, _ store.Job) error { _, err := l.Unpark(ctx, store.Parked{ID: "p"}); return err }},
+	"unpark": {nil, func(ctx context.Context, l *lab, _ store.Job) error {
+		_, err := l.Unpark(ctx, store.Parked{ID: "p"})
+		return err
+	}},
 }
 
 func queued(t *testing.T, l *lab) store.Job  { t.Helper(); return l.queued(t, "a") }
