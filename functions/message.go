@@ -49,17 +49,24 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 	if err := rt.open(); err != nil {
 		return rt.givenBack(ctx, outcomeOf(err))
 	}
-	asked, err := guarded(ctx, rt, "", rt.cfg.HookTimeout, func(context.Context) (asked, error) {
-		return rt.reg.read(Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID}, 0), nil
-	})
-	if err = blame("message", err); err != nil && !errors.Is(err, ErrInvalid) {
+	asked, err := rt.ask(ctx, Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID})
+	if err != nil {
 		return rt.givenBack(ctx, outcomeOf(err))
 	}
-	asked.refused = errors.Join(asked.refused, err)
 	ctx, span := rt.acceptSpan(ctx, in, asked)
 	out := rt.accept(ctx, in, asked)
 	rt.endSpan(span, out.Err)
 	return out
+}
+
+// ask finds out what a message asks for. An error says nothing of the message; it may be tried again.
+func (rt *Runtime) ask(ctx context.Context, m Foreign) (asked, error) {
+	a, err := guarded(ctx, rt, "", rt.cfg.HookTimeout, func(context.Context) (asked, error) { return rt.reg.read(m, 0), nil })
+	if err = blame("message", err); err != nil && !errors.Is(err, ErrInvalid) {
+		return asked{}, err
+	}
+	a.refused = errors.Join(a.refused, err)
+	return a, nil
 }
 
 // accept does what a message asks for.

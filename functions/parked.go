@@ -49,7 +49,10 @@ func (c *Client) ReplayParked(ctx context.Context, id string) (jobID string, err
 			return "", fmt.Errorf("parked message %s: %w", id, err)
 		}
 	}
-	asked := c.rt.reg.read(Foreign{Body: body, Metadata: p.Metadata, MessageID: cmp.Or(p.Message, p.ID)}, 0)
+	asked, err := c.rt.ask(ctx, Foreign{Body: body, Metadata: p.Metadata, MessageID: cmp.Or(p.Message, p.ID)})
+	if err != nil {
+		return "", fmt.Errorf("parked message %s: %w", id, err)
+	}
 	jobID, err = c.rt.submitAsked(ctx, asked.requests)
 	if err = errors.Join(asked.unknown, asked.refused, err); errors.Is(err, pubsubq.ErrMalformed) {
 		err = fmt.Errorf("%w: %w", ErrInvalid, err)
