@@ -1,7 +1,8 @@
 // Package fault has a document store and a blob store, in memory, that fail as real ones do, when they are told to.
 //
 // Every effect, that is every call that would cross a network, asks a [Hook] first: it may let time pass, let others
-// go first, and decides the effect's [Fate]: applied or not, answered or not. So a test can stop a process between any
+// go first, and decides the effect's [Fate]: applied or not, answered or not, or [Late]: applied when a [Waiter] says,
+// also after its caller has given up. So a test can stop a process between any
 // two effects, lose the answer to a write that was applied, and refuse one that was not.
 //
 //	docs := &fault.Docs{Hook: hook, Flavour: fault.Mongo}

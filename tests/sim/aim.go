@@ -37,7 +37,8 @@ func (w *world) cancel(p *proc, id, reason string) {
 	w.act(p, "cancel", id, func(ctx context.Context) error { _, err := p.rt.Client().Cancel(ctx, id, reason); return err })
 }
 
-// aimAtHook gives a job whose end hook is being called another end: it is retried, and cancelled after that.
+// aimAtHook gives a job whose end hook is being called another end: it is retried, and cancelled
+// after that.
 func (w *world) aimAtHook(p *proc) bool {
 	for _, h := range w.held {
 		m := w.oracle.jobs[h.op.Key]

@@ -16,7 +16,11 @@ var ways = []struct {
 	{"applied, crash", decision{crashAfter: true}},
 	{"applied, no answer", decision{fate: fault.Fate{How: fault.Lost}}},
 	{"not applied, error", decision{fate: fault.Fate{How: fault.Refused}}},
+	{"the store away", away},
 }
+
+// away lets a layer not answer for longer than a lease. Writes that are given up meanwhile are applied then.
+var away = decision{fate: fault.Fate{How: fault.Late}, late: 25_000}
 
 // Every write and send of every path goes wrong in every way, once. Whatever happens, the story ends as it should.
 func TestEachWriteOfEachPathGoesWrong(t *testing.T) {
@@ -30,12 +34,19 @@ func TestEachWriteOfEachPathGoesWrong(t *testing.T) {
 				for n, point := range points {
 					for _, way := range ways {
 						w := s.stage("")
-						seen := 0
+						seen, layer, back := 0, "", int64(0)
 						w.decide = func(_ *co, op fault.Op) decision {
 							if op.Writes() || op.Layer == "user" {
-								if seen++; seen == n+1 {
+								if seen++; seen == n+1 && way.d.late == 0 {
 									return way.d
+								} else if seen == n+1 {
+									layer, back = op.Layer, w.now+way.d.late
 								}
+							}
+							if op.Layer == layer && w.now < back {
+								d := way.d
+								d.late = back
+								return d
 							}
 							return decision{}
 						}

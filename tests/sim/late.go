@@ -7,8 +7,9 @@ import (
 	"github.com/piecework/piecework/tests/fault"
 )
 
-// An effect may happen late. Its caller waits for the answer, and gives up when its context ends or its process dies. A
-// write that was given up is still on the wire, and is applied when its time has come, or never.
+// An effect may happen late. Its caller waits for the answer, and gives up when its context ends or
+// its process dies. A write that was given up is still on the wire, and is applied when its time
+// has come, or never.
 
 // never is later than all that happens.
 const never = math.MaxInt64
@@ -54,11 +55,20 @@ func (w *world) Wait(ctx context.Context, op fault.Op, apply func()) error {
 	if drop || !op.Writes() {
 		w.drop(h)
 	}
-	h.at += w.tides.Int64N(3000) // what its callers do next may overtake it
+	h.at += w.behind() // what its callers do next may overtake it
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return errDead
+}
+
+// behind is how many milliseconds later a write that was given up is applied than what was asked
+// for after it.
+func (w *world) behind() int64 {
+	if w.tides == nil {
+		return 1000
+	}
+	return w.tides.Int64N(3000)
 }
 
 // arrive lets an effect happen whose time has come.

@@ -11,8 +11,8 @@ import (
 	"github.com/piecework/piecework/tests/fault"
 )
 
-// lateMutants break what the code does for writes that come late, and for what attempts leave behind; wasteMutants break
-// rules about time and work that is wasted.
+// lateMutants break what the code does for writes that come late, and for what attempts leave
+// behind; wasteMutants break rules about time and work that is wasted.
 var (
 	lateMutants = []mutant{
 		{"loser-too-hasty", "files stay for as long as a write that lists them may still be applied"},

@@ -10,8 +10,9 @@ import (
 	"github.com/piecework/piecework/tests/fault"
 )
 
-// The rules of this file are about time and work that is wasted: an attempt that is lost without a reason, a handler
-// that is not told to stop, a job that starts late or once too often. A fault that an attempt has met excuses it.
+// The rules of this file are about time and work that is wasted: an attempt that is lost without a
+// reason, a handler that is not told to stop, a job that starts late or once too often. A fault
+// that an attempt has met excuses it.
 
 // troubled notes that a coroutine has met a fault, and with it the attempt that it belongs to.
 func (c *co) troubled() {
@@ -26,7 +27,8 @@ func (c *co) excused() bool {
 	return c.trouble || c.dead() || c.claim != nil && c.claim.trouble
 }
 
-// told is how many milliseconds a handler that must stop may go on before it is told, and a message may take.
+// told is how many milliseconds a handler that must stop may go on before it is told, and a message
+// may take.
 const told = 5000
 
 // goesOn checks, at a step of a handler, that it was told to stop when it had to.
@@ -50,8 +52,8 @@ func (o *oracle) goesOn(c *co) {
 	}
 }
 
-// beats checks that a heartbeat that found the lease lost has told the handler. It began at that time, and had had that
-// many effects before.
+// beats checks that a heartbeat that found the lease lost has told the handler. It began at that
+// time, and had had that many effects before.
 func (o *oracle) beats(c *co, id string, began int64, had int) {
 	m, run := o.jobs[id], c.beside
 	if m == nil || m.removed || m.held(c) || m.lostAt >= began || c.effects == had || c.trouble || c.dead() {
@@ -73,7 +75,8 @@ func (o *oracle) discards(c *co, m *model) {
 	o.w.violatef("leftover", "the arguments %s of a submission that made no job are still there", c.op.args)
 }
 
-// extends checks that a heartbeat and a checkpoint extend the lease, from the time at which they were asked for.
+// extends checks that a heartbeat and a checkpoint extend the lease, from the time at which they
+// were asked for.
 func (o *oracle) extends(c *co, m *model, j store.Job) {
 	if c.claim == nil || c.claim != m.owner[j.Lease.Token] || c.asked == 0 || o.w.given {
 		return

@@ -127,7 +127,7 @@ func (o *oracle) afterEnd(c *co, m *model, old, j store.Job) {
 		if !retried || j.State != store.Queued || old.State != store.Failed && old.State != store.Cancelled {
 			o.w.violatef("final", "job %d was %s and is %s again, by %s", m.n, old.State, j.State, c.name)
 		}
-		m.claims, m.cancel, m.hooked = 0, m.asking > 0, false
+		m.claims, m.cancel, m.hooked, m.putOff = 0, m.asking > 0, false, 0
 		o.from[m.n] = 0 // a retry runs at once
 		clear(m.bad)
 		return
