@@ -24,7 +24,7 @@ func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
 		s.add(func(res *SweepResult) { res.Settled++ })
 	}
 	if len(next.Outbox) > 0 {
-		if _, err := s.rt.store.Postpone(ctx, next, s.now); err != nil {
+		if _, err := s.rt.store.Postpone(ctx, next, s.rt.now()); err != nil {
 			return s.failed(ctx, j, err)
 		}
 	}
