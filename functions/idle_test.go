@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,7 +86,7 @@ func TestMiddlewareMustCallNextOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		wrap  functions.Middleware
 		text  string
-		calls int
+		calls int64
 	}{
 		"not at all": {
 			func(context.Context, functions.Info, func(context.Context) error) error { return nil }, "returned nil without calling it", 0,
@@ -117,9 +118,9 @@ func TestMiddlewareMustCallNextOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				calls := 0
+				var calls atomic.Int64
 				reg := handle(func(context.Context, *functions.Job[order]) (order, error) {
-					calls++
+					calls.Add(1)
 					time.Sleep(time.Minute) // virtual time
 					return order{}, nil
 				}, functions.MaxAttempts(1))
@@ -129,8 +130,8 @@ func TestMiddlewareMustCallNextOnce(t *testing.T) {
 				wantState(t, i, store.Failed)
 				wantOutcome(t, i, store.OutcomeError, functions.ErrMiddleware.Error(), "TestMiddlewareMustCallNextOnce", c.text)
 				settled()
-				if calls != c.calls {
-					t.Errorf("the handler was called %d times, want %d", calls, c.calls)
+				if calls.Load() != c.calls {
+					t.Errorf("the handler was called %d times, want %d", calls.Load(), c.calls)
 				}
 			})
 		})
@@ -141,19 +142,19 @@ func TestAnOpenerThatMisbehavesIsAnErrorOfThoseThatAskForIt(t *testing.T) {
 	for name, misbehave := range misbehaviours {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				calls, closed := 0, 0
+				var calls, closed atomic.Int64
 				reg := handle(echoing)
 				res := functions.Share(reg, "db", func(context.Context) (int, error) {
-					if calls++; calls == 1 {
+					if calls.Add(1) == 1 {
 						misbehave()
 					}
 					return 7, nil
-				}, func(int) error { closed++; misbehave(); return nil })
+				}, func(int) error { closed.Add(1); misbehave(); return nil })
 				d := newDesk(t, reg, bubble)
 				for range 2 { // the second does not wait for the first opener longer than its own context allows
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					_, err := res.Get(ctx)
-					if name == "hang" || calls == 1 && err != nil {
+					if name == "hang" || calls.Load() == 1 && err != nil {
 						wantErr(t, err, functions.ErrResource, "db")
 					}
 					cancel()
@@ -162,11 +163,11 @@ func TestAnOpenerThatMisbehavesIsAnErrorOfThoseThatAskForIt(t *testing.T) {
 				if v, err := res.Get(t.Context()); v != 7 || err != nil {
 					t.Errorf("Get gave %d and error %v, want 7", v, err)
 				}
-				if want := map[string]int{"panic": 2, "Goexit": 2, "hang": 1}[name]; calls != want {
-					t.Errorf("%d openers were called, want %d", calls, want)
+				if want := map[string]int64{"panic": 2, "Goexit": 2, "hang": 1}[name]; calls.Load() != want {
+					t.Errorf("%d openers were called, want %d", calls.Load(), want)
 				}
-				if err := d.Close(); err == nil || closed != 1 {
-					t.Errorf("Close gave %v after %d calls of the closing function, want an error and 1", err, closed)
+				if err := d.Close(); err == nil || closed.Load() != 1 {
+					t.Errorf("Close gave %v after %d calls of the closing function, want an error and 1", err, closed.Load())
 				}
 				settled()
 			})
