@@ -123,7 +123,7 @@ func (a *Attempt) call(ctx context.Context, then func(*returned)) {
 }
 
 // invoke runs the handler inside the middleware.
-func (a *Attempt) invoke(ctx context.Context) (value any, err error) {
+func (a *Attempt) invoke(ctx context.Context) (any, error) {
 	j := a.seen()
 	data, err := a.rt.unpack(ctx, j.Args)
 	if err != nil {
@@ -136,13 +136,14 @@ func (a *Attempt) invoke(ctx context.Context) (value any, err error) {
 	if !a.rt.reg.wrapped() {
 		return a.kind.call(ctx, a, args)
 	}
+	var value any
 	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) error {
 		v, err := a.kind.call(ctx, a, args)
-		value = v
+		value = v // also by a handler that the middleware did not wait for: then call gives an error
 		return err
 	})
 	if err := call(ctx); err != nil {
-		return nil, err // a handler that the middleware did not wait for may still write value
+		return nil, err
 	}
 	return value, nil
 }
