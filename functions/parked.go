@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
@@ -71,6 +72,18 @@ func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 		_, err = rt.blobs.RemoveAll(ctx, p.ID) // a record that cannot be read does not name it
 	}
 	return err
+}
+
+// byNoun tells what is due apart: the ids of jobs, and parked messages, of which only the id is known.
+func byNoun(refs []store.DueRef) (ids []string, parked []store.Result) {
+	for _, r := range refs {
+		if strings.HasPrefix(r.ID, store.ParkedPrefix) {
+			parked = append(parked, store.Result{Job: store.Job{ID: r.ID}})
+		} else {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids, parked
 }
 
 // removeParked deletes a parked message whose retention has passed, also one that nobody can read any more.

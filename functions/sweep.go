@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -194,15 +193,7 @@ func (s *sweep) batch(ctx context.Context, until store.Time, do act) (more bool,
 	}
 	s.lag(refs[0])
 	s.result.Looked += len(refs)
-	ids := make([]string, 0, len(refs))
-	var parked []store.Result
-	for _, r := range refs {
-		if strings.HasPrefix(r.ID, store.ParkedPrefix) {
-			parked = append(parked, store.Result{Job: store.Job{ID: r.ID}})
-		} else {
-			ids = append(ids, r.ID)
-		}
-	}
+	ids, parked := byNoun(refs)
 	send := do(s, ctx, s.rt.store.GetMany(ctx, ids))
 	s.rt.nudge(ctx, send...)
 	if len(parked) > 0 {
