@@ -66,17 +66,37 @@ func (w *world) aimAtRunning(p *proc) bool {
 	return false
 }
 
+// ambush uses the key of a job again whose files a sweep has set out to list, once another sweep has removed it.
+func (w *world) ambush() {
+	m := w.oracle.jobs[w.ambushed]
+	if m == nil || !m.removed || w.tamed {
+		return
+	}
+	w.ambushed = ""
+	if p := w.pickProc(); p != nil {
+		w.submitAgain(p, m)
+	}
+}
+
+// submitAgain uses the key of a job again, if it has one.
+func (w *world) submitAgain(p *proc, m *model) bool {
+	for key := range allKinds {
+		if w.oracle.keyed[[2]int{key, 0}] == m.n || w.oracle.keyed[[2]int{key, 1}] == m.n {
+			w.submitUnder(p, key, w.tides.IntN(2))
+			return true
+		}
+	}
+	return false
+}
+
 // aimAtRemoved uses a key again whose job has been removed, or is being removed.
 func (w *world) aimAtRemoved(p *proc) bool {
 	for _, m := range w.oracle.sorted() {
 		if !m.removed && !slices.Contains(m.job.Outbox, store.EffectRemove) {
 			continue
 		}
-		for key := range allKinds {
-			if w.oracle.keyed[[2]int{key, 0}] == m.n || w.oracle.keyed[[2]int{key, 1}] == m.n {
-				w.submitUnder(p, key, w.tides.IntN(2))
-				return true
-			}
+		if w.submitAgain(p, m) {
+			return true
 		}
 	}
 	return false

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"gocloud.dev/gcerrors"
 
@@ -52,7 +51,7 @@ func (w *world) Before(ctx context.Context, op fault.Op) fault.Fate {
 	w.blobs.Broken.NothingGoes = w.mutantKeeps(c, op)
 	switch {
 	case op.Verb == "list":
-		c.listed = strings.TrimSuffix(strings.TrimPrefix(op.Key, "jobs/"), "/")
+		c.listed = jobOf(op.Key)
 	case op.Layer == "docs":
 		c.relook, c.listed = c.listed, ""
 	}

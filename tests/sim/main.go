@@ -13,10 +13,10 @@ import (
 )
 
 func main() {
-	seeds := flag.Uint64("seeds", 100, "how many histories to play")
+	seeds := flag.Uint64("seeds", 100, "how many histories to play; with -mutants at most, 500 if it is not given")
 	from := flag.Uint64("from", 0, "the first seed")
 	verbose := flag.Bool("v", false, "tell each history event by event")
-	all := flag.Bool("mutants", false, "break each rule in turn and count in how many of the seeds that is noticed")
+	all := flag.Bool("mutants", false, "break each rule in turn and look for a history in which that is noticed")
 	one := flag.String("mutant", "", "play with this rule broken")
 	exhaustive := flag.Bool("exhaustive", false, "play every order of events of a small world")
 	depth := flag.Int("switches", 1, "with -exhaustive: how often a coroutine may be interrupted by another")
@@ -34,6 +34,9 @@ func main() {
 	case *exhaustive:
 		ok = explore(os.Stdout, *depth, *workers)
 	case *all:
+		if !given("seeds") {
+			*seeds = mutantSeeds
+		}
 		ok = playMutants(*seeds, *from, *workers)
 	default:
 		ok = playSeeds(batch{*seeds, *from, *workers, *gen, *one, *verbose, *every})
@@ -41,6 +44,16 @@ func main() {
 	if !ok {
 		os.Exit(1)
 	}
+}
+
+// mutantSeeds is in how many histories a mutant must be noticed. Most are in the first few.
+const mutantSeeds = 500
+
+// given reports whether a flag is on the command line.
+func given(name string) bool {
+	there := false
+	flag.Visit(func(f *flag.Flag) { there = there || f.Name == name })
+	return there
 }
 
 // tally counts over many histories.

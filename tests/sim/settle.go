@@ -121,7 +121,7 @@ func (o *oracle) sorted() []*model {
 // leftovers finds files of jobs that have ended which their records do not list.
 func (o *oracle) leftovers() {
 	for _, key := range o.w.blobs.Keys() {
-		id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+		id := jobOf(key)
 		m := o.jobs[id]
 		if m == nil || !m.job.State.Final() || o.zombies[key] || strings.Contains(key, "/p-args-") {
 			continue
@@ -300,7 +300,7 @@ func (w *world) outlive() {
 		w.violatef("retention", "job %d is still there", m.n)
 	}
 	for _, key := range w.blobs.Keys() {
-		id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+		id := jobOf(key)
 		if m := w.oracle.jobs[id]; m != nil && m.removed && !strings.Contains(key, "/p-args-") {
 			w.violatef("retention", "blob %s outlived its job", key)
 		}

@@ -49,6 +49,8 @@ type world struct {
 
 	wire
 
+	ambushed string // a job whose removal a sweep dawdles over
+
 	decide func(c *co, op fault.Op) decision // what becomes of an effect
 	rand   func(c *co) uint64                // for the code under test; c is who runs
 	glance func(op fault.Op) uint64          // what an effect can see, as a number; nil: nobody wants to know
@@ -253,6 +255,7 @@ func (w *world) close() {
 func (w *world) step() {
 	w.weather()
 	w.goAway()
+	w.ambush()
 	w.ring()
 	w.expire(w.cfg.Lazy)
 	var choices []func()

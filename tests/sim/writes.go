@@ -269,7 +269,7 @@ func (o *oracle) untouchable(c *co, before []byte) {
 // stored notes which blobs were written by attempts that did not hold their job any more. Nobody can know of these;
 // they go when their job goes.
 func (o *oracle) stored(ctx context.Context, key string, _ []byte) {
-	id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+	id := jobOf(key)
 	if c := of(ctx); c != nil && c.op != nil && strings.Contains(key, "/p-args-") {
 		c.op.args = key
 	}
@@ -280,7 +280,7 @@ func (o *oracle) stored(ctx context.Context, key string, _ []byte) {
 
 // dropped judges the removal of a blob: what the record of a job lists stays until the job is removed.
 func (o *oracle) dropped(ctx context.Context, key string) {
-	id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+	id := jobOf(key)
 	m := o.jobs[id]
 	if m == nil || m.removed || slices.Contains(m.job.Outbox, store.EffectRemove) {
 		return
@@ -288,4 +288,10 @@ func (o *oracle) dropped(ctx context.Context, key string) {
 	if slices.ContainsFunc(m.job.Blobs(), func(b store.Blob) bool { return b.Key == key }) {
 		o.w.violatef("files", "%s is removed, and the record of job %d lists it: %s", key, m.n, of(ctx).name)
 	}
+}
+
+// jobOf is the id of the job that a blob belongs to.
+func jobOf(key string) string {
+	id, _, _ := strings.Cut(strings.TrimPrefix(key, "jobs/"), "/")
+	return id
 }
