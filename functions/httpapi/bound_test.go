@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -210,6 +211,31 @@ func TestCallersThatGoAway(t *testing.T) {
 				t.Errorf("status %d: %s, want %d; the log: %s", w.Code, w.Body, c.status, log.String())
 			}
 		})
+	}
+}
+
+// once is an answer whose final status is set more often than net/http takes without a complaint.
+type once struct {
+	*httptest.ResponseRecorder
+
+	set []int
+}
+
+// WriteHeader takes note of the status.
+func (w *once) WriteHeader(status int) {
+	w.set = append(w.set, status)
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+// A refusal sets its status once, also that of a body that breaks off.
+func TestTheStatusIsSetOnce(t *testing.T) {
+	d := newDesk(t, nil)
+	r := httptest.NewRequest("POST", "http://127.0.0.1:7433/v1/jobs", broken{strings.NewReader(`{"kind":`)})
+	r.RemoteAddr = "127.0.0.1:1"
+	w := &once{ResponseRecorder: httptest.NewRecorder()}
+	d.ServeHTTP(w, r)
+	if !slices.Equal(w.set, []int{400}) {
+		t.Errorf("the status was set to %v, want 400 once", w.set)
 	}
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -42,13 +43,18 @@ var faithful = huma.Format{
 	Marshal: huma.DefaultJSONFormat.Marshal,
 	Unmarshal: func(data []byte, v any) error {
 		if err := pubsubq.CheckText(data, "args"); err != nil {
-			return fmt.Errorf("%s: %w", unfaithful, err)
+			return fmt.Errorf("text that JSON cannot carry: %w", err)
 		}
-		return huma.DefaultJSONFormat.Unmarshal(data, v)
+		err := huma.DefaultJSONFormat.Unmarshal(data, v)
+		if value, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return fmt.Errorf("the %s does not fit into %s", value.Value, value.Type)
+		}
+		if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return fmt.Errorf("not JSON: %w", err)
+		}
+		return err //nolint:wrapcheck // huma tells it
 	},
 }
-
-const unfaithful = "text that JSON cannot carry"
 
 // operation is what all operations have in common.
 func (a *API) operation(id, method, path, summary, tag string) huma.Operation {

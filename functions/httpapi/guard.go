@@ -202,9 +202,12 @@ type answer struct {
 	failed error // why the other side did not take all of it
 }
 
-// WriteHeader notes the status.
+// WriteHeader notes the status. The first one stands: huma sets its own after that of asProblem.
 func (w *answer) WriteHeader(status int) {
-	if w.status == 0 && status >= http.StatusOK {
+	if w.status != 0 {
+		return
+	}
+	if status >= http.StatusOK {
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)

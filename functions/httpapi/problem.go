@@ -189,9 +189,6 @@ func (a *API) fault(c huma.Context, d *huma.ErrorDetail) wire.Fault {
 		f.Message, f.Value = wire.Unknown("field", name, a.fields(c.Operation(), parent)), nil
 	case d.Location == "body" && strings.Contains(d.Message, huma.ErrUnknownContentType.Error()):
 		f.Message, f.Value = fmt.Sprintf("the Content-Type is %.100q; send application/json", c.Header("Content-Type")), nil
-	case strings.HasPrefix(d.Message, unfaithful):
-	case d.Location == "body" && f.Value != nil:
-		f.Message = "not JSON: " + f.Message
 	}
 	return f
 }

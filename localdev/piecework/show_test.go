@@ -117,6 +117,16 @@ func TestProgressBar(t *testing.T) {
 	}
 }
 
+func TestWhenOfTimesThatAreCenturiesAway(t *testing.T) {
+	c := newConsole(nil, nil, nil, nil)
+	c.Now = func() time.Time { return noon }
+	for year, want := range map[int]string{1: "106751d ago", 9999: "in 106751d"} { // as far as durations reach
+		if got := c.when(time.Date(year, 12, 31, 23, 59, 59, 0, time.UTC)); got != want {
+			t.Errorf("year %d: %q, want %q", year, got, want)
+		}
+	}
+}
+
 func TestShort(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 1500 * time.Microsecond: "2ms", 59 * time.Second: "59s", 90 * time.Second: "1m30s", 2 * time.Minute: "2m", 15*time.Minute + time.Second: "15m",

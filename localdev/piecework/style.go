@@ -46,7 +46,7 @@ func (c *console) when(t time.Time) string {
 	case d > -time.Second && d < time.Second:
 		return "now"
 	case d < 0:
-		return "in " + short(-d)
+		return "in " + short(t.Sub(c.Now())) // -d would overflow for what is centuries away
 	default:
 		return short(d) + " ago"
 	}
