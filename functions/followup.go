@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -119,9 +120,14 @@ func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
 	if err != nil {
 		return warn(err)
 	}
-	there = slices.DeleteFunc(there, func(p blobPart) bool { return keep[p.Key] || strings.Contains(p.Key, "/p-args-") })
+	there = slices.DeleteFunc(there, func(p blobPart) bool { return keep[p.Key] || isArgs(j.ID, p.Key) })
 	if err := rt.blobs.Remove(ctx, there...); err != nil {
 		return warn(err)
 	}
 	return true
+}
+
+// isArgs reports whether a blob of a job is the arguments of a keyed submission, perhaps of one that made no job.
+func isArgs(id, key string) bool {
+	return blobout.IsPayload(id, key) && strings.Contains(key, "/p-args-")
 }

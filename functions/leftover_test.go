@@ -2,6 +2,8 @@ package functions_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +65,36 @@ func TestAResultThatNobodyListsIsPurged(t *testing.T) {
 	}
 	if keys := files.Keys(); len(keys) != 1 {
 		t.Errorf("blobs that are left: %v", keys)
+	}
+}
+
+// An output may have the name that the blob of a keyed submission's arguments begins with. It is removed as others are.
+func TestAnOutputThatIsNamedLikeArgumentsIsRemoved(t *testing.T) {
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		out, err := job.Output(ctx, "p-args-eu/berlin.csv")
+		if err == nil {
+			_, err = io.WriteString(out, "text")
+		}
+		if err == nil {
+			err = out.Close()
+		}
+		if job.Args.Item == "fails" && err == nil {
+			err = functions.Permanent(errors.New("no"))
+		}
+		return job.Args, err
+	}, functions.Retention(time.Hour)))
+	if i := d.once(t, "shop.order", order{Item: "fails"}); i.State != store.Failed {
+		t.Errorf("state %s (%s), want failed", i.State, i.Error)
+	}
+	if files := d.files(t); len(files) != 0 {
+		t.Errorf("files %v of a failed job, want none", files)
+	}
+	if i := d.once(t, "shop.order", order{}); i.State != store.Succeeded {
+		t.Errorf("state %s (%s), want succeeded", i.State, i.Error)
+	}
+	d.advance(2 * time.Hour)
+	d.sweep(t)
+	if files := d.files(t); len(files) != 0 {
+		t.Errorf("files %v after the retention, want none", files)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/piecework/piecework/store"
 )
@@ -90,7 +89,7 @@ func (s *sweep) removeFiles(ctx context.Context, j store.Job) (gone bool, err er
 		return false, err
 	}
 	there = slices.DeleteFunc(there, func(p blobPart) bool {
-		return strings.Contains(p.Key, "/p-args-") && (j.Args.Blob == nil || p.Key != j.Args.Blob.Key)
+		return isArgs(j.ID, p.Key) && (j.Args.Blob == nil || p.Key != j.Args.Blob.Key)
 	})
 	if err := s.rt.blobs.Remove(ctx, there...); err != nil {
 		return false, err

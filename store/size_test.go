@@ -234,3 +234,28 @@ func TestClipCountsWhatIsEncoded(t *testing.T) {
 		}
 	})
 }
+
+// The files of a checkpoint that was given up are the purge's. Once the purge has been, a checkpoint stays: nothing would
+// remove its files any more.
+func TestTheFilesOfACheckpointThatIsGivenUpAreRemoved(t *testing.T) {
+	j := Job{
+		ID: "job-1", Kind: "a", State: Retrying, Checkpoint: Payload{Blob: &Blob{Key: "jobs/job-1/p-checkpoint"}},
+		Open: []Output{{Name: "a.csv", Parts: []Blob{{Key: "jobs/job-1/a-t/a.csv"}}}}, rev: 1,
+	}
+	s := &Store{opts: Options{MaxRecord: 150}}
+	got, _, err := s.fit(j, j)
+	if err != nil || !got.Checkpoint.IsZero() || len(got.Open) != 0 {
+		t.Fatalf("a live job: %v, checkpoint %+v, open %+v, want none", err, got.Checkpoint, got.Open)
+	}
+	if !got.Dirty {
+		t.Error("nothing says that the checkpoint's files are to be removed")
+	}
+	j.State, j.Outbox = Failed, []Effect{EffectPurge}
+	if got, _, err = s.fit(j, j); err != nil || !got.Checkpoint.IsZero() {
+		t.Errorf("a job that is to be purged: %v, checkpoint %+v, want none", err, got.Checkpoint)
+	}
+	j.Outbox, j.Dirty = nil, true
+	if got, _, err = s.fit(j, j); !errors.Is(err, ErrTooLarge) || got.Checkpoint.IsZero() {
+		t.Errorf("a job that has been purged: %v, checkpoint %+v, want %v and the checkpoint", err, got.Checkpoint, ErrTooLarge)
+	}
+}
