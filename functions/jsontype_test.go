@@ -53,7 +53,7 @@ func TestFieldsOfEmbeddedStructsAreToldAsJSONHasThem(t *testing.T) {
 	functions.Declare[named, error](reg, "test.named")
 	functions.Declare[*named, any](reg, "test.pointer")
 	d := newDesk(t, reg)
-	data, err := json.Marshal(named{Opt: &Opt{}, Own: "x"})
+	data, err := json.Marshal(named{Opt: &Opt{}, Own: "x"}) //nolint:errchkjson,musttag,staticcheck // fields of all forms
 	if err != nil {
 		t.Fatal(err)
 	}

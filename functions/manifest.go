@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/store"
@@ -67,7 +68,7 @@ func (a *Attempt) seal(ctx context.Context, newest []store.Output) ([]store.Outp
 		return nil, err
 	}
 	s := &a.saved
-	s.lists = append(s.lists[:len(s.lists):len(s.lists)], m)
+	s.lists = append(slices.Clip(s.lists), m)
 	for _, o := range newest {
 		a.named(o.Name).moved(o.Parts)
 	}

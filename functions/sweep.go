@@ -186,7 +186,7 @@ func (s *sweep) batch(ctx context.Context, until store.Time, do act) (more bool,
 	want := s.room(ctx)
 	refs, err := s.rt.store.Due(ctx, s.part, until, s.cursor[s.part], want)
 	if err != nil && ctx.Err() != nil {
-		return true, nil // there is no room any more
+		return true, nil //nolint:nilerr // there is no room any more
 	}
 	if err != nil || len(refs) == 0 {
 		return false, err
@@ -203,7 +203,7 @@ func (s *sweep) batch(ctx context.Context, until store.Time, do act) (more bool,
 	case s.isAway():
 		return false, nil // the failures are counted
 	case ctx.Err() != nil || s.yielded:
-		return true, nil // from the start of this batch: some of it was left
+		return true, nil //nolint:nilerr // from the start of this batch: some of it was left
 	}
 	s.cursor[s.part] = refs[len(refs)-1].Cursor
 	return len(refs) == want, nil

@@ -8,7 +8,7 @@ import (
 // MaxID is the longest id of a record in bytes.
 const MaxID = 200
 
-// ErrID: the text cannot be the id of a record. Verbs that read give it together with ErrNotFound.
+// ErrID says that a text cannot be the id of a record. Verbs that read give it together with ErrNotFound.
 var ErrID = errors.New("malformed id")
 
 // CheckID says what is wrong with the id of a record, or nil. An id is 1 to MaxID bytes long: ASCII letters, digits

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,10 +24,10 @@ func (j Job) Manifests() []Manifest {
 	if j.OutputsIn == nil {
 		return j.OpenIn
 	}
-	return append(j.OpenIn[:len(j.OpenIn):len(j.OpenIn)], *j.OutputsIn)
+	return append(slices.Clip(j.OpenIn), *j.OutputsIn)
 }
 
-// ErrManifest: a blob is no manifest.
+// ErrManifest says that a blob is no manifest.
 var ErrManifest = errors.New("invalid manifest")
 
 // EncodeOutputs encodes a list of outputs as manifests and records have it.
@@ -57,7 +58,7 @@ func Concat(lists ...[]Output) []Output {
 			i, ok := at[o.Name]
 			if !ok {
 				at[o.Name] = len(all)
-				o.Parts = o.Parts[:len(o.Parts):len(o.Parts)]
+				o.Parts = slices.Clip(o.Parts)
 				all = append(all, o)
 				continue
 			}

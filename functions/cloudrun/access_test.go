@@ -50,7 +50,7 @@ func TestSendersOfEventsMayAskFirst(t *testing.T) {
 			rec := httptest.NewRecorder()
 			newWorld(t, jobs, c.opts).ServeHTTP(rec, request(t, http.MethodOptions, "/events", "", c.headers...))
 			rate := map[bool]string{true: "*"}[c.status == http.StatusOK]
-			if h := rec.Header(); rec.Code != c.status || h.Get("WebHook-Allowed-Origin") != c.origin || h.Get("WebHook-Allowed-Rate") != rate {
+			if h := rec.Header(); rec.Code != c.status || h.Get("Webhook-Allowed-Origin") != c.origin || h.Get("Webhook-Allowed-Rate") != rate {
 				t.Errorf("status %d with %v, want %d with origin %q and rate %q", rec.Code, h, c.status, c.origin, rate)
 			}
 		})

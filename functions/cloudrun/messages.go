@@ -83,15 +83,15 @@ func (s *Server) submit(ctx context.Context, d delivery) functions.Outcome {
 // handshake agrees to get a sender's CloudEvents, which some senders ask for before the first (CloudEvents 1.0, HTTP 1.1 Web
 // Hooks, section 4). Who may ask may send.
 func (s *Server) handshake(w http.ResponseWriter, r *http.Request) {
-	sender := r.Header.Get("WebHook-Request-Origin")
+	sender := r.Header.Get("Webhook-Request-Origin")
 	if sender == "" {
 		s.refuse(w, r, wire.NewProblem(http.StatusBadRequest, "OPTIONS asks for leave to send events and needs the header WebHook-Request-Origin"))
 		return
 	}
 	header := w.Header()
 	header.Set("Allow", http.MethodPost)
-	header.Set("WebHook-Allowed-Origin", sender)
-	header.Set("WebHook-Allowed-Rate", "*")
+	header.Set("Webhook-Allowed-Origin", sender)
+	header.Set("Webhook-Allowed-Rate", "*")
 	w.WriteHeader(http.StatusOK)
 }
 

@@ -1,6 +1,7 @@
 package fsck
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -34,12 +35,14 @@ func (c *checker) blobs(ctx context.Context, j store.Job, files []file, f *findi
 		}
 		return nil
 	}
-	for what, p := range map[string]store.Payload{"arguments": j.Args, "result": j.Result, "checkpoint": j.Checkpoint} {
-		if p.Blob != nil {
-			if err := need(RulePayload, what, *p.Blob); err != nil {
-				return err
-			}
+	payload := func(what string, p store.Payload) error {
+		if p.Blob == nil {
+			return nil
 		}
+		return need(RulePayload, what, *p.Blob)
+	}
+	if err := cmp.Or(payload("arguments", j.Args), payload("result", j.Result), payload("checkpoint", j.Checkpoint)); err != nil {
+		return err
 	}
 	var all lists
 	if !removing {
@@ -54,19 +57,21 @@ func (c *checker) blobs(ctx context.Context, j store.Job, files []file, f *findi
 			f.problemf(RuleOwner, "a list of outputs lies at %q, among the blobs of another record", m.Blob.Key)
 		}
 	}
-	for _, o := range all.open {
-		for _, b := range o.Parts {
-			if err := need(RulePayload, "the checkpoint's output "+o.Name, b); err != nil {
-				return err
+	parts := func(rule, what string, outputs []store.Output) error {
+		for _, o := range outputs {
+			for _, b := range o.Parts {
+				if err := need(rule, what+o.Name, b); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
 	}
-	for _, o := range all.outputs {
-		for _, b := range o.Parts {
-			if err := need(RuleOutputs, "output "+o.Name, b); err != nil {
-				return err
-			}
-		}
+	if err := parts(RulePayload, "the checkpoint's output ", all.open); err != nil {
+		return err
+	}
+	if err := parts(RuleOutputs, "output ", all.outputs); err != nil {
+		return err
 	}
 	f.names(j, all.outputs)
 	if all.complete {

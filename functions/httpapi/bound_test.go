@@ -230,7 +230,7 @@ func (w *once) WriteHeader(status int) {
 // A refusal sets its status once, also that of a body that breaks off.
 func TestTheStatusIsSetOnce(t *testing.T) {
 	d := newDesk(t, nil)
-	r := httptest.NewRequest("POST", "http://127.0.0.1:7433/v1/jobs", broken{strings.NewReader(`{"kind":`)})
+	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:7433/v1/jobs", broken{strings.NewReader(`{"kind":`)})
 	r.RemoteAddr = "127.0.0.1:1"
 	w := &once{ResponseRecorder: httptest.NewRecorder()}
 	d.ServeHTTP(w, r)

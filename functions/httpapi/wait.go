@@ -71,7 +71,8 @@ func (a *API) hang(ctx context.Context, id string, limit time.Duration) (functio
 	defer cancel()
 	until, stop := context.WithCancelCause(until)
 	defer stop(nil)
-	defer context.AfterFunc(a.stopping, func() { stop(errStopping) })()
+	release := context.AfterFunc(a.stopping, func() { stop(errStopping) })
+	defer release()
 	info, err := a.client.Wait(until, id)
 	switch {
 	case err == nil || ctx.Err() != nil || until.Err() == nil:

@@ -30,7 +30,7 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHooksDo(t *testing.T) {
 				log := &printed.Text{}
 				w := newWorld(t, reg, functions.Config{Log: logger(log)})
 				quick, slow := w.submit(t, "sleep", 1), w.submit(t, "sleep", 15_000)
-				told, stop := context.WithTimeout(context.Background(), time.Hour)
+				told, stop := context.WithTimeout(t.Context(), time.Hour)
 				defer stop()
 				h := w.execute(t, &lambda.Options{
 					OnOutcome: func(string, functions.Outcome) { misbehave(told) }, Lane: func(string) string { misbehave(told); return "" },
@@ -41,7 +41,7 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHooksDo(t *testing.T) {
 				if left := 30*time.Second - time.Since(start); left < 0 {
 					t.Errorf("answered %v after the deadline", -left)
 				}
-				if got := w.states(t, quick, slow); got != "succeeded succeeded" {
+				if got := w.states(t, quick, slow); got != "succeeded succeeded" { //nolint:dupword // two states
 					t.Errorf("jobs are %s, want both succeeded", got)
 				}
 				for _, id := range []string{quick, slow} {

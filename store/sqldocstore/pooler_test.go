@@ -52,7 +52,7 @@ func TestPoolerIsShared(t *testing.T) {
 	t.Cleanup(func() { must(t, coll.Close()) })
 	for range 2 * postgresConns { // more than the pooler's connections
 		it := coll.Query().Get(ctx)
-		defer it.Stop()
+		t.Cleanup(it.Stop)
 		must(t, it.Next(ctx, &job{}))
 	}
 	must(t, coll.Get(ctx, &job{ID: fmt.Sprint("0-", newJob(0).ID)}))

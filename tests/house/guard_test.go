@@ -100,7 +100,7 @@ func newLoader(t *testing.T) *loader {
 			ImportPath, Export, Dir string
 			GoFiles                 []string
 		}
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) { //nolint:musttag // the names are those of go list
 			break
 		} else if err != nil {
 			t.Fatal(err)

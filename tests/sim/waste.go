@@ -52,8 +52,8 @@ func (o *oracle) goesOn(c *co) {
 	}
 }
 
-// beats checks that a heartbeat that found the lease lost has told the handler. It began at that
-// time, and had had that many effects before.
+// beats checks that a heartbeat that found the lease lost has told the handler. The heartbeat began
+// at the time began; its process had caused the effects counted in had before it.
 func (o *oracle) beats(c *co, id string, began int64, had int) {
 	m, run := o.jobs[id], c.beside
 	if m == nil || m.removed || m.held(c) || m.lostAt >= began || c.effects == had || c.trouble || c.dead() {

@@ -330,16 +330,7 @@ func (w *world) weather() {
 		return
 	}
 	if w.rng.Float64() < w.cfg.Freeze {
-		p := w.procs[w.rng.IntN(len(w.procs))]
-		if !p.dead {
-			p.frozen = w.now + w.rng.Int64N(40_000)
-			w.faultf("process %d freezes for %d ms", p.id, p.frozen-w.now)
-			for _, c := range w.cos {
-				if c.p == p {
-					c.troubled()
-				}
-			}
-		}
+		w.freeze(w.procs[w.rng.IntN(len(w.procs))])
 	}
 	switch w.rng.IntN(3000) {
 	case 0:
@@ -350,6 +341,20 @@ func (w *world) weather() {
 	case 1, 2:
 		if p := w.pickProc(); p != nil {
 			w.shutDown(p)
+		}
+	}
+}
+
+// freeze stops a process for a while, if it lives.
+func (w *world) freeze(p *proc) {
+	if p.dead {
+		return
+	}
+	p.frozen = w.now + w.rng.Int64N(40_000)
+	w.faultf("process %d freezes for %d ms", p.id, p.frozen-w.now)
+	for _, c := range w.cos {
+		if c.p == p {
+			c.troubled()
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 var ErrGoexit = errors.New("ended its goroutine without returning (runtime.Goexit, or t.FailNow in a test)")
 
 // Panic is a panic of the called code, as an error.
-type Panic struct {
+type Panic struct { //nolint:errname // the noun of the package
 	Value any
 	Stack string
 
