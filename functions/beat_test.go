@@ -2,11 +2,17 @@ package functions_test
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // What follows an attempt's end may take longer than its time limit. Nobody must be asked for heartbeats meanwhile.
@@ -27,4 +33,40 @@ func TestAnAttemptThatHasEndedWantsNoHeartbeat(t *testing.T) {
 	if next := a.Beat(t.Context()); !next.After(d.now) {
 		t.Errorf("the next heartbeat is wanted %v ago", d.now.Sub(next))
 	}
+}
+
+// A heartbeat extends the lease from when it was asked for, however long the answer takes: others count from then.
+func TestALeaseCountsFromWhenItWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		var start time.Time
+		var took time.Duration
+		d, _ := steppingDesk(t, handle(func(ctx context.Context, _ *functions.Job[order]) (order, error) {
+			<-ctx.Done()
+			cause, took = context.Cause(ctx), time.Since(start)
+			return order{}, ctx.Err()
+		}))
+		d.submit(t, "shop.order", order{})
+		var writes atomic.Int64
+		d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			if acts[0].Kind == driver.Get {
+				return next(ctx, acts)
+			}
+			switch writes.Add(1) {
+			case 1: // the claim
+				return next(ctx, acts)
+			case 2: // the first heartbeat
+				time.Sleep(time.Second) // virtual time
+				return next(ctx, acts)
+			default:
+				return driver.ActionListError{{Index: 0, Err: errors.New("no route to host")}}
+			}
+		}
+		start = time.Now()
+		d.Execute(t.Context(), d.take()[0].msg)
+		lease := d.Timing().Lease
+		if most := lease + lease/3 + lease/10; !errors.Is(cause, functions.ErrLeaseLost) || took > most {
+			t.Errorf("%v after %v, want the lease to be lost after %v at most", cause, took, most)
+		}
+	})
 }

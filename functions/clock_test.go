@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -77,6 +78,19 @@ func TestAStepOfTheWallClockMovesNoInterval(t *testing.T) {
 				})
 				if took := time.Since(start); took > 11*time.Second || !errors.Is(cause, functions.ErrCancelRequested) {
 					t.Errorf("%v after %v, want the cancellation after 8s and a poll", cause, took)
+				}
+			})
+		})
+		t.Run("deadline of the platform, "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var cause error
+				d, set := steppingDesk(t, handle(waiting(&cause)))
+				start, limit := time.Now(), time.Minute
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				stopped(ctx, t, d, &cause, func(string) { set(step) })
+				if took, want := time.Since(start), limit-d.Config().Margin; took != want || !errors.Is(cause, functions.ErrPlatformDeadline) {
+					t.Errorf("%v after %v, want the platform's deadline after %v", cause, took, want)
 				}
 			})
 		})

@@ -98,3 +98,28 @@ func TestAnOutputThatIsNamedLikeArgumentsIsRemoved(t *testing.T) {
 		t.Errorf("files %v after the retention, want none", files)
 	}
 }
+
+// What a call has written that ends in Continue without a checkpoint will be written again: its files are removed.
+func TestACallThatSavesNothingLeavesNoFiles(t *testing.T) {
+	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		out, err := job.Output(ctx, "a.csv")
+		if err == nil {
+			_, err = io.WriteString(out, "text")
+		}
+		if err == nil {
+			err = out.Close()
+		}
+		if err != nil {
+			return order{}, err
+		}
+		return order{}, functions.ContinueAfter(time.Minute, nil)
+	}))
+	id := d.submit(t, "shop.order", order{})
+	d.Execute(t.Context(), d.take()[0].msg)
+	if i := d.get(t, id); i.State != store.Scheduled {
+		t.Errorf("state %s (%s), want scheduled", i.State, i.Error)
+	}
+	if files := d.files(t); len(files) != 0 {
+		t.Errorf("files %v, want none", files)
+	}
+}

@@ -217,3 +217,29 @@ func TestSweepReadsParkedMessagesFirst(t *testing.T) {
 		t.Errorf("the broken message: %v, want ErrNotFound", err)
 	}
 }
+
+// A message that comes again and is parked again while it is being removed keeps its body.
+func TestAMessageThatIsParkedAgainKeepsItsBody(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	before := older(t, d)
+	large := `{"kind":"shop.order","args":{"item":"` + strings.Repeat("x", store.MaxInline) + `"}}`
+	id := park(t, before, large, "m1")
+	again := false
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if acts[0].Kind == driver.Delete && !again {
+			again = true
+			if err := d.inner.Delete(ctx, map[string]any{"id": id}); err != nil {
+				t.Error(err)
+			}
+			park(t, before, large, "m1")
+		}
+		return next(ctx, acts)
+	}
+	if err := d.Client().RemoveParked(t.Context(), id); err != nil || !again {
+		t.Fatalf("remove: %v, parked again %t", err, again)
+	}
+	wantParked(t, d, 1)
+	if job, err := d.Client().ReplayParked(t.Context(), id); err != nil || job == "" {
+		t.Errorf("replay = %q, %v, want a job: the message is there", job, err)
+	}
+}

@@ -51,3 +51,47 @@ func TestAnOutboxBelongsToOneEnd(t *testing.T) {
 		}
 	}
 }
+
+// A job that was removed and created again under its key is another job, though neither was ever retried.
+func TestAnOutboxBelongsToOneJob(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	end := func() Job {
+		j, err := l.Create(t.Context(), l.New(Job{ID: "job-1", Kind: "k", Policy: Policy{Hooks: true}}, false, t0))
+		if err == nil {
+			j, err = l.RequestCancel(t.Context(), j.ID, "", t0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	first := end()
+	if gone, err := l.Delete(t.Context(), first); !gone || err != nil {
+		t.Fatalf("removed %t, %v, want it to be removed", gone, err)
+	}
+	want := end()
+	if _, err := l.Done(t.Context(), first, []Effect{EffectHooks}, t0); err != nil {
+		t.Errorf("%v, want no error", err)
+	}
+	if got := l.read(t, "job-1"); !slices.Equal(got.Outbox, want.Outbox) || got.SameEnd(first) {
+		t.Errorf("outbox %v, the same end as before %t; want %v, and another", got.Outbox, got.SameEnd(first), want.Outbox)
+	}
+}
+
+// What a job's earlier attempts have counted does not count for those after a retry: they are a fresh set.
+func TestARetryCountsFromTheBeginning(t *testing.T) {
+	j := Job{
+		ID: "job-1", Kind: "k", State: Failed, Policy: Policy{MaxLost: 3}, Run: 9, Attempt: 8, Errors: 1, Timeouts: 2, Lost: 5,
+		Cleared: 2, Idle: 4,
+	}
+	next, _, err := j.requeue(Timing{}.withDefaults(), "op", t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := next.Attempt + next.Errors + next.Timeouts + next.Lost + next.Cleared + next.Idle; n != 0 {
+		t.Errorf("after a retry %+v, want no attempt, loss or idle call to be counted", next)
+	}
+	if next.Lost = 3; !next.Exhausted() {
+		t.Errorf("%d losses count, want 3: a checkpoint of the earlier attempts clears none of them", next.Losses())
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gocloud.dev/docstore/driver"
+	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/store/relay"
 )
@@ -136,5 +137,40 @@ func TestAPageOfParkedMessagesHasABoundInBytes(t *testing.T) {
 	slices.Sort(got)
 	if got = slices.Compact(got); len(got) != n {
 		t.Errorf("%d messages, want %d", len(got), n)
+	}
+}
+
+// A page of which all messages were dealt with in the moment of the list leads to those behind it.
+func TestAPageOfParkedMessagesThatAreGone(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	const n, page = 6, 2
+	for i := range n {
+		if err := l.Park(t.Context(), Parked{ID: fmt.Sprintf("parked-%d", i), At: t0 + Time(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if id := acts[0].Key; acts[0].Kind == driver.Get && (id == "parked-5" || id == "parked-4") {
+			return driver.ActionListError{{Index: 0, Err: relay.Error{Code: gcerrors.NotFound}}}
+		}
+		return next(ctx, acts)
+	}
+	var got []string
+	cursor := ""
+	for pages := 0; pages == 0 || cursor != ""; pages++ {
+		if pages > n {
+			t.Fatalf("%d pages of %d messages, want no more pages than messages", pages, n)
+		}
+		list, next, err := l.Parked(t.Context(), page, cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range list {
+			got = append(got, p.ID)
+		}
+		cursor = next
+	}
+	if want := []string{"parked-3", "parked-2", "parked-1", "parked-0"}; !slices.Equal(got, want) {
+		t.Errorf("messages %v, want %v", got, want)
 	}
 }

@@ -26,6 +26,10 @@ func TestListsOfOutputsAddUp(t *testing.T) {
 	if got := Concat(Concat(first, second), third); !reflect.DeepEqual(got, want) {
 		t.Errorf("in two steps: got %+v\nwant %+v", got, want)
 	}
+	roomy := []Output{{Name: "a", Parts: append(make([]Blob, 0, 8), part("a1")...)}}
+	if a, b := Concat(roomy, []Output{{Name: "a", Parts: part("a2")}}), Concat(roomy, []Output{{Name: "a", Parts: part("a3")}}); a[0].Parts[1].Key != "a2" || b[0].Parts[1].Key != "a3" {
+		t.Errorf("two lists with one beginning are %+v and %+v, want each to keep its own parts", a, b)
+	}
 	if len(first[0].Parts) != 2 || len(second[1].Parts) != 1 {
 		t.Error("the lists were changed")
 	}
