@@ -125,23 +125,33 @@ func (rt *Runtime) whole(ctx context.Context, j store.Job) (Info, error) {
 	var err error
 	if j.Args.Blob != nil {
 		if i.Args, err = rt.unpack(ctx, j.Args); err != nil {
-			return i, fmt.Errorf("arguments of job %s: %w", j.ID, err)
+			return i, rt.missed(ctx, j, fmt.Errorf("arguments of job %s: %w", j.ID, err))
 		}
 	}
 	if j.Result.Blob != nil {
 		if i.Result, err = rt.unpack(ctx, j.Result); err != nil {
-			return i, fmt.Errorf("result of job %s: %w", j.ID, err)
+			return i, rt.missed(ctx, j, fmt.Errorf("result of job %s: %w", j.ID, err))
 		}
 	}
 	if j.OutputsIn != nil {
 		outputs, err := rt.outputsOf(ctx, j)
 		if err != nil {
-			return i, err
+			return i, rt.missed(ctx, j, err)
 		}
 		i.Outputs = outputInfos(outputs)
 	}
 	i.Omitted = nil
 	return i, nil
+}
+
+// missed is the error of a read for the job j: err, or that the job is gone, if its files went with it meanwhile.
+func (rt *Runtime) missed(ctx context.Context, j store.Job, err error) error {
+	if errors.Is(err, blobout.ErrNotFound) {
+		if _, gone := rt.store.Get(ctx, j.ID); errors.Is(gone, store.ErrNotFound) {
+			return gone
+		}
+	}
+	return err
 }
 
 // unpack returns a payload's JSON.
@@ -216,7 +226,7 @@ func (c *Client) Outputs(ctx context.Context, id string) ([]OutputInfo, error) {
 		return nil, err
 	}
 	outputs, err := c.rt.outputsOf(ctx, j)
-	return outputInfos(outputs), err
+	return outputInfos(outputs), c.rt.missed(ctx, j, err)
 }
 
 // OutputFile is an output of a job that was looked up, and can be opened more than once.
@@ -241,7 +251,7 @@ func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, 
 	}
 	outputs, err := c.rt.outputsOf(ctx, j)
 	if err != nil {
-		return nil, err
+		return nil, c.rt.missed(ctx, j, err)
 	}
 	names := make([]string, len(outputs))
 	for i, o := range outputs {

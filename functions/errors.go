@@ -60,7 +60,7 @@ type rule struct {
 var rules = []rule{
 	{store.ErrNotFound, Drop, 0, http.StatusNotFound},
 	{ErrNoOutput, Drop, 0, http.StatusNotFound},
-	{blobout.ErrNotFound, Drop, 0, http.StatusNotFound},
+	{blobout.ErrNotFound, Drop, 0, http.StatusInternalServerError}, // of a job that is there: its file is lost
 	{ErrKeyConflict, Drop, 0, http.StatusConflict},
 	{store.ErrExists, Drop, 0, http.StatusConflict},
 	{store.ErrMove, Drop, 0, http.StatusConflict},

@@ -131,7 +131,7 @@ func TestResultsOfJobs(t *testing.T) {
 
 func TestEachErrorHasItsStatus(t *testing.T) {
 	for err, want := range map[error]int{
-		nil: 200, store.ErrNotFound: 404, functions.ErrNoOutput: 404, blobout.ErrNotFound: 404, functions.ErrKeyConflict: 409,
+		nil: 200, store.ErrNotFound: 404, functions.ErrNoOutput: 404, blobout.ErrNotFound: 500, functions.ErrKeyConflict: 409,
 		store.ErrMove: 409, functions.ErrUnknownKind: 422, functions.ErrArgs: 422, functions.ErrTooLarge: 413, store.ErrTooLarge: 413,
 		functions.ErrInvalid: 400, store.ErrCursor: 400, store.ErrUnavailable: 503, functions.ErrClosed: 503,
 		context.DeadlineExceeded: 504, context.Canceled: 499, errors.New("?"): 500, store.ErrCorrupt: http.StatusInternalServerError,

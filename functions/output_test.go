@@ -10,9 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"gocloud.dev/docstore/driver"
+
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // writeTo opens an output and writes to it, without closing it.
@@ -315,6 +318,24 @@ func TestLargeValuesAreBlobsAndAreRemoved(t *testing.T) {
 	}
 	_, err := d.Client().Get(t.Context(), i.ID)
 	wantErr(t, err, store.ErrNotFound)
+}
+
+// A job that is removed between the reads of its record and of its files is a job that is not there.
+func TestAJobThatIsRemovedWhileItIsRead(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	i := d.once(t, "shop.order", order{Item: large})
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		errs := next(ctx, acts)
+		d.storeWorks() // for the sweep, and after it
+		d.advance(30 * 24 * time.Hour)
+		d.sweep(t)
+		return errs
+	}
+	_, err := d.Client().Get(t.Context(), i.ID)
+	wantErr(t, err, store.ErrNotFound)
+	if files := d.files(t); len(files) != 0 {
+		t.Errorf("the job was not removed: %v", files)
+	}
 }
 
 func TestOneLargeCheckpointLeavesNothingBehind(t *testing.T) {

@@ -258,7 +258,7 @@ func TestOutputsAreReadWithoutArguments(t *testing.T) {
 			}
 		}
 	}
-	refused(t, d.ask(t, "GET", "/v1/jobs/"+id, ""), 404, "args")
+	refused(t, d.ask(t, "GET", "/v1/jobs/"+id, ""), 500, "its log says more")
 	want[wire.Outputs](t, d.ask(t, "GET", "/v1/jobs/"+id+"/outputs", ""), 200)
 	if w := d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/big.txt", ""); w.Code != 200 || w.Body.String() != letters {
 		t.Errorf("status %d with %d bytes, want 200 with %d", w.Code, w.Body.Len(), len(letters))

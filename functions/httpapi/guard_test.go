@@ -82,6 +82,25 @@ func TestInternalErrorsStayInTheLog(t *testing.T) {
 	}
 }
 
+// A job that is there and whose file is lost is no job that is not there, and its callers are not told where files are.
+func TestLostFilesAreAFaultOfTheServer(t *testing.T) {
+	var log bytes.Buffer
+	d := newDesk(t, &httpapi.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	id := d.submit(t, `{"kind":"test.order","args":{"item":"`+strings.Repeat("x", 50_000)+`"}}`)
+	file, err := d.bucket.List(nil).Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.bucket.Delete(t.Context(), file.Key); err != nil {
+		t.Fatal(err)
+	}
+	w := d.ask(t, "GET", "/v1/jobs/"+id, "")
+	p := refused(t, w, 500, "its log says more under request")
+	if strings.Contains(w.Body.String(), file.Key) || !strings.Contains(log.String(), p.Request) || !strings.Contains(log.String(), file.Key) {
+		t.Errorf("answer: %s\nlog: %s\nwant %s in the log only", w.Body, log.String(), file.Key)
+	}
+}
+
 func TestPanicsBecomeProblems(t *testing.T) {
 	var log bytes.Buffer
 	d := newDesk(t, &httpapi.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
