@@ -70,7 +70,8 @@ func (w *world) admit(p *proc) {
 	p.id = w.lastPro
 	p.skew += w.mutantSkew()
 	s, err := store.New(w.coll, &store.Options{
-		Timing: w.timing, Patience: 5 * time.Second, Rand: p.random, Pause: p.pause, TTL: w.ttl(), Now: p.clock,
+		MaxRecord: w.cfg.Record,
+		Timing:    w.timing, Patience: 5 * time.Second, Rand: p.random, Pause: p.pause, TTL: w.ttl(), Now: p.clock,
 	})
 	if err != nil {
 		panic(err)
@@ -78,7 +79,8 @@ func (w *world) admit(p *proc) {
 	blobs := blobout.New(w.bucket, &blobout.Options{Parallel: 1})
 	p.rt, err = functions.New(p.registry(), functions.Backends{Store: s, Queue: sender{p}, Blobs: blobs}, functions.Config{
 		Worker: fmt.Sprintf("p%d", p.id), CancelPoll: 3 * time.Second, Margin: 2 * time.Second, StopGrace: time.Hour, HookTimeout: time.Hour,
-		Parallel: 1, JoinLimit: w.cfg.Join, Log: slog.New(slog.DiscardHandler), Now: p.clock, Rand: p.random,
+		InlineLists: w.cfg.Inline,
+		Parallel:    1, JoinLimit: w.cfg.Join, Log: slog.New(slog.DiscardHandler), Now: p.clock, Rand: p.random,
 	})
 	if err != nil {
 		panic(err)

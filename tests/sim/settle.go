@@ -231,6 +231,7 @@ func (o *oracle) failure(m *model, p plan) {
 		over(m.bad[store.OutcomeLost], l.MaxLost):
 	case m.job.Deadline != 0:
 	case slices.Contains(p.Ends, "permanent"):
+	case o.w.cfg.Record > 0 && strings.Contains(m.job.Error, store.ErrTooLarge.Error()):
 	default:
 		o.w.violatef("failed", "job %d failed without a reason: %d attempts, %v: %s", m.n, m.claims, m.bad, m.job.Error)
 	}

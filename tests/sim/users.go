@@ -54,6 +54,9 @@ func (w *world) plan(kind string) plan {
 			p.Ends = append(p.Ends, ends[r.IntN(len(ends))])
 		}
 	}
+	if w.cfg.Busy && w.tides.IntN(3) == 0 {
+		p.Steps, p.StepMS, p.Save, p.Go, p.Files = 10+w.tides.IntN(30), w.tides.Int64N(200), 1, 0, true
+	}
 	w.oracle.plans[p.N] = p
 	return p
 }

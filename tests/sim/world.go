@@ -92,6 +92,9 @@ type climate struct {
 	Away   float64 // of steps: a store stops answering for a while
 	Dawdle float64 // of sweeps that remove a job: they stop amid it, and others remove it and make it again meanwhile
 	Spite  float64 // of writes of attempts: the store stops answering with them
+	Inline int     // bytes of a list of outputs or parts that a record holds itself; 0: as many as in production
+	Record int     // bytes of the longest record; 0: as many as in production
+	Busy   bool    // some jobs save many checkpoints
 	Hang   float64 // of end hooks: they take up to forty seconds, or fail
 }
 
@@ -176,6 +179,12 @@ func (c *climate) drawLater(rng *rand.Rand) {
 	}
 	if c.Short && rng.IntN(2) == 0 {
 		c.Dawdle = 0.5
+	}
+	if rng.IntN(3) == 0 {
+		c.Inline, c.Busy = 100+rng.IntN(900), true
+	}
+	if rng.IntN(6) == 0 {
+		c.Record, c.Busy = 8000+rng.IntN(12_000), true
 	}
 	if rng.IntN(2) == 0 {
 		c.Hooks, c.Hang = true, 0.7*rng.Float64()

@@ -59,6 +59,9 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 		o.afterEnd(c, m, old, j)
 		return
 	}
+	if o.w.cfg.Record > 0 && j.Checkpoint.IsZero() { // a record that is full gives its checkpoint up last
+		m.saved = 0
+	}
 	o.moves(c, m, old, j)
 	o.owes(c, m, j)
 	o.numbers(m, old, j)
