@@ -24,7 +24,11 @@ func (w *world) aim(p *proc) bool {
 	case 4:
 		return w.aimAtRemoved(p)
 	default:
-		return false
+		if w.cfg.Dawdle == 0 || w.tides.IntN(2) == 0 {
+			return false
+		}
+		w.submitKeyed(p)
+		return true
 	}
 }
 
@@ -64,6 +68,12 @@ func (w *world) aimAtRunning(p *proc) bool {
 		}
 	}
 	return false
+}
+
+// removesKeyed reports whether the files of a job with a key are about to be removed, and no sweep dawdles over them yet.
+func (w *world) removesKeyed(id string) bool {
+	m := w.oracle.jobs[id]
+	return m != nil && m.job.Key != "" && w.ambushed != id && slices.Contains(m.job.Outbox, store.EffectRemove)
 }
 
 // ambush uses the key of a job again whose files a sweep has set out to list, once another sweep has removed it.

@@ -152,9 +152,9 @@ func (w *world) delay(c *co, op fault.Op) (d decision, late bool) {
 		}
 		return decision{fate: fault.Fate{How: fault.Late}, late: w.now + w.tides.Int64N(40_000), drop: true}, true
 	}
-	if c.name == "sweep" && op.Verb == "list" && w.tides.Float64() < w.cfg.Dawdle {
+	if c.name == "sweep" && op.Verb == "list" && w.removesKeyed(jobOf(op.Key)) && w.tides.Float64() < w.cfg.Dawdle {
 		w.ambushed = jobOf(op.Key)
-		return decision{fate: fault.Fate{How: fault.Late}, late: w.now + 20_000 + w.tides.Int64N(60_000)}, true
+		return decision{fate: fault.Fate{How: fault.Late}, late: w.now + 60_000 + w.tides.Int64N(60_000)}, true
 	}
 	if c.name == "run" && op.Writes() && w.tides.Float64() < w.cfg.Spite {
 		w.leave(op.Layer)

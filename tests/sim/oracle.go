@@ -27,6 +27,7 @@ type oracle struct {
 	times   map[int]int  // how often the handler ran, by submission
 	snoozed map[string]int
 	zombies map[string]bool // keys of blobs that were written without a lease
+	strays  map[string]bool // keys of blobs whose writes were given up, and applied later
 	found   []violation
 }
 
@@ -65,7 +66,7 @@ type violation struct{ rule, text string }
 func newOracle(w *world) *oracle {
 	return &oracle{
 		w: w, plans: map[int]plan{}, from: map[int]int64{}, keyed: map[[2]int]int{}, messages: map[string]int{},
-		parked: map[string]bool{}, jobs: map[string]*model{}, snoozed: map[string]int{}, zombies: map[string]bool{},
+		parked: map[string]bool{}, jobs: map[string]*model{}, snoozed: map[string]int{}, zombies: map[string]bool{}, strays: map[string]bool{},
 		runs: map[int]*run{}, times: map[int]int{},
 	}
 }

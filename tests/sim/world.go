@@ -177,8 +177,8 @@ func (c *climate) drawLater(rng *rand.Rand) {
 	if rng.IntN(3) == 0 {
 		c.Spite = 0.2 * rng.Float64()
 	}
-	if c.Short && rng.IntN(2) == 0 {
-		c.Dawdle = 0.5
+	if c.Short && rng.IntN(4) > 0 {
+		c.Dawdle = 0.8
 	}
 	if rng.IntN(3) == 0 {
 		c.Inline, c.Busy = 100+rng.IntN(900), true

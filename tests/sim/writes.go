@@ -269,15 +269,17 @@ func (o *oracle) untouchable(c *co, before []byte) {
 	}
 }
 
-// stored notes which blobs were written by attempts that did not hold their job any more. Nobody can know of these;
-// they go when their job goes.
+// stored notes which blobs were written by attempts that did not hold their job any more, and which
+// when their writers had given up. Later code cannot know of them. They go when their job goes, but
+// for those that come after its files were listed for removal.
 func (o *oracle) stored(ctx context.Context, key string, _ []byte) {
 	id := jobOf(key)
 	if c := of(ctx); c != nil && c.op != nil && strings.Contains(key, "/p-args-") {
 		c.op.args = key
 	}
-	if m, c := o.jobs[id], of(ctx); m != nil && c != nil && !m.held(c) {
+	if m, c := o.jobs[id], of(ctx); m != nil && c != nil && (o.w.given || !m.held(c)) {
 		o.zombies[key] = true
+		o.strays[key] = o.w.given
 	}
 }
 
