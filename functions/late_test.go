@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,24 +20,38 @@ import (
 // late holds up a write that has some text in it, and all updates after it, until their callers give up. The function
 // that it returns applies the held write.
 func (d *desk) late(t *testing.T, text string) (apply func()) {
+	var mu sync.Mutex // heartbeats write too
 	var held func() driver.ActionListError
-	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+	holds := func(ctx context.Context, acts []*driver.Action, next relay.Run) bool {
+		mu.Lock()
+		defer mu.Unlock()
 		if acts[0].Kind != driver.Update || held == nil && !bytes.Contains(acts[0].Mods[0].Value.([]byte), []byte(text)) {
-			return next(ctx, acts)
+			return false
 		}
 		if held == nil {
 			held = func() driver.ActionListError { return next(context.WithoutCancel(ctx), acts) }
+		}
+		return true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		if !holds(ctx, acts, next) {
+			return next(ctx, acts)
 		}
 		<-ctx.Done()
 		return driver.ActionListError{{Index: 0, Err: ctx.Err()}}
 	}
 	return func() {
 		t.Helper()
-		if held == nil {
+		mu.Lock()
+		write := held
+		mu.Unlock()
+		if write == nil {
 			t.Fatalf("no write had %s in it", text)
 		}
 		d.storeWorks()
-		if err := held(); err != nil {
+		if err := write(); err != nil {
 			t.Fatalf("the late write: %v, want it to be applied", err)
 		}
 	}

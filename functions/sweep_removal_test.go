@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,12 +42,18 @@ func (d *desk) partition(t *testing.T, id string) string {
 	return pk
 }
 
-// beforeActions has f called before each list of actions.
+// beforeActions has f called before each list of actions, one call at a time.
 func (d *desk) beforeActions(f func(acts []*driver.Action)) {
+	var one sync.Mutex
+	before := func(acts []*driver.Action) {
+		one.Lock()
+		defer one.Unlock()
+		f(acts)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
-		f(acts)
+		before(acts)
 		return next(ctx, acts)
 	}
 }
