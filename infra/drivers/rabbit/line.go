@@ -65,5 +65,9 @@ func (l *line) close() error {
 	if l.conn == nil || l.conn.IsClosed() {
 		return nil
 	}
-	return l.conn.CloseDeadline(time.Now().Add(dialTimeout))
+	err := l.conn.CloseDeadline(time.Now().Add(dialTimeout))
+	if _, ended := errors.AsType[*amqp.Error](err); ended && l.conn.IsClosed() {
+		return nil // the server ended the connection first, because a channel was closing at that moment
+	}
+	return err
 }
