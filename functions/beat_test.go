@@ -3,6 +3,7 @@ package functions_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
 )
 
@@ -67,6 +69,35 @@ func TestALeaseCountsFromWhenItWasAskedFor(t *testing.T) {
 		lease := d.Timing().Lease
 		if most := lease + lease/3 + lease/10; !errors.Is(cause, functions.ErrLeaseLost) || took > most {
 			t.Errorf("%v after %v, want the lease to be lost after %v at most", cause, took, most)
+		}
+	})
+}
+
+// A driver that panics in a heartbeat, or in the read of one who waits, does not take the process with it.
+func TestADriverPanicsBesideTheHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			time.Sleep(time.Minute) // virtual time
+			return job.Args, ctx.Err()
+		}), bubble)
+		id := d.submit(t, "shop.order", order{Count: 7})
+		var calls atomic.Int64
+		d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			if calls.Add(1) == 3 { // after the claim's two
+				panic("driver: index out of range")
+			}
+			return next(ctx, acts)
+		}
+		d.Execute(t.Context(), d.take()[0].msg)
+		if i := d.get(t, id); i.State != store.Succeeded {
+			t.Errorf("the job is %s (%s), want succeeded", i.State, i.Error)
+		}
+		if !d.logged("heartbeat failed", "index out of range", id) {
+			t.Errorf("the log does not tell of the panic:\n%s", d.log.String())
+		}
+		calls.Store(2)
+		if _, err := d.Client().Wait(t.Context(), id); err == nil || !strings.Contains(err.Error(), "index out of range") {
+			t.Errorf("wait: %v, want the panic as an error", err)
 		}
 	})
 }

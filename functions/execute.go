@@ -137,6 +137,9 @@ func (a *Attempt) finish(ctx context.Context, r returned) (out Outcome) {
 	ctx = a.traced(context.WithoutCancel(ctx)) // the platform's deadline leaves Margin for this
 	a.mu.Lock()
 	a.over = true // of Run; that of Start was before
+	if a.saved.cancel != nil {
+		a.saved.cancel(errOver)
+	}
 	a.mu.Unlock()
 	err := guard.Inline(func() error { out = a.conclusion(ctx, r); return nil })
 	if err != nil { // a panic of a driver, perhaps: it must not take the process with it

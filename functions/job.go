@@ -86,12 +86,7 @@ func (j *Job[Args]) Output(ctx context.Context, name string) (*Output, error) {
 func (j *Job[Args]) DeadlineNear() bool { return j.attempt.deadlineNear() }
 
 // checkpoint saves v and the outputs.
-func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
-	defer func() {
-		if err != nil {
-			a.stray()
-		}
-	}()
+func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 	data, err := encode(v)
 	if err != nil {
 		return fmt.Errorf("checkpoint of job %s: %w", a.ID(), err)
@@ -103,9 +98,31 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 		return err
 	}
 	defer done()
-	if a.concluded() {
-		return fmt.Errorf("checkpoint of job %s: %w", a.seen().ID, errOver)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := a.saving(cancel); err != nil {
+		return err
 	}
+	if err = a.save(ctx, data); err != nil {
+		return a.unsaved(ctx, err)
+	}
+	return nil
+}
+
+// saving notes what cancels the checkpoint that begins, so that the attempt's end need not wait for one that the handler
+// did not wait for.
+func (a *Attempt) saving(cancel context.CancelCauseFunc) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over || a.ended {
+		return fmt.Errorf("checkpoint of job %s: %w", a.job.ID, errOver)
+	}
+	a.saved.cancel = cancel
+	return nil
+}
+
+// save is checkpoint for the one that has the turn.
+func (a *Attempt) save(ctx context.Context, data []byte) error {
 	s, err := a.snapshot(ctx, data)
 	if err != nil {
 		return err
@@ -135,11 +152,18 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) (err error) {
 	return nil
 }
 
-// stray notes that a checkpoint was not saved, so that nothing lists the blob that it may have written.
-func (a *Attempt) stray() {
+// unsaved is what becomes of a checkpoint that was not saved, so that nothing lists the blob that it may have written. It
+// comes before the turn ends, because the attempt's end counts on it.
+func (a *Attempt) unsaved(ctx context.Context, err error) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.astray = a.dirty
+	over := a.over || a.ended
+	a.mu.Unlock()
+	if !over {
+		return err
+	}
+	a.withdraw(context.WithoutCancel(ctx)) // the attempt's end may have come before the blob
+	return fmt.Errorf("%w: %w", errOver, err)
 }
 
 // insist writes to the job for as long as the attempt holds it. The store's patience ends with the lease as it was when

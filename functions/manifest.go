@@ -20,8 +20,9 @@ const maxManifest = 16 << 20
 // to a manifest, and when there are Config.MergeLists manifests of a level, these are merged into one of the next level.
 // So the record has few entries however many parts there are, and each part is written again a few times only.
 type saved struct {
-	turn  chan struct{}    // taken while a checkpoint is being saved: one at a time
-	lists []store.Manifest // of the parts that Output.parts no longer has
+	turn   chan struct{}           // taken while a checkpoint is being saved: one at a time
+	cancel context.CancelCauseFunc // cancels the last checkpoint that was begun; Attempt.mu guards it
+	lists  []store.Manifest        // of the parts that Output.parts no longer has
 	// named are the checkpoints and manifests that a write of the record has named or was to name, and that are still
 	// there.
 	named []store.Blob

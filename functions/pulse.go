@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/piecework/piecework/functions/internal/guard"
 )
 
 // pulse gives the started attempts of a process their heartbeats. One timer serves them all, so that a job of
@@ -131,7 +133,11 @@ func (a *Attempt) tend(now time.Time) {
 	}
 	if beat {
 		go func() {
-			a.Beat(a.traced(ctx))
+			err := guard.Inline(func() error { a.Beat(a.traced(ctx)); return nil })
+			if err != nil { // a panic of a driver, perhaps: it must not take the process with it
+				a.later()
+				a.rt.log.LogAttrs(ctx, levelError, "heartbeat failed", append(identity(a.seen()), troubleAttrs(err)...)...)
+			}
 			a.mu.Lock()
 			a.beating = false
 			a.stopBeat()

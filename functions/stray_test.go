@@ -156,3 +156,50 @@ func TestAHandlerThatHangsInAWriteIsLeftBehind(t *testing.T) {
 		})
 	}
 }
+
+// A checkpoint that the handler did not wait for ends with the attempt, and leaves no files; whether the bucket cares for
+// contexts, or writes the file long after the attempt's end.
+func TestACheckpointThatTheHandlerDidNotWaitFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		obeys bool
+		ends  error
+		want  store.State
+	}{
+		"of a job that succeeds":                    {true, nil, store.Succeeded},
+		"of a job that fails":                       {true, errors.New("no"), store.Failed},
+		"of a job that fails, and it does not obey": {false, errors.New("no"), store.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hook, late := &stuck{c.obeys, make(chan struct{})}, make(chan error, 1)
+				d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+					go func() {
+						late <- job.Checkpoint(context.WithoutCancel(ctx), strings.Repeat("x", 2*store.MaxInline))
+					}()
+					synctest.Wait() // until the write hangs
+					return order{}, c.ends
+				}, functions.MaxAttempts(1)), bubble)
+				files := &fault.Blobs{Hook: hook}
+				bucket := blob.NewBucket(files)
+				defer func() { _ = bucket.Close() }()
+				rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
+				if err != nil {
+					t.Fatal(err)
+				}
+				id := d.submit(t, "shop.order", order{})
+				start := time.Now()
+				out := rt.Execute(t.Context(), d.take()[0].msg)
+				if i := d.get(t, id); i.State != c.want || time.Since(start) > time.Second {
+					t.Errorf("the job is %s after %v (%+v), want %s at once", i.State, time.Since(start), out, c.want)
+				}
+				close(hook.until)
+				if err := <-late; !errors.Is(err, functions.ErrLeaseLost) {
+					t.Errorf("checkpoint: %v, want %v", err, functions.ErrLeaseLost)
+				}
+				if keys := files.Keys(); len(keys) != 0 {
+					t.Errorf("files are left: %v", keys)
+				}
+			})
+		})
+	}
+}

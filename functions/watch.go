@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/store"
 )
 
@@ -105,7 +106,12 @@ func (w *watch) follow(ctx context.Context, id string, one *watched) {
 		one.begun++
 		seen := sighting{read: one.begun}
 		w.mu.Unlock()
-		seen.job, seen.err = w.read(ctx, id)
+		if err := guard.Inline(func() error {
+			seen.job, seen.err = w.read(ctx, id)
+			return nil
+		}); err != nil { // a panic of a driver, perhaps: it must not take the process with it
+			seen.err = fmt.Errorf("wait for job %s: %w", id, err)
+		}
 		w.mu.Lock()
 		one.seen = seen
 		close(one.news)
