@@ -16,9 +16,10 @@ func (s *Store) Put(ctx context.Context, id, name string, data []byte) (Part, er
 	return s.put(ctx, id, payloadMark+name+"-", data)
 }
 
-// Park writes a body that nobody could read, so that it is not lost. As with Put, the key comes from the content.
-func (s *Store) Park(ctx context.Context, id string, data []byte) (Part, error) {
-	return s.put(ctx, id, rawMark, data)
+// Park writes a body that nobody could read, so that it is not lost. The token makes its key differ from those of
+// other deliveries of the same message.
+func (s *Store) Park(ctx context.Context, id, token string, data []byte) (Part, error) {
+	return s.put(ctx, id, rawMark+token+"-", data)
 }
 
 func (s *Store) put(ctx context.Context, id, prefix string, data []byte) (Part, error) {

@@ -211,7 +211,7 @@ func TestPayloads(t *testing.T) {
 		if got, err := on.store.Get(ctx, p); err != nil || string(got) != `{"a":1}` {
 			t.Errorf("get: %q, %v", got, err)
 		}
-		parked, err := on.store.Park(ctx, "job-1", []byte("\xff"))
+		parked, err := on.store.Park(ctx, "job-1", "t", []byte("\xff"))
 		if err != nil || !strings.HasPrefix(parked.Key, "jobs/job-1/raw-") {
 			t.Errorf("park: %+v, %v", parked, err)
 		}
@@ -302,7 +302,7 @@ func TestIDsAndTokensAreChecked(t *testing.T) {
 			"create":  func() error { _, err := s.Create(ctx, bad, "t", "n", 0, ""); return err },
 			"token":   func() error { _, err := s.Create(ctx, "id", bad, "n", 0, ""); return err },
 			"put":     func() error { _, err := s.Put(ctx, bad, "n", nil); return err },
-			"park":    func() error { _, err := s.Park(ctx, bad, nil); return err },
+			"park":    func() error { _, err := s.Park(ctx, bad, "t", nil); return err },
 			"list":    func() error { _, err := s.List(ctx, bad); return err },
 			"remove":  func() error { _, err := s.RemoveAll(ctx, bad); return err },
 			"attempt": func() error { _, err := s.RemoveAttempt(ctx, "id", bad, nil); return err },

@@ -200,15 +200,22 @@ func (rt *Runtime) park(
 	if len(body) <= store.MaxInline {
 		p.Body = body
 	} else {
-		part, err := rt.blobs.Park(ctx, p.ID, body)
+		part, err := rt.blobs.Park(ctx, p.ID, rt.token(), body)
 		if err != nil {
 			return err
 		}
 		b := asBlob(part)
 		p.Blob = &b
 	}
-	if err := rt.store.Park(ctx, p); err != nil {
+	there, err := rt.store.Park(ctx, p)
+	switch {
+	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerRecord): // it is parked, and to be found
+	case err != nil:
 		return err
+	case p.Blob != nil && (there.Blob == nil || there.Blob.Key != p.Blob.Key): // an earlier delivery's body is listed
+		if err := rt.blobs.Remove(ctx, asPart(*p.Blob)); err != nil {
+			return err
+		}
 	}
 	rt.stats.Parked.Add(1)
 	rt.tel.park(ctx, queue)

@@ -64,12 +64,17 @@ func (c *Client) ReplayParked(ctx context.Context, id string) (jobID string, err
 	return jobID, c.rt.unpark(ctx, p)
 }
 
-// unpark deletes a parked message, and then its body: without the body, a replay could not go on. If the process dies
-// between, the body is left to fsck.
+// unpark deletes a parked message, and then its body: without the body, a replay could not go on. Another delivery of the
+// message may be parked meanwhile: its body has another key. If the process dies between, the body is left to fsck.
 func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 	gone, err := rt.store.Unpark(ctx, p)
-	if err == nil && gone {
-		_, err = rt.blobs.RemoveAll(ctx, p.ID) // a record that cannot be read does not name it
+	switch {
+	case err != nil, !gone:
+		return err
+	case p.Blob != nil:
+		return rt.blobs.Remove(ctx, asPart(*p.Blob))
+	case len(p.Body) == 0: // a record that cannot be read does not name it
+		_, err = rt.blobs.RemoveAll(ctx, p.ID)
 	}
 	return err
 }

@@ -156,6 +156,35 @@ func TestRemoveParked(t *testing.T) {
 	d.get(t, job) // it is no parked message, and is there
 }
 
+// A message that is delivered and parked again while it is removed keeps its body; one that is parked already has one body.
+func TestAMessageIsParkedAgainWhileItIsRemoved(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	body := strings.Repeat("n", store.MaxInline+1)
+	id := park(t, d.Runtime, body, "m")
+	deleted := false
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		errs := next(ctx, acts)
+		if acts[0].Kind == driver.Delete && !deleted {
+			deleted = true
+			park(t, d.Runtime, body, "m")
+		}
+		return errs
+	}
+	if err := d.Client().RemoveParked(t.Context(), id); err != nil || !deleted {
+		t.Fatalf("remove: %v (deleted: %v)", err, deleted)
+	}
+	for range 2 { // as it was parked meanwhile, and delivered once more
+		parked, _, err := d.Client().Parked(t.Context(), 10, "")
+		if err != nil || len(parked) != 1 || parked[0].Blob == nil {
+			t.Fatalf("parked: %+v, %v, want one message with a blob", parked, err)
+		}
+		if files := d.files(t); len(files) != 1 || files[0] != parked[0].Blob.Key {
+			t.Errorf("files %q, want the body %q alone", files, parked[0].Blob.Key)
+		}
+		park(t, d.Runtime, body, "m")
+	}
+}
+
 // Sweep deletes parked messages when their retention has passed, with their bodies, and no others.
 func TestParkedMessagesHaveARetention(t *testing.T) {
 	for name, c := range map[string]struct{ config, want time.Duration }{

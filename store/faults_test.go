@@ -159,7 +159,7 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 		"delete":   func(ctx context.Context, l *lab, j Job) error { _, err := l.Delete(ctx, j); return err },
 		"addKinds": func(ctx context.Context, l *lab, _ Job) error { return l.AddKinds(ctx, t0, "a.b") },
 		"kinds":    func(ctx context.Context, l *lab, _ Job) error { _, err := l.Kinds(ctx); return err },
-		"park":     func(ctx context.Context, l *lab, _ Job) error { return l.Park(ctx, Parked{ID: "p"}) },
+		"park":     func(ctx context.Context, l *lab, _ Job) error { _, err := l.Park(ctx, Parked{ID: "p"}); return err },
 		"unpark":   func(ctx context.Context, l *lab, _ Job) error { _, err := l.Unpark(ctx, Parked{ID: "p"}); return err },
 		"due":      func(ctx context.Context, l *lab, _ Job) error { _, err := l.Due(ctx, 0, t0, "", 1); return err },
 		"list": func(ctx context.Context, l *lab, _ Job) error {

@@ -117,7 +117,7 @@ func TestAPageOfParkedMessagesHasABoundInBytes(t *testing.T) {
 	const n, size = 40, 150_000
 	for i := range n {
 		p := Parked{ID: fmt.Sprintf("parked-%02d", i), At: t0 + Time(i), Reason: strings.Repeat("x", size)}
-		if err := l.Park(t.Context(), p); err != nil {
+		if _, err := l.Park(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestAPageOfParkedMessagesThatAreGone(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	const n, page = 6, 2
 	for i := range n {
-		if err := l.Park(t.Context(), Parked{ID: fmt.Sprintf("parked-%d", i), At: t0 + Time(i)}); err != nil {
+		if _, err := l.Park(t.Context(), Parked{ID: fmt.Sprintf("parked-%d", i), At: t0 + Time(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

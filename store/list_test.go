@@ -314,7 +314,7 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 		for i := range 25 {
 			p := Parked{ID: fmt.Sprintf("parked-%02d", i), At: t0 + Time(i), Queue: "submit", Reason: "bad \xff", Body: []byte{0xff, 0}}
 			for range 2 { // redelivered
-				if err := l.Park(t.Context(), p); err != nil {
+				if _, err := l.Park(t.Context(), p); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -347,7 +347,7 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := l.Park(t.Context(), Parked{ID: newest.ID, At: newest.At, Queue: "submit", Reason: "bad again"}); err != nil {
+		if _, err := l.Park(t.Context(), Parked{ID: newest.ID, At: newest.At, Queue: "submit", Reason: "bad again"}); err != nil {
 			t.Fatal(err)
 		}
 		if gone, err := l.Unpark(t.Context(), newest); err != nil || gone {

@@ -33,13 +33,13 @@ const ParkedPrefix = "parked-"
 
 const parkedPK = "parked"
 
-// Park stores a message under its id. Parking the same id again changes nothing, so a redelivered message is parked
-// once.
-func (s *Store) Park(ctx context.Context, p Parked) error {
+// Park stores a message under its id, and returns what is stored: if a message of that id is there already, that one, so
+// that a redelivered message is parked once.
+func (s *Store) Park(ctx context.Context, p Parked) (Parked, error) {
 	p.Version = formatPlain
 	data, err := json.Marshal(&p, tolerant, json.Deterministic(true))
 	if err != nil {
-		return fmt.Errorf("encode parked message %s: %w", p.ID, err)
+		return p, fmt.Errorf("encode parked message %s: %w", p.ID, err)
 	}
 	for tries := s.retries(); ; {
 		r := &record{ID: p.ID, Data: data, ListPK: parkedPK, ListSK: sortKey(p.At, p.ID)}
@@ -48,13 +48,19 @@ func (s *Store) Park(ctx context.Context, p Parked) error {
 		}
 		f, err := classify(ctx, s.coll.Create(ctx, r))
 		switch f {
-		case faultNone, faultConflict:
-			return nil
+		case faultNone:
+			p.rev = r.Rev
+			return p, nil
+		case faultConflict:
+			there, err := s.GetParked(ctx, p.ID)
+			if !errors.Is(err, ErrNotFound) { // else it was dealt with meanwhile
+				return there, err
+			}
 		case faultFinal:
-			return fmt.Errorf("park message %s: %w", p.ID, err)
+			return p, fmt.Errorf("park message %s: %w", p.ID, err)
 		}
 		if err := tries.again(ctx, err); err != nil {
-			return fmt.Errorf("park message %s: %w", p.ID, err)
+			return p, fmt.Errorf("park message %s: %w", p.ID, err)
 		}
 	}
 }

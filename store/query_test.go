@@ -15,7 +15,7 @@ import (
 func TestQueriesAskOnlyForWhatTheirIndexHolds(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	l.fill(t, 20)
-	if err := l.Park(t.Context(), Parked{ID: "parked-1", At: t0, Body: []byte("x")}); err != nil {
+	if _, err := l.Park(t.Context(), Parked{ID: "parked-1", At: t0, Body: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	queries := 0

@@ -95,7 +95,7 @@ func TestParkedMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, body := range map[string]string{"parked-good": `{"kind":"demo.echo","args":[1]}`, "parked-bad": "x", "parked-worse": "y"} {
-		if err := records.Park(t.Context(), store.Parked{ID: id, At: 1, Queue: functions.SubmitQueue, Reason: "why", Body: []byte(body)}); err != nil {
+		if _, err := records.Park(t.Context(), store.Parked{ID: id, At: 1, Queue: functions.SubmitQueue, Reason: "why", Body: []byte(body)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -86,7 +86,7 @@ func testPayloads(t *testing.T, l *blobLab) {
 	if other, err := l.Put(ctx, "job-1", "args", data[1:]); err != nil || other.Key == p.Key {
 		t.Errorf("%+v, %v", other, err)
 	}
-	raw, err := l.Park(ctx, "job-1", []byte("\x00\xff"))
+	raw, err := l.Park(ctx, "job-1", "t", []byte("\x00\xff"))
 	if err != nil {
 		t.Fatal(err)
 	}

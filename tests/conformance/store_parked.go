@@ -21,7 +21,7 @@ func testParked(t *testing.T, l *storeLab) {
 			Body: []byte("\x00\xff{" + strings.Repeat("y", store.MaxInline-3)), Metadata: map[string]string{"k": "v"},
 		}
 		for range 2 { // it is delivered twice
-			if err := l.Park(ctx, p); err != nil {
+			if _, err := l.Park(ctx, p); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -47,7 +47,7 @@ func testParked(t *testing.T, l *storeLab) {
 		t.Errorf("get of a message that was unparked: %v, want ErrNotFound", err)
 	}
 	kept := store.Parked{ID: "parked-for-a-while", At: t0, Due: t0 + 1000, Queue: "submit", Reason: "malformed"}
-	if err := l.Park(ctx, kept); err != nil {
+	if _, err := l.Park(ctx, kept); err != nil {
 		t.Fatal(err)
 	}
 	poll(t, l.h.Lag, func() string {

@@ -207,7 +207,8 @@ var verbs = map[string]struct {
 	"add kinds": {nil, func(ctx context.Context, l *lab, _ store.Job) error { return l.AddKinds(ctx, t0, "a.b") }},
 	"kinds":     {nil, func(ctx context.Context, l *lab, _ store.Job) error { _, err := l.Kinds(ctx); return err }},
 	"park": {nil, func(ctx context.Context, l *lab, _ store.Job) error {
-		return l.Park(ctx, store.Parked{ID: "p", At: t0})
+		_, err := l.Park(ctx, store.Parked{ID: "p", At: t0})
+		return err
 	}},
 	"parked": {nil, func(ctx context.Context, l *lab, _ store.Job) error { _, _, err := l.Parked(ctx, 10, ""); return err }},
 	"unpark": {nil, func(ctx context.Context, l *lab, _ store.Job) error {
