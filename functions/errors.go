@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/piecework/piecework/blobout"
+	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
 
@@ -47,54 +49,75 @@ var (
 	ErrShutdown = errors.New("worker shuts down")
 )
 
-// rule is a line of the table from error to outcome to HTTP status.
+// rule is a row of the table of errors.
 type rule struct {
 	err     error
-	verdict Verdict
-	after   time.Duration
-	status  int
+	code    string        // names the error in a problem of the HTTP API; "": it has no name
+	verdict Verdict       // what becomes of the message whose handling met the error
+	after   time.Duration // for Retry: how long the message should wait
+	reach   reach
+	status  int // of HTTP
+	exit    int // of the CLI
 }
 
-// rules says, for each error that a verb may meet, what becomes of the message that caused it and which HTTP
-// status tells a caller of it. The first line that matches counts.
+// reach is what an error says about other messages.
+type reach bool
+
+const (
+	alone reach = false // nothing: other messages may fare better
+	all   reach = true  // they would meet the same error: the store is away, or the process shuts down
+)
+
+// rules is the one table of errors. The first row that matches counts.
 var rules = []rule{
-	{store.ErrNotFound, Drop, 0, http.StatusNotFound},
-	{ErrNoOutput, Drop, 0, http.StatusNotFound},
-	{blobout.ErrNotFound, Drop, 0, http.StatusInternalServerError}, // of a job that is there: its file is lost
-	{ErrKeyConflict, Drop, 0, http.StatusConflict},
-	{store.ErrExists, Drop, 0, http.StatusConflict},
-	{store.ErrMove, Drop, 0, http.StatusConflict},
-	{store.ErrHeld, Drop, 0, http.StatusConflict},
-	{store.ErrNotDue, Drop, 0, http.StatusConflict},
-	{store.ErrLeaseLost, Drop, 0, http.StatusConflict},
-	{store.ErrKind, Retry, 5 * time.Second, http.StatusUnprocessableEntity},
-	{store.ErrSuspect, Retry, suspectPause, http.StatusConflict}, // see suspects.pause
-	{ErrUnknownKind, Drop, 0, http.StatusUnprocessableEntity},
-	{ErrArgs, Drop, 0, http.StatusUnprocessableEntity},
-	{ErrTooLarge, Drop, 0, http.StatusRequestEntityTooLarge},
-	{store.ErrTooLarge, Drop, 0, http.StatusRequestEntityTooLarge},
-	{ErrInvalid, Drop, 0, http.StatusBadRequest},
-	{store.ErrCursor, Drop, 0, http.StatusBadRequest},
-	{store.ErrNewerRecord, Retry, 30 * time.Second, http.StatusConflict},
-	{store.ErrCorrupt, Drop, 0, http.StatusInternalServerError},
-	{store.ErrRefused, Drop, 0, http.StatusInternalServerError},
-	{store.ErrUnavailable, Retry, 5 * time.Second, http.StatusServiceUnavailable},
-	{ErrClosed, Retry, 0, http.StatusServiceUnavailable},
-	{context.DeadlineExceeded, Retry, 0, http.StatusGatewayTimeout},
-	{context.Canceled, Retry, 0, 499}, // the caller went away; nginx's number for it
+	{store.ErrNotFound, "not_found", Drop, 0, alone, http.StatusNotFound, exitNotFound},
+	{ErrNoOutput, "no_output", Drop, 0, alone, http.StatusNotFound, exitNotFound},
+	{blobout.ErrNotFound, "", Drop, 0, alone, http.StatusInternalServerError, exitError}, // the job exists and its file is lost
+	{ErrKeyConflict, "key_conflict", Drop, 0, alone, http.StatusConflict, exitError},
+	{store.ErrExists, "", Drop, 0, alone, http.StatusConflict, exitError},
+	{store.ErrMove, "wrong_state", Drop, 0, alone, http.StatusConflict, exitError},
+	{store.ErrHeld, "", Drop, 0, alone, http.StatusConflict, exitError},
+	{store.ErrNotDue, "", Drop, 0, alone, http.StatusConflict, exitError},
+	{store.ErrLeaseLost, "", Drop, 0, alone, http.StatusConflict, exitError},
+	{store.ErrKind, "", Retry, 5 * time.Second, alone, http.StatusUnprocessableEntity, exitUsage},
+	{store.ErrSuspect, "", Retry, suspectPause, alone, http.StatusConflict, exitError}, // see suspects.pause
+	{ErrUnknownKind, "unknown_kind", Drop, 0, alone, http.StatusUnprocessableEntity, exitUsage},
+	{ErrArgs, "args", Drop, 0, alone, http.StatusUnprocessableEntity, exitUsage},
+	{ErrTooLarge, "too_large", Drop, 0, alone, http.StatusRequestEntityTooLarge, exitUsage},
+	{store.ErrTooLarge, "too_large", Drop, 0, alone, http.StatusRequestEntityTooLarge, exitUsage},
+	{ErrInvalid, "invalid", Drop, 0, alone, http.StatusBadRequest, exitUsage},
+	{ErrConfig, "", Retry, 5 * time.Second, all, http.StatusInternalServerError, exitUsage},
+	{pubsubq.ErrMalformed, "", Retry, 5 * time.Second, alone, http.StatusInternalServerError, exitError}, // it could not be parked
+	{store.ErrCursor, "cursor", Drop, 0, alone, http.StatusBadRequest, exitUsage},
+	{store.ErrNewerRecord, "newer_record", Retry, 30 * time.Second, alone, http.StatusConflict, exitError},
+	{store.ErrCorrupt, "corrupt", Drop, 0, alone, http.StatusInternalServerError, exitError},
+	{store.ErrRefused, "", Drop, 0, alone, http.StatusInternalServerError, exitError},
+	{store.ErrUnavailable, "unavailable", Retry, 5 * time.Second, all, http.StatusServiceUnavailable, exitError},
+	{ErrClosed, "shut_down", Retry, 0, all, http.StatusServiceUnavailable, exitError},
+	{context.DeadlineExceeded, "timeout", Retry, 0, all, http.StatusGatewayTimeout, exitTimeout},
+	{context.Canceled, "", Retry, 0, all, 499, exitInterrupted}, // the caller went away; nginx's number for it
 }
 
-// ruleOf is the line of the table for err. An error that is not in the table may pass: the message comes again.
+// The exit statuses of programs that errors lead to.
+const (
+	exitError       = 1
+	exitUsage       = 2
+	exitNotFound    = 5
+	exitTimeout     = 6
+	exitInterrupted = 130
+)
+
+// ruleOf returns the row of the table for err. An error that is not in the table may pass: the message comes again.
 func ruleOf(err error) rule {
 	for _, r := range rules {
 		if errors.Is(err, r.err) {
 			return r
 		}
 	}
-	return rule{nil, Retry, 5 * time.Second, http.StatusInternalServerError}
+	return rule{nil, "", Retry, 5 * time.Second, all, http.StatusInternalServerError, exitError}
 }
 
-// HTTPStatus gives the status that tells a caller of err; 200 for nil, 500 for an error that is not in the table.
+// HTTPStatus returns the HTTP status for err: 200 for nil, 500 for an error that is not in the table.
 func HTTPStatus(err error) int {
 	if err == nil {
 		return http.StatusOK
@@ -102,7 +125,24 @@ func HTTPStatus(err error) int {
 	return ruleOf(err).status
 }
 
-// outcomeOf gives what becomes of the message whose handling met err.
+// ErrorCode names err for programs, as in "not_found". It returns "" for an error without a name.
+func ErrorCode(err error) string { return ruleOf(err).code }
+
+// IsErrorCode reports whether target itself is an error that ErrorCode names so.
+func IsErrorCode(target error, code string) bool {
+	return code != "" && slices.ContainsFunc(rules, func(r rule) bool { return r.code == code && r.err == target }) //nolint:errorlint // for Is methods
+}
+
+// ExitStatus returns the exit status for a program that ends with err: 0 for nil, 2 if the input or the configuration is
+// wrong, 5 if there is no such job or output, 6 if the time was up, 130 if it was interrupted, 1 for any other error.
+func ExitStatus(err error) int {
+	if err == nil {
+		return 0
+	}
+	return ruleOf(err).exit
+}
+
+// outcomeOf returns what becomes of the message whose handling met err.
 func outcomeOf(err error) Outcome {
 	if err == nil {
 		return Outcome{Verdict: Ack}

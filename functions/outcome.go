@@ -31,6 +31,12 @@ type Outcome struct {
 	Err     error // why, for the log; nil when all went well
 }
 
+// AffectsAll reports whether other messages would fare no better, because the store does not answer or the process shuts
+// down. It is false for what is wrong with one message, for example a kind that this version of the program does not know.
+func (o Outcome) AffectsAll() bool {
+	return o.Verdict == Retry && ruleOf(o.Err).reach == all
+}
+
 // directive is an error by which a handler steers what happens next.
 type directive struct {
 	what       string // permanent, retry, snooze, skip, continue

@@ -124,6 +124,6 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d delivery, out 
 	}
 	s.log.LogAttrs(r.Context(), slog.LevelWarn, "message must come again", attrs...)
 	p := wire.NewProblem(http.StatusServiceUnavailable, "this message could not be handled now, and should come again; the log says why")
-	p.Code, p.RetryAfter = wire.Code(out.Err), int((max(out.After, time.Second)+time.Second-1)/time.Second)
+	p.Code, p.RetryAfter = functions.ErrorCode(out.Err), int((max(out.After, time.Second)+time.Second-1)/time.Second)
 	s.send(w, r, p)
 }

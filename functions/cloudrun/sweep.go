@@ -27,7 +27,7 @@ func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
 		s.log.LogAttrs(ctx, slog.LevelError, "sweep failed", slog.Int("looked", sum.Looked), slog.Any("error", err))
 		status := functions.HTTPStatus(err)
 		p := wire.NewProblem(status, "the sweep did not come to its end; the log says why, and the next one does what is left")
-		if p.Code = wire.Code(err); status == http.StatusServiceUnavailable {
+		if p.Code = functions.ErrorCode(err); status == http.StatusServiceUnavailable {
 			p.RetryAfter = 5
 		}
 		s.send(w, r, p)

@@ -72,7 +72,7 @@ func (a *API) answer(w *answer, r *http.Request, q *request) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") && changes(r) {
 		w.Header().Set("Accept-Encoding", "identity")
 		p := wire.NewProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("the Content-Encoding is %.60q; send the body as it is, without that header", coding))
-		p.Code = wire.Code(functions.ErrInvalid)
+		p.Code = functions.ErrorCode(functions.ErrInvalid)
 		a.refuse(w, r, p)
 		return
 	}

@@ -59,7 +59,7 @@ func (a *API) problem(ctx context.Context, err error, location string) *wire.Pro
 	status := functions.HTTPStatus(err)
 	if status < http.StatusInternalServerError {
 		p := wire.NewProblem(status, err.Error())
-		p.Code, p.Request = wire.Code(err), requestID(ctx)
+		p.Code, p.Request = functions.ErrorCode(err), requestID(ctx)
 		if location = locate(err, location); location != "" {
 			p.Errors = []wire.Fault{wire.NewFault(location, err.Error())}
 		}
@@ -74,7 +74,7 @@ func (a *API) problem(ctx context.Context, err error, location string) *wire.Pro
 	case http.StatusGatewayTimeout:
 		p = wire.NewProblem(status, fmt.Sprintf("it took longer than %v; it may have been done all the same", a.opts.Timeout))
 	}
-	p.Code, p.Request = wire.Code(err), requestID(ctx)
+	p.Code, p.Request = functions.ErrorCode(err), requestID(ctx)
 	return p
 }
 
@@ -126,7 +126,7 @@ func withHeaders(p *wire.Problem) error {
 func bad(ctx context.Context, location, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
 	p := wire.NewProblem(http.StatusBadRequest, location+": "+text)
-	p.Code, p.Request = wire.Code(functions.ErrInvalid), requestID(ctx)
+	p.Code, p.Request = functions.ErrorCode(functions.ErrInvalid), requestID(ctx)
 	p.Errors = []wire.Fault{wire.NewFault(location, text)}
 	return p
 }
@@ -144,7 +144,7 @@ func (a *API) asProblem(c huma.Context, _ string, v any) (any, error) {
 	p.Request = requestID(c.Context())
 	if broke := requestOf(c.Context()).cut; broke != nil && m.Status == http.StatusInternalServerError {
 		p = wire.NewProblem(http.StatusBadRequest, "the request's body broke off: "+broke.Error())
-		p.Code, p.Request = wire.Code(functions.ErrInvalid), requestID(c.Context())
+		p.Code, p.Request = functions.ErrorCode(functions.ErrInvalid), requestID(c.Context())
 		c.SetStatus(p.Status)
 		return p, nil
 	}
@@ -154,10 +154,10 @@ func (a *API) asProblem(c huma.Context, _ string, v any) (any, error) {
 	}
 	if m.Status == http.StatusRequestEntityTooLarge {
 		p.Detail = fmt.Sprintf("the request's body is longer than %d bytes", a.opts.MaxBody)
-		p.Code = wire.Code(functions.ErrTooLarge)
+		p.Code = functions.ErrorCode(functions.ErrTooLarge)
 		return p, nil
 	}
-	p.Code = wire.Code(functions.ErrInvalid)
+	p.Code = functions.ErrorCode(functions.ErrInvalid)
 	for _, d := range m.Errors[:min(len(m.Errors), maxFaults)] {
 		p.Errors = append(p.Errors, a.fault(c, d))
 	}
@@ -273,7 +273,7 @@ func (a *API) checkQuery(c huma.Context, next func(huma.Context)) {
 
 func (a *API) refuseQuery(c huma.Context, location, text string) {
 	p := wire.NewProblem(http.StatusBadRequest, text)
-	p.Code, p.Errors = wire.Code(functions.ErrInvalid), []wire.Fault{wire.NewFault(location, text)}
+	p.Code, p.Errors = functions.ErrorCode(functions.ErrInvalid), []wire.Fault{wire.NewFault(location, text)}
 	r, w := humago.Unwrap(c)
 	a.refuse(w, r, p)
 }

@@ -87,7 +87,7 @@ func tooLong(n int64) *wire.Problem {
 		"returns at most 6 MB in one piece, as JSON. Ask for a part of it: an output with the header Range: bytes=0-3999999 "+
 		"and so on. Or let the function stream: set PIECEWORK_STREAM=true and the invoke mode of "+
 		"its URL to RESPONSE_STREAM. Or fetch the output from the bucket", n))
-	p.Code = wire.Code(functions.ErrTooLarge)
+	p.Code = functions.ErrorCode(functions.ErrTooLarge)
 	return p
 }
 

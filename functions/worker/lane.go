@@ -8,7 +8,6 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/pubsubq"
-	"github.com/piecework/piecework/store"
 )
 
 // lane pulls from one queue.
@@ -98,7 +97,7 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		ds[at[n]] = nil
 		if c.Attempt == nil {
 			w.settle(l.queue, d, c.Outcome)
-			if away(c.Outcome) {
+			if c.Outcome.AffectsAll() {
 				trouble = fmt.Errorf("%w: %w", errStore, c.Outcome.Err)
 			}
 			continue
@@ -120,19 +119,4 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		})
 	}
 	return trouble
-}
-
-// away reports whether an outcome means that the store does not answer, and so that the next messages would fare no
-// better. What this version of the program does not know, a kind or a record or a form of message, and a job that has to
-// wait for another, say nothing about other messages.
-func away(out functions.Outcome) bool {
-	if out.Verdict != functions.Retry {
-		return false
-	}
-	for _, unknown := range []error{store.ErrKind, store.ErrSuspect, store.ErrNewerRecord, functions.ErrUnknownKind, pubsubq.ErrMalformed} {
-		if errors.Is(out.Err, unknown) {
-			return false
-		}
-	}
-	return true
 }

@@ -81,7 +81,7 @@ func (s *submitter) submit(d *pubsubq.Delivery) error {
 	}
 	settled = true
 	s.w.settle(functions.SubmitQueue, d, out)
-	if away(out) {
+	if out.AffectsAll() {
 		return fmt.Errorf("%w: %w", errStore, out.Err)
 	}
 	return nil

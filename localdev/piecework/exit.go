@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -53,7 +52,6 @@ func (e *silent) Error() string { return fmt.Sprintf("exit status %d", e.status)
 func exitStatus(err error) int {
 	var told *statusError
 	var quiet *silent
-	var refused *wire.Problem
 	switch {
 	case err == nil:
 		return exitOK
@@ -63,22 +61,11 @@ func exitStatus(err error) int {
 		return told.status
 	case errors.Is(err, apiclient.ErrUnreachable):
 		return exitUnreachable
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, functions.ErrNoOutput):
-		return exitNotFound
-	case errors.Is(err, functions.ErrConfig), errors.As(err, &refused) && wrongInput(refused.Status):
-		return exitUsage
-	case errors.Is(err, context.DeadlineExceeded):
-		return exitTimeout
-	case errors.Is(err, context.Canceled), errors.Is(err, errInterrupted):
+	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	default:
-		return exitError
+		return functions.ExitStatus(err)
 	}
-}
-
-// wrongInput reports whether a status says that what was asked for is malformed.
-func wrongInput(status int) bool {
-	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity || status == http.StatusRequestEntityTooLarge
 }
 
 // errInterrupted: the user pressed ctrl-C.

@@ -1,13 +1,10 @@
 package wire
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/store"
 )
 
 // Problem is a refusal, as RFC 9457 has it. It is an error: on the client's side errors.Is matches it with the
@@ -55,46 +52,7 @@ func (p *Problem) ContentType(string) string { return ProblemType }
 const ProblemType = "application/problem+json"
 
 // Is reports whether target is the error that the problem's code stands for.
-func (p *Problem) Is(target error) bool {
-	for _, c := range codes {
-		if c.code == p.Code && c.err == target {
-			return true
-		}
-	}
-	return false
-}
-
-// codes names errors for programs. The first line that matches counts.
-var codes = []struct {
-	err  error
-	code string
-}{
-	{store.ErrNotFound, "not_found"},
-	{functions.ErrNoOutput, "no_output"},
-	{functions.ErrKeyConflict, "key_conflict"},
-	{store.ErrMove, "wrong_state"},
-	{store.ErrNewerRecord, "newer_record"},
-	{functions.ErrUnknownKind, "unknown_kind"},
-	{functions.ErrArgs, "args"},
-	{functions.ErrTooLarge, "too_large"},
-	{store.ErrTooLarge, "too_large"},
-	{functions.ErrInvalid, "invalid"},
-	{store.ErrCursor, "cursor"},
-	{store.ErrCorrupt, "corrupt"},
-	{store.ErrUnavailable, "unavailable"},
-	{functions.ErrClosed, "shut_down"},
-	{context.DeadlineExceeded, "timeout"},
-}
-
-// Code names an error for programs; "" for one that has no name.
-func Code(err error) string {
-	for _, c := range codes {
-		if errors.Is(err, c.err) {
-			return c.code
-		}
-	}
-	return ""
-}
+func (p *Problem) Is(target error) bool { return functions.IsErrorCode(target, p.Code) }
 
 // maxDetail is how long the texts of a problem may be. They quote the request, which may be long.
 const maxDetail = 1000

@@ -29,13 +29,19 @@ func TestNearest(t *testing.T) {
 }
 
 func TestCodesNameErrorsAndBack(t *testing.T) {
-	for _, c := range codes {
-		p := &Problem{Code: Code(fmt.Errorf("wrapped: %w", c.err))}
-		if !errors.Is(p, c.err) {
-			t.Errorf("%v has code %q, which is not it", c.err, p.Code)
+	for want, err := range map[string]error{
+		"not_found": store.ErrNotFound, "no_output": functions.ErrNoOutput, "key_conflict": functions.ErrKeyConflict,
+		"wrong_state": store.ErrMove, "newer_record": store.ErrNewerRecord, "unknown_kind": functions.ErrUnknownKind,
+		"args": functions.ErrArgs, "too_large": store.ErrTooLarge, "invalid": functions.ErrInvalid, "cursor": store.ErrCursor,
+		"corrupt": store.ErrCorrupt, "unavailable": store.ErrUnavailable, "shut_down": functions.ErrClosed,
+		"timeout": context.DeadlineExceeded,
+	} {
+		p := &Problem{Code: functions.ErrorCode(fmt.Errorf("wrapped: %w", err))}
+		if p.Code != want || !errors.Is(p, err) {
+			t.Errorf("the code of %q is %q, want %q; the problem matches the error: %v, want true", err, p.Code, want, errors.Is(p, err))
 		}
 	}
-	if Code(errors.New("other")) != "" || errors.Is(&Problem{Code: "not_found"}, functions.ErrArgs) {
+	if functions.ErrorCode(errors.New("other")) != "" || errors.Is(&Problem{Code: "not_found"}, functions.ErrArgs) {
 		t.Error("an error matches what it is not")
 	}
 	if p := NewProblem(499, ""); p.Title == "" || p.Error() == "" || errors.Is(p, context.Canceled) || errors.Is(p, store.ErrNotFound) {
