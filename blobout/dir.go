@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// syncFolders brings a new name to disk: the entries of all folders on the way to it, any of which may be new.
+// syncFolders brings a new name to disk: the entries of all folders on the way to it, each of them perhaps new.
 func (s *Store) syncFolders(key string) error {
 	if s.opts.Dir == "" || s.opts.NoSync {
 		return nil

@@ -8,7 +8,7 @@
 //	jobs/<id>/a-<token>/report/march.csv    an output in one piece
 //	jobs/<id>/a-<token>/march.csv.part-0001 a piece of an output; a continuation adds the next
 //	jobs/<id>/p-<name>-<checksum>           a payload too large for the record, by its content
-//	jobs/<id>/raw-<checksum>                a body that was parked because nobody could read it
+//	jobs/<id>/raw-<checksum>                the body of a parked message
 //
 // # Writing
 //
@@ -24,7 +24,7 @@
 // # Reading
 //
 // A [Part] names a blob with its size and checksum. Open reads a list of parts as one stream, or a range of it. What is
-// read in full is verified, and ends with [ErrCorrupt] in place of io.EOF if it is not what was written.
+// read in full is verified, and ends with [ErrCorrupt] instead of io.EOF if it is not what was written.
 //
 // # Buckets
 //

@@ -20,7 +20,7 @@ func Prefix(id string) string { return root + id + "/" }
 // AttemptPrefix is where the files of one attempt lie.
 func AttemptPrefix(id, token string) string { return Prefix(id) + attemptMark + token + "/" }
 
-// IsPayload reports whether the key is that of a payload of the record, as Put makes it: its name is in the key.
+// IsPayload reports whether the key names a payload of the record, as Put makes it.
 func IsPayload(id, key string) bool { return strings.HasPrefix(key, Prefix(id)+payloadMark) }
 
 // File is what the key of an attempt's file says.

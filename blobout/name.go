@@ -77,7 +77,7 @@ func checkSegment(what, s string) error {
 //   - "__0x", with which gocloud's own escapes begin: it would escape them again, and the folder that syncFolders and
 //     removeFolders look for would have another name;
 //   - the dot at the end of a folder or file name, which Azure and Windows drop;
-//   - the dot of a final ".part-7", lest an output be taken for the part of another, and of a final ".attrs", which a
+//   - the dot of a final ".part-7", so that an output is not taken for the part of another, and of a final ".attrs", which a
 //     bucket in a directory keeps for itself.
 func escape(name string) string {
 	segments := strings.Split(name, "/")

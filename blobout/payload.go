@@ -16,8 +16,8 @@ func (s *Store) Put(ctx context.Context, id, name string, data []byte) (Part, er
 	return s.put(ctx, id, payloadMark+name+"-", data)
 }
 
-// Park writes a body that nobody could read, so that it is not lost. The token makes its key differ from those of
-// other deliveries of the same message.
+// Park writes the body of a message that could not be read. The token makes the key differ from the keys of other
+// deliveries of the same message.
 func (s *Store) Park(ctx context.Context, id, token string, data []byte) (Part, error) {
 	return s.put(ctx, id, rawMark+token+"-", data)
 }
@@ -39,7 +39,7 @@ func (s *Store) put(ctx context.Context, id, prefix string, data []byte) (Part, 
 	return w.Close()
 }
 
-// Get reads a payload. The error is [ErrCorrupt] if its size or checksum is not that of p.
+// Get reads a payload. The error is [ErrCorrupt] if its size or checksum differs from p's.
 func (s *Store) Get(ctx context.Context, p Part) ([]byte, error) {
 	if p.Size == 0 { // Open opens nothing for nothing, but a payload that is gone must not read as empty
 		if ok, err := s.bucket.Exists(ctx, p.Key); err != nil || !ok {

@@ -15,7 +15,7 @@ import (
 // more than there is. The first blob is opened here, so that [ErrNotFound] comes at once; the others as they are
 // reached. An offset beyond the end is [ErrRange]; at the end, the stream is empty.
 //
-// A blob whose size is not that of its part, or which is read in full and does not have its checksum, ends the stream
+// A blob whose size differs from its part's, or which is read in full and has another checksum, ends the stream
 // with [ErrCorrupt]. Bytes of a corrupt part may have been returned by then.
 func (s *Store) Open(ctx context.Context, parts []Part, offset, length int64) (io.ReadCloser, error) {
 	spans, err := cut(parts, offset, length)

@@ -12,14 +12,14 @@ import (
 // Options are the options of a [Store]. The zero value is fine.
 type Options struct {
 	// Dir is the directory, if the bucket is one. With it, new entries of folders are synced to disk, and folders that
-	// have become empty are removed, neither of which gocloud does.
+	// have become empty are removed; gocloud does neither.
 	Dir string
 
 	// NoSync leaves it to the operating system when files reach the disk. Without it, a blob that a record lists
 	// survives a power failure. It means something only if the bucket is a directory.
 	NoSync bool
 
-	// Upload lets the bucket's driver read what is written, in place of writing to it. It is for Azure Blob Storage, whose
+	// Upload lets the bucket's driver read what is written, instead of writing to it. It is for Azure Blob Storage, whose
 	// driver panics when it closes a writer whose upload has failed, and takes the reason with it.
 	Upload bool
 

@@ -25,7 +25,7 @@ func newUpload(ctx context.Context, bucket *blob.Bucket, key string, opts *blob.
 	return u
 }
 
-// Write adds p. Its error is that of the upload.
+// Write adds p. It returns the upload's error.
 func (u *upload) Write(p []byte) (int, error) { return u.in.Write(p) }
 
 // Close commits what was written, unless the context has ended.

@@ -82,7 +82,7 @@ func (s *Store) create(ctx context.Context, key, contentType string) (*Writer, e
 	return w, nil
 }
 
-// folderTries is how often a file in a directory is begun: between making its folder and making the file, somebody
+// folderTries is how often a file in a directory is begun: between making its folder and making the file, another process
 // who tidies up may have removed the folder, which was empty.
 const folderTries = 20
 
@@ -170,7 +170,7 @@ func (w *Writer) discard() {
 // finish closes the driver's writer.
 func (w *Writer) finish() error { return guarded(w.blob.Close) }
 
-// guarded calls a driver that may panic: that of Azure does when it closes a writer whose upload has failed before. See
+// guarded calls a driver that may panic: Azure's driver does when it closes a writer whose upload has failed before. See
 // Options.Upload.
 func guarded(call func() error) (err error) {
 	defer func() {

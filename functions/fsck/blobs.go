@@ -151,7 +151,7 @@ func (c *checker) orphans(ctx context.Context, id string) error {
 		}
 		if rest := strings.TrimPrefix(b.Key, blobout.Prefix(id)); strings.HasPrefix(rest, "p-args-") || strings.HasPrefix(rest, "raw-") {
 			c.report.Notes = append(c.report.Notes, Problem{id, NoteUnborn, "blob " + b.Key +
-				" was written for a record that was never created: whoever did died in between, or was refused"})
+				" was written for a record that was never created: its writer died in between, or was refused"})
 			continue
 		}
 		c.report.Problems = append(c.report.Problems, Problem{id, RuleOwner, "blob " + b.Key + " belongs to no record"})

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Now is the time against which due times are judged. Required.
 	Now time.Time
-	// Timing is that of the deployment; the zero value means the defaults of package store.
+	// Timing is the deployment's timing; the zero value means the defaults of package store.
 	Timing store.Timing
 	// Late is how long a record may be overdue before that is a problem: some sweeps have not run, or failed on it.
 	// 0: it is no problem.
@@ -26,7 +26,7 @@ type Options struct {
 	// Deep reads every blob that a record lists and compares its checksum.
 	Deep bool
 	// Repair removes blobs that are older than RepairAge and that nothing will ever refer to: those that an ended job does
-	// not list, and those of jobs and parked messages that have no record. It removes nothing of a live job, and mends no
+	// not list, and files of jobs and parked messages that have no record. It removes nothing of a live job, and mends no
 	// problem of a record. The collection must be the one that the bucket belongs to: one without any records is refused.
 	Repair bool
 }

@@ -3,7 +3,7 @@
 //	report, err := fsck.Check(ctx, coll, bucket, fsck.Options{Now: time.Now(), Late: time.Hour})
 //	for _, p := range report.Problems { fmt.Println(p.ID, p.Rule, p.Text) }
 //
-// It reads the documents and the list of blobs itself, and works out anew what the index fields, ids and checksums
+// It reads the documents and the list of blobs itself, and works out again what the index fields, ids and checksums
 // must be; so a mistake in package store is found, not repeated. It changes nothing, unless Options.Repair asks it to remove
 // blobs that nothing refers to.
 //

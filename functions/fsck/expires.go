@@ -27,7 +27,7 @@ func (c *checker) expires(d document, j store.Job, f *finding) {
 		f.problemf(RuleExpires, "expires at %v; it is %s, with outbox %v and a retention of %v", stamp(j.Expires), j.State,
 			j.Outbox, time.Duration(j.Policy.Retention)*time.Millisecond)
 	case j.HasFiles():
-		f.problemf(RuleExpires, "expires at %v, and nobody will remove its files", stamp(j.Expires))
+		f.problemf(RuleExpires, "expires at %v, and no sweep will remove its files", stamp(j.Expires))
 	case j.Expires != end:
 		f.problemf(RuleExpires, "expires at %v; its retention ends at %v", stamp(j.Expires), stamp(end))
 	case j.Due != 0:

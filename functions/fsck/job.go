@@ -119,12 +119,12 @@ func (f *finding) final(j store.Job) {
 		f.problemf(RuleFinal, "is %s and yet has a result", j.State)
 	}
 	if j.State == store.Cancelled && j.Cancel == 0 {
-		f.problemf(RuleFinal, "is cancelled, but nobody asked for it")
+		f.problemf(RuleFinal, "is cancelled, but there was no request to cancel it")
 	}
 	known := []store.Effect{store.EffectPurge, store.EffectHooks, store.EffectRemove}
 	for _, e := range j.Outbox {
 		if !slices.Contains(known, e) {
-			f.problemf(RuleFinal, "its outbox has %q, which nobody can carry out", e)
+			f.problemf(RuleFinal, "its outbox has %q, which no version can carry out", e)
 		}
 	}
 }

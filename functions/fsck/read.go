@@ -34,7 +34,7 @@ type document struct {
 	Expires any `docstore:"expires,omitempty"` // a number or a date, as the store wants it
 }
 
-// fields are those of a document. Naming them lets a later version add others.
+// fields are the fields of a document. Naming them lets a later version add others.
 var fields = []docstore.FieldPath{
 	"id", "rev", "data", "due_pk", "due_sk", "list_pk", "list_sk", "fail_pk", "fail_sk", store.ExpiresField,
 }
@@ -72,7 +72,7 @@ func (d document) state() store.State {
 	return head.State
 }
 
-// version is that of the record's format; 0 if there is none.
+// version is the version of the record's format; 0 if there is none.
 func (d document) version() int {
 	var head struct {
 		Version int `json:"v"`

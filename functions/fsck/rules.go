@@ -27,7 +27,7 @@ const (
 	RuleOwner    = "owner"    // a record refers to blobs of its own only, and every blob has a record
 	RuleKey      = "key"      // the id of a keyed job follows from its kind and key
 	RuleArgsHash = "args-hash"
-	RuleKind     = "kind"   // the directory has every kind of which there are jobs
+	RuleKind     = "kind"   // the directory has the kind of every job
 	RuleParked   = "parked" // a parked message is complete, and listed
 )
 
@@ -52,7 +52,7 @@ var ruleTexts = map[string]string{
 	RuleFail:     "the list of failed jobs has those that failed, at the time they did, and no others",
 	RuleDue:      "a record to which something is to happen has a due time that is early enough for it",
 	RuleOverdue:  "nothing has been due for longer than Options.Late",
-	RuleSize:     "no record is longer than store.MaxRecord, and that of a live job not longer than store.MaxGrown",
+	RuleSize:     "no record is longer than store.MaxRecord, and no live job's record is longer than store.MaxGrown",
 	RuleExpires:  "only jobs that have ended and have no files expire by themselves, when their retention ends",
 	RuleLease:    "a job has a lease if and only if it is running",
 	RuleFinal:    "a job that has ended, and no other, has a time of its end, and perhaps a result and an outbox",
@@ -63,7 +63,7 @@ var ruleTexts = map[string]string{
 	RulePayload:  "arguments, results and checkpoints that lie in blobs exist and have their size and checksum",
 	RuleOwner:    "a record refers only to blobs below its own prefix, and every blob belongs to a record",
 	RuleKey:      "the id of a job with a key follows from its kind and key",
-	RuleArgsHash: "the checksum of a keyed job's arguments is that of its arguments",
+	RuleArgsHash: "the stored checksum of a keyed job's arguments matches the arguments",
 	RuleKind:     "the directory of kinds has the kind of every job",
 	RuleParked:   "a parked message has its body, the reason and its place in the list",
 }

@@ -17,10 +17,10 @@ import (
 
 // Options configures an API. The zero value of each field means its default.
 type Options struct {
-	// Tokens are who may use the API. Default: none, which is everybody on this machine and nobody else.
+	// Tokens are who may use the API. Default: none, and then only callers on this machine may use it.
 	Tokens []Token
 	// Authenticate, if not nil, says who sent a request that bears no token, where the platform has found that out: it
-	// returns a name for the log and a role. The text of an error tells whoever sent the request what to do. The API is
+	// returns a name for the log and a role. The caller sees the text of an error: it should say what to do. The API is
 	// then not only for this machine, also without tokens.
 	Authenticate func(r *http.Request) (who string, role Role, err error)
 	// MaxBody is the longest request body in bytes. Default 8 MiB.
@@ -122,7 +122,7 @@ func (a *API) routes() {
 	a.operateRoutes()
 }
 
-// open reports whether nobody is asked who he is.
+// open reports whether the API works without authentication.
 func (a *API) open() bool { return len(a.tokens) == 0 && a.opts.Authenticate == nil }
 
 // EndWaits has waits answered with what there is, those that hang and those to come, so that who waits asks another

@@ -32,7 +32,7 @@
 // # Who may do what
 //
 // With tokens, a request needs one as "Authorization: Bearer TOKEN". A Reader may GET; an Operator may do everything.
-// Without tokens everybody on this machine may do everything, and nobody else anything: Listen refuses an address that
+// Without tokens every caller on this machine may do everything, and no other caller anything: Listen refuses an address that
 // is not loopback, and a request is refused unless it comes from a loopback address, through no proxy (which the headers
 // that proxies set tell), and names a loopback host. The last keeps out web pages that point a name of their own at
 // 127.0.0.1. What a browser sends for another origin's page is refused: without tokens always, and with tokens if it would

@@ -202,7 +202,7 @@ type answer struct {
 	failed error // why the other side did not take all of it
 }
 
-// WriteHeader notes the status. The first one stands: huma sets its own after that of asProblem.
+// WriteHeader notes the status. The first one stands: huma sets its own after asProblem has set one.
 func (w *answer) WriteHeader(status int) {
 	if w.status != 0 {
 		return
@@ -232,7 +232,7 @@ func (w *answer) Write(p []byte) (int, error) {
 // Unwrap gives http.ResponseController the writer that knows deadlines.
 func (w *answer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// discard is a ResponseWriter of which only header and status are wanted.
+// discard is a ResponseWriter that keeps the header and the status only.
 type discard struct {
 	header http.Header
 	status int

@@ -72,7 +72,7 @@ func (a *API) problem(ctx context.Context, err error, location string) *wire.Pro
 		p = wire.NewProblem(status, "the store does not answer, or the server shuts down; nothing that was accepted is lost; "+
 			"try again in a moment, with the same key if this submitted a job")
 	case http.StatusGatewayTimeout:
-		p = wire.NewProblem(status, fmt.Sprintf("it took longer than %v; it may have been done all the same", a.opts.Timeout))
+		p = wire.NewProblem(status, fmt.Sprintf("it took longer than %v; it may have been done even so", a.opts.Timeout))
 	}
 	p.Code, p.Request = functions.ErrorCode(err), requestID(ctx)
 	return p

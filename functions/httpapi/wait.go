@@ -47,7 +47,7 @@ func (a *API) wait(ctx context.Context, in *waitInput) (*waitOutput, error) {
 			return nil, err
 		}
 	}
-	if deadline, ok := ctx.Deadline(); ok { // a platform's may be nearer than those of the options
+	if deadline, ok := ctx.Deadline(); ok { // a platform's may be nearer than the options' deadline
 		limit = min(limit, time.Until(deadline)*4/5)
 	}
 	out := &waitOutput{}

@@ -22,9 +22,9 @@ import (
 
 // The errors of this package, beside refusals. Match them with errors.Is.
 var (
-	// ErrUnreachable: nobody answers at the server's address.
+	// ErrUnreachable: no server answers at the address.
 	ErrUnreachable = errors.New("no answer from the server")
-	// ErrNotPiecework: somebody answers there, but not as a Piecework server does.
+	// ErrNotPiecework: the server at the address is not a Piecework server.
 	ErrNotPiecework = errors.New("what answers there is no Piecework server")
 )
 

@@ -7,7 +7,7 @@
 //	job, err := c.Wait(ctx, receipt.ID, nil)
 //
 // A refusal is a *wire.Problem, with the server's text; errors.Is matches it with the errors of functions and store,
-// as if the runtime were in this process. ErrUnreachable means that nobody answered.
+// as if the runtime were in this process. ErrUnreachable means that no server answered.
 //
 // What can be asked twice without harm is asked again, with backoff, while the server says that its store is not
 // available: everything but a submission without a key, and a retry.

@@ -111,7 +111,7 @@ func (c *Client) WaitFor(ctx context.Context, id string, d time.Duration) (wire.
 const glance = 500 * time.Millisecond
 
 // Wait returns a job when it has ended, or the context's error with the job as it was last seen. See, if not nil, is
-// told of the job about twice a second meanwhile. A server that goes away for a moment, to be started anew say, is
+// told of the job about twice a second meanwhile. A server that goes away for a moment, while it restarts for example, is
 // waited for as long as Options.Patience.
 func (c *Client) Wait(ctx context.Context, id string, see func(functions.Info)) (functions.Info, error) {
 	var last functions.Info

@@ -59,7 +59,7 @@ type ParkedPage struct {
 // Unparked says what became of a message that is parked no more.
 type Unparked struct {
 	ID  string `json:"id" doc:"the id under which the message was parked"`
-	Job string `json:"job,omitempty" doc:"the id of the job that it became, the first if there are several; none if it was removed, or nobody is interested in it"`
+	Job string `json:"job,omitempty" doc:"the id of the job that it became, the first if there are several; none if it was removed, or no trigger is interested in it"`
 }
 
 // Health says that the server works; if it does not, the answer is a Problem.

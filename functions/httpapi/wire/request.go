@@ -21,7 +21,7 @@ type Submit struct {
 	MaxLost     *int            `json:"max_lost,omitempty" minimum:"1" doc:"fail after so many attempts were lost with their worker and no checkpoint was saved in between"`
 	Timeout     string          `json:"timeout,omitempty" doc:"the time limit of an attempt; 0s: none" example:"10m"`
 	Deadline    string          `json:"deadline,omitempty" doc:"how long after now it must have ended; 0s: no limit" example:"24h"`
-	Retention   string          `json:"retention,omitempty" doc:"how long to keep it after its end; 0s: for ever" example:"336h"`
+	Retention   string          `json:"retention,omitempty" doc:"how long to keep it after its end; 0s: forever" example:"336h"`
 }
 
 // MaxBatch is how many jobs one batch can submit.
@@ -34,7 +34,7 @@ type SubmitMany struct {
 
 // Cancel asks to cancel a job.
 type Cancel struct {
-	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"why, for whoever looks at the job later"`
+	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"why, for people who look at the job later"`
 }
 
 // Sweep bounds a sweep.
