@@ -78,6 +78,37 @@ func TestNothingThatALoserWroteStays(t *testing.T) {
 	}
 }
 
+// Outputs that a loser has joined are removed, while the parts stay that the record lists for the next attempt.
+func TestWhatALoserHasJoinedIsRemoved(t *testing.T) {
+	var d *desk
+	d = newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		out, err := job.Output(ctx, "a.txt")
+		if err == nil {
+			_, _ = io.WriteString(out, "before,")
+			err = job.Checkpoint(ctx, 1)
+		}
+		if err == nil {
+			_, err = io.WriteString(out, "after")
+		}
+		d.advance(3 * time.Minute) // the worker stands still
+		d.sweep(t)
+		return order{}, err
+	}, functions.Retries(functions.Constant(time.Hour))))
+	id := d.submit(t, "shop.order", order{})
+	joins := 0
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		for _, key := range d.files(t) {
+			joins += strings.Count(key, "-joined/")
+		}
+		return next(ctx, acts)
+	}
+	d.drain(t)
+	wantState(t, d.get(t, id), store.Retrying)
+	if files := d.files(t); joins == 0 || len(files) != 1 {
+		t.Errorf("files %v, joined ones seen %d times before; want the part of the checkpoint, and some", files, joins)
+	}
+}
+
 // watched is a result that tells when it is encoded.
 type watched struct{ encoded *atomic.Bool }
 

@@ -185,6 +185,20 @@ func TestAMessageIsParkedAgainWhileItIsRemoved(t *testing.T) {
 	}
 }
 
+// A parked message that cannot be read can be removed. One of a newer version is left to that version.
+func TestRemoveParkedOfWhatCannotBeRead(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	for id, data := range map[string]string{"parked-broken": `{`, "parked-newer": `{"v":99,"id":"parked-newer"}`} {
+		if err := d.inner.Create(t.Context(), map[string]any{"id": id, "data": []byte(data)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantErr(t, d.Client().RemoveParked(t.Context(), "parked-broken"), nil)
+	_, err := d.store.GetParked(t.Context(), "parked-broken")
+	wantErr(t, err, store.ErrNotFound)
+	wantErr(t, d.Client().RemoveParked(t.Context(), "parked-newer"), store.ErrNewerRecord)
+}
+
 // Sweep deletes parked messages when their retention has passed, with their bodies, and no others.
 func TestParkedMessagesHaveARetention(t *testing.T) {
 	for name, c := range map[string]struct{ config, want time.Duration }{

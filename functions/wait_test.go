@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gocloud.dev/docstore/driver"
+	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
@@ -180,6 +181,71 @@ func TestWaitersShareReads(t *testing.T) {
 			t.Errorf("%s, %v after %v, want cancelled at once", i.State, err, time.Since(start))
 		}
 		cancel()
+		wg.Wait()
+	})
+}
+
+// What a read finds that was begun before a waiter came, also an error, is not for that waiter.
+func TestAWaiterIsNotToldOfAnEarlierError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(echoing), bubble)
+		id := d.submit(t, "shop.order", order{}, functions.Held())
+		fail, read := make(chan struct{}), make(chan struct{})
+		d.mu.Lock()
+		d.actions = func(context.Context, []*driver.Action, relay.Run) driver.ActionListError {
+			<-fail
+			d.mu.Lock()
+			d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+				<-read
+				return next(ctx, acts)
+			}
+			d.mu.Unlock()
+			return driver.ActionListError{{Index: 0, Err: relay.Error{Code: gcerrors.NotFound}}}
+		}
+		d.mu.Unlock()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var early, late error
+		var wg sync.WaitGroup
+		wg.Go(func() { _, early = d.Client().Wait(ctx, id) })
+		synctest.Wait() // its read is under way
+		wg.Go(func() { _, late = d.Client().Wait(ctx, id) })
+		synctest.Wait()
+		close(fail)
+		synctest.Wait()
+		close(read)
+		wg.Wait()
+		if !errors.Is(early, store.ErrNotFound) {
+			t.Errorf("the first waiter: %v, want %v: its read found nothing", early, store.ErrNotFound)
+		}
+		if !errors.Is(late, context.DeadlineExceeded) {
+			t.Errorf("the second waiter: %v, want %v: the read that failed was begun before", late, context.DeadlineExceeded)
+		}
+	})
+}
+
+// The reads for those who still wait go on when the first who came has gone.
+func TestAWaiterOutlastsTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, handle(echoing), bubble)
+		id := d.submit(t, "shop.order", order{}, functions.Held())
+		ctx, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = d.Client().Wait(ctx, id) })
+		synctest.Wait()
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if i, err := d.Client().Wait(ctx, id); err != nil || i.State != store.Cancelled {
+				t.Errorf("%s, %v, want cancelled", i.State, err)
+			}
+		})
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if _, err := d.Client().Cancel(t.Context(), id, ""); err != nil {
+			t.Error(err)
+		}
 		wg.Wait()
 	})
 }

@@ -42,6 +42,30 @@ func TestCallsThatAreLeftBehindAreBounded(t *testing.T) {
 	})
 }
 
+// A call that has returned is not left behind, and what it returned counts, also at the very moment of the end.
+func TestACallThatReturnsAtTheVeryEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ties = 1000 // some half of which the call wins: synctest fires timers of one moment in random order
+		var c Calls
+		won := 0
+		for range ties {
+			err := c.call(t.Context(), func() { time.Sleep(time.Second + time.Second/10) })
+			if err == nil {
+				won++
+			} else if !errors.Is(err, ErrLate) {
+				t.Fatalf("error %v, want none, or %v", err, ErrLate)
+			}
+		}
+		if won < ties/10 {
+			t.Errorf("%d of %d calls returned in time, want some half", won, ties)
+		}
+		synctest.Wait()
+		if c.left != 0 {
+			t.Errorf("%d calls are left behind, want none: all have returned", c.left)
+		}
+	})
+}
+
 // What has no time left is not called.
 func TestNothingIsCalledWithoutTime(t *testing.T) {
 	cause := errors.New("shutdown")
