@@ -21,7 +21,7 @@ func TestWhatTheVerbsWriteIsClean(t *testing.T) {
 		t.Fatalf("problems %v, notes %v", r.Problems, r.Notes)
 	}
 	if r.Jobs != 11 || r.Records != 14 || r.Parked != 2 || r.ByState[store.Succeeded] != 3 || r.Blobs < 5 {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want r.Jobs == 11 && r.Records == 14 && r.Parked == 2 && r.ByState[store.Succeeded] == 3 && r.Blobs >= 5", r)
 	}
 }
 
@@ -243,7 +243,7 @@ func TestKeyedArgumentsOfAnyKindAreClean(t *testing.T) {
 	} {
 		for range 2 {
 			if _, err := w.rt.Client().Submit(t.Context(), "raw", stdjson.RawMessage(args), functions.Key(fmt.Sprint(n))); err != nil {
-				t.Errorf("%.80s: %v", args, err)
+				t.Errorf("Submit: got %.80s: %v, want no error", args, err)
 			}
 		}
 	}

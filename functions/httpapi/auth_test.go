@@ -202,7 +202,7 @@ func TestListenRefusesOtherAddressesWithoutTokens(t *testing.T) {
 	d := newDesk(t, nil)
 	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.com:0"} {
 		if _, err := d.Listen(t.Context(), addr); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), "without tokens") {
-			t.Errorf("%s: %v", addr, err)
+			t.Errorf(`d.Listen: got %s: %v, want errors.Is(err, functions.ErrConfig) && strings.Contains(err.Error(), "without tokens")`, addr, err)
 		}
 	}
 	if _, err := d.Listen(t.Context(), "7433"); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), "host:port") {

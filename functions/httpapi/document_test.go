@@ -38,7 +38,7 @@ func TestDocumentIsChecked(t *testing.T) {
 func TestDocumentIsServedAsYAMLToo(t *testing.T) {
 	w := newDesk(t, nil).ask(t, "GET", "/openapi.yaml", "")
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "openapi: 3.1.0") {
-		t.Errorf("%d: %.200s", w.Code, w.Body)
+		t.Errorf(`got %d: %.200s, want w.Code == 200 && strings.Contains(w.Body.String(), "openapi: 3.1.0")`, w.Code, w.Body)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestDocsPage(t *testing.T) {
 	w := d.ask(t, "GET", "/docs", "")
 	text := w.Body.String()
 	if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
-		t.Fatalf("%d, %v", w.Code, w.Header())
+		t.Fatalf(`got %d, %v, want w.Code == http.StatusOK && strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'")`, w.Code, w.Header())
 	}
 	for path, item := range d.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post} {

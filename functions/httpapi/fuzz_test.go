@@ -32,7 +32,7 @@ func FuzzRequests(f *testing.F) {
 		}
 		w := d.ask(t, method, target, body)
 		if w.Code >= http.StatusInternalServerError {
-			t.Errorf("%s %s %s: %d %s", method, target, body, w.Code, w.Body)
+			t.Errorf("got %s %s %s: %d %s, want w.Code < http.StatusInternalServerError", method, target, body, w.Code, w.Body)
 		}
 	})
 }

@@ -101,7 +101,7 @@ func TestBatchHasAReceiptForEachJob(t *testing.T) {
 	body := `{"jobs":[{"kind":"test.order","key":"a"},{"kind":"test.ordr"},{"kind":"test.order","delay":"x"},{"kind":"test.order","key":"a"}]}`
 	got := want[wire.Receipts](t, d.ask(t, "POST", "/v1/jobs/batch", body), 200)
 	if got.Submitted != 2 || got.Refused != 2 || len(got.Receipts) != 4 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want got.Submitted == 2 && got.Refused == 2 && len(got.Receipts) == 4", got)
 	}
 	r := got.Receipts
 	if r[0].ID == "" || r[3].ID != r[0].ID || !r[3].Existing {

@@ -51,7 +51,7 @@ func TestOutputs(t *testing.T) {
 	}
 	for _, name := range []string{"eu/berlin.json", "eu%2Fberlin.json"} {
 		if w := d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/"+name, ""); w.Code != 200 || w.Body.String() != `{"a":1}` {
-			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+			t.Errorf("d.ask: got %s: %d %s, want w.Code == 200 && w.Body.String() == `{\"a\":1}`", name, w.Code, w.Body)
 		}
 	}
 	w = d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/gr%C3%BC%C3%9Fe.html", "")
@@ -82,7 +82,7 @@ func TestOutputRanges(t *testing.T) {
 	} {
 		w := ask("Range", header)
 		if w.Code != 206 || w.Body.String() != part || !strings.HasSuffix(w.Header().Get("Content-Range"), "/1040") {
-			t.Errorf("%s: %d, %q, %s", header, w.Code, w.Body, w.Header().Get("Content-Range"))
+			t.Errorf(`got %s: %d, %q, %s, want w.Code == 206 && w.Body.String() == part && strings.HasSuffix(w.Header().Get("Content-Range"), "/1040")`, header, w.Code, w.Body, w.Header().Get("Content-Range"))
 		}
 	}
 	w := ask("Range", "bytes=0-1,5-6")

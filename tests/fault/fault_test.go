@@ -67,11 +67,11 @@ func TestALostRaceSpeaksAsTheStoreDoes(t *testing.T) {
 			t.Errorf("%v: the revision after a failed write is %v", flavour, stale.Rev)
 		}
 		if err := coll.Create(t.Context(), &doc{ID: "a"}); gcerrors.Code(err) != gcerrors.AlreadyExists {
-			t.Errorf("%v: %v", flavour, err)
+			t.Errorf("coll.Create: got %v: %v, want gcerrors.Code(err) == gcerrors.AlreadyExists", flavour, err)
 		}
 		fresh := &doc{ID: "a"}
 		if err := coll.Get(t.Context(), fresh, "data"); err != nil || string(fresh.Data) != "2" {
-			t.Errorf("%v: %q, %v", flavour, fresh.Data, err)
+			t.Errorf(`coll.Get: got %v: %q, %v, want no error && string(fresh.Data) == "2"`, flavour, fresh.Data, err)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestQueriesLagAndReadsDoNot(t *testing.T) {
 		}
 	}
 	if err := coll.Get(t.Context(), d, "due_sk"); err != nil || d.SK != "2" {
-		t.Errorf("%q, %v", d.SK, err)
+		t.Errorf(`coll.Get: got %q, %v, want no error && d.SK == "2"`, d.SK, err)
 	}
 }
 
@@ -142,19 +142,19 @@ func TestBlobsAreListedInOrderAndGoOnce(t *testing.T) {
 		keys = append(keys, o.Key)
 	}
 	if !slices.Equal(keys, []string{"a", "b", "c/d"}) {
-		t.Errorf("%v", keys)
+		t.Errorf(`got %v, want slices.Equal(keys, []string{"a", "b", "c/d"})`, keys)
 	}
 	if err := bucket.Delete(t.Context(), "a"); err != nil {
 		t.Error(err)
 	}
 	if err := bucket.Delete(t.Context(), "a"); gcerrors.Code(err) != gcerrors.NotFound {
-		t.Errorf("%v", err)
+		t.Errorf("bucket.Delete: got %v, want gcerrors.Code(err) == gcerrors.NotFound", err)
 	}
 	if b, err := bucket.ReadAll(t.Context(), "c/d"); err != nil || string(b) != "c/d" {
-		t.Errorf("%q, %v", b, err)
+		t.Errorf(`bucket.ReadAll: got %q, %v, want no error && string(b) == "c/d"`, b, err)
 	}
 	if s.seen[0] != "blobs write b" {
-		t.Errorf("%v", s.seen)
+		t.Errorf(`got %v, want s.seen[0] == "blobs write b"`, s.seen)
 	}
 }
 
@@ -167,17 +167,17 @@ func TestAThrottleRefusesAsTheStoreDoes(t *testing.T) {
 		err := coll.Actions().Create(&doc{ID: "a"}).Create(&doc{ID: "b"}).Create(&doc{ID: "c"}).Do(t.Context())
 		var list docstore.ActionListError
 		if !errors.As(err, &list) || len(list) != 1 || list[0].Index != want[0] {
-			t.Errorf("%v: %v", flavour, err)
+			t.Errorf("got %v: %v, want errors.As(err, &list) && len(list) == 1 && list[0].Index == want[0]", flavour, err)
 		}
 		if code := gcerrors.Code(err); code != gcerrors.Unknown && code != gcerrors.ResourceExhausted {
 			t.Errorf("%v: code %v", flavour, code)
 		}
 		if tally := throttle.Tally(); tally != (fault.Tally{Asked: 3, Refused: 1}) {
-			t.Errorf("%v: %+v", flavour, tally)
+			t.Errorf("throttle.Tally: got %v: %+v, want tally == (fault.Tally{Asked: 3, Refused: 1})", flavour, tally)
 		}
 		for id, there := range map[string]bool{"a": true, "b": false, "c": true} {
 			if err := coll.Get(t.Context(), &doc{ID: id}); (err == nil) != there {
-				t.Errorf("%v: %s: %v", flavour, id, err)
+				t.Errorf("coll.Get: got %v: %s: %v, want (err == nil) == there", flavour, id, err)
 			}
 		}
 		_ = coll.Close()

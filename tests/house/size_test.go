@@ -97,7 +97,7 @@ func TestNoCommentLeavesWork(t *testing.T) {
 		for _, group := range source.file.Comments {
 			for _, comment := range group.List {
 				if left.MatchString(comment.Text) {
-					t.Errorf("%s: %s", source.line(comment.Pos()), comment.Text)
+					t.Errorf("%s: the comment %q leaves work: do it, or say what is so", source.line(comment.Pos()), comment.Text)
 				}
 			}
 		}

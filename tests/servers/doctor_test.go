@@ -212,7 +212,7 @@ func call(t *testing.T, endpoint, operation, body string) {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(resp.Body) // as far as it goes
-		t.Fatalf("%s: %s: %s", operation, resp.Status, why)
+		t.Fatalf("got %s: %s: %s, want resp.StatusCode == http.StatusOK", operation, resp.Status, why)
 	}
 }
 

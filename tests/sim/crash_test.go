@@ -83,6 +83,6 @@ func finish(t *testing.T, s scenario, w *world, what string) {
 	s.judge(w)
 	w.close()
 	for _, v := range w.oracle.found {
-		t.Errorf("%s: %s: %s", what, v.rule, v.text)
+		t.Errorf("%s: violation of %s: %s", what, v.rule, v.text)
 	}
 }

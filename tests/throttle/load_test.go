@@ -358,7 +358,7 @@ func TestASweepDoesNotWaitForAll(t *testing.T) {
 				}
 				away = false
 				if r, err = rt.Sweep(t.Context(), functions.SweepRequest{}); err != nil || r.Resent != 500 {
-					t.Errorf("%+v, %v", r, err)
+					t.Errorf("rt.Sweep: got %+v, %v, want no error && r.Resent == 500", r, err)
 				}
 			})
 		})

@@ -102,7 +102,7 @@ func TestEveryMethod(t *testing.T) {
 	check := func(what string, err error) {
 		t.Helper()
 		if err != nil {
-			t.Fatalf("%s: %v", what, err)
+			t.Fatalf("got %s: %v, want no error", what, err)
 		}
 	}
 	receipt, err := c.Submit(ctx, wire.Submit{Kind: "test.file", Args: json.RawMessage(`"hello"`), Key: "k", Tags: []string{"x"}})
@@ -187,7 +187,7 @@ func TestASubmissionTakesItsTraceAlong(t *testing.T) {
 	}
 	for range 2 {
 		if m := <-d.queue; m.Trace["traceparent"] != parent || m.Trace["tracestate"] != "a=b" {
-			t.Errorf("%v", m.Trace)
+			t.Errorf(`got %v, want m.Trace["traceparent"] == parent && m.Trace["tracestate"] == "a=b"`, m.Trace)
 		}
 	}
 	if _, err := c.Submit(t.Context(), wire.Submit{Kind: "test.file", Args: json.RawMessage(`"z"`)}); err != nil {
@@ -222,7 +222,7 @@ func TestOtherServers(t *testing.T) {
 	ctx := t.Context()
 	for _, address := range []string{"", "127.0.0.1:7433", "ftp://x", "http://", "http://x?y", "http://%zz"} {
 		if _, err := apiclient.New(address, nil); !errors.Is(err, functions.ErrConfig) {
-			t.Errorf("%q: %v", address, err)
+			t.Errorf("apiclient.New: got %q: %v, want errors.Is(err, functions.ErrConfig)", address, err)
 		}
 	}
 	if _, err := apiclient.New("http://x", &apiclient.Options{Token: "two words"}); !errors.Is(err, functions.ErrConfig) {
@@ -240,14 +240,14 @@ func TestOtherServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Health(ctx); !errors.Is(err, apiclient.ErrNotPiecework) || !strings.Contains(err.Error(), "502 Bad Gateway") {
-		t.Errorf("%v", err)
+		t.Errorf(`c.Health: got %v, want errors.Is(err, apiclient.ErrNotPiecework) && strings.Contains(err.Error(), "502 Bad Gateway")`, err)
 	}
 	if _, err := c.Stats(ctx); !errors.Is(err, apiclient.ErrNotPiecework) {
-		t.Errorf("%v", err)
+		t.Errorf("c.Stats: got %v, want errors.Is(err, apiclient.ErrNotPiecework)", err)
 	}
 	html.Close()
 	if _, err := c.Health(ctx); !errors.Is(err, apiclient.ErrUnreachable) || !strings.Contains(err.Error(), html.URL) {
-		t.Errorf("%v", err)
+		t.Errorf("c.Health: got %v, want errors.Is(err, apiclient.ErrUnreachable) && strings.Contains(err.Error(), html.URL)", err)
 	}
 }
 
@@ -313,7 +313,7 @@ func TestWaitOutlivesARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		if job, err := c.Wait(t.Context(), "job-1", nil); err != nil || job.State != store.Succeeded {
-			t.Errorf("%+v, %v", job, err)
+			t.Errorf("c.Wait: got %+v, %v, want no error && job.State == store.Succeeded", job, err)
 		}
 		asked = 2
 		if _, err := c.Wait(t.Context(), "job-1", nil); !errors.Is(err, apiclient.ErrUnreachable) {
@@ -351,6 +351,6 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := c.Wait(ctx, receipt.ID, func(functions.Info) {}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v", err)
+		t.Errorf("c.Wait: got %v, want errors.Is(err, context.DeadlineExceeded)", err)
 	}
 }

@@ -45,6 +45,6 @@ func TestCodesNameErrorsAndBack(t *testing.T) {
 		t.Error("an error matches what it is not")
 	}
 	if p := NewProblem(499, ""); p.Title == "" || p.Error() == "" || errors.Is(p, context.Canceled) || errors.Is(p, store.ErrNotFound) {
-		t.Errorf("%+v", p)
+		t.Errorf(`NewProblem: got %+v, want p.Title != "" && p.Error() != "" && not errors.Is(p, context.Canceled) && not errors.Is(p, store.ErrNotFound)`, p)
 	}
 }

@@ -110,7 +110,7 @@ func TestABodyThatComesHasNoDeadline(t *testing.T) {
 		conn := connect(t, func(w http.ResponseWriter, r *http.Request) {
 			stall.Guard(w, r, 30*time.Second)
 			if text, err := io.ReadAll(r.Body); err != nil || len(text)%10 != 0 {
-				t.Errorf("%q, %v", text, err)
+				t.Errorf("io.ReadAll: got %q, %v, want no error && len(text) %% 10 == 0", text, err)
 			}
 			time.Sleep(time.Hour)
 			if r.Context().Err() != nil {

@@ -214,7 +214,7 @@ func (c *cloud) checkLong(ctx context.Context, id string, steps int) functions.I
 	defer cancel()
 	info, err := c.client.Wait(ctx, id)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, localdev.History(info))
+		t.Fatalf("got %v\n%s, want no error", err, localdev.History(info))
 	}
 	done, err := functions.ResultOf[LongDone](info)
 	if err != nil || done.Steps != steps || done.Requests < 2 || info.Ended.Sub(info.Created) < timeout {
@@ -259,10 +259,10 @@ func TestTokensThatAreNotGoodAreRefused(t *testing.T) {
 	}
 	page, err := c.client.List(t.Context(), functions.ListFilter{})
 	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].State != store.Queued {
-		t.Errorf("%+v, %v", page.Jobs, err)
+		t.Errorf("got %+v, %v, want no error && len(page.Jobs) == 1 && page.Jobs[0].State == store.Queued", page.Jobs, err)
 	}
 	if parked, _, err := c.client.Parked(t.Context(), 10, ""); err != nil || len(parked) > 0 {
-		t.Errorf("%+v, %v", parked, err)
+		t.Errorf("c.client.Parked: got %+v, %v, want no error and no messages", parked, err)
 	}
 	if _, err := c.ledger.Read(); err == nil {
 		t.Error("something ran")
@@ -271,7 +271,7 @@ func TestTokensThatAreNotGoodAreRefused(t *testing.T) {
 		t.Errorf("with a good token: status %d, %v", status, err)
 	}
 	if info, err := c.client.Get(t.Context(), receipt.ID); err != nil || info.State != store.Succeeded {
-		t.Errorf("%+v, %v", info, err)
+		t.Errorf("c.client.Get: got %+v, %v, want no error && info.State == store.Succeeded", info, err)
 	}
 	c.front.stopAll()
 }

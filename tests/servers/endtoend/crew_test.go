@@ -87,7 +87,7 @@ func (c *crew) runToEnd(command string) {
 	m := &member{command: command}
 	c.start(m)
 	if c.wait(m, time.Minute); m.err != nil {
-		c.t.Fatalf("%s: %v", command, m.err)
+		c.t.Fatalf("got %s: %v, want m.err == nil", command, m.err)
 	}
 }
 

@@ -259,7 +259,7 @@ func TestCosmosIsNotAskedBeforeItSays(t *testing.T) {
 		pauses = nil
 		left.Store(2)
 		if err := step.call(t.Context()); err != nil {
-			t.Errorf("%s: %v", step.verb, err)
+			t.Errorf("step.call: got %s: %v, want no error", step.verb, err)
 		}
 		if len(pauses) == 0 {
 			t.Errorf("%s was not refused", step.verb)

@@ -144,15 +144,15 @@ func TestTheFormsOfAPush(t *testing.T) {
 	}
 	if m := envelope.Message; string(m.Data) != "hello" || m.Attributes["Origin"] != "crm" || m.MessageID != "7" ||
 		envelope.Subscription != "projects/p/subscriptions/s" || envelope.DeliveryAttempt != 1 {
-		t.Errorf("%s", e.bodies[0])
+		t.Errorf("envelope %s, want the message 7 with body, origin and subscription, delivered once", e.bodies[0])
 	}
 	h := e.requests[1].Header
 	if e.bodies[1] != "hello" || h.Get("Origin") != "crm" || h.Get("X-Goog-Pubsub-Message-Id") != "7" {
-		t.Errorf("%q, %v", e.bodies[1], h)
+		t.Errorf(`got %q, %v, want e.bodies[1] == "hello" && h.Get("Origin") == "crm" && h.Get("X-Goog-Pubsub-Message-Id") == "7"`, e.bodies[1], h)
 	}
 	for _, r := range e.requests {
 		if r.Header.Get("Authorization") != "Bearer token" || r.Method != http.MethodPost {
-			t.Errorf("%s %v", r.Method, r.Header)
+			t.Errorf(`got %s %v, want r.Header.Get("Authorization") == "Bearer token" && r.Method == http.MethodPost`, r.Method, r.Header)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func invoke(t *testing.T, f *runtimeapi.Function, payload []byte) runtimeapi.Res
 	t.Helper()
 	r, err := f.Invoke(t.Context(), payload)
 	if err != nil || r.FunctionError != "" {
-		t.Fatalf("%v, %s", err, r.Payload)
+		t.Fatalf(`got %v, %s, want no error && r.FunctionError == ""`, err, r.Payload)
 	}
 	return r
 }

@@ -81,7 +81,7 @@ func TestEvent(t *testing.T) {
 	stop()
 	if r.MessageId == "" || r.ReceiptHandle == "" || r.Body != "hello" || r.Md5OfBody != "5d41402abc4b2a76b9719d911017c592" ||
 		r.EventSource != "aws:sqs" || r.EventSourceARN != "arn:aws:sqs:us-east-1:000000000000:events" || r.AWSRegion != "us-east-1" {
-		t.Errorf("%+v", r)
+		t.Errorf("record %+v, want id, receipt handle, body, its MD5, and source, ARN and region of the queue", r)
 	}
 	if r.Attributes["ApproximateReceiveCount"] != "1" || r.Attributes["SentTimestamp"] == "" {
 		t.Errorf("attributes %v", r.Attributes)
@@ -128,7 +128,7 @@ func TestPartialFailureAndRedrive(t *testing.T) {
 		t.Errorf("seen %v, want %v", seen.by, want.by)
 	}
 	if s := m.Stats(); s.Deleted != 8 || s.Reported != 6 || s.Failed != 0 || q.len(t) != 0 {
-		t.Errorf("%+v", s)
+		t.Errorf("m.Stats: got %+v, want s.Deleted == 8 && s.Reported == 6 && s.Failed == 0 && q.len(t) == 0", s)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestWholeBatchFails(t *testing.T) {
 		until(t, func() bool { return m.Stats().Deleted == 2 })
 		stop()
 		if s := m.Stats(); s.Failed < 2 || (s.Malformed > 0) != (name == "unknown") {
-			t.Errorf("%s: %+v", name, s)
+			t.Errorf(`m.Stats: got %s: %+v, want s.Failed >= 2 && (s.Malformed > 0) == (name == "unknown")`, name, s)
 		}
 	}
 }
@@ -191,7 +191,7 @@ func TestBatchesAndConcurrency(t *testing.T) {
 	until(t, func() bool { return m.Stats().Deleted == 60 })
 	stop()
 	if s := m.Stats(); s.MostInvoked != 3 || s.Largest != 4 || s.Batches != 15 {
-		t.Errorf("%+v", s)
+		t.Errorf("m.Stats: got %+v, want s.MostInvoked == 3 && s.Largest == 4 && s.Batches == 15", s)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestThrottling(t *testing.T) {
 	until(t, func() bool { return m.Stats().Deleted == 1 })
 	stop()
 	if s := m.Stats(); s.Throttled != 2 || s.Received != 1 || s.Batches != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("m.Stats: got %+v, want s.Throttled == 2 && s.Received == 1 && s.Batches == 1", s)
 	}
 }
 

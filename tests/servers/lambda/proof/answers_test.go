@@ -29,7 +29,7 @@ func TestAnswersOfTheAPI(t *testing.T) {
 		}
 		info, err := client.Wait(t.Context(), r.ID, nil)
 		if err != nil || info.State != "succeeded" {
-			t.Fatalf("%s: %v, %+v", name, err, info)
+			t.Fatalf(`got %s: %v, %+v, want no error && info.State == "succeeded"`, name, err, info)
 		}
 		outputs, err := client.Outputs(t.Context(), r.ID)
 		if err != nil || len(outputs) != 1 || outputs[0].Size != LargeSize {

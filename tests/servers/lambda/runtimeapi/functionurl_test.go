@@ -37,7 +37,7 @@ func TestURLBuffered(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusAccepted || resp.Header.Get("X-Puppet") != "yes" || resp.Header.Get("Set-Cookie") != "c=d" {
-		t.Errorf("%d %v", resp.StatusCode, resp.Header)
+		t.Errorf("answer %d %v, want 202 with the header X-Puppet and a cookie", resp.StatusCode, resp.Header)
 	}
 	var event events.LambdaFunctionURLRequest
 	if err := json.NewDecoder(resp.Body).Decode(&event); err != nil {
@@ -46,7 +46,7 @@ func TestURLBuffered(t *testing.T) {
 	if event.Version != "2.0" || event.RawPath != "/a%20b" || event.RawQueryString != "x=1&x=2" || event.Body != `{"q":1}` || event.IsBase64Encoded ||
 		event.Headers["authorization"] != "Bearer t" || event.QueryStringParameters["x"] != "1,2" ||
 		event.RequestContext.HTTP.Method != http.MethodPost || event.RequestContext.HTTP.Path != "/a b" {
-		t.Errorf("%+v", event)
+		t.Errorf("event %+v, want the POST as version 2.0, with its path, query, header and body", event)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestURLEncodesBinaryBodies(t *testing.T) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || !strings.Contains(string(body), `"body":"/wA="`) || !strings.Contains(string(body), `"isBase64Encoded":true`) {
-		t.Errorf("%s, %v", body, err)
+		t.Errorf("event %s (%v), want the body in base64", body, err)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestURLStreams(t *testing.T) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 	if resp.StatusCode != http.StatusCreated || resp.Header.Get("Content-Type") != "text/plain" || resp.Header.Get("Set-Cookie") != "a=b" {
-		t.Errorf("%d %v", resp.StatusCode, resp.Header)
+		t.Errorf("answer %d %v, want 201 with the content type and a cookie", resp.StatusCode, resp.Header)
 	}
 }
 

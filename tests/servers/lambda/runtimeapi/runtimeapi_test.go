@@ -48,7 +48,7 @@ func number(t *testing.T, f *runtimeapi.Function, order string) int64 {
 	r := invoke(t, f, order)
 	var n int64
 	if err := json.Unmarshal(r.Payload, &n); err != nil {
-		t.Fatalf("%s: %v, %+v", r.Payload, err, r)
+		t.Fatalf("json.Unmarshal: got %s: %v, %+v, want no error", r.Payload, err, r)
 	}
 	return n
 }
@@ -61,7 +61,7 @@ func TestWarmEnvironmentIsUsedAgain(t *testing.T) {
 		t.Errorf("processes %d and %d, want one", first, second)
 	}
 	if s := f.Stats(); s.Cold != 1 || s.Invocations != 2 || s.Peak != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("f.Stats: got %+v, want s.Cold == 1 && s.Invocations == 2 && s.Peak == 1", s)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestContextTellsTheInvocation(t *testing.T) {
 		t.Errorf("%v left of a minute", left)
 	}
 	if !r.Cold || r.Init <= 0 || r.Total < r.Duration {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want r.Cold && r.Init > 0 && r.Total >= r.Duration", r)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestConcurrentInvocationsHaveEnvironmentsOfTheirOwn(t *testing.T) {
 	}
 	all.Wait()
 	if s := f.Stats(); s.Cold != 3 || s.Peak != 3 || s.Throttles != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("f.Stats: got %+v, want s.Cold == 3 && s.Peak == 3 && s.Throttles == 1", s)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("after %s: %s", c.order, r.Payload)
 		}
 		if s := f.Stats(); !c.check(s) {
-			t.Errorf("%s: %+v", c.order, s)
+			t.Errorf("f.Stats: got %s: %+v, want c.check(s)", c.order, s)
 		}
 	}
 }
@@ -181,10 +181,10 @@ func TestStartIsTriedTwice(t *testing.T) {
 	t.Parallel()
 	f := deploy(t, runtimeapi.Config{Env: []string{"PUPPET_INIT=once", "PUPPET_DIR=" + filepath.Join(t.TempDir(), "first")}})
 	if r := invoke(t, f, `{}`); r.FunctionError != "" {
-		t.Errorf("%s", r.Payload)
+		t.Errorf(`invoke: got %s, want r.FunctionError == ""`, r.Payload)
 	}
 	if s := f.Stats(); s.InitFailures != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("f.Stats: got %+v, want s.InitFailures == 1", s)
 	}
 	for _, c := range []struct {
 		env, want string
@@ -195,7 +195,7 @@ func TestStartIsTriedTwice(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.env, r.Payload, c.want)
 		}
 		if s := f.Stats(); s.InitFailures != 2 {
-			t.Errorf("%s: %+v", c.env, s)
+			t.Errorf("f.Stats: got %s: %+v, want s.InitFailures == 2", c.env, s)
 		}
 	}
 }
@@ -213,7 +213,7 @@ func TestChaosFollowsTheSeed(t *testing.T) {
 			}
 		}
 		if s := f.Stats(); s.Kills != strings.Count(kills[i], "x") {
-			t.Errorf("%s, %+v", kills[i], s)
+			t.Errorf(`f.Stats: got %s, %+v, want s.Kills == strings.Count(kills[i], "x")`, kills[i], s)
 		}
 	}
 	if kills[0] != kills[1] || !strings.Contains(kills[0], "x") || !strings.Contains(kills[0], ".") {
@@ -228,13 +228,13 @@ func TestAnswersAreLost(t *testing.T) {
 	f := deploy(t, runtimeapi.Config{Chaos: runtimeapi.Chaos{Lost: 1}})
 	r := invoke(t, f, fmt.Sprintf(`{"do":"touch","file":%q}`, file))
 	if r.FunctionError == "" || !strings.Contains(string(r.Payload), "signal: killed") {
-		t.Errorf("%+v, %s", r, r.Payload)
+		t.Errorf(`got %+v, %s, want r.FunctionError != "" && strings.Contains(string(r.Payload), "signal: killed")`, r, r.Payload)
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
 	}
 	if s := f.Stats(); s.Kills != 1 || s.Exits != 0 {
-		t.Errorf("%+v", s)
+		t.Errorf("f.Stats: got %+v, want s.Kills == 1 && s.Exits == 0", s)
 	}
 }
 
@@ -249,7 +249,7 @@ func TestShutdown(t *testing.T) {
 		invoke(t, f, `{}`)
 		f.Recycle(t.Context())
 		if s := f.Stats(); (s.Shutdowns == 1) != polite || s.Shutdowns+s.Forced != 1 {
-			t.Errorf("%s: %+v", env, s)
+			t.Errorf("f.Stats: got %s: %+v, want (s.Shutdowns == 1) == polite && s.Shutdowns + s.Forced == 1", env, s)
 		}
 		if r := invoke(t, f, `{}`); !r.Cold {
 			t.Errorf("%s: the environment lives on", env)
@@ -273,7 +273,7 @@ func TestTerminate(t *testing.T) {
 	}()
 	until(t, func() bool { return f.Terminate() == 1 })
 	if r := <-done; !strings.Contains(string(r.Payload), "Runtime.ExitError") {
-		t.Errorf("%s", r.Payload)
+		t.Errorf(`got %s, want strings.Contains(string(r.Payload), "Runtime.ExitError")`, r.Payload)
 	}
 }
 
