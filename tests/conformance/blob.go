@@ -15,7 +15,7 @@ import (
 type BlobHarness struct {
 	// New makes an empty bucket. The harness closes it.
 	New func(t *testing.T) *blob.Bucket
-	// Options are those of package blobout; nil: none.
+	// Options are the options of package blobout; nil: none.
 	Options func(t *testing.T, b *blob.Bucket) *blobout.Options
 
 	// Signs: the bucket signs URLs.

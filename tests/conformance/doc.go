@@ -12,7 +12,7 @@
 //
 // [Store] runs the verbs of package store: conflicts, answers that were lost, stale reads, limits, records of other
 // versions, both indexes over many records, and many who claim at once. [Queue] runs package pubsubq: delivery as
-// declared, delays, sizes, messages that nobody can read, a broker that restarts, an orderly end. [Blob] runs package
+// declared, delays, sizes, unreadable messages, a broker that restarts, an orderly end. [Blob] runs package
 // blobout: streams, aborted writes, ranges, conditional creation, signed URLs, listings, removal.
 //
 // With -short, the indexes are tested over fewer records. The tests of this package run the suites over all drivers

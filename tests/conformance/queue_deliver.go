@@ -69,7 +69,7 @@ func sameJSON(t *testing.T, a, b json.RawMessage) bool {
 	return unescape.Replace(x.String()) == unescape.Replace(y.String())
 }
 
-// A message that is sent again, because nobody knows whether it was sent, arrives once or more, and is gone when all
+// A message that is sent again, because the sender cannot know whether it was sent, arrives once or more, and is gone when all
 // that arrived is acked.
 func testDuplicates(t *testing.T, l *queueLab) {
 	p := l.process(t)

@@ -173,7 +173,7 @@ func testReceiverEnds(t *testing.T, l *queueLab) {
 
 func testWaitingEnds(t *testing.T, l *queueLab) {
 	p := l.process(t)
-	p.none(t, 200*time.Millisecond) // it checks that the error is that of the context
+	p.none(t, 200*time.Millisecond) // it checks that the error is the context's
 	ended := make(chan error, 2)
 	for range 2 {
 		go func() {

@@ -90,7 +90,7 @@ type storeCase struct {
 	test func(t *testing.T, l *storeLab)
 }
 
-// expiryCases are those of a store that deletes by itself.
+// expiryCases are the cases of a store that deletes by itself.
 var expiryCases = []storeCase{
 	{"what expires by itself says when", testExpiryField},
 	{"what has expired counts as deleted", testExpired},

@@ -16,7 +16,7 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// once runs do at the first write of the store under test, in place of it.
+// once runs do instead of the first write of the store under test.
 func (l *storeLab) once(do func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError) (happened *bool) {
 	happened = new(bool)
 	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
@@ -46,7 +46,7 @@ func testLostAnswer(t *testing.T, l *storeLab) { eachFault(t, l, applyAndLose) }
 
 func testRefusedWrite(t *testing.T, l *storeLab) { eachFault(t, l, refuse) }
 
-// eachFault lets the first write of each verb fail: it must do its work once all the same.
+// eachFault lets the first write of each verb fail: it must do its work exactly once even so.
 func eachFault(
 	t *testing.T, l *storeLab,
 	happens func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError,
@@ -187,7 +187,7 @@ func testPartialLists(t *testing.T, l *storeLab) {
 	}
 }
 
-// applyHalf applies every other action and says of all that nobody knows, as some drivers do of a list.
+// applyHalf applies every other action and reports all as unknown, as some drivers do for a list.
 func applyHalf(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
 	var half []*driver.Action
 	for i, a := range acts {

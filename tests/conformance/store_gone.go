@@ -50,7 +50,7 @@ func testGoneFollows(t *testing.T, l *storeLab) {
 	check("requeued", j, err, 1, 0)
 }
 
-// testRemovalOfMany removes a hundred records with one list, of which one has changed and one is gone.
+// testRemovalOfMany removes a hundred records with one list; one of them has changed and one is gone.
 func testRemovalOfMany(t *testing.T, l *storeLab) {
 	ctx := t.Context()
 	var jobs []store.Job

@@ -142,7 +142,7 @@ func testListFollows(t *testing.T, l *storeLab) {
 	check("removed", all, "job-2")
 }
 
-// testIndexes asks both indexes over many records, of which many have the same time.
+// testIndexes asks both indexes over many records; many have the same time.
 func testIndexes(t *testing.T, l *storeLab) {
 	n := l.h.Records
 	byKind := map[string][]store.Job{}

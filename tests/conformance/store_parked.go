@@ -11,7 +11,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Messages that nobody can read are kept and listed, and change nothing for the jobs.
+// Unreadable messages are kept and listed, and change nothing for the jobs.
 func testParked(t *testing.T, l *storeLab) {
 	ctx := t.Context()
 	var want []string

@@ -120,7 +120,7 @@ func testClaimManyRace(t *testing.T, l *storeLab) {
 	}
 }
 
-// The attempt ends, somebody cancels, sweep takes the lease for lost, and heartbeats go on: all at once. Exactly one
+// The attempt ends, a client cancels, sweep takes the lease for lost, and heartbeats go on: all at once. Exactly one
 // of them ends the job, and what the winner was told is what stays.
 func testEndRace(t *testing.T, l *storeLab) {
 	for round := range rounds {

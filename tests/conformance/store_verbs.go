@@ -84,7 +84,7 @@ func finishing(name string, f store.Finish, after func(j store.Job) bool) verb {
 	}
 }
 
-// operatorVerbs are those of people and of sweep.
+// operatorVerbs are the verbs that people and sweep use.
 var operatorVerbs = []verb{
 	{
 		"release",
@@ -187,7 +187,7 @@ func look(now store.Time) func(ctx context.Context, l *storeLab, have store.Job)
 	}
 }
 
-// eachVerb runs a test with each verb, on a record that is made anew for it.
+// eachVerb runs a test with each verb, on a fresh record.
 func eachVerb(t *testing.T, l *storeLab, test func(t *testing.T, l *storeLab, v verb, have store.Job)) {
 	t.Helper()
 	for _, list := range [][]verb{verbs, operatorVerbs} {

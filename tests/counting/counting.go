@@ -84,7 +84,7 @@ func (o *Ops) add(f func(c *Counts)) {
 	f(&o.counts)
 }
 
-// Collection returns a collection that forwards to inner and counts. The documents must be those of package store.
+// Collection returns a collection that forwards to inner and counts. The documents must be package store's.
 func Collection(inner *docstore.Collection, o *Ops) *docstore.Collection {
 	return relay.New(inner, relay.Hooks{Actions: o.actions, Query: o.query})
 }
@@ -197,7 +197,7 @@ func (s sender) Send(ctx context.Context, queue string, delay time.Duration, msg
 	return s.next.Send(ctx, queue, delay, msgs...)
 }
 
-// MaxDelay is that of the sender behind.
+// MaxDelay returns the MaxDelay of the sender behind.
 func (s sender) MaxDelay(queue string) time.Duration {
 	if s.next == nil {
 		return 0

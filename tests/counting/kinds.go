@@ -8,7 +8,7 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// Args and Result are those of the kinds: less than 1 KB.
+// Args and Result are the arguments and the result of the kinds: less than 1 KB.
 type Args struct {
 	Customer string `json:"customer"`
 	Month    string `json:"month"`

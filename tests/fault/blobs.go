@@ -216,7 +216,7 @@ func (b *Blobs) Attributes(ctx context.Context, key string) (*driver.Attributes,
 	return &driver.Attributes{Size: int64(len(data))}, nil
 }
 
-// Copy is not supported: nobody copies blobs.
+// Copy is not supported: no caller copies blobs.
 func (b *Blobs) Copy(context.Context, string, string, *driver.CopyOptions) error {
 	return newError(gcerrors.Unimplemented, "copy")
 }

@@ -34,7 +34,7 @@ func (e *encoder) EncodeString(x string) { e.val = x }
 // EncodeSpecial knows no special types.
 func (e *encoder) EncodeSpecial(reflect.Value) (bool, error) { return false, nil }
 
-// EncodeList is for lists, of which records have none.
+// EncodeList is for lists, which records do not have.
 func (e *encoder) EncodeList(int) driver.Encoder { panic("fault: lists are not supported") }
 func (e *encoder) ListIndex(int)                 { panic("fault: lists are not supported") }
 
@@ -46,7 +46,7 @@ func (e *encoder) EncodeMap(n int) driver.Encoder {
 
 func (e *encoder) MapKey(k string) { e.fields[k] = e.val }
 
-// decode gives a document, or those of its fields that are asked for.
+// decode returns a document, or only the fields that are asked for.
 func decode(doc Doc, into driver.Document, fields [][]string) error {
 	if len(fields) > 0 {
 		part := make(Doc, len(fields)+1)

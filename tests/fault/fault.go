@@ -63,8 +63,8 @@ type Hook interface {
 // Waiter is a Hook that gives the fate Late.
 type Waiter interface {
 	Hook
-	// Wait is called in place of the effect, and calls apply to let it happen, once or never. It returns nil when the
-	// answer is there. When it returns an error, that of a ctx that has ended for example, the effect is not undone: a
+	// Wait is called instead of the effect, and calls apply to let it happen, once or never. It returns nil when the
+	// answer is there. When it returns an error, for example of a ctx that has ended, the effect is not undone: a
 	// Waiter may call apply later.
 	Wait(ctx context.Context, op Op, apply func()) error
 }

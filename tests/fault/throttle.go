@@ -20,7 +20,7 @@ import (
 //
 //	Dynamo      ProvisionedThroughputExceededException is ResourceExhausted, ThrottlingException is Unknown; writes
 //	            one by one, a bulk read as a whole
-//	Mongo       16500, also from Cosmos DB in place of 429, is Unknown; of a bulk write some are done and some are
+//	Mongo       16500, also from Cosmos DB instead of 429, is Unknown; of a bulk write some are done and some are
 //	            not, and each of these is an error at index -1; it says to wait for RetryAfter
 //	Firestore   RESOURCE_EXHAUSTED is ResourceExhausted, UNAVAILABLE and ABORTED are Unknown; writes one by one, a
 //	            bulk read as a whole
@@ -47,7 +47,7 @@ func (t *Throttle) Tally() Tally {
 	return t.tally
 }
 
-// Collection returns the collection to use in place of inner.
+// Collection returns the collection to use instead of inner.
 func (t *Throttle) Collection(inner *docstore.Collection) *docstore.Collection {
 	return relay.New(inner, relay.Hooks{Actions: t.actions, Query: t.query, Code: codeOf})
 }

@@ -1,7 +1,7 @@
 // Package port gives tests ports for servers that they start in other processes, or stop and start again.
 //
-// Such a port is free for a while before it is listened on, and a listener on port 0 that was closed keeps it from nobody:
-// the system gives it to whoever asks next, for a listener or for the near end of a connection, and the server cannot
+// Such a port is free for a while before it is listened on, and a listener on port 0 that was closed keeps it from no process:
+// the system gives it to the next process that asks, for a listener or for the near end of a connection, and the server cannot
 // start. A port of this package is the test's alone until the test ends.
 package port
 
@@ -18,7 +18,7 @@ import (
 // were told otherwise.
 const low, high = 10_000, 32_000
 
-// Free returns a port of the loopback interface that nobody listens on and no other test gets until this one has ended.
+// Free returns a port of the loopback interface that has no listener and that no other test gets until this one has ended.
 func Free(tb testing.TB) int {
 	tb.Helper()
 	var errs []error
@@ -38,7 +38,7 @@ func Free(tb testing.TB) int {
 func Address(n int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n)) }
 
 // reserve keeps a port from other tests, of this process and of others, until this one ends, in whatever way: by holding
-// the port of UDP that has the same number. Servers listen on that of TCP.
+// the port of UDP that has the same number. Servers listen on the port of TCP.
 func reserve(tb testing.TB, n int) error {
 	tb.Helper()
 	held, err := new(net.ListenConfig).ListenPacket(tb.Context(), "udp", Address(n))

@@ -88,7 +88,7 @@ var sharedURL = sync.OnceValues(func() (string, error) {
 	return shared.URL(), nil
 })
 
-// createDatabase makes a new database on a server; drop removes it with whoever is
+// createDatabase makes a new database on a server; drop removes it together with clients that are
 // still connected.
 func createDatabase(ctx context.Context, server string) (db string, drop func(), err error) {
 	u, err := url.Parse(server)

@@ -10,7 +10,7 @@ import (
 )
 
 // Firestore starts Google's emulator and returns where it listens. Its jar is the one that PIECEWORK_TEST_FIRESTORE_JAR
-// names, or that of an SDK of Google Cloud on this machine.
+// names, or the SDK of Google Cloud on this machine.
 //
 // It differs from the real service: it needs no composite indexes, so that it does not tell when one is missing, and
 // does not throttle.

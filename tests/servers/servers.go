@@ -48,7 +48,7 @@ func wait(ctx context.Context, ready func(ctx context.Context) error) error {
 	}
 }
 
-// listens is ready when somebody listens at the address.
+// listens is ready when a server listens at the address.
 func listens(addr string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		var d net.Dialer

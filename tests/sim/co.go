@@ -52,7 +52,7 @@ type co struct {
 }
 
 // errDead is what a process that has crashed gets for every effect, until all of its code has returned. None of them
-// is applied, so nobody can tell it from a process that stopped where it was.
+// is applied, so it looks like a process that stopped where it was.
 var errDead = errors.New("the process has crashed")
 
 type coKey struct{}

@@ -32,7 +32,7 @@
 // What is added to the worlds draws from random sources of its own and belongs to a generation, so
 // that -generation 1 plays a seed in the worlds that there were then. testdata/corpus.txt keeps the
 // seeds that found something, with their generations. A change of the code under test changes what
-// a seed plays all the same.
+// a seed still plays.
 //
 // # The oracle
 //

@@ -150,7 +150,7 @@ func (e *search) one(out io.Writer) {
 	}
 }
 
-// pick makes a choice: that of the path, or a new one.
+// pick makes a choice: the path's, or a new one.
 func (e *search) pick(n int, what string) int {
 	if n < 2 || e.known {
 		return 0

@@ -80,7 +80,7 @@ func (w *world) After(ctx context.Context, op fault.Op) {
 	}
 }
 
-// codes are those of errors after which nobody knows.
+// codes are the codes of errors after which the outcome is unknown.
 var codes = []gcerrors.ErrorCode{gcerrors.Unknown, gcerrors.Internal, gcerrors.ResourceExhausted, gcerrors.DeadlineExceeded}
 
 // chaos decides by the climate.

@@ -36,16 +36,16 @@ type model struct {
 	n        int
 	id       string
 	job      store.Job // as it is stored
-	accepted bool      // somebody was told that it will run
+	accepted bool      // a client was told that it will run
 	created  int64     // when its record was
 	removed  bool
 	lostAt   int64  // when an attempt last lost or ended its lease
 	cancelAt int64  // when the running attempt was asked to stop
 	putOff   int    // how often the outbox was put off
 	left     int64  // when it was removed
-	expired  int64  // when it last counted as removed by some clock, and was written to all the same
+	expired  int64  // when it last counted as removed by some clock, and was written to even so
 	before   *model // the job that had its id before
-	cancel   bool   // somebody asked
+	cancel   bool   // a client asked
 	asking   int    // requests to cancel that are under way
 	claims   int    // attempts that count, since the last retry by a user
 	bad      map[store.Outcome]int

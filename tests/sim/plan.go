@@ -219,7 +219,7 @@ func (p *proc) hook(ctx context.Context, job functions.Info) error {
 	return nil
 }
 
-// limits are those of a kind, for the oracle: attempts, errors, timeouts, lost attempts; 0 is none.
+// limits are a kind's limits, for the oracle: attempts, errors, timeouts, lost attempts; 0 is none.
 func (p plan) limits() store.Policy {
 	switch p.Kind {
 	case "sim.a":

@@ -26,7 +26,7 @@ const visibility = 15_000
 // sender is the queue as a process sees it.
 type sender struct{ p *proc }
 
-// MaxDelay is that of the world.
+// MaxDelay returns the world's MaxDelay.
 func (s sender) MaxDelay(string) time.Duration { return s.p.w.timing.Native }
 
 // Send puts messages on the queue, as far as its fate lets it; and messages have fates of their own.

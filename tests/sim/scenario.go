@@ -61,7 +61,7 @@ func (w *world) alive(n int) *proc {
 	return able[n%len(able)]
 }
 
-// tell plays a scenario in order: whoever can go on does, in the order of their coming.
+// tell plays a scenario in order: each coroutine that can go on does, in the order of their coming.
 func (s scenario) tell(w *world) {
 	s.follow(w, func([]*co) int { return 0 }, func() bool { return false })
 	if !w.oracle.broken() {
@@ -136,7 +136,7 @@ func inState(s store.State) func(*world) bool {
 	}
 }
 
-// idle is when, and nobody does anything.
+// idle is when, and no coroutine does anything.
 func idle(when func(*world) bool) func(*world) bool {
 	return func(w *world) bool { return len(w.cos) == 0 && when(w) }
 }

@@ -181,7 +181,7 @@ func (o *oracle) end(m *model) {
 	}
 }
 
-// success checks that a result and its files are those of one attempt that nobody disturbed.
+// success checks that a result and its files are the work of one undisturbed attempt.
 func (o *oracle) success(m *model, p plan) {
 	ctx := context.Background()
 	client := o.w.procs[len(o.w.procs)-1].rt.Client()

@@ -88,7 +88,7 @@ func (w *world) userActs() {
 	}
 }
 
-// options draws those of a submission. The world's own time from which the job may start is returned too.
+// options draws the options of a submission. The world's own time from which the job may start is returned too.
 func (w *world) options(n int) ([]functions.SubmitOption, int64) {
 	opts := []functions.SubmitOption{functions.Tags("n" + strconv.Itoa(n))}
 	var from int64

@@ -70,7 +70,7 @@ func (o *oracle) discards(c *co, m *model) {
 		return
 	}
 	if m != nil && m.job.Args.Blob != nil && m.job.Args.Blob.Key == c.op.args {
-		return // they are those of the job that was found
+		return // they are the arguments of the job that was found
 	}
 	o.w.violatef("leftover", "the arguments %s of a submission that made no job are still there", c.op.args)
 }

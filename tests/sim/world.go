@@ -53,7 +53,7 @@ type world struct {
 
 	decide func(c *co, op fault.Op) decision // what becomes of an effect
 	rand   func(c *co) uint64                // for the code under test; c is who runs
-	glance func(op fault.Op) uint64          // what an effect can see, as a number; nil: nobody wants to know
+	glance func(op fault.Op) uint64          // what an effect can see, as a number; nil: no one asks
 
 	hash   uint64
 	events int
@@ -90,7 +90,7 @@ type climate struct {
 
 	Late   float64 // of effects: they happen later, perhaps when their callers have given up
 	Away   float64 // of steps: a store stops answering for a while
-	Dawdle float64 // of sweeps that remove a job: they stop amid it, and others remove it and make it again meanwhile
+	Dawdle float64 // of sweeps that remove a job: they stop in the middle, and others remove it and make it again meanwhile
 	Spite  float64 // of writes of attempts: the store stops answering with them
 	Inline int     // bytes of a list of outputs or parts that a record holds itself; 0: as many as in production
 	Record int     // bytes of the longest record; 0: as many as in production
@@ -131,7 +131,7 @@ func draw(rng *rand.Rand) climate {
 	return c
 }
 
-// generation is that of the worlds that are played. A seed that once found something is played as it was then: what
+// generation is the generation of the worlds that are played. A seed that once found something is played as it was then: what
 // came later draws from a source of its own.
 const generation = 2
 
@@ -191,7 +191,7 @@ func (c *climate) drawLater(rng *rand.Rand) {
 	}
 }
 
-// bare makes a world with nobody in it.
+// bare makes an empty world.
 func bare(cfg climate, mutant string) *world {
 	w := &world{
 		cfg: cfg, mutant: mutant, now: began, back: make(chan struct{}),

@@ -218,7 +218,7 @@ func (o *oracle) ends(c *co, m *model, old, j store.Job) {
 	if c.name == "run" && c.claim == m.owner[a.Token] {
 		return
 	}
-	// Somebody else may only say that it was lost, or that it ended as cancelled, and only when the lease is over.
+	// Others may only say that it was lost, or that it ended as cancelled, and only when the lease is over.
 	if a.Outcome != store.OutcomeLost && a.Outcome != store.OutcomeCancelled {
 		w.violatef("lease", "attempt %d of job %d, of process %d, is ended as %s by %s of process %d",
 			a.Number, m.n, m.owner[a.Token].p.id, a.Outcome, c.name, c.p.id)

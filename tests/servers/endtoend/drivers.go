@@ -15,7 +15,7 @@ import (
 // LedgerVariable names the file of the ledger to the program.
 const LedgerVariable = "PIECEWORK_TEST_LEDGER"
 
-// Drivers are those of all combinations.
+// Drivers are the drivers of all combinations.
 func Drivers() []func(*drivers.Set) {
 	return []func(*drivers.Set){
 		aws.Register, azure.Register, files.Register, gcp.Register, mongo.Register, nats.Register, rabbit.Register, sql.Register,

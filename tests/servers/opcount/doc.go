@@ -3,7 +3,7 @@
 //
 //	go test -v -run Counts ./opcount            # measures, and prints the table
 //	go test -run Counts ./opcount -update       # and keeps it in testdata
-//	go test -run Costs ./opcount -update        # writes the tables of infra/COSTS.md anew
+//	go test -run Costs ./opcount -update        # rewrites the tables of infra/COSTS.md
 //
 // The counts are taken by package wire, on DynamoDB's, MongoDB's, Firestore's and PostgreSQL's own protocols, and by
 // package counting at the driver of SQLite and of the store in memory. Prices.go has the prices, each with its source; what

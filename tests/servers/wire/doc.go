@@ -39,7 +39,7 @@ type Count struct {
 	// On DynamoDB: capacity units, as the server reports them.
 	ReadUnits  float64 `json:"read_units,omitempty"`
 	WriteUnits float64 `json:"write_units,omitempty"`
-	// On DynamoDB: those of WriteUnits that the indexes took.
+	// On DynamoDB: the part of WriteUnits that the indexes took.
 	IndexUnits float64 `json:"index_units,omitempty"`
 }
 

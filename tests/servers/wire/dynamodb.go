@@ -14,7 +14,7 @@ import (
 
 // DynamoDB starts a proxy before a server of DynamoDB's API. It asks for the consumed capacity of each request, of the
 // indexes too, in units as Amazon defines them: for a write 1 per KB, rounded up, and as much for each index entry that is
-// made, changed or removed, of which a changed key is two; for a strongly consistent read 1 per 4 KB, an eventually
+// made, changed or removed (a changed key counts twice); for a strongly consistent read 1 per 4 KB, an eventually
 // consistent one half.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html and
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations

@@ -14,7 +14,7 @@ import (
 )
 
 // MongoDB starts a proxy before a server of MongoDB's protocol. It refuses as Azure Cosmos DB does: a command with error
-// 16500, and of a write those of its documents that it has no room for.
+// 16500, and of a write the documents that it has no room for.
 func MongoDB(tb testing.TB, server string, opts Options) *Proxy {
 	tb.Helper()
 	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
@@ -160,7 +160,7 @@ func (p *Proxy) command(m message, behind net.Conn) (message, error) {
 // heldCursor is the cursor of an answer whose documents are held back.
 const heldCursor = int64(4711)
 
-// read passes a read on. If answers are to be split, that of a find is empty, and its documents come with getMore.
+// read passes a read on. If answers are to be split, the answer to a find is empty, and its documents come with getMore.
 func (p *Proxy) read(name string, m message, forward func(message) (message, error)) (message, error) {
 	if !p.opts.Split {
 		return forward(m)

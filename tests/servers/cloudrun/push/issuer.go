@@ -38,11 +38,11 @@ var encode = base64.RawURLEncoding.EncodeToString
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "public, max-age=300, must-revalidate")
-	_, _ = fmt.Fprintf(w, `{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":%q,"n":%q,"e":%q}]}`, // whoever asked may have gone
+	_, _ = fmt.Fprintf(w, `{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":%q,"n":%q,"e":%q}]}`, // the client may have gone
 		i.id, encode(i.key.N.Bytes()), encode(big.NewInt(int64(i.key.E)).Bytes()))
 }
 
-// claims are those of a good token.
+// claims are the claims of a good token.
 func (i *Issuer) claims(account, audience string) map[string]any {
 	now := time.Now()
 	return map[string]any{

@@ -23,7 +23,7 @@ type Config struct {
 	Token     func() (string, error)           // for the next request
 	Client    *http.Client                     // sends requests
 	Unwrapped bool                             // with --push-no-wrapper-write-metadata
-	Answered  func(status int, err error)      // is told of each answer; nil: nobody
+	Answered  func(status int, err error)      // is told of each answer; may be nil
 	Rand      func() uint64                    // is safe for concurrent use
 
 	AckDeadline time.Duration

@@ -1,4 +1,4 @@
-// Command server is the program of the deployments that package cloudrun tests: that of package infra/command/cloudrun with
+// Command server is the program of the deployments that package cloudrun tests: package infra/command/cloudrun's with
 // the drivers of Google Cloud, but its tokens come from the test's issuer.
 //
 // It ends when its standard input does, so that it does not outlive a test that is killed.

@@ -1,4 +1,4 @@
-// Command worker is the program of the deployments that package endtoend tests: that of package infra/command, with all
+// Command worker is the program of the deployments that package endtoend tests: package infra/command's, with all
 // drivers, and one command more, sweep, which sweeps every second, as a platform's timer would, where a worker does it
 // every minute.
 //

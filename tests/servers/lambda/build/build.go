@@ -1,4 +1,4 @@
-// Package build compiles programs as a deployment does: static, stripped, with the tags of infra/build.sh. Those of the
+// Package build compiles programs as a deployment does: static, stripped, with the tags of infra/build.sh. The programs of the
 // repository it lets that script build.
 package build
 

@@ -47,7 +47,7 @@ type Config struct {
 
 // Stats counts what happened.
 type Stats struct {
-	Received    int // messages, each time anew
+	Received    int // messages, again each time
 	Batches     int // that the function was called with
 	Deleted     int // messages
 	Reported    int // messages that the function reported as failed
@@ -152,7 +152,7 @@ func (m *Mapping) gather(ctx context.Context) []types.Message {
 	return batch
 }
 
-// receive polls once. A poll that has begun is waited for: what a queue gives to somebody who has left is hidden until
+// receive polls once. A poll that has begun is waited for: what a queue gives to a receiver that has left is hidden until
 // its visibility timeout.
 func (m *Mapping) receive(ctx context.Context, n int, wait time.Duration) []types.Message {
 	out, err := m.cfg.Queue.ReceiveMessage(context.WithoutCancel(ctx), &sqs.ReceiveMessageInput{

@@ -7,7 +7,7 @@
 // at random, by their own jobs and by the function's timeout. None may be lost, each has one result, the stored state is
 // clean, and the dead-letter queues hold what belongs there and nothing else. With -short, the jobs are 300.
 //
-// The jobs are those of package endtoend, and a few of kinds.go, which are longer than the function's timeout, do not
+// The jobs are package endtoend's, and a few of kinds.go, which are longer than the function's timeout, do not
 // listen, stop or end their process, or write a file larger than a buffered answer.
 //
 // # Where things are

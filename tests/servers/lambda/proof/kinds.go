@@ -12,7 +12,7 @@ import (
 	"github.com/piecework/piecework/tests/servers/endtoend"
 )
 
-// The kinds beside those of package endtoend.
+// The kinds that package endtoend lacks.
 const (
 	Long    = "proof.long"    // takes longer than an invocation may, with checkpoints
 	Deaf    = "proof.deaf"    // does not listen at its first attempt, when it is told that the time is up

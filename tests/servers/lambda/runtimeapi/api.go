@@ -35,7 +35,7 @@ func (e *environment) api() http.Handler {
 	return mux
 }
 
-// serveNext keeps the runtime waiting until there is work, perhaps for ever.
+// serveNext keeps the runtime waiting until there is work, perhaps forever.
 func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 	select {
 	case e.calls <- struct{}{}:
@@ -51,7 +51,7 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 		h.Set(headerDeadline, strconv.FormatInt(inv.deadline.UnixMilli(), 10))
 		h.Set(headerARN, e.fn.ARN())
 		h.Set(headerTrace, "Root=1-"+inv.id[:8]+"-"+inv.id[9:13]+inv.id[14:18]+inv.id[19:23]+inv.id[24:36]+";Sampled=0")
-		_, _ = w.Write(inv.payload) // if the program has died meanwhile, whoever waits for it finds out
+		_, _ = w.Write(inv.payload) // if the program has died meanwhile, the waiter finds out
 	case <-r.Context().Done():
 	}
 }

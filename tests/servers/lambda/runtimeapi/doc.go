@@ -16,7 +16,7 @@
 // that have registered an extension, and leaves them half a second; others are killed at once. Answers of more than 6 MB
 // are refused, unless they are streamed to a function URL.
 //
-// The programs get the variables that Lambda sets and those of Config.Env, and none of this process.
+// The programs get the variables that Lambda sets and the variables of Config.Env, and none of this process.
 //
 // # What it does as Lambda may
 //

@@ -88,7 +88,7 @@ func (e *environment) rest(deadline time.Time) bool {
 // wake lets a stopped environment go on.
 func (e *environment) wake() { e.process.signal(syscall.SIGCONT) }
 
-// terminate sends SIGTERM, and reports whether there was somebody to get it.
+// terminate sends SIGTERM, and reports whether there was a process to get it.
 func (e *environment) terminate() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

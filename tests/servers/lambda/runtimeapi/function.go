@@ -50,7 +50,7 @@ type Chaos struct {
 	Share  float64       // of the invocations, 0 to 1
 	Within time.Duration // of the beginning of the invocation; longer invocations are not hit later
 	// Lost is the share of the invocations whose environment is killed when it brings the answer, which is lost: all has
-	// been done, and nobody knows.
+	// been done, and the caller cannot know.
 	Lost float64
 }
 
@@ -131,7 +131,7 @@ func (f *Function) count(change func(*Stats)) {
 	change(&f.stats)
 }
 
-// acquire takes the environment that was used last, or makes one that is not started yet. Its number is that of the
+// acquire takes the environment that was used last, or makes one that is not started yet. Its number is the number of the
 // invocation.
 func (f *Function) acquire() (e *environment, number int, err error) {
 	f.mu.Lock()

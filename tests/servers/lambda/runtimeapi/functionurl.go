@@ -19,7 +19,7 @@ import (
 // of the function's.
 type URL struct {
 	Function *Function
-	Stream   bool // invoke mode RESPONSE_STREAM in place of BUFFERED
+	Stream   bool // invoke mode RESPONSE_STREAM instead of BUFFERED
 }
 
 // maxBody is the longest body of a request.

@@ -25,7 +25,7 @@ type Result struct {
 	Total         time.Duration // from the beginning of Invoke, start included, to the end of the answer
 }
 
-// invocation is one on its way. Whoever is first to finish it decides.
+// invocation is one on its way. The first to finish it decides.
 type invocation struct {
 	id       string
 	payload  []byte

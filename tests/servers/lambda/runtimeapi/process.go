@@ -22,7 +22,7 @@ type process struct {
 }
 
 // starter starts processes from one thread, which lives as long as the function: the kernel kills the processes when that
-// thread ends, and so in whatever way the test ends. A frozen process would otherwise stay for ever.
+// thread ends, and so in whatever way the test ends. A frozen process would otherwise stay forever.
 type starter struct {
 	work chan func()
 	stop func() // when there is nothing more to start; may be called twice

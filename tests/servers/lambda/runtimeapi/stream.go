@@ -67,7 +67,7 @@ func (s *streamed) begin(head []byte) error {
 	return nil
 }
 
-// end completes an answer of which nothing came but its end.
+// end completes an answer that has an end and nothing else.
 func (s *streamed) end() {
 	if !s.begun {
 		writeHead(s.to, http.StatusOK, nil, nil)

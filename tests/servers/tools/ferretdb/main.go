@@ -7,7 +7,7 @@
 //
 // FerretDB also reads every document for almost any question, and would take minutes for what MongoDB does in seconds.
 // PostgreSQL is given the indexes that FerretDB's questions can use, in index.go, and a question for a list of ids is
-// asked id by id, in find.go. Many updates at once, for which it would wait for ever, are asked for in turn, in update.go.
+// asked id by id, in find.go. Many updates at once, for which it would wait forever, are asked for in turn, in update.go.
 package main
 
 import (

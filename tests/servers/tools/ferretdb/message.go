@@ -9,7 +9,7 @@ import (
 	"github.com/FerretDB/wire/wirebson"
 )
 
-// message is one message of MongoDB's protocol: its length, itself included, a number, that of the message that it
+// message is one message of MongoDB's protocol: its length, itself included, a number, the number of the message that it
 // answers, and a code; then, of OP_MSG, flags and the sections.
 type message []byte
 
@@ -35,7 +35,7 @@ func readMessage(r io.Reader) (message, error) {
 	return m, err
 }
 
-// document is that of an OP_MSG, its lists that were sent apart included; nil if it is anything else, which is passed on
+// document returns the document of an OP_MSG, its lists that were sent apart included; nil if it is anything else, which is passed on
 // as it is.
 func (m message) document() *wirebson.Document {
 	if len(m) <= body || binary.LittleEndian.Uint32(m[12:]) != opMsg {

@@ -7,7 +7,7 @@ import (
 )
 
 // mostUpdates is how many updates FerretDB is asked for at once. It holds a connection to PostgreSQL for each until it
-// has done all, and waits for ever when it has no more.
+// has done all, and waits forever when it has no more.
 const mostUpdates = 20
 
 // updateSome asks for some updates after the others, and answers as if all had been asked for at once.
