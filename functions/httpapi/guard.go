@@ -76,6 +76,10 @@ func (a *API) answer(w *answer, r *http.Request, q *request) {
 		a.refuse(w, r, p)
 		return
 	}
+	whole := r.Header.Get("Content-Type")
+	if media, _, _ := strings.Cut(whole, ";"); media != "" { // huma compares bytes
+		r.Header.Set("Content-Type", strings.ToLower(media)+whole[len(media):])
+	}
 	a.route(w, r, q)
 }
 

@@ -50,7 +50,7 @@ func TestMediaTypes(t *testing.T) {
 			t.Errorf("the body comes back: %s", p.Detail)
 		}
 	}
-	for _, media := range []string{"application/json; charset=utf-8", "application/json"} {
+	for _, media := range []string{"application/json; charset=utf-8", "application/json", "Application/JSON; charset=UTF-8"} {
 		want[functions.Receipt](t, d.ask(t, "POST", "/v1/jobs", `{"kind":"test.order"}`, "Content-Type", media), 201)
 	}
 }
