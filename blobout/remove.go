@@ -33,42 +33,12 @@ func (s *Store) Remove(ctx context.Context, parts ...Part) error {
 	return nil
 }
 
-// RemoveAttempts deletes the files of all attempts of a record but those to keep, which are usually what its record
-// lists, and returns how many it deleted. Payloads stay. It can be called again after an error, or if the process died
-// inside: it deletes what is still there. A loser that is still running may write a file afterwards; RemoveAll finds
-// it when the record goes.
-func (s *Store) RemoveAttempts(ctx context.Context, id string, keep []Part) (int, error) {
-	if err := checkSegment("id", id); err != nil {
-		return 0, err
-	}
-	n, err := s.remove(ctx, Prefix(id)+attemptMark, keep)
-	if err == nil && n > 0 {
-		s.removeFolders(Prefix(id))
-	}
-	return n, err
-}
-
-// RemoveAttempt is [Store.RemoveAttempts] for the files of one attempt.
-func (s *Store) RemoveAttempt(ctx context.Context, id, token string, keep []Part) (int, error) {
-	if err := checkSegment("id", id); err != nil {
-		return 0, err
-	}
-	if err := checkSegment("token", token); err != nil {
-		return 0, err
-	}
-	n, err := s.remove(ctx, AttemptPrefix(id, token), keep)
-	if err == nil && n > 0 {
-		s.removeFolders(AttemptPrefix(id, token))
-	}
-	return n, err
-}
-
 // RemoveAll deletes everything of a record, and returns how many blobs that were. It can be called any number of times.
 func (s *Store) RemoveAll(ctx context.Context, id string) (int, error) {
 	if err := checkSegment("id", id); err != nil {
 		return 0, err
 	}
-	n, err := s.remove(ctx, Prefix(id), nil)
+	n, err := s.remove(ctx, Prefix(id))
 	if err == nil {
 		s.removeFolders(Prefix(id))
 	}
@@ -91,19 +61,13 @@ func (s *Store) List(ctx context.Context, id string) ([]Part, error) {
 	return parts, err
 }
 
-// remove deletes the blobs below prefix, page by page, other than those to keep.
-func (s *Store) remove(ctx context.Context, prefix string, keep []Part) (int, error) {
-	kept := make(map[string]bool, len(keep))
-	for _, p := range keep {
-		kept[p.Key] = true
-	}
+// remove deletes the blobs below prefix, page by page.
+func (s *Store) remove(ctx context.Context, prefix string) (int, error) {
 	total := 0
 	err := s.pages(ctx, prefix, func(page []*blob.ListObject) error {
-		var keys []string
-		for _, o := range page {
-			if !kept[o.Key] {
-				keys = append(keys, o.Key)
-			}
+		keys := make([]string, len(page))
+		for i, o := range page {
+			keys[i] = o.Key
 		}
 		n, err := s.deleteAll(ctx, keys)
 		total += n

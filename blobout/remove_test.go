@@ -21,14 +21,15 @@ import (
 func TestRemove(t *testing.T) {
 	onEach(t, func(t *testing.T, on target) {
 		ctx := t.Context()
-		won := write(t, on.store, "t1", "won.csv", 0, "w")
-		write(t, on.store, "t1", "leftover.csv", 0, "l")
-		write(t, on.store, "t10", "sub/lost.csv", 0, "l")
-		write(t, on.store, "t2", "lost.csv", 0, "l")
+		write(t, on.store, "t1", "won.csv", 0, "w")
+		lost := []blobout.Part{
+			write(t, on.store, "t1", "leftover.csv", 0, "l"),
+			write(t, on.store, "t10", "sub/lost.csv", 0, "l"),
+			write(t, on.store, "t2", "lost.csv", 0, "l"),
+		}
 		if _, err := on.store.Put(ctx, "job-1", "args", []byte("1")); err != nil {
 			t.Fatal(err)
 		}
-		keep := []blobout.Part{won}
 		gone := write(t, on.store, "t3", "sub/gone.csv", 0, "g")
 		for range 2 {
 			if err := on.store.Remove(ctx, gone); err != nil {
@@ -40,11 +41,8 @@ func TestRemove(t *testing.T) {
 				t.Errorf("the folder of an attempt whose files are removed: %v", err)
 			}
 		}
-		if n, err := on.store.RemoveAttempt(ctx, "job-1", "t1", keep); err != nil || n != 1 {
-			t.Errorf("removed %d of one attempt, %v", n, err)
-		}
-		if n, err := on.store.RemoveAttempts(ctx, "job-1", keep); err != nil || n != 2 {
-			t.Errorf("removed %d attempts' files, %v", n, err)
+		if err := on.store.Remove(ctx, lost...); err != nil {
+			t.Error(err)
 		}
 		wantKeys(t, on.store, "a-t1/won.csv", "p-args-6b86b273ff34fce1")
 		for range 2 {
@@ -69,7 +67,7 @@ func TestRemoveManyPages(t *testing.T) {
 	for part := 1; part <= many; part++ {
 		write(t, s, "t", "out", part, "x")
 	}
-	if n, err := s.RemoveAttempts(t.Context(), "job-1", nil); err != nil || n != many {
+	if n, err := s.RemoveAll(t.Context(), "job-1"); err != nil || n != many {
 		t.Errorf("removed %d, %v; want %d", n, err, many)
 	}
 }
@@ -97,10 +95,8 @@ func TestRemoveTellsWhatItCouldNotRemove(t *testing.T) {
 		parts = append(parts, write(t, s, "t", name, 0, "x"))
 	}
 	for verb, remove := range map[string]func() error{
-		"Remove":         func() error { return s.Remove(t.Context(), parts...) },
-		"RemoveAttempt":  func() error { _, err := s.RemoveAttempt(t.Context(), "job-1", "t", nil); return err },
-		"RemoveAttempts": func() error { _, err := s.RemoveAttempts(t.Context(), "job-1", nil); return err },
-		"RemoveAll":      func() error { _, err := s.RemoveAll(t.Context(), "job-1"); return err },
+		"Remove":    func() error { return s.Remove(t.Context(), parts...) },
+		"RemoveAll": func() error { _, err := s.RemoveAll(t.Context(), "job-1"); return err },
 	} {
 		if err := remove(); err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%s = %v, want an error that names %s", verb, err, bad)
@@ -127,9 +123,9 @@ func TestCreateWhileFoldersAreRemoved(t *testing.T) {
 				}
 			}
 		})
-		write(t, on.store, token, "out", 0, "x")
+		out := write(t, on.store, token, "out", 0, "x")
 		tidying.Wait()
-		if _, err := on.store.RemoveAttempt(t.Context(), "job-1", token, nil); err != nil {
+		if err := on.store.Remove(t.Context(), out); err != nil {
 			t.Error(err)
 		}
 	}

@@ -25,8 +25,8 @@ func testAttempts(t *testing.T, l *blobLab) {
 	for i, p := range parts {
 		l.same(t, noise(200_000, uint64(i)), p)
 	}
-	if n, err := l.RemoveAttempts(t.Context(), "job-1", parts[2:3]); err != nil || n != 3 {
-		t.Errorf("removed %d, %v", n, err)
+	if err := l.Remove(t.Context(), parts[0], parts[1], parts[3]); err != nil {
+		t.Errorf("remove: %v, want the other three files to go", err)
 	}
 	l.same(t, noise(200_000, 2), parts[2])
 }
@@ -87,15 +87,12 @@ func testRemove(t *testing.T, l *blobLab) {
 		}
 	}
 	l.same(t, []byte("b"), b)
-	for want := 1; want >= 0; want-- {
-		if n, err := l.RemoveAttempt(ctx, "job-1", "t1", nil); err != nil || n != want {
-			t.Errorf("removed %d, %v; want %d", n, err, want)
+	for range 2 {
+		if err := l.Remove(ctx, b); err != nil {
+			t.Error(err)
 		}
 	}
 	l.same(t, []byte("c"), c)
-	if n, err := l.RemoveAttempts(ctx, "job-1", []blobout.Part{c}); err != nil || n != 0 {
-		t.Errorf("removed %d that were to be kept, %v", n, err)
-	}
 	if got, err := l.Get(ctx, p); err != nil || string(got) != "{}" {
 		t.Errorf("the payload is %q, %v", got, err)
 	}
