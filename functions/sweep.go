@@ -306,7 +306,7 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 	case r.Job.State.Final():
 		return s.ended(ctx, r.Job)
 	}
-	j, looked, err := s.rt.store.Look(ctx, r.Job, store.Look{
+	j, looked, err := s.rt.store.AdvanceDue(ctx, r.Job, store.AdvanceDue{
 		Now:   s.now,
 		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(ctx, j, "lost") },
 	})
@@ -314,19 +314,19 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 		return s.failed(ctx, r.Job, err)
 	}
 	s.tally(looked)
-	if looked == store.LookedNothing || looked == store.LookedRearmed {
+	if looked == store.ActionNothing || looked == store.ActionRearmed {
 		return store.Job{}
 	}
 	ctx = s.rt.looked(ctx, j, looked)
 	switch looked {
-	case store.LookedStarted, store.LookedResent:
+	case store.ActionStarted, store.ActionResent:
 		return j
-	case store.LookedLost:
+	case store.ActionLost:
 		s.rt.ended(ctx, j)
 		s.rt.watch.touch(j.ID)
 		s.rt.log.LogAttrs(ctx, levelWarn, "attempt lost with its worker; another follows", identity(j)...)
 		return j
-	case store.LookedExpired, store.LookedFinished:
+	case store.ActionExpired, store.ActionGaveUp:
 		s.rt.ended(ctx, j)
 		s.rt.log.LogAttrs(ctx, levelError, "job ended by sweep", append(identity(j), stateAttr(j.State), errAttr(errors.New(j.Error)))...)
 		s.rt.watch.touch(j.ID)
@@ -336,18 +336,18 @@ func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
 }
 
 // tally counts what was done to a live job.
-func (s *sweep) tally(looked store.Looked) {
+func (s *sweep) tally(looked store.DueAction) {
 	s.add(func(res *SweepResult) {
 		switch looked {
-		case store.LookedStarted:
+		case store.ActionStarted:
 			res.Started++
-		case store.LookedResent:
+		case store.ActionResent:
 			res.Resent++
-		case store.LookedLost, store.LookedFinished:
+		case store.ActionLost, store.ActionGaveUp:
 			res.Lost++
-		case store.LookedExpired:
+		case store.ActionExpired:
 			res.Expired++
-		case store.LookedRearmed:
+		case store.ActionRearmed:
 			res.Rearmed++
 		default:
 			res.Left++
@@ -362,7 +362,7 @@ const corruptPause = 24 * time.Hour
 // a read for as long as nobody mends it.
 func (s *sweep) corrupt(ctx context.Context, j store.Job, err error) store.Job {
 	s.add(func(res *SweepResult) { res.Failures++ })
-	if serr := s.rt.store.Shelve(ctx, j, s.now.Add(corruptPause)); serr != nil {
+	if serr := s.rt.store.DeferCorrupt(ctx, j, s.now.Add(corruptPause)); serr != nil {
 		err = errors.Join(err, serr)
 	}
 	s.rt.log.LogAttrs(ctx, levelError, "sweep found a record that cannot be read; it is told of once a day until somebody mends or deletes it",

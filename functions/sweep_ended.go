@@ -61,7 +61,7 @@ func (s *sweep) removeFiled(ctx context.Context, r store.Result) store.Job {
 		s.removed(ctx, r.Job, false, nil)
 		return store.Job{}
 	}
-	j, err := s.rt.store.Doom(ctx, r.Job, s.now)
+	j, err := s.rt.store.MarkRemoving(ctx, r.Job, s.now)
 	gone := false
 	if err == nil && (s.part >= store.DueShards || r.Job.Write == j.Write) {
 		gone, err = s.removeFiles(ctx, j)

@@ -95,7 +95,7 @@ func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, _, err := j.keep(Timing{}.withDefaults(), Keep{Token: "t", Now: 1})
+	kept, _, err := j.heartbeat(Timing{}.withDefaults(), Heartbeat{Token: "t", Now: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (s *Store) DeleteMany(ctx context.Context, have []Job) []Deletion {
 }
 
 // deleteSome deletes those of the jobs with one list. A job that is in it twice is deleted once.
-func (s *Store) deleteSome(ctx context.Context, tries *retries, have []Job, some []int, results []Deletion) (left []int, trouble error) {
+func (s *Store) deleteSome(ctx context.Context, tries *tries, have []Job, some []int, results []Deletion) (left []int, trouble error) {
 	list, seen := s.coll.Actions(), make(map[string]bool, len(some))
 	var at, alone []int // of each action in the list, the index of its job
 	for _, i := range some {

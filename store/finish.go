@@ -92,7 +92,7 @@ func (j Job) goOn(t Timing, f Finish) (Job, error) {
 	if f.Checkpoint != nil {
 		j.Checkpoint, j.Open, j.OpenIn = *f.Checkpoint, f.Open, f.OpenIn
 		j.Saved, j.Cleared = j.Saved+1, j.Lost
-		j.Dirty = j.Dirty || was.letsGo(j)
+		j.Dirty = j.Dirty || was.dropsBlobs(j)
 	}
 	switch {
 	case f.Outcome == OutcomeSnoozed || was.advances(j):
@@ -192,63 +192,63 @@ func (o Outcome) free() bool {
 	return o == OutcomeContinued || o == OutcomeSnoozed || o == OutcomeHandBack
 }
 
-// Look is what sweep does to a record that is due.
-type Look struct {
+// AdvanceDue is what sweep does to a record that is due.
+type AdvanceDue struct {
 	Now   Time
 	Delay func(Job) time.Duration // until the next attempt of a job whose attempt was lost
 }
 
-// Looked is what look did.
-type Looked string
+// DueAction is what AdvanceDue did.
+type DueAction string
 
 // What sweep found to do.
 const (
-	LookedNothing  Looked = ""         // not due, or nothing left to do
-	LookedStarted  Looked = "started"  // its time came; send its message
-	LookedResent   Looked = "resent"   // its message may be lost; send it again
-	LookedLost     Looked = "lost"     // its attempt was lost; another follows: if it is queued, send its message
-	LookedExpired  Looked = "expired"  // its deadline passed
-	LookedRearmed  Looked = "rearmed"  // its attempt is alive; look again later
-	LookedFinished Looked = "finished" // its attempt was lost and it ended with that
+	ActionNothing DueAction = ""        // not due, or nothing left to do
+	ActionStarted DueAction = "started" // its time came; send its message
+	ActionResent  DueAction = "resent"  // its message may be lost; send it again
+	ActionLost    DueAction = "lost"    // its attempt was lost; another follows: if it is queued, send its message
+	ActionExpired DueAction = "expired" // its deadline passed
+	ActionRearmed DueAction = "rearmed" // its attempt is alive; look again later
+	ActionGaveUp  DueAction = "gave up" // its attempt was lost and it ended with that
 )
 
-// look does the one thing that the state of a live job asks for when it is due.
-func (j Job) look(t Timing, l Look) (Job, Looked, error) {
+// advanceDue does the one thing that the state of a live job asks for when it is due.
+func (j Job) advanceDue(t Timing, l AdvanceDue) (Job, DueAction, error) {
 	if j.Due == 0 || j.Due > l.Now || !j.Live() {
-		return j, LookedNothing, nil
+		return j, ActionNothing, nil
 	}
 	if j.State == Running {
-		return j.lookRunning(t, l)
+		return j.advanceRunning(t, l)
 	}
 	if j.Expired(l.Now) {
 		next, err := j.expire(l.Now)
-		return next, LookedExpired, err
+		return next, ActionExpired, err
 	}
 	switch {
 	case j.State == Queued:
 		next, err := j.move(EventResend)
 		next.Resends++
 		next.Due = j.dueBy(l.Now.Add(t.grace(next.Resends)))
-		return next, LookedResent, err
+		return next, ActionResent, err
 	case (j.State == Scheduled || j.State == Retrying) && j.At <= l.Now:
 		next, err := j.move(EventStart)
 		next = next.queue(t, l.Now)
 		next.Ready = j.At
-		return next, LookedStarted, err
+		return next, ActionStarted, err
 	case j.State == Scheduled || j.State == Retrying:
 		j.Due = j.dueBy(t.start(j.At, l.Now))
-		return j, LookedRearmed, nil
+		return j, ActionRearmed, nil
 	default: // held and blocked wait for somebody else, until their deadline
 		j.Due = j.dueBy(0)
-		return j, LookedRearmed, nil
+		return j, ActionRearmed, nil
 	}
 }
 
-// lookRunning ends a lease that ran out, or comes back later.
-func (j Job) lookRunning(t Timing, l Look) (Job, Looked, error) {
+// advanceRunning ends a lease that ran out, or comes back later.
+func (j Job) advanceRunning(t Timing, l AdvanceDue) (Job, DueAction, error) {
 	if end := j.Lease.Until.Add(t.Skew); end > l.Now {
 		j.Due = end
-		return j, LookedRearmed, nil
+		return j, ActionRearmed, nil
 	}
 	next, _, err := j.finish(t, Finish{
 		Token: j.Lease.Token, Now: l.Now, Outcome: OutcomeLost, Delay: l.Delay(j), Dirty: true,
@@ -256,7 +256,7 @@ func (j Job) lookRunning(t Timing, l Look) (Job, Looked, error) {
 			j.Lease.Until.Add(-t.Lease).Time().Format(time.RFC3339),
 	})
 	if next.State.Final() {
-		return next, LookedFinished, err
+		return next, ActionGaveUp, err
 	}
-	return next, LookedLost, err
+	return next, ActionLost, err
 }

@@ -125,7 +125,7 @@ func writes(acts []*driver.Action) bool {
 // queued creates a queued job.
 func (l *lab) queued(t *testing.T, id string) Job {
 	t.Helper()
-	j, err := l.Create(t.Context(), l.New(Job{ID: id, Kind: "a.b", Policy: Policy{MaxAttempts: 3}}, false, t0))
+	j, err := l.Create(t.Context(), l.NewJob(Job{ID: id, Kind: "a.b", Policy: Policy{MaxAttempts: 3}}, false, t0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,9 @@ type Hint interface {
 	RetryAfter() time.Duration
 }
 
-// heed is how long to wait after err: at least as long as it says, if it does, and otherwise own. left is what remains of
+// waitFor is how long to wait after err: at least as long as it says, if it does, and otherwise own. left is what remains of
 // patience, and chance anything: it picks from the pauses that are possible.
-func heed(err error, own, left time.Duration, chance uint64) time.Duration {
+func waitFor(err error, own, left time.Duration, chance uint64) time.Duration {
 	hint, ok := errors.AsType[Hint](err)
 	if !ok || hint.RetryAfter() <= 0 || left <= own {
 		return own

@@ -19,7 +19,7 @@ func TestAPageHasABoundInBytes(t *testing.T) {
 		const n, size = 60, 200_000
 		var want []string
 		for i := range n {
-			j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
+			j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
 			if _, err := l.Create(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +57,7 @@ func TestAPageReadsABoundedNumberOfBytes(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	const n, size = 150, 300_000
 	for i := range n {
-		j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
+		j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
 		if _, err := l.Create(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestAListOfManyKindsAsksEachPartitionOnce(t *testing.T) {
 		if i%5 == 0 {
 			kind = i % kinds
 		}
-		list[i] = l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: f.Kinds[kind]}, false, t0+Time(i))
+		list[i] = l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: f.Kinds[kind]}, false, t0+Time(i))
 	}
 	for _, r := range l.CreateMany(t.Context(), list) {
 		if r.Err != nil {

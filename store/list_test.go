@@ -20,7 +20,7 @@ func (l *lab) fill(t *testing.T, n int) {
 	list := make([]Job, n)
 	for i := range list {
 		at := t0 + Time(i*1000)
-		j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: []string{"a", "b", "c"}[i%3]}, false, at)
+		j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: []string{"a", "b", "c"}[i%3]}, false, at)
 		if i%3 == 0 {
 			j.Tags = []string{"third"}
 		}
@@ -176,7 +176,7 @@ func TestAListDoesNotRepeatWhileJobsAreAdded(t *testing.T) {
 		wg.Go(func() {
 			for i := range 200 {
 				at := t0 + Time((1000+i)*1000)
-				if _, err := l.Create(t.Context(), l.New(Job{ID: fmt.Sprintf("new-%03d", i), Kind: "a"}, false, at)); err != nil {
+				if _, err := l.Create(t.Context(), l.NewJob(Job{ID: fmt.Sprintf("new-%03d", i), Kind: "a"}, false, at)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -260,8 +260,8 @@ func TestALaggingIndexIsOnlyAHint(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Sweep acts on what the index said before that.
-		got, looked, err := l.Look(t.Context(), j, Look{Now: j.Due})
-		if err != nil || looked != LookedNothing || got.Write != claimed.Write {
+		got, looked, err := l.AdvanceDue(t.Context(), j, AdvanceDue{Now: j.Due})
+		if err != nil || looked != ActionNothing || got.Write != claimed.Write {
 			t.Errorf("%v, %q, %+v", err, looked, got)
 		}
 	})

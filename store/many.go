@@ -100,7 +100,7 @@ func (s *Store) GetMany(ctx context.Context, ids []string) []Result {
 // list gets lists of half the length: the rate at which it is asked falls to what it can bear, and it is not asked
 // for a hundred things for each that it does. When patience is at its end, what is left is returned with
 // ErrUnavailable.
-func (s *Store) inRounds(ctx context.Context, n int, tries *retries, do func(some []int) ([]int, error)) ([]int, error) {
+func (s *Store) inRounds(ctx context.Context, n int, tries *tries, do func(some []int) ([]int, error)) ([]int, error) {
 	todo := make([]int, n)
 	for i := range todo {
 		todo[i] = i
@@ -132,7 +132,7 @@ func (s *Store) inRounds(ctx context.Context, n int, tries *retries, do func(som
 }
 
 // createSome creates those of the jobs with one list.
-func (s *Store) createSome(ctx context.Context, tries *retries, jobs []Job, some []int, results []Result) (left []int, trouble error) {
+func (s *Store) createSome(ctx context.Context, tries *tries, jobs []Job, some []int, results []Result) (left []int, trouble error) {
 	list, seen := s.coll.Actions(), make(map[string]bool, len(some))
 	records := make([]*record, 0, len(some))
 	var at, twice, alone []int // of each action in the list, the index of its job
@@ -218,7 +218,7 @@ func (s *Store) created(ctx context.Context, jobs []Job, some []int, results []R
 }
 
 // claimSome claims those of the jobs with one list of reads and one of writes.
-func (s *Store) claimSome(ctx context.Context, tries *retries, ids []string, claims []Claim, some []int, results []Result) (left []int, trouble error) {
+func (s *Store) claimSome(ctx context.Context, tries *tries, ids []string, claims []Claim, some []int, results []Result) (left []int, trouble error) {
 	left, trouble = s.readSome(ctx, ids, some, results)
 	unread := make(map[int]bool, len(left))
 	for _, i := range left {

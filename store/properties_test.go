@@ -72,11 +72,11 @@ func (w *world) draw() (string, transition) {
 		c := Claim{Token: fmt.Sprint("t", w.tokens), Now: w.now}
 		return what, func(j Job) (Job, bool, error) { return j.claim(w.timing, c) }
 	case "keep":
-		k := Keep{Token: token, Now: w.now, Progress: &Progress{Done: 1}}
-		return what, func(j Job) (Job, bool, error) { return j.keep(w.timing, k) }
+		k := Heartbeat{Token: token, Now: w.now, Progress: &Progress{Done: 1}}
+		return what, func(j Job) (Job, bool, error) { return j.heartbeat(w.timing, k) }
 	case "checkpoint":
-		k := Keep{Token: token, Now: w.now, Checkpoint: &Payload{Inline: jsontext.Value("1")}, Saved: w.job.Saved + 1}
-		return what, func(j Job) (Job, bool, error) { return j.keep(w.timing, k) }
+		k := Heartbeat{Token: token, Now: w.now, Checkpoint: &Payload{Inline: jsontext.Value("1")}, Saved: w.job.Saved + 1}
+		return what, func(j Job) (Job, bool, error) { return j.heartbeat(w.timing, k) }
 	case "finish":
 		f := Finish{
 			Token: token, Now: w.now, Outcome: rapid.SampledFrom(outcomes).Draw(w.rt, "outcome"), Error: "e", Delay: delay,
@@ -84,10 +84,10 @@ func (w *world) draw() (string, transition) {
 		}
 		return what, func(j Job) (Job, bool, error) { return j.finish(w.timing, f) }
 	case "look":
-		l := Look{Now: w.now, Delay: func(Job) time.Duration { return delay }}
+		l := AdvanceDue{Now: w.now, Delay: func(Job) time.Duration { return delay }}
 		return what, func(j Job) (Job, bool, error) {
-			next, did, err := j.look(w.timing, l)
-			return next, did != LookedNothing, err
+			next, did, err := j.advanceDue(w.timing, l)
+			return next, did != ActionNothing, err
 		}
 	case "cancel":
 		return what, func(j Job) (Job, bool, error) { return j.requestCancel("r", w.now) }
@@ -98,11 +98,11 @@ func (w *world) draw() (string, transition) {
 		return what, func(j Job) (Job, bool, error) { return j.requeue(w.timing, op, w.now) }
 	case "done":
 		effects := w.job.Outbox[:min(1, len(w.job.Outbox))]
-		return what, func(j Job) (Job, bool, error) { return j.done(j, effects, w.now) }
+		return what, func(j Job) (Job, bool, error) { return j.clearEffects(j, effects, w.now) }
 	case "postpone":
 		return what, func(j Job) (Job, bool, error) { return j.postpone(w.timing, j, w.now) }
 	default:
-		return what, func(j Job) (Job, bool, error) { return j.doom(w.now) }
+		return what, func(j Job) (Job, bool, error) { return j.markRemoving(w.now) }
 	}
 }
 
@@ -304,7 +304,7 @@ func (w *world) dies() {
 	bound := beat.Add(max(w.timing.Lease, w.timing.Grace) + w.timing.Skew)
 	for range 5 {
 		now := max(j.Due, w.now)
-		next, _, err := j.look(w.timing, Look{Now: now, Delay: func(Job) time.Duration { return time.Second }})
+		next, _, err := j.advanceDue(w.timing, AdvanceDue{Now: now, Delay: func(Job) time.Duration { return time.Second }})
 		if err != nil {
 			w.rt.Fatal(err)
 		}

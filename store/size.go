@@ -71,7 +71,7 @@ var sheds = []func(Job) Job{
 		}
 		was := j
 		j.Checkpoint, j.Open, j.OpenIn = Payload{}, nil, nil
-		if j.Dirty = j.Dirty || was.letsGo(j); j.Dirty && j.State.Final() && len(j.Outbox) == 0 {
+		if j.Dirty = j.Dirty || was.dropsBlobs(j); j.Dirty && j.State.Final() && len(j.Outbox) == 0 {
 			return was // its files are not to be removed any more
 		}
 		if j.Error != "" {

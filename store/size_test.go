@@ -60,12 +60,12 @@ func bounded(timing Timing) map[string]transition {
 	}
 	moves := map[string]transition{
 		"heartbeat": func(j Job) (Job, bool, error) {
-			return j.keep(timing, Keep{Token: "t", Now: t0 + 1, Progress: &Progress{Done: 1 << 60, Message: Clip(worst, 500)}})
+			return j.heartbeat(timing, Heartbeat{Token: "t", Now: t0 + 1, Progress: &Progress{Done: 1 << 60, Message: Clip(worst, 500)}})
 		},
 		"cancel": func(j Job) (Job, bool, error) { return j.requestCancel(worst, t0+1) },
 		"lost": func(j Job) (Job, bool, error) {
-			next, did, err := j.look(timing, Look{Now: t0.Add(time.Hour), Delay: func(Job) time.Duration { return 0 }})
-			return next, did == LookedLost || did == LookedFinished, err
+			next, did, err := j.advanceDue(timing, AdvanceDue{Now: t0.Add(time.Hour), Delay: func(Job) time.Duration { return 0 }})
+			return next, did == ActionLost || did == ActionGaveUp, err
 		},
 		"permanent": end(OutcomeError, Finish{Permanent: true}),
 		"snooze":    end(OutcomeSnoozed, Finish{Delay: time.Hour}),
@@ -177,7 +177,7 @@ func TestGrowthLeavesHeadroom(t *testing.T) {
 		big := func(n int) *Payload {
 			return &Payload{Inline: jsontext.Value(`"` + strings.Repeat("x", n) + `"`)}
 		}
-		j := l.New(Job{ID: "job-1", Kind: "a", Args: *big(MaxGrown)}, false, t0)
+		j := l.NewJob(Job{ID: "job-1", Kind: "a", Args: *big(MaxGrown)}, false, t0)
 		if _, err := l.Create(t.Context(), j); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), fmt.Sprint("at most ", MaxGrown)) {
 			t.Fatalf("create: error %v", err)
 		}
@@ -189,10 +189,10 @@ func TestGrowthLeavesHeadroom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = l.Keep(t.Context(), have, Keep{Token: "t", Now: t0, Checkpoint: big(MaxGrown), Saved: 1}); !errors.Is(err, ErrTooLarge) {
+		if _, err = l.Heartbeat(t.Context(), have, Heartbeat{Token: "t", Now: t0, Checkpoint: big(MaxGrown), Saved: 1}); !errors.Is(err, ErrTooLarge) {
 			t.Fatalf("checkpoint: error %v", err)
 		}
-		if have, err = l.Keep(t.Context(), have, Keep{Token: "t", Now: t0, Checkpoint: big(MaxGrown - 1000), Saved: 1}); err != nil {
+		if have, err = l.Heartbeat(t.Context(), have, Heartbeat{Token: "t", Now: t0, Checkpoint: big(MaxGrown - 1000), Saved: 1}); err != nil {
 			t.Fatal(err)
 		}
 		f := Finish{Token: "t", Now: t0, Outcome: OutcomeContinued, Checkpoint: big(MaxGrown)}

@@ -52,28 +52,28 @@ type Event string
 
 // The events. Each is raised by one verb of this package.
 const (
-	EventRelease  Event = "release"   // a held or blocked job may go
-	EventDelay    Event = "delay"     // a held or blocked job may go, at its time
-	EventStart    Event = "start"     // its time has come
-	EventResend   Event = "resend"    // it waited long; its message may be lost
-	EventClaim    Event = "claim"     // an attempt takes the lease
-	EventKeep     Event = "keep"      // heartbeat, progress or checkpoint of the attempt
-	EventSucceed  Event = "succeed"   // the handler returned a result
-	EventRetry    Event = "retry"     // the attempt failed or was lost, and another is due later
-	EventRepeat   Event = "repeat"    // the same, and another is due at once
-	EventFail     Event = "fail"      // the attempt failed or was lost for the last time, or the deadline passed
-	EventSnooze   Event = "snooze"    // the handler asked to be called later
-	EventContinue Event = "continue"  // the handler goes on in a fresh invocation
-	EventHandBack Event = "hand back" // the worker shuts down
-	EventSkip     Event = "skip"      // the handler found nothing to do
-	EventCancel   Event = "cancel"    // ended on request
-	EventRequeue  Event = "requeue"   // an operator retries it
+	EventRelease   Event = "release"   // a held or blocked job may go
+	EventDelay     Event = "delay"     // a held or blocked job may go, at its time
+	EventStart     Event = "start"     // its time has come
+	EventResend    Event = "resend"    // it waited long; its message may be lost
+	EventClaim     Event = "claim"     // an attempt takes the lease
+	EventHeartbeat Event = "heartbeat" // heartbeat, progress or checkpoint of the attempt
+	EventSucceed   Event = "succeed"   // the handler returned a result
+	EventRetry     Event = "retry"     // the attempt failed or was lost, and another is due later
+	EventRepeat    Event = "repeat"    // the same, and another is due at once
+	EventFail      Event = "fail"      // the attempt failed or was lost for the last time, or the deadline passed
+	EventSnooze    Event = "snooze"    // the handler asked to be called later
+	EventContinue  Event = "continue"  // the handler goes on in a fresh invocation
+	EventHandBack  Event = "hand back" // the worker shuts down
+	EventSkip      Event = "skip"      // the handler found nothing to do
+	EventCancel    Event = "cancel"    // ended on request
+	EventRequeue   Event = "requeue"   // an operator retries it
 )
 
 // Events lists every event.
 func Events() []Event {
 	return []Event{
-		EventRelease, EventDelay, EventStart, EventResend, EventClaim, EventKeep, EventSucceed, EventRetry,
+		EventRelease, EventDelay, EventStart, EventResend, EventClaim, EventHeartbeat, EventSucceed, EventRetry,
 		EventRepeat, EventFail, EventSnooze, EventContinue, EventHandBack, EventSkip, EventCancel, EventRequeue,
 	}
 }
@@ -90,7 +90,7 @@ var moves = map[State]map[Event]State{
 		EventResend: Queued, EventClaim: Running, EventCancel: Cancelled, EventFail: Failed,
 	},
 	Running: {
-		EventKeep: Running, EventSucceed: Succeeded, EventRetry: Retrying, EventRepeat: Queued, EventFail: Failed,
+		EventHeartbeat: Running, EventSucceed: Succeeded, EventRetry: Retrying, EventRepeat: Queued, EventFail: Failed,
 		EventSnooze: Scheduled, EventContinue: Queued, EventHandBack: Queued, EventSkip: Skipped,
 		EventCancel: Cancelled,
 	},

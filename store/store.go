@@ -116,7 +116,7 @@ func (s *Store) leasePatience(have Job, now Time) time.Duration {
 
 // retries counts a verb's tries against faults, with jittered exponential pauses up to Options.Patience. A store that says
 // how long to wait, with a Hint, is not asked before.
-type retries struct {
+type tries struct {
 	s     *Store
 	delay *backoff.ExponentialBackOff
 	spent time.Duration
@@ -124,25 +124,25 @@ type retries struct {
 }
 
 // progress notes that the store answered: patience begins anew.
-func (r *retries) progress() {
+func (r *tries) progress() {
 	if !r.whole {
 		r.spent = 0
 	}
 }
 
-func (s *Store) retries() *retries {
+func (s *Store) retries() *tries {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval, b.MaxElapsedTime = 20*time.Millisecond, 5*time.Second, 0
 	b.RandomizationFactor = 0 // the jitter comes from Options.Rand, so that a run can be repeated
 	b.Reset()
-	return &retries{s: s, delay: b}
+	return &tries{s: s, delay: b}
 }
 
 // again pauses before another try, or returns err when patience is at its end.
-func (r *retries) again(ctx context.Context, err error) error {
+func (r *tries) again(ctx context.Context, err error) error {
 	full, chance := r.delay.NextBackOff(), r.s.opts.Rand()
 	d := full/2 + time.Duration(chance%uint64(full/2+1))
-	d = heed(err, d, r.s.opts.Patience-r.spent, chance)
+	d = waitFor(err, d, r.s.opts.Patience-r.spent, chance)
 	if r.spent += d; r.spent > r.s.opts.Patience {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -157,7 +157,7 @@ func (r *retries) again(ctx context.Context, err error) error {
 func (s *Store) Get(ctx context.Context, id string) (Job, error) { return s.get(ctx, id, s.retries()) }
 
 // get is Get within the patience of a verb that does more.
-func (s *Store) get(ctx context.Context, id string, tries *retries) (Job, error) {
+func (s *Store) get(ctx context.Context, id string, tries *tries) (Job, error) {
 	if err := CheckID(id); err != nil {
 		return Job{}, fmt.Errorf("get: %w: %w", ErrNotFound, err)
 	}
@@ -169,7 +169,7 @@ func (s *Store) get(ctx context.Context, id string, tries *retries) (Job, error)
 }
 
 // fetch is get, which also gives what is past its expiry.
-func (s *Store) fetch(ctx context.Context, id string, tries *retries) (Job, error) {
+func (s *Store) fetch(ctx context.Context, id string, tries *tries) (Job, error) {
 	r, err := s.read(ctx, id, tries)
 	if err != nil {
 		return Job{}, fmt.Errorf("get %s: %w", id, err)
@@ -178,7 +178,7 @@ func (s *Store) fetch(ctx context.Context, id string, tries *retries) (Job, erro
 }
 
 // read reads one document, again if the store does not answer.
-func (s *Store) read(ctx context.Context, id string, tries *retries) (*record, error) {
+func (s *Store) read(ctx context.Context, id string, tries *tries) (*record, error) {
 	for {
 		r := &record{ID: id} // fresh each time: drivers leave a failed read's document half filled
 		f, err := classify(ctx, s.coll.Get(ctx, r, dataFields...))
@@ -207,7 +207,7 @@ func (s *Store) change(ctx context.Context, id string, have *Job, t transition) 
 }
 
 // changeWithin is change within the patience of a verb that does more.
-func (s *Store) changeWithin(ctx context.Context, tries *retries, id string, have *Job, t transition) (Job, error) {
+func (s *Store) changeWithin(ctx context.Context, tries *tries, id string, have *Job, t transition) (Job, error) {
 	var cur Job
 	var err error
 	if have != nil && have.Stored() {
@@ -249,7 +249,7 @@ func (s *Store) changeWithin(ctx context.Context, tries *retries, id string, hav
 
 // put writes next in place of cur, again if the store does not answer. It does not read in between: a store that
 // throttles has better to do, and if the write was applied after all, the next one loses the race against it.
-func (s *Store) put(ctx context.Context, cur, next Job, tries *retries) (Job, fault, error) {
+func (s *Store) put(ctx context.Context, cur, next Job, tries *tries) (Job, fault, error) {
 	for {
 		next, r, err := s.fit(cur, next) // for each try: drivers spoil the revision of a document that they fail to write
 		if err != nil {
@@ -277,7 +277,7 @@ func (s *Store) put(ctx context.Context, cur, next Job, tries *retries) (Job, fa
 const freeRaces = 3
 
 // remove deletes a document on condition that it is still as j says; false means that it changed or is gone.
-func (s *Store) remove(ctx context.Context, tries *retries, j Job) (bool, error) {
+func (s *Store) remove(ctx context.Context, tries *tries, j Job) (bool, error) {
 	for {
 		f, err := classify(ctx, s.coll.Delete(ctx, &record{ID: j.ID, Rev: j.rev}))
 		switch f {

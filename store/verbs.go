@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// New returns the record of a job that starts at now: held, scheduled if j.At is later than now, or queued. The
+// NewJob returns the record of a job that starts at now: held, scheduled if j.At is later than now, or queued. The
 // caller has filled in what was submitted.
-func (s *Store) New(j Job, held bool, now Time) Job {
+func (s *Store) NewJob(j Job, held bool, now Time) Job {
 	j.Version, j.Created = formatPlain, now
 	return j.enter(s.opts.Timing, held, now)
 }
@@ -23,7 +23,7 @@ func (s *Store) Create(ctx context.Context, j Job) (Job, error) {
 }
 
 // create is Create within the patience of a verb that does more.
-func (s *Store) create(ctx context.Context, tries *retries, j Job) (Job, error) {
+func (s *Store) create(ctx context.Context, tries *tries, j Job) (Job, error) {
 	if j.Nonce == "" {
 		j.Nonce = s.token()
 	}
@@ -79,15 +79,15 @@ func (s *Store) Claim(ctx context.Context, id string, c Claim) (Job, error) {
 }
 
 // claim is Claim within the patience of a verb that does more.
-func (s *Store) claim(ctx context.Context, tries *retries, id string, c Claim) (Job, error) {
+func (s *Store) claim(ctx context.Context, tries *tries, id string, c Claim) (Job, error) {
 	return s.changeWithin(ctx, tries, id, nil, func(j Job) (Job, bool, error) { return j.claim(s.opts.Timing, c) })
 }
 
-// Keep extends the lease of an attempt and writes what is new. have is the job as the attempt last saw it, which
+// Heartbeat extends the lease of an attempt and writes what is new. have is the job as the attempt last saw it, which
 // saves the read. It returns the job as stored, so that the attempt sees a request to cancel. Against a store that does
 // not answer it goes on until the lease has run out. Errors: ErrLeaseLost, ErrUnavailable.
-func (s *Store) Keep(ctx context.Context, have Job, k Keep) (Job, error) {
-	j, err := s.patiently(s.leasePatience(have, k.Now)).change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.keep(s.opts.Timing, k) })
+func (s *Store) Heartbeat(ctx context.Context, have Job, k Heartbeat) (Job, error) {
+	j, err := s.patiently(s.leasePatience(have, k.Now)).change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.heartbeat(s.opts.Timing, k) })
 	return j, leaseError(err)
 }
 
@@ -128,21 +128,21 @@ func (s *Store) Requeue(ctx context.Context, id string, now Time) (Job, error) {
 	return s.change(ctx, id, nil, func(j Job) (Job, bool, error) { return j.requeue(s.opts.Timing, op, now) })
 }
 
-// Look does the one thing that a live job asks for when it is due, and says what it was. It is sweep's verb.
-func (s *Store) Look(ctx context.Context, have Job, l Look) (Job, Looked, error) {
-	var looked Looked
+// AdvanceDue does the one thing that a live job asks for when it is due, and says what it was. It is sweep's verb.
+func (s *Store) AdvanceDue(ctx context.Context, have Job, l AdvanceDue) (Job, DueAction, error) {
+	var looked DueAction
 	j, err := s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) {
-		next, did, err := j.look(s.opts.Timing, l)
+		next, did, err := j.advanceDue(s.opts.Timing, l)
 		looked = did
-		return next, did != LookedNothing, err
+		return next, did != ActionNothing, err
 	})
 	return j, looked, err
 }
 
-// Done takes effects that were carried out for an ended job from its outbox. If the job has been retried since have, it
+// ClearEffects takes effects that were carried out for an ended job from its outbox. If the job has been retried since have, it
 // changes nothing, also if the job has ended again: what was done for one end is not done for the next.
-func (s *Store) Done(ctx context.Context, have Job, effects []Effect, now Time) (Job, error) {
-	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.done(have, effects, now) })
+func (s *Store) ClearEffects(ctx context.Context, have Job, effects []Effect, now Time) (Job, error) {
+	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.clearEffects(have, effects, now) })
 }
 
 // Postpone puts off the outbox of an ended job that could not be carried out now. If the job has been retried since have,
@@ -151,9 +151,9 @@ func (s *Store) Postpone(ctx context.Context, have Job, now Time) (Job, error) {
 	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.postpone(s.opts.Timing, have, now) })
 }
 
-// Doom notes that a job's retention has passed and its files are being removed.
-func (s *Store) Doom(ctx context.Context, have Job, now Time) (Job, error) {
-	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.doom(now) })
+// MarkRemoving notes that a job's retention has passed and its files are being removed.
+func (s *Store) MarkRemoving(ctx context.Context, have Job, now Time) (Job, error) {
+	return s.change(ctx, have.ID, &have, func(j Job) (Job, bool, error) { return j.markRemoving(now) })
 }
 
 // Delete removes a job whose retention has passed; false means that it changed meanwhile or was gone.

@@ -39,7 +39,7 @@ func TestACorruptRecordIsPutOff(t *testing.T) {
 		if !errors.Is(err, ErrCorrupt) || due(t0+hour) != 1 {
 			t.Fatal(err)
 		}
-		if err := l.Shelve(ctx, have, t0+2*hour); err != nil {
+		if err := l.DeferCorrupt(ctx, have, t0+2*hour); err != nil {
 			t.Fatal(err)
 		}
 		r, err := l.Store.read(ctx, "job-1", l.retries())
@@ -48,7 +48,7 @@ func TestACorruptRecordIsPutOff(t *testing.T) {
 		}
 		have, _ = l.Get(ctx, "job-1") // corrupt, as before
 		write(good.Data)
-		if err := l.Shelve(ctx, have, t0+9*hour); err != nil || due(t0+2*hour) != 1 {
+		if err := l.DeferCorrupt(ctx, have, t0+9*hour); err != nil || due(t0+2*hour) != 1 {
 			t.Errorf("after it was mended: %v", err)
 		}
 	})
