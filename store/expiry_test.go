@@ -9,6 +9,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
 
+	"github.com/piecework/piecework/store/internal/engine"
 	"github.com/piecework/piecework/store/relay"
 )
 
@@ -185,7 +186,7 @@ func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 					t.Errorf("%s: created twice: %v", name, err)
 				}
 				l.now += hour
-				if err := l.coll.Delete(t.Context(), &record{ID: old.ID}); err != nil {
+				if err := l.coll.Delete(t.Context(), &engine.Doc{ID: old.ID}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -198,7 +199,7 @@ func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 func TestTakingThePlaceOfAnExpiredJobUnderFaults(t *testing.T) {
 	type setup func(t *testing.T, l *expiring, id string)
 	remove := func(t *testing.T, l *expiring, id string) {
-		if err := l.coll.Delete(t.Context(), &record{ID: id}); err != nil {
+		if err := l.coll.Delete(t.Context(), &engine.Doc{ID: id}); err != nil {
 			t.Error(err)
 		}
 	}

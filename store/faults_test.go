@@ -9,6 +9,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
 
+	"github.com/piecework/piecework/store/internal/engine"
 	"github.com/piecework/piecework/store/relay"
 )
 
@@ -106,7 +107,7 @@ func TestAConflictIsReadAndTriedAgain(t *testing.T) {
 // poison does what the MongoDB driver does to the documents of a write that failed: it overwrites their revisions.
 func poison(acts []*driver.Action) {
 	for _, a := range acts {
-		if r, ok := a.Doc.Origin.(*record); ok {
+		if r, ok := a.Doc.Origin.(*engine.Doc); ok {
 			r.Rev = "poisoned"
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/memdocstore"
 
+	"github.com/piecework/piecework/store/internal/engine"
 	"github.com/piecework/piecework/store/relay"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -101,6 +102,11 @@ func newLab(t *testing.T, inner *docstore.Collection) *lab {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// decode decodes the record of job-1.
+func decode(data []byte) (Job, error) {
+	return engine.Records[Job]{Noun: new(Store).jobNoun()}.Decode(&engine.Doc{ID: "job-1", Data: data})
 }
 
 // allFail is what a list of actions that all fail returns.

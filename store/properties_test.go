@@ -10,6 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/piecework/piecework/store/internal/engine"
 )
 
 // world is one record with a clock, to which anything may happen in any order.
@@ -57,7 +59,7 @@ var outcomes = []Outcome{
 }
 
 // draw picks something that may happen now.
-func (w *world) draw() (string, transition) {
+func (w *world) draw() (string, engine.Step[Job]) {
 	token := w.last
 	if rapid.IntRange(0, 5).Draw(w.rt, "stranger") == 0 {
 		token = "stranger"
@@ -118,8 +120,8 @@ func TestAnythingThatMayHappenKeepsTheRecordSound(t *testing.T) {
 	})
 }
 
-// leaving is a transition as a store of that form makes it.
-func leaving(t transition, ttl TTL) transition {
+// leaving is a engine.Step[Job] as a store of that form makes it.
+func leaving(t engine.Step[Job], ttl TTL) engine.Step[Job] {
 	return func(j Job) (Job, bool, error) {
 		next, changed, err := t(j)
 		if err == nil && changed {
@@ -138,8 +140,8 @@ func (w *world) pass() {
 	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(w.rt, "pass")) * time.Second)
 }
 
-// step applies a transition, and everything that must hold of any.
-func (w *world) step(what string, t transition) {
+// step applies a engine.Step[Job], and everything that must hold of any.
+func (w *world) step(what string, t engine.Step[Job]) {
 	before := w.clone(w.job)
 	next, changed, err := t(w.job)
 	if !reflect.DeepEqual(before, w.job) {
@@ -168,8 +170,8 @@ func (w *world) step(what string, t transition) {
 	}
 }
 
-// twice applies a transition again to what it made: nothing may change.
-func (w *world) twice(what string, t transition) {
+// twice applies a engine.Step[Job] again to what it made: nothing may change.
+func (w *world) twice(what string, t engine.Step[Job]) {
 	again, _, err := t(w.job)
 	if what == "release" && (w.job.State.Final() || err != nil) || what == "claim" && w.job.State == Failed {
 		return
@@ -199,12 +201,8 @@ func (w *world) ended(what string, before, after Job) {
 // stored checks that a write which changes a document of one record leaves the document of the next one.
 func (w *world) stored(what string, before, after Job) {
 	is, want := w.document(before), w.document(after)
-	r, err := encode(after, MaxRecord)
-	if err != nil {
-		w.rt.Fatal(err)
-	}
-	s := &Store{opts: Options{TTL: TTLSeconds}}
-	for name, value := range s.changes(before, after, r) {
+	is["data"] = want["data"]
+	for name, value := range after.keys(TTLSeconds).Mods(before.keys(TTLSeconds)) {
 		if value == nil {
 			delete(is, string(name))
 		} else {
@@ -222,9 +220,9 @@ func (w *world) document(j Job) map[string]any {
 	if err != nil {
 		w.rt.Fatal(err)
 	}
-	doc := map[string]any{"data": r.Data}
+	k, doc := j.keys(TTLSeconds), map[string]any{"data": r}
 	for name, value := range map[string]string{
-		"due_pk": r.DuePK, "due_sk": r.DueSK, "list_pk": r.ListPK, "list_sk": r.ListSK, "fail_pk": r.FailPK, "fail_sk": r.FailSK,
+		"due_pk": k.DuePK, "due_sk": k.DueSK, "list_pk": k.ListPK, "list_sk": k.ListSK, "fail_pk": k.FailPK, "fail_sk": k.FailSK,
 	} {
 		if value != "" {
 			doc[name] = value
@@ -246,7 +244,7 @@ func (w *world) clone(j Job) Job {
 	if err != nil {
 		w.rt.Fatal(err)
 	}
-	c.Version = j.Version
+	c.Version, c.ID, c.rev = j.Version, j.ID, j.rev
 	return c
 }
 

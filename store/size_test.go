@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"pgregory.net/rapid"
+
+	"github.com/piecework/piecework/store/internal/engine"
 )
 
 // worst is a text that takes six times its length in a record.
@@ -33,7 +35,7 @@ func fullOf(t *testing.T, n int) Job {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(r.Data)
+		return len(r)
 	}
 	part := Blob{Key: "jobs/job-1/a-token/a.csv.part-0001", Size: 1, SHA256: strings.Repeat("0", 64)}
 	for left := n - size(); left > 200; left = n - size() {
@@ -51,14 +53,14 @@ func fullOf(t *testing.T, n int) Job {
 }
 
 // bounded are the writes that must always fit.
-func bounded(timing Timing) map[string]transition {
-	end := func(o Outcome, f Finish) transition {
+func bounded(timing Timing) map[string]engine.Step[Job] {
+	end := func(o Outcome, f Finish) engine.Step[Job] {
 		f.Token, f.Outcome, f.Now, f.Dirty = "t", o, t0+1, true
 		f.Error, f.Stack, f.Reason = worst, worst, worst
 		f.Progress = &Progress{Done: 1 << 60, Total: 1 << 60, Message: Clip(worst, 500), At: t0}
 		return func(j Job) (Job, bool, error) { return j.finish(timing, f) }
 	}
-	moves := map[string]transition{
+	moves := map[string]engine.Step[Job]{
 		"heartbeat": func(j Job) (Job, bool, error) {
 			return j.heartbeat(timing, Heartbeat{Token: "t", Now: t0 + 1, Progress: &Progress{Done: 1 << 60, Message: Clip(worst, 500)}})
 		},
@@ -91,7 +93,7 @@ func TestEndsFitIntoARecordThatIsFull(t *testing.T) {
 				}
 				next.Write = "token-of-the-write"
 				got, r, err := s.fit(have, next)
-				if err != nil || len(r.Data) > MaxRecord {
+				if err != nil || len(r) > MaxRecord {
 					t.Fatalf("error %v", err)
 				}
 				again, _, err := s.fit(have, next)
@@ -226,7 +228,7 @@ func TestClipCountsWhatIsEncoded(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if took := len(r.Data) - len(empty.Data) + 1; got != "" && took > n {
+		if took := len(r) - len(empty) + 1; got != "" && took > n {
 			rt.Fatalf("%q takes %d bytes of a record, want at most %d (%s)", got, took, n, data)
 		}
 		if cut := strings.HasSuffix(got, "… (cut)"); !cut && got != strings.ToValidUTF8(text, replacement) {

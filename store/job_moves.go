@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// A transition is pure: it takes the record as it is and returns the record as it should be. It reports false if
-// there is nothing to write, because it was done before. It must not change what the old record refers to.
-type transition func(Job) (next Job, changed bool, err error)
-
 // move takes the event's edge in the table.
 func (j Job) move(e Event) (Job, error) {
 	to, ok := Move(j.State, e)
