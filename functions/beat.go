@@ -78,7 +78,7 @@ func (a *Attempt) Beat(ctx context.Context) time.Time {
 		a.mu.Lock()
 		progress := a.takeProgress()
 		a.mu.Unlock()
-		kept, err := a.rt.store.Keep(ctx, j, store.Keep{Token: a.token, Now: store.At(now), Progress: progress})
+		kept, err := a.rt.store.Heartbeat(ctx, j, store.Heartbeat{Token: a.token, Now: store.At(now), Progress: progress})
 		if err != nil {
 			a.giveBack(progress)
 			if !a.concluded() { // else it lost the race against the attempt's end, or was ended by it

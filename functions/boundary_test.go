@@ -70,7 +70,7 @@ func TestAPolicyThatWasCutToZeroGrowsFromAMillisecond(t *testing.T) {
 		j := store.Job{ID: "job-1", Kind: "shop.order", Policy: store.Policy{
 			MaxAttempts: 20, Backoff: store.Backoff{Shape: shape, Max: time.Hour.Milliseconds()},
 		}}
-		if _, err := d.store.Create(t.Context(), d.store.New(j, false, store.At(d.clock()))); err != nil {
+		if _, err := d.store.Create(t.Context(), d.store.NewJob(j, false, store.At(d.clock()))); err != nil {
 			t.Fatal(err)
 		}
 		for n := 1; n < 15; n++ {
@@ -88,7 +88,7 @@ func TestAStoredTimeBeyondTheCalendarBreaksNoList(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	d.submit(t, "shop.order", order{})
 	for n, at := range []store.Time{store.MaxTime + 1, math.MaxInt64, store.At(d.clock()) + store.MaxTime} {
-		j := d.store.New(store.Job{
+		j := d.store.NewJob(store.Job{
 			ID: fmt.Sprint("job-", n), Kind: "shop.order", At: at, Deadline: at, Policy: store.Policy{Retention: math.MaxInt64},
 		}, false, store.At(d.clock()))
 		if _, err := d.store.Create(t.Context(), j); err != nil {
@@ -185,7 +185,7 @@ func TestLongTracesDoNotTravel(t *testing.T) {
 	if _, err := d.Client().Submit(trace.ContextWithSpanContext(t.Context(), sc), "shop.order", order{}); err != nil {
 		t.Fatal(err)
 	}
-	old := d.store.New(store.Job{ID: "job-1", Kind: "shop.order", Trace: map[string]string{"traceparent": parent, "tracestate": long}}, true, store.At(d.clock()))
+	old := d.store.NewJob(store.Job{ID: "job-1", Kind: "shop.order", Trace: map[string]string{"traceparent": parent, "tracestate": long}}, true, store.At(d.clock()))
 	if _, err := d.store.Create(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}

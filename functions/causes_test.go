@@ -202,9 +202,9 @@ func (d *desk) steal(t *testing.T, id string) {
 		t.Fatal(err)
 	}
 	j.Due = 1
-	if _, looked, err := d.store.Look(t.Context(), j, store.Look{
+	if _, looked, err := d.store.AdvanceDue(t.Context(), j, store.AdvanceDue{
 		Now: store.At(time.Now().Add(time.Hour)), Delay: func(store.Job) time.Duration { return 0 },
-	}); err != nil || looked != store.LookedLost {
+	}); err != nil || looked != store.ActionLost {
 		t.Fatal(looked, err)
 	}
 }

@@ -69,7 +69,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 			receipts[i].Err = err
 			continue
 		}
-		at, asked, fresh = append(at, i), append(asked, j), append(fresh, rt.store.New(j, held, rt.now()))
+		at, asked, fresh = append(at, i), append(asked, j), append(fresh, rt.store.NewJob(j, held, rt.now()))
 	}
 	ctx, span := rt.submitManySpan(ctx, fresh)
 	created := make([]store.Job, 0, len(fresh))
@@ -294,14 +294,14 @@ func (c *Client) OutputKeys(ctx context.Context, id, name string) ([]string, err
 
 // KindInfo describes a kind.
 type KindInfo struct {
-	Name    string        `json:"name"`
-	Handled bool          `json:"handled" doc:"whether this process has a handler for it"`
-	Queue   string        `json:"queue,omitempty"`
-	Args    string        `json:"args,omitempty" doc:"the Go type of its arguments"`
-	Fields  []string      `json:"fields,omitempty" doc:"the fields of its arguments"`
-	Result  string        `json:"result,omitempty" doc:"the Go type of its result"`
-	Limits  Limits        `json:"limits"`
-	Keep    time.Duration `json:"retention_ns" doc:"how long its ended jobs are kept, in nanoseconds; 0: for ever"`
+	Name      string        `json:"name"`
+	Handled   bool          `json:"handled" doc:"whether this process has a handler for it"`
+	Queue     string        `json:"queue,omitempty"`
+	Args      string        `json:"args,omitempty" doc:"the Go type of its arguments"`
+	Fields    []string      `json:"fields,omitempty" doc:"the fields of its arguments"`
+	Result    string        `json:"result,omitempty" doc:"the Go type of its result"`
+	Limits    Limits        `json:"limits"`
+	Retention time.Duration `json:"retention_ns" doc:"how long its ended jobs are kept, in nanoseconds; 0: for ever"`
 }
 
 // Kinds describes the kinds that this process has registered and those that jobs were ever submitted for.
@@ -317,7 +317,7 @@ func (c *Client) Kinds(ctx context.Context) ([]KindInfo, error) {
 		p := k.settings.policy
 		list = append(list, KindInfo{
 			Name: name, Handled: k.call != nil, Queue: k.settings.queue, Args: k.args.String(),
-			Fields: jsonFields(k.args), Result: k.result.String(), Keep: time.Duration(p.Retention) * time.Millisecond,
+			Fields: jsonFields(k.args), Result: k.result.String(), Retention: time.Duration(p.Retention) * time.Millisecond,
 			Limits: Limits{p.MaxAttempts, p.MaxErrors, p.MaxTimeouts, p.MaxLost, p.Timeout},
 		})
 	}

@@ -85,7 +85,7 @@ func (rt *Runtime) settle(ctx, hooks context.Context, j store.Job) store.Job {
 	if len(done) == 0 {
 		return j
 	}
-	next, err := rt.store.Done(ctx, j, done, rt.now())
+	next, err := rt.store.ClearEffects(ctx, j, done, rt.now())
 	if err != nil {
 		rt.log.LogAttrs(ctx, levelWarn, "outbox done, but the record could not be written; sweep will do it again",
 			append(identity(j), errAttr(err))...)

@@ -135,7 +135,7 @@ func (a *Attempt) save(ctx context.Context, data []byte) error {
 	var asked time.Time
 	j, err := a.insist(ctx, func(have store.Job) (store.Job, error) {
 		asked = a.rt.cfg.Now()
-		return a.rt.store.Keep(ctx, have, store.Keep{
+		return a.rt.store.Heartbeat(ctx, have, store.Heartbeat{
 			Token: a.token, Now: store.At(asked), Progress: progress, Checkpoint: &s.payload, Open: s.open, OpenIn: s.in, Saved: n,
 		})
 	})

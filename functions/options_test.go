@@ -161,7 +161,7 @@ func TestTheKindsAreDescribed(t *testing.T) {
 	if err != nil || len(kinds) != 3 {
 		t.Fatal(kinds, err)
 	}
-	if k := kinds[1]; k.Name != "shop.order" || !k.Handled || k.Queue != "reports" || len(k.Fields) != 2 || k.Keep != functions.DefaultRetention {
+	if k := kinds[1]; k.Name != "shop.order" || !k.Handled || k.Queue != "reports" || len(k.Fields) != 2 || k.Retention != functions.DefaultRetention {
 		t.Errorf("%+v", k)
 	}
 	if kinds[0].Handled || kinds[2].Name != "forgotten" || kinds[2].Handled {

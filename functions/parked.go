@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
@@ -79,16 +78,13 @@ func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 	return err
 }
 
-// byNoun tells what is due apart: the ids of jobs, and parked messages, of which only the id is known.
-func byNoun(refs []store.DueRef) (ids []string, parked []store.Result) {
-	for _, r := range refs {
-		if strings.HasPrefix(r.ID, store.ParkedPrefix) {
-			parked = append(parked, store.Result{Job: store.Job{ID: r.ID}})
-		} else {
-			ids = append(ids, r.ID)
-		}
+// parked is sweep's step for parked messages.
+func (s *sweep) parked(ctx context.Context, ids []string) []store.Job {
+	batch := make([]store.Result, len(ids))
+	for i, id := range ids {
+		batch[i].Job.ID = id // of which no more is known yet
 	}
-	return ids, parked
+	return s.each(ctx, batch, s.removeParked)
 }
 
 // removeParked deletes a parked message whose retention has passed, also one that nobody can read any more.

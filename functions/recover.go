@@ -13,21 +13,23 @@ import (
 // is gone. It costs a read for each live job that is due within the longest grace. It returns an error if the store does
 // not answer, or if ctx ends before all were looked at.
 func (rt *Runtime) Recover(ctx context.Context) (SweepResult, error) {
-	return rt.recover(ctx, (*sweep).recall)
+	return rt.recover(ctx, func(store.Job) bool { return true })
 }
 
 // RecoverRunning is Recover for running jobs alone. It is for a process that has called Recover, when the leases that
 // were alive then must have run out.
 func (rt *Runtime) RecoverRunning(ctx context.Context) (SweepResult, error) {
-	return rt.recover(ctx, func(s *sweep, ctx context.Context, batch []store.Result) []store.Job {
-		return s.recall(ctx, slices.DeleteFunc(batch, func(r store.Result) bool { return r.Job.State != store.Running }))
-	})
+	return rt.recover(ctx, func(j store.Job) bool { return j.State == store.Running })
 }
 
-// recover looks at all live jobs that are due within the longest grace.
-func (rt *Runtime) recover(ctx context.Context, do act) (SweepResult, error) {
-	s := rt.newSweep(SweepRequest{})
-	err := s.pass(ctx, 0, store.DueShards, s.now.Add(rt.Timing().MaxGrace+rt.Timing().Grace), do)
+// recover recalls the wanted ones of all live jobs that are due within the longest grace.
+func (rt *Runtime) recover(ctx context.Context, wanted func(store.Job) bool) (SweepResult, error) {
+	s, table := rt.newSweep(SweepRequest{}), slices.Clone(nouns)
+	table[0].step = func(s *sweep, ctx context.Context, ids []string) []store.Job {
+		batch := s.rt.store.GetMany(ctx, ids)
+		return s.recall(ctx, slices.DeleteFunc(batch, func(r store.Result) bool { return r.Err != nil || !wanted(r.Job) }))
+	}
+	err := s.pass(ctx, 0, store.DueShards, s.now.Add(rt.Timing().MaxGrace+rt.Timing().Grace), table)
 	if s.result.More {
 		err = errors.Join(err, context.Cause(ctx))
 	}
@@ -39,9 +41,6 @@ func (s *sweep) recall(ctx context.Context, batch []store.Result) []store.Job {
 	var due []store.Result
 	var send []store.Job
 	for _, r := range batch {
-		if r.Err != nil {
-			continue
-		}
 		if r.Job.State == store.Running && r.Job.Lease != nil {
 			if end := r.Job.Lease.Until.Add(s.rt.Timing().Skew); end < s.now && r.Job.Due > s.now {
 				r.Job.Due = end // the lease has run out, whatever sweep was told
@@ -56,5 +55,5 @@ func (s *sweep) recall(ctx context.Context, batch []store.Result) []store.Job {
 			s.add(func(res *SweepResult) { res.Resent++ })
 		}
 	}
-	return append(send, s.look(ctx, due)...)
+	return append(send, s.advance(ctx, due)...)
 }

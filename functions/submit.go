@@ -36,7 +36,7 @@ func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []Sub
 		return Receipt{}, err
 	}
 	ctx, span := rt.submitSpan(ctx, &j)
-	created, err := rt.store.Create(ctx, rt.store.New(j, held, rt.now()))
+	created, err := rt.store.Create(ctx, rt.store.NewJob(j, held, rt.now()))
 	receipt, err := rt.submitted(ctx, j, store.Result{Job: created, Err: err}, true)
 	if span != nil && receipt.Existing {
 		span.SetAttributes(keyExisting.Bool(true))

@@ -65,7 +65,7 @@ func (c *crew) round(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := store.Payload{Inline: []byte(`1`)}
-		if _, err := c.store.Keep(t.Context(), j, store.Keep{Token: j.Lease.Token, Now: store.At(c.clock()), Checkpoint: &p, Saved: j.Saved + 1}); err != nil {
+		if _, err := c.store.Heartbeat(t.Context(), j, store.Heartbeat{Token: j.Lease.Token, Now: store.At(c.clock()), Checkpoint: &p, Saved: j.Saved + 1}); err != nil {
 			t.Fatal(err)
 		}
 	}

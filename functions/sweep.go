@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,6 +76,34 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 	return s.result, err
 }
 
+// noun is how sweep deals with the due records of one noun.
+type noun struct {
+	prefix string // of their ids
+	// step does what is due to a batch of them, and returns the jobs whose message must be sent.
+	step func(s *sweep, ctx context.Context, ids []string) []store.Job
+}
+
+// nouns are all nouns that may be due. The last row whose prefix an id has is its noun.
+var nouns = []noun{
+	{"", (*sweep).jobs},
+	{store.ParkedPrefix, (*sweep).parked},
+}
+
+// byNoun returns the ids of due records, by row of a table of nouns.
+func byNoun(table []noun, refs []store.DueRef) [][]string {
+	ids := make([][]string, len(table))
+	for _, r := range refs {
+		row := 0
+		for i, n := range table {
+			if strings.HasPrefix(r.ID, n.prefix) {
+				row = i
+			}
+		}
+		ids[row] = append(ids[row], r.ID)
+	}
+	return ids
+}
+
 // sweep is one sweep under way.
 type sweep struct {
 	rt     *Runtime
@@ -120,7 +149,7 @@ const (
 func (s *sweep) rounds(ctx context.Context) error {
 	for {
 		s.now, s.yieldAt, s.yielded = s.rt.now(), 0, false
-		err := s.pass(ctx, 0, store.DueShards, s.now, (*sweep).look)
+		err := s.pass(ctx, 0, store.DueShards, s.now, nouns)
 		if s.result.More || s.lost >= maxAway {
 			return err
 		}
@@ -128,15 +157,12 @@ func (s *sweep) rounds(ctx context.Context) error {
 		if s.req.For > 0 {
 			s.yieldAt = min(s.yieldAt, s.start.Add(s.req.For))
 		}
-		err = errors.Join(err, s.pass(ctx, store.DueShards, store.DuePartitions, s.start, (*sweep).look))
+		err = errors.Join(err, s.pass(ctx, store.DueShards, store.DuePartitions, s.start, nouns))
 		if !s.yielded || err != nil {
 			return err
 		}
 	}
 }
-
-// act does to a batch of records what is due, and returns the jobs whose message must be sent.
-type act func(*sweep, context.Context, []store.Result) []store.Job
 
 // passed is the cursor of a partition that this pass is through with. It sorts after every entry.
 const passed = "~"
@@ -144,7 +170,7 @@ const passed = "~"
 // pass works through the entries of some partitions that are due by until: a batch of each, in turns, so that a long one is
 // not in the way of the others. A pass that a bound cuts short goes on in the sweep that is given the cursor; those
 // partitions that it is through with have their next turn after that.
-func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, do act) error {
+func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, table []noun) error {
 	var errs []error
 	var open []int
 	first := int(s.rt.cfg.Rand() % uint64(to-from)) // or those that come late in each sweep would never have a turn
@@ -162,7 +188,7 @@ func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, do act
 			return errors.Join(errs...)
 		}
 		s.part, open = open[0], open[1:]
-		more, err := s.batch(ctx, until, do)
+		more, err := s.batch(ctx, until, table)
 		if more {
 			open = append(open, s.part)
 			continue
@@ -182,7 +208,7 @@ func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, do act
 }
 
 // batch deals with the next entries of the partition that are due by until, and reports whether there may be more.
-func (s *sweep) batch(ctx context.Context, until store.Time, do act) (more bool, err error) {
+func (s *sweep) batch(ctx context.Context, until store.Time, table []noun) (more bool, err error) {
 	want := s.room(ctx)
 	refs, err := s.rt.store.Due(ctx, s.part, until, s.cursor[s.part], want)
 	if err != nil && ctx.Err() != nil {
@@ -193,11 +219,10 @@ func (s *sweep) batch(ctx context.Context, until store.Time, do act) (more bool,
 	}
 	s.lag(refs[0])
 	s.result.Looked += len(refs)
-	ids, parked := byNoun(refs)
-	send := do(s, ctx, s.rt.store.GetMany(ctx, ids))
-	s.rt.nudge(ctx, send...)
-	if len(parked) > 0 {
-		s.each(ctx, parked, s.removeParked)
+	for row, ids := range byNoun(table, refs) {
+		if len(ids) > 0 {
+			s.rt.nudge(ctx, table[row].step(s, ctx, ids)...)
+		}
 	}
 	switch {
 	case s.isAway():
@@ -227,30 +252,6 @@ func (s *sweep) lag(first store.DueRef) {
 	if due := first.Due(); due > 0 {
 		s.result.Lag = max(s.result.Lag, s.start.Sub(due))
 	}
-}
-
-// look does what is due to a batch of records, and returns the jobs whose message must be sent. Removals come last, those
-// with files after those that go with one list.
-func (s *sweep) look(ctx context.Context, batch []store.Result) []store.Job {
-	var live, filed []store.Result
-	var plain []store.Job
-	for _, r := range batch {
-		switch {
-		case r.Err != nil || !s.goes(r.Job):
-			live = append(live, r)
-		case r.Job.HasFiles():
-			filed = append(filed, r)
-		default:
-			plain = append(plain, r.Job)
-		}
-	}
-	var cancel context.CancelFunc
-	s.hooks, cancel = context.WithTimeout(ctx, s.rt.cfg.HookTimeout)
-	defer cancel()
-	send := s.each(ctx, live, s.one)
-	s.remove(ctx, plain)
-	s.each(ctx, filed, s.removeFiled)
-	return send
 }
 
 // each does something to the records of a batch, several at once, and returns the jobs that it gave.
@@ -287,87 +288,6 @@ func (s *sweep) safely(ctx context.Context, r store.Result, do func(context.Cont
 		return s.failed(ctx, r.Job, err)
 	}
 	return send
-}
-
-// one does what is due to one record, and returns the job if its message must be sent.
-func (s *sweep) one(ctx context.Context, r store.Result) store.Job {
-	if s.isAway() { // patience with each of a batch would take all day
-		s.add(func(res *SweepResult) { res.Left++ })
-		return store.Job{}
-	}
-	switch {
-	case errors.Is(r.Err, store.ErrNotFound) || errors.Is(r.Err, store.ErrNewerRecord):
-		s.add(func(res *SweepResult) { res.Left++ })
-		return store.Job{}
-	case errors.Is(r.Err, store.ErrCorrupt):
-		return s.corrupt(ctx, r.Job, r.Err)
-	case r.Err != nil:
-		return s.failed(ctx, r.Job, r.Err)
-	case r.Job.State.Final():
-		return s.ended(ctx, r.Job)
-	}
-	j, looked, err := s.rt.store.Look(ctx, r.Job, store.Look{
-		Now:   s.now,
-		Delay: func(j store.Job) time.Duration { return s.rt.retryDelay(ctx, j, "lost") },
-	})
-	if err != nil {
-		return s.failed(ctx, r.Job, err)
-	}
-	s.tally(looked)
-	if looked == store.LookedNothing || looked == store.LookedRearmed {
-		return store.Job{}
-	}
-	ctx = s.rt.looked(ctx, j, looked)
-	switch looked {
-	case store.LookedStarted, store.LookedResent:
-		return j
-	case store.LookedLost:
-		s.rt.ended(ctx, j)
-		s.rt.watch.touch(j.ID)
-		s.rt.log.LogAttrs(ctx, levelWarn, "attempt lost with its worker; another follows", identity(j)...)
-		return j
-	case store.LookedExpired, store.LookedFinished:
-		s.rt.ended(ctx, j)
-		s.rt.log.LogAttrs(ctx, levelError, "job ended by sweep", append(identity(j), stateAttr(j.State), errAttr(errors.New(j.Error)))...)
-		s.rt.watch.touch(j.ID)
-		s.rt.settle(ctx, s.hooks, j)
-	}
-	return store.Job{}
-}
-
-// tally counts what was done to a live job.
-func (s *sweep) tally(looked store.Looked) {
-	s.add(func(res *SweepResult) {
-		switch looked {
-		case store.LookedStarted:
-			res.Started++
-		case store.LookedResent:
-			res.Resent++
-		case store.LookedLost, store.LookedFinished:
-			res.Lost++
-		case store.LookedExpired:
-			res.Expired++
-		case store.LookedRearmed:
-			res.Rearmed++
-		default:
-			res.Left++
-		}
-	})
-}
-
-// corruptPause is how long sweep leaves a record alone that is none: nobody but a person can mend it.
-const corruptPause = 24 * time.Hour
-
-// corrupt tells of a record that cannot be read, and comes back to it tomorrow: each minute would fill the log, and cost
-// a read for as long as nobody mends it.
-func (s *sweep) corrupt(ctx context.Context, j store.Job, err error) store.Job {
-	s.add(func(res *SweepResult) { res.Failures++ })
-	if serr := s.rt.store.Shelve(ctx, j, s.now.Add(corruptPause)); serr != nil {
-		err = errors.Join(err, serr)
-	}
-	s.rt.log.LogAttrs(ctx, levelError, "sweep found a record that cannot be read; it is told of once a day until somebody mends or deletes it",
-		append(identity(j), errAttr(err))...)
-	return store.Job{}
 }
 
 func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {

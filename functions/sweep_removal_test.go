@@ -270,7 +270,7 @@ func TestSweepRemovesWhatEarlierVersionsWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.store.Doom(t.Context(), j, store.At(d.clock().Add(-time.Hour/2))); err != nil {
+	if _, err := d.store.MarkRemoving(t.Context(), j, store.At(d.clock().Add(-time.Hour/2))); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{plain, filed, doomed} {

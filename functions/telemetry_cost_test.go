@@ -36,7 +36,7 @@ func TestTelemetryForNobodyAllocatesNothing(t *testing.T) {
 			tel.ran(ctx, j, store.Finish{}, 1)
 			tel.runs(ctx, j, -1)
 			a.ranSpan(j, store.Finish{}, nil)
-			_ = rt.looked(ctx, j, store.LookedStarted)
+			_ = rt.looked(ctx, j, store.ActionStarted)
 			tel.sweeps(ctx, SweepResult{}, false)
 		})
 		if allocs != 0 {

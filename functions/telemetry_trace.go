@@ -131,9 +131,9 @@ func (a *Attempt) ranSpan(j store.Job, f store.Finish, err error) {
 }
 
 // looked tells what sweep did to a job, and returns ctx with the span of that, for the log.
-func (rt *Runtime) looked(ctx context.Context, j store.Job, looked store.Looked) context.Context {
+func (rt *Runtime) looked(ctx context.Context, j store.Job, looked store.DueAction) context.Context {
 	rt.tel.count(ctx, rt.tel.swept, j, string(looked))
-	lost := looked == store.LookedLost || looked == store.LookedFinished
+	lost := looked == store.ActionLost || looked == store.ActionGaveUp
 	if lost {
 		rt.tel.count(ctx, rt.tel.attempts, j, string(store.OutcomeLost))
 	}
@@ -147,7 +147,7 @@ func (rt *Runtime) looked(ctx context.Context, j store.Job, looked store.Looked)
 			keyState.String(string(j.State)), keyOutcome.String(string(looked)))...))
 	ctx, span := tracer.Start(parent, "sweep "+j.Kind, opts...)
 	var err error
-	if lost || looked == store.LookedExpired {
+	if lost || looked == store.ActionExpired {
 		err = errors.New(j.Error)
 	}
 	rt.endSpan(span, err)

@@ -83,7 +83,7 @@ func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tree any
-	if err := json.Unmarshal(r.Data, &tree); err != nil {
+	if err := json.Unmarshal(r, &tree); err != nil {
 		t.Fatal(err)
 	}
 	tree = newer(tree)
@@ -91,11 +91,11 @@ func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := decode(&record{ID: "job-1", Data: want})
+	j, err := decode(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, _, err := j.keep(Timing{}.withDefaults(), Keep{Token: "t", Now: 1})
+	kept, _, err := j.heartbeat(Timing{}.withDefaults(), Heartbeat{Token: "t", Now: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again any
-	if err := json.Unmarshal(r.Data, &again); err != nil {
+	if err := json.Unmarshal(r, &again); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := json.Marshal(again); err != nil || !bytes.Equal(got, want) {
@@ -119,7 +119,7 @@ func TestARecordOfANewerVersionIsReadButRefused(t *testing.T) {
 		"other members": `{"v":3,"id":"job-1","kind":{"name":"a"},"state":["queued"]}`,
 		"unknown state": `{"v":9,"id":"job-1","kind":"a","state":"paused"}`,
 	} {
-		j, err := decode(&record{ID: "job-1", Data: []byte(data)})
+		j, err := decode([]byte(data))
 		if !errors.Is(err, ErrNewerRecord) || !strings.Contains(err.Error(), "job-1") ||
 			!strings.Contains(err.Error(), "update this process") {
 			t.Errorf("%s: error %v", name, err)
@@ -132,7 +132,7 @@ func TestARecordOfANewerVersionIsReadButRefused(t *testing.T) {
 
 func TestCorruptBytesAreRefused(t *testing.T) {
 	for _, data := range []string{"", "{", "null x", `{"v":"x"}`, `{"v":1,"state":7}`, "\x00\xff", `[1]`} {
-		if _, err := decode(&record{ID: "job-1", Data: []byte(data)}); !errors.Is(err, ErrCorrupt) {
+		if _, err := decode([]byte(data)); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%q: error %v", data, err)
 		}
 	}
@@ -178,8 +178,8 @@ func TestTheLargestOrdinaryRecordFits(t *testing.T) {
 	}
 	if r, err := encode(j, MaxRecord); err != nil {
 		t.Error(err)
-	} else if len(r.Data) > MaxGrown*3/4 {
-		t.Errorf("%d bytes leave little room for outputs", len(r.Data))
+	} else if len(r) > MaxGrown*3/4 {
+		t.Errorf("%d bytes leave little room for outputs", len(r))
 	}
 }
 
@@ -214,11 +214,11 @@ func FuzzDecode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(r.Data)
+	f.Add(r)
 	f.Add([]byte(`{"v":3}`))
 	f.Add([]byte(`{"v":1,"x":1,"x":2,"lease":{"y":"\ud800"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		j, err := decode(&record{ID: "job-1", Data: data})
+		j, err := decode(data)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewerRecord) {
 				t.Fatal(err)
@@ -265,7 +265,7 @@ func BenchmarkDecode(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(r.Data)))
+	b.SetBytes(int64(len(r)))
 	for b.Loop() {
 		if _, err := decode(r); err != nil {
 			b.Fatal(err)

@@ -53,6 +53,6 @@
 // # Where to read
 //
 // job.go has the record, state.go the table of moves, transition.go the pure transitions, verbs.go the writes that
-// make them, due.go and list.go the two ways to find records, expiry.go how they go, shelve.go what becomes of those that
+// make them, due.go and list.go the two ways to find records, expiry.go how they go, corrupt.go what becomes of those that
 // nobody can read, hint.go what a store says of when to ask again.
 package store

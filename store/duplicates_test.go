@@ -21,7 +21,7 @@ func TestTheSameIDTwiceInOneList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	job := func(id string) store.Job { return s.New(store.Job{ID: id, Kind: "a.b"}, false, 1000) }
+	job := func(id string) store.Job { return s.NewJob(store.Job{ID: id, Kind: "a.b"}, false, 1000) }
 	ids := []string{"job-1", "job-2", "job-1", "job-3"}
 	var jobs []store.Job
 	for _, id := range ids {

@@ -10,7 +10,7 @@ import (
 func TestAnOutboxBelongsToOneEnd(t *testing.T) {
 	for name, acts := range map[string]func(l *lab, first Job, now Time) error{
 		"done": func(l *lab, first Job, now Time) error {
-			_, err := l.Done(t.Context(), first, []Effect{EffectHooks}, now)
+			_, err := l.ClearEffects(t.Context(), first, []Effect{EffectHooks}, now)
 			return err
 		},
 		"postpone": func(l *lab, first Job, now Time) error {
@@ -21,7 +21,7 @@ func TestAnOutboxBelongsToOneEnd(t *testing.T) {
 		for what, second := range map[string]Time{"in one millisecond": t0, "later": t0 + 500} {
 			t.Run(name+" "+what, func(t *testing.T) {
 				l := newLab(t, openMemory(t))
-				j, err := l.Create(t.Context(), l.New(Job{ID: "job-1", Kind: "k", Policy: Policy{Hooks: true}}, false, t0))
+				j, err := l.Create(t.Context(), l.NewJob(Job{ID: "job-1", Kind: "k", Policy: Policy{Hooks: true}}, false, t0))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -56,7 +56,7 @@ func TestAnOutboxBelongsToOneEnd(t *testing.T) {
 func TestAnOutboxBelongsToOneJob(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	end := func() Job {
-		j, err := l.Create(t.Context(), l.New(Job{ID: "job-1", Kind: "k", Policy: Policy{Hooks: true}}, false, t0))
+		j, err := l.Create(t.Context(), l.NewJob(Job{ID: "job-1", Kind: "k", Policy: Policy{Hooks: true}}, false, t0))
 		if err == nil {
 			j, err = l.RequestCancel(t.Context(), j.ID, "", t0)
 		}
@@ -70,7 +70,7 @@ func TestAnOutboxBelongsToOneJob(t *testing.T) {
 		t.Fatalf("removed %t, %v, want it to be removed", gone, err)
 	}
 	want := end()
-	if _, err := l.Done(t.Context(), first, []Effect{EffectHooks}, t0); err != nil {
+	if _, err := l.ClearEffects(t.Context(), first, []Effect{EffectHooks}, t0); err != nil {
 		t.Errorf("%v, want no error", err)
 	}
 	if got := l.read(t, "job-1"); !slices.Equal(got.Outbox, want.Outbox) || got.SameEnd(first) {

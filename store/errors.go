@@ -1,19 +1,19 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"gocloud.dev/gcerrors"
+	"github.com/piecework/piecework/store/internal/engine"
 )
 
 // The errors of this package. Match them with errors.Is.
 var (
 	// ErrNotFound: there is no record of that id. It never existed or its retention has passed.
-	ErrNotFound = errors.New("no such record")
+	ErrNotFound = engine.ErrNotFound
 	// ErrExists: Create found a record of that id. The verb returns the record that is there.
-	ErrExists = errors.New("record exists")
+	ErrExists = engine.ErrExists
 	// ErrMove: the record's state does not allow the verb. The record is unchanged.
 	ErrMove = errors.New("move not allowed")
 	// ErrLeaseLost: the attempt that asks no longer holds the job. Nothing it writes is kept.
@@ -28,21 +28,33 @@ var (
 	// are tried apart, so that the one that kills its worker takes none of the others down with it.
 	ErrSuspect = errors.New("the worker runs another job whose workers were lost")
 	// ErrNewerRecord: a newer version of the software wrote the record in a form this one must not touch.
-	ErrNewerRecord = errors.New("record was written by a newer version")
+	ErrNewerRecord = engine.ErrNewerRecord
 	// ErrCorrupt: the stored bytes are not a record.
-	ErrCorrupt = errors.New("record is corrupt")
+	ErrCorrupt = engine.ErrCorrupt
 	// ErrUnavailable: the store did not answer, also not after retries. The write may have been applied, or may be
 	// applied later, for as long as the record's revision has not moved; the verb may be repeated. The same holds after
 	// the error of a context that ended.
-	ErrUnavailable = errors.New("store is unavailable")
+	ErrUnavailable = engine.ErrUnavailable
 	// ErrRefused: the store calls the request invalid. The reason lies in this record, such as a size that the service
 	// does not take: others can be written, and repeating the verb will not help.
-	ErrRefused = errors.New("store refuses the record")
+	ErrRefused = engine.ErrRefused
 	// ErrCursor: a cursor that this list did not hand out.
-	ErrCursor = errors.New("invalid cursor")
+	ErrCursor = engine.ErrCursor
+	// ErrID: a text cannot be the id of a record. Verbs that read return it together with ErrNotFound.
+	ErrID = engine.ErrID
 	// ErrTooLarge: the record would be larger than MaxGrown, or nested deeper than JSON may be.
 	ErrTooLarge = errors.New("record is too large")
 )
+
+// Hint is an error with which a store says how long to wait before it is asked again, as Azure Cosmos DB does when it
+// throttles. A collection may return it alone or wrapped: it is found with errors.As. The next try of a verb comes no sooner,
+// and a little later by jitter, so that callers who were told the same do not all come back at once. A hint never makes a
+// verb wait longer than its patience.
+type Hint interface {
+	error
+	// RetryAfter is how long to wait. Zero or less: the store does not say.
+	RetryAfter() time.Duration
+}
 
 // MoveError says which event was refused in which state. It matches ErrMove.
 type MoveError struct {
@@ -58,49 +70,3 @@ func (e *MoveError) Error() string {
 
 // Is reports whether target is ErrMove.
 func (e *MoveError) Is(target error) bool { return target == ErrMove }
-
-// fault classifies an error of the docstore.
-type fault int
-
-const (
-	faultNone     fault = iota
-	faultConflict       // the conditional write lost
-	faultMissing        // no such document
-	faultUnknown        // it may or may not have been applied
-	faultFinal          // repeating it will not help: it was refused, or its context ended and it may still be applied
-)
-
-// classify maps a docstore error, and returns it as one that tells callers whether it was their context that ended.
-// FailedPrecondition, AlreadyExists and, for a write that carried a revision, NotFound all mean that the race was lost:
-// drivers differ in which of them they give.
-//
-// A write whose context ended is given up, not undone: until the record's revision has moved it may still be applied.
-func classify(ctx context.Context, err error) (fault, error) {
-	if err == nil {
-		return faultNone, nil
-	}
-	if ctx.Err() != nil {
-		return faultFinal, matching(ctx, err)
-	}
-	switch gcerrors.Code(err) {
-	case gcerrors.FailedPrecondition, gcerrors.AlreadyExists:
-		return faultConflict, err
-	case gcerrors.NotFound:
-		return faultMissing, err
-	case gcerrors.InvalidArgument:
-		return faultFinal, fmt.Errorf("%w: %w", ErrRefused, err)
-	case gcerrors.PermissionDenied, gcerrors.Unimplemented:
-		return faultFinal, err
-	default:
-		return faultUnknown, err
-	}
-}
-
-// matching makes the error of a call whose context has ended match that of the context. Most drivers give their client's
-// own, such as the status of a gRPC call, and a pause gives the cause.
-func matching(ctx context.Context, err error) error {
-	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
-		return fmt.Errorf("%w: %w", ended, err)
-	}
-	return err
-}

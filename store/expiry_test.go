@@ -9,6 +9,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
 
+	"github.com/piecework/piecework/store/internal/engine"
 	"github.com/piecework/piecework/store/relay"
 )
 
@@ -50,7 +51,7 @@ func (l *expiring) with(t *testing.T, ttl TTL) *Store {
 func (l *expiring) ended(t *testing.T, id string, f Finish) Job {
 	t.Helper()
 	ctx := t.Context()
-	if _, err := l.Create(ctx, l.New(Job{ID: id, Kind: "a.b", Policy: Policy{MaxAttempts: 1, Retention: hour}}, false, l.now)); err != nil {
+	if _, err := l.Create(ctx, l.NewJob(Job{ID: id, Kind: "a.b", Policy: Policy{MaxAttempts: 1, Retention: hour}}, false, l.now)); err != nil {
 		t.Fatal(err)
 	}
 	j, err := l.Claim(ctx, id, Claim{Token: "t", Now: l.now})
@@ -119,7 +120,7 @@ func TestAJobWithFilesIsLeftToSweep(t *testing.T) {
 				t.Errorf("%s: due %d, expires %d", name, j.Due, j.Expires)
 			}
 			if name == "hooks" { // told of the end, there is nothing left to do
-				j, err := l.Done(t.Context(), j, j.Outbox, l.now)
+				j, err := l.ClearEffects(t.Context(), j, j.Outbox, l.now)
 				if err != nil || j.Expires != j.Ended+hour || j.Due != 0 {
 					t.Errorf("after the outbox: due %d, expires %d, %v", j.Due, j.Expires, err)
 				}
@@ -170,7 +171,7 @@ func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 			for _, many := range []bool{false, true} {
 				old := l.ended(t, "job-1", success)
 				l.now = old.Expires
-				fresh := s.New(Job{ID: old.ID, Kind: "a.b", Policy: Policy{MaxAttempts: 1, Retention: hour}}, false, l.now)
+				fresh := s.NewJob(Job{ID: old.ID, Kind: "a.b", Policy: Policy{MaxAttempts: 1, Retention: hour}}, false, l.now)
 				var err error
 				if many {
 					err = s.CreateMany(t.Context(), []Job{{ID: "job-other" + name, Kind: "a.b"}, fresh})[1].Err
@@ -185,7 +186,7 @@ func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 					t.Errorf("%s: created twice: %v", name, err)
 				}
 				l.now += hour
-				if err := l.coll.Delete(t.Context(), &record{ID: old.ID}); err != nil {
+				if err := l.coll.Delete(t.Context(), &engine.Doc{ID: old.ID}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -198,13 +199,13 @@ func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 func TestTakingThePlaceOfAnExpiredJobUnderFaults(t *testing.T) {
 	type setup func(t *testing.T, l *expiring, id string)
 	remove := func(t *testing.T, l *expiring, id string) {
-		if err := l.coll.Delete(t.Context(), &record{ID: id}); err != nil {
+		if err := l.coll.Delete(t.Context(), &engine.Doc{ID: id}); err != nil {
 			t.Error(err)
 		}
 	}
 	another := func(t *testing.T, l *expiring, id string) {
 		s := l.with(t, TTLNone)
-		if _, err := s.Create(t.Context(), s.New(Job{ID: id, Kind: "a.b", Nonce: "another"}, false, l.now)); err != nil {
+		if _, err := s.Create(t.Context(), s.NewJob(Job{ID: id, Kind: "a.b", Nonce: "another"}, false, l.now)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -236,7 +237,7 @@ func TestTakingThePlaceOfAnExpiredJobUnderFaults(t *testing.T) {
 				}
 				return err
 			}
-			j, err := l.Create(t.Context(), l.New(Job{ID: old.ID, Kind: "a.b", Nonce: "mine"}, false, l.now))
+			j, err := l.Create(t.Context(), l.NewJob(Job{ID: old.ID, Kind: "a.b", Nonce: "mine"}, false, l.now))
 			if !struck || !errors.Is(err, c.err) || (err == nil) != (j.Nonce == "mine") || l.read(t, old.ID).Nonce != j.Nonce {
 				t.Errorf("struck %v: %+v, %v", struck, j, err)
 			}

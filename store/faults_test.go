@@ -9,6 +9,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
 
+	"github.com/piecework/piecework/store/internal/engine"
 	"github.com/piecework/piecework/store/relay"
 )
 
@@ -17,23 +18,23 @@ var errStorm = errors.New("connection reset by peer") // gcerrors.Unknown: appli
 func TestALostAnswerIsRecognisedByEachVerb(t *testing.T) {
 	verbs := map[string]func(t *testing.T, l *lab, j Job) (Job, error){
 		"create": func(t *testing.T, l *lab, _ Job) (Job, error) {
-			return l.Create(t.Context(), l.New(Job{ID: "job-2", Kind: "a.b"}, false, t0))
+			return l.Create(t.Context(), l.NewJob(Job{ID: "job-2", Kind: "a.b"}, false, t0))
 		},
 		"claim": func(t *testing.T, l *lab, _ Job) (Job, error) {
 			l.queue(t, "job-2")
 			return l.Claim(t.Context(), "job-2", Claim{Token: "t2", Now: t0})
 		},
 		"keep": func(t *testing.T, l *lab, j Job) (Job, error) {
-			return l.Keep(t.Context(), j, Keep{Token: "t1", Now: t0 + 1})
+			return l.Heartbeat(t.Context(), j, Heartbeat{Token: "t1", Now: t0 + 1})
 		},
 		"finish": func(t *testing.T, l *lab, j Job) (Job, error) {
 			return l.Finish(t.Context(), j, Finish{Token: "t1", Now: t0 + 1, Outcome: OutcomeSuccess})
 		},
 		"cancel": func(t *testing.T, l *lab, j Job) (Job, error) { return l.RequestCancel(t.Context(), j.ID, "r", t0) },
 		"look": func(t *testing.T, l *lab, j Job) (Job, error) {
-			j, looked, err := l.Look(t.Context(), j, Look{Now: t0 + 10_000_000, Delay: func(Job) time.Duration { return 0 }})
-			if looked != LookedLost { // its message would not be sent
-				t.Errorf("look did %q, want %q", looked, LookedLost)
+			j, looked, err := l.AdvanceDue(t.Context(), j, AdvanceDue{Now: t0 + 10_000_000, Delay: func(Job) time.Duration { return 0 }})
+			if looked != ActionLost { // its message would not be sent
+				t.Errorf("look did %q, want %q", looked, ActionLost)
 			}
 			return j, err
 		},
@@ -106,7 +107,7 @@ func TestAConflictIsReadAndTriedAgain(t *testing.T) {
 // poison does what the MongoDB driver does to the documents of a write that failed: it overwrites their revisions.
 func poison(acts []*driver.Action) {
 	for _, a := range acts {
-		if r, ok := a.Doc.Origin.(*record); ok {
+		if r, ok := a.Doc.Origin.(*engine.Doc); ok {
 			r.Rev = "poisoned"
 		}
 	}
@@ -118,7 +119,7 @@ func TestALostRaceIsAppliedToWhatIsThere(t *testing.T) {
 		if _, err := l.RequestCancel(t.Context(), "job-1", "enough", t0+1); err != nil {
 			t.Fatal(err)
 		}
-		kept, err := l.Keep(t.Context(), j, Keep{Token: "t1", Now: t0 + 2}) // with the record as it was before
+		kept, err := l.Heartbeat(t.Context(), j, Heartbeat{Token: "t1", Now: t0 + 2}) // with the record as it was before
 		if err != nil || kept.Cancel == 0 || kept.CancelReason != "enough" {
 			t.Errorf("error %v, cancel %d", err, kept.Cancel)
 		}
@@ -138,7 +139,7 @@ func TestConflictsWithoutEndAreAnError(t *testing.T) {
 		}
 		return allFail(acts, relay.Error{Code: gcerrors.FailedPrecondition})
 	}
-	_, err := l.Keep(t.Context(), j, Keep{Token: "t1", Now: t0})
+	_, err := l.Heartbeat(t.Context(), j, Heartbeat{Token: "t1", Now: t0})
 	wantErr(t, err, ErrUnavailable)
 }
 
@@ -146,7 +147,7 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 	verbs := map[string]func(ctx context.Context, l *lab, j Job) error{
 		"get": func(ctx context.Context, l *lab, _ Job) error { _, err := l.Get(ctx, "job-1"); return err },
 		"create": func(ctx context.Context, l *lab, _ Job) error {
-			_, err := l.Create(ctx, l.New(Job{ID: "x"}, false, t0))
+			_, err := l.Create(ctx, l.NewJob(Job{ID: "x"}, false, t0))
 			return err
 		},
 		"finish": func(ctx context.Context, l *lab, j Job) error {
@@ -154,7 +155,7 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 			return err
 		},
 		"createMany": func(ctx context.Context, l *lab, _ Job) error {
-			return l.CreateMany(ctx, []Job{l.New(Job{ID: "x"}, false, t0)})[0].Err
+			return l.CreateMany(ctx, []Job{l.NewJob(Job{ID: "x"}, false, t0)})[0].Err
 		},
 		"delete":   func(ctx context.Context, l *lab, j Job) error { _, err := l.Delete(ctx, j); return err },
 		"addKinds": func(ctx context.Context, l *lab, _ Job) error { return l.AddKinds(ctx, t0, "a.b") },
@@ -299,7 +300,7 @@ func TestACreationIsKnownAfterTheJobWentOn(t *testing.T) {
 			}
 			return next(ctx, acts)
 		}
-		j, err := l.Create(t.Context(), l.New(Job{ID: "job-1", Kind: "a.b"}, false, t0))
+		j, err := l.Create(t.Context(), l.NewJob(Job{ID: "job-1", Kind: "a.b"}, false, t0))
 		if err != nil || creations != 2 || j.Requeued == "" {
 			t.Errorf("%v after %d tries: %+v", err, creations, j)
 		}

@@ -28,7 +28,7 @@ func (l *lab) stands(t *testing.T, id string) string {
 func TestJobsThatGoStandApart(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		ctx, due, gone := t.Context(), duePK(shard("job-1", DueShards)), duePK(DueShards+shard("job-1", GoneShards))
-		j, err := l.Create(ctx, l.New(Job{ID: "job-1", Kind: "a.b", Policy: Policy{Retention: outboxGrace.Milliseconds(), Hooks: true}}, false, t0))
+		j, err := l.Create(ctx, l.NewJob(Job{ID: "job-1", Kind: "a.b", Policy: Policy{Retention: outboxGrace.Milliseconds(), Hooks: true}}, false, t0))
 		check := func(what, want string, wantDue Time) {
 			t.Helper()
 			if err != nil {
@@ -46,15 +46,15 @@ func TestJobsThatGoStandApart(t *testing.T) {
 		j, err = l.RequestCancel(ctx, j.ID, "", t0)
 		end := t0.Add(outboxGrace)
 		check("cancelled, with a hook to call", due, end)
-		j, err = l.Done(ctx, j, j.Outbox, t0+1)
+		j, err = l.ClearEffects(ctx, j, j.Outbox, t0+1)
 		check("hook called", gone, end)
 		j, err = l.Requeue(ctx, j.ID, t0+2)
 		check("requeued", due, j.Due)
 		j, err = l.RequestCancel(ctx, j.ID, "", t0)
 		check("cancelled again", due, end)
-		j, err = l.Done(ctx, j, j.Outbox, t0+3)
+		j, err = l.ClearEffects(ctx, j, j.Outbox, t0+3)
 		check("hook called again", gone, end)
-		j, err = l.Doom(ctx, j, end)
+		j, err = l.MarkRemoving(ctx, j, end)
 		check("its files are being removed", gone, end.Add(outboxGrace))
 	})
 }

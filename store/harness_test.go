@@ -11,6 +11,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/memdocstore"
 
+	"github.com/piecework/piecework/store/internal/engine"
 	"github.com/piecework/piecework/store/relay"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -103,6 +104,11 @@ func newLab(t *testing.T, inner *docstore.Collection) *lab {
 	return l
 }
 
+// decode decodes the record of job-1.
+func decode(data []byte) (Job, error) {
+	return engine.Records[Job]{Noun: new(Store).jobNoun()}.Decode(&engine.Doc{ID: "job-1", Data: data})
+}
+
 // allFail is what a list of actions that all fail returns.
 func allFail(acts []*driver.Action, err error) driver.ActionListError {
 	errs := make(driver.ActionListError, 0, len(acts))
@@ -125,7 +131,7 @@ func writes(acts []*driver.Action) bool {
 // queued creates a queued job.
 func (l *lab) queued(t *testing.T, id string) Job {
 	t.Helper()
-	j, err := l.Create(t.Context(), l.New(Job{ID: id, Kind: "a.b", Policy: Policy{MaxAttempts: 3}}, false, t0))
+	j, err := l.Create(t.Context(), l.NewJob(Job{ID: id, Kind: "a.b", Policy: Policy{MaxAttempts: 3}}, false, t0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,9 +66,9 @@ func TestNoVerbPassesAMalformedIDToTheDriver(t *testing.T) {
 				t.Errorf("%s(%q) = %v, want %v and %v", verb, bad, err, ErrNotFound, ErrID)
 			}
 		}
-		j := l.New(Job{ID: bad, Kind: "a.b"}, false, t0)
+		j := l.NewJob(Job{ID: bad, Kind: "a.b"}, false, t0)
 		_, err := l.Create(ctx, j)
-		many := l.CreateMany(ctx, []Job{j, l.New(Job{ID: "job-2", Kind: "a.b"}, false, t0)})
+		many := l.CreateMany(ctx, []Job{j, l.NewJob(Job{ID: "job-2", Kind: "a.b"}, false, t0)})
 		if !errors.Is(err, ErrID) || !errors.Is(many[0].Err, ErrID) || many[1].Err != nil {
 			t.Errorf("creations with id %q = %v, %v; beside it %v; want %v twice, nil", bad, err, many[0].Err, many[1].Err, ErrID)
 		}

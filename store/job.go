@@ -1,9 +1,6 @@
 package store
 
 import (
-	"math"
-	"time"
-
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -40,93 +37,6 @@ const (
 	// MaxWorker is how much of a worker's name is kept, in encoded bytes.
 	MaxWorker = 256
 )
-
-// Time is a moment in unix milliseconds. The zero value means none.
-type Time int64
-
-// The first and the last moment that RFC 3339, and so JSON, can write: the years 1 to 9999 in UTC.
-const (
-	MinTime Time = -62_135_596_800_000
-	MaxTime Time = 253_402_300_799_999
-)
-
-// At returns t in milliseconds, MinTime at least and MaxTime at most; the zero time gives zero.
-func At(t time.Time) Time {
-	switch {
-	case t.IsZero():
-		return 0
-	case t.Before(MinTime.Time()):
-		return MinTime
-	case t.After(MaxTime.Time()):
-		return MaxTime
-	default:
-		return Time(t.UnixMilli())
-	}
-}
-
-// Time returns the moment in UTC; zero gives the zero time. A stored time that is not between MinTime and MaxTime gives
-// the nearer of these, which can be written as JSON.
-func (t Time) Time() time.Time {
-	if t == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(min(max(t, MinTime), MaxTime))).UTC()
-}
-
-// Add returns t+d, rounded down to a millisecond.
-func (t Time) Add(d time.Duration) Time { return t + Time(d.Milliseconds()) }
-
-// Sub returns t-u, or the longest duration of its sign, some 292 years, if the difference is longer.
-func (t Time) Sub(u Time) time.Duration {
-	const most = Time(math.MaxInt64 / int64(time.Millisecond))
-	switch d := t - u; {
-	case d > most:
-		return math.MaxInt64
-	case d < -most:
-		return math.MinInt64
-	default:
-		return time.Duration(d) * time.Millisecond
-	}
-}
-
-// Blob names a blob and what it must contain.
-type Blob struct {
-	Key    string `json:"key"`
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256,omitzero"`
-
-	Extra jsontext.Value `json:",embed"` // members that this version does not know
-}
-
-// Payload is a JSON value: kept inline, or in a blob if it is longer than MaxInline. The zero value is none.
-type Payload struct {
-	Inline jsontext.Value `json:"inline,omitzero"`
-	Blob   *Blob          `json:"blob,omitzero"`
-
-	Extra jsontext.Value `json:",embed"` // members that this version does not know
-}
-
-// IsZero reports whether there is no payload.
-func (p Payload) IsZero() bool { return len(p.Inline) == 0 && p.Blob == nil && len(p.Extra) == 0 }
-
-// Output is a named file of a job: its parts, one after the other. It has one part once the job has succeeded,
-// unless it was too large to join.
-type Output struct {
-	Name        string `json:"name"`
-	ContentType string `json:"type,omitzero"`
-	Parts       []Blob `json:"parts"`
-
-	Extra jsontext.Value `json:",embed"` // members that this version does not know
-}
-
-// Size is the output's length in bytes.
-func (o Output) Size() int64 {
-	var n int64
-	for _, p := range o.Parts {
-		n += p.Size
-	}
-	return n
-}
 
 // Progress is what the handler last reported.
 type Progress struct {

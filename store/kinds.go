@@ -7,8 +7,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/piecework/piecework/store/internal/engine"
 )
 
 // kindsID is the id of the directory of kinds.
@@ -20,65 +21,59 @@ type directory struct {
 	Version int             `json:"v"`
 	Kinds   map[string]Time `json:"kinds"` // when the kind was first seen
 	Extra   jsontext.Value  `json:",embed"`
+
+	id  string
+	rev any
+}
+
+// kindsNoun says how the directory is stored. It is in no index.
+func kindsNoun() engine.Noun[directory] {
+	return engine.Noun[directory]{
+		Version: Version,
+		Head:    func(d *directory) engine.Head { return engine.Head{Version: &d.Version, ID: &d.id, Rev: &d.rev} },
+		Keys:    func(directory) engine.Keys { return engine.Keys{} },
+	}
 }
 
 // Kinds returns the names of the kinds in the directory, sorted. None is no error.
 func (s *Store) Kinds(ctx context.Context) ([]string, error) {
-	d, _, err := s.readKinds(ctx)
-	return slices.Sorted(maps.Keys(d.Kinds)), err
+	d, err := s.kinds.Get(ctx, s.tries(), kindsID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("directory of kinds: %w", err)
+	}
+	return slices.Sorted(maps.Keys(d.Kinds)), nil
 }
 
 // AddKinds puts kinds into the directory. It writes only if one of them is new.
 func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...string) error {
-	for tries := s.retries(); ; {
-		d, r, err := s.readKinds(ctx)
-		if err != nil {
-			return err
-		}
-		before := len(d.Kinds)
-		for _, k := range kinds {
-			if _, ok := d.Kinds[k]; !ok {
-				d.Kinds[k] = now
-			}
-		}
-		if len(d.Kinds) == before {
-			return nil
-		}
-		if r.Data, err = json.Marshal(&d, json.Deterministic(true)); err != nil {
-			return fmt.Errorf("encode the directory of kinds: %w", err)
-		}
-		if r.Rev == nil {
-			err = s.coll.Create(ctx, r)
-		} else {
-			err = s.coll.Replace(ctx, r)
-		}
-		f, err := classify(ctx, err)
-		switch f {
-		case faultNone:
-			return nil
-		case faultFinal:
-			return fmt.Errorf("write the directory of kinds: %w", err)
-		}
-		if err := tries.again(ctx, err); err != nil {
-			return fmt.Errorf("write the directory of kinds: %w", err)
-		}
+	add := func(d directory) (directory, bool, error) {
+		next := d.add(now, kinds)
+		return next, len(next.Kinds) > len(d.Kinds), nil
 	}
-}
-
-func (s *Store) readKinds(ctx context.Context) (directory, *record, error) {
-	d := directory{Version: formatPlain, Kinds: map[string]Time{}}
-	r, err := s.read(ctx, kindsID, s.retries())
+	tries, empty := s.tries(), directory{Version: formatPlain, id: kindsID}
+	_, err := s.kinds.Change(ctx, tries, empty, add)
 	if errors.Is(err, ErrNotFound) {
-		return d, &record{ID: kindsID}, nil
+		_, err = s.kinds.Create(ctx, tries, empty.add(now, kinds))
+	}
+	if errors.Is(err, ErrExists) { // another process was first
+		_, err = s.kinds.Change(ctx, tries, empty, add)
 	}
 	if err != nil {
-		return d, nil, fmt.Errorf("read the directory of kinds: %w", err)
+		return fmt.Errorf("directory of kinds: %w", err)
 	}
-	if err := json.Unmarshal(r.Data, &d); err != nil {
-		return d, nil, fmt.Errorf("directory of kinds: %w: %w", ErrCorrupt, err)
+	return nil
+}
+
+// add returns the directory with the kinds in it.
+func (d directory) add(now Time, kinds []string) directory {
+	all := map[string]Time{}
+	for _, k := range kinds {
+		all[k] = now
 	}
-	if d.Version > Version {
-		return d, nil, newerError(kindsID, d.Version)
-	}
-	return d, r, nil
+	maps.Copy(all, d.Kinds)
+	d.Kinds = all
+	return d
 }

@@ -10,6 +10,7 @@ import (
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/gcerrors"
 
+	"github.com/piecework/piecework/store/internal/engine"
 	"github.com/piecework/piecework/store/relay"
 )
 
@@ -19,7 +20,7 @@ func TestAPageHasABoundInBytes(t *testing.T) {
 		const n, size = 60, 200_000
 		var want []string
 		for i := range n {
-			j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
+			j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
 			if _, err := l.Create(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
@@ -32,8 +33,8 @@ func TestAPageHasABoundInBytes(t *testing.T) {
 			return next(ctx, acts)
 		}
 		page, err := l.List(t.Context(), Filter{Kinds: []string{"a"}}, 1000, "")
-		if err != nil || page.Next == "" || len(page.Jobs) != maxPage/size {
-			t.Errorf("%d jobs of %d bytes, next %q, %v; want %d and a next", len(page.Jobs), size, page.Next, err, maxPage/size)
+		if err != nil || page.Next == "" || len(page.Jobs) != engine.MaxPage/size {
+			t.Errorf("%d jobs of %d bytes, next %q, %v; want %d and a next", len(page.Jobs), size, page.Next, err, engine.MaxPage/size)
 		}
 		if page.Scanned != len(page.Jobs) || page.Until != page.Jobs[len(page.Jobs)-1].Created {
 			t.Errorf("scanned %d until %d, want %d until %d", page.Scanned, page.Until, len(page.Jobs), page.Jobs[len(page.Jobs)-1].Created)
@@ -41,7 +42,7 @@ func TestAPageHasABoundInBytes(t *testing.T) {
 		if got := l.all(t, Filter{Kinds: []string{"a"}}, 1000); !slices.Equal(got, want) {
 			t.Errorf("all pages: %v, want %v", got, want)
 		}
-		if most > 2*maxBatch/size {
+		if most > 2*engine.MaxBatch/size {
 			t.Errorf("%d records of %d bytes were read at once", most, size)
 		}
 		reads = 0
@@ -57,15 +58,15 @@ func TestAPageReadsABoundedNumberOfBytes(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	const n, size = 150, 300_000
 	for i := range n {
-		j := l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
+		j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
 		if _, err := l.Create(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f := Filter{Kinds: []string{"a"}, State: Running}
 	page, err := l.List(t.Context(), f, 50, "")
-	if err != nil || page.Next == "" || page.Scanned*size < maxScanBytes/2 || page.Scanned*size > maxScanBytes+maxBatch {
-		t.Errorf("scanned %d records of %d bytes, next %q, %v; want about %d bytes and a next", page.Scanned, size, page.Next, err, maxScanBytes)
+	if err != nil || page.Next == "" || page.Scanned*size < engine.MaxScanBytes/2 || page.Scanned*size > engine.MaxScanBytes+engine.MaxBatch {
+		t.Errorf("scanned %d records of %d bytes, next %q, %v; want about %d bytes and a next", page.Scanned, size, page.Next, err, engine.MaxScanBytes)
 	}
 	if rest, err := l.List(t.Context(), f, 50, page.Next); err != nil || rest.Next != "" || page.Scanned+rest.Scanned != n {
 		t.Errorf("scanned %d and then %d of %d, next %q, %v", page.Scanned, rest.Scanned, n, rest.Next, err)
@@ -86,7 +87,7 @@ func TestAListOfManyKindsAsksEachPartitionOnce(t *testing.T) {
 		if i%5 == 0 {
 			kind = i % kinds
 		}
-		list[i] = l.New(Job{ID: fmt.Sprintf("job-%05d", i), Kind: f.Kinds[kind]}, false, t0+Time(i))
+		list[i] = l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: f.Kinds[kind]}, false, t0+Time(i))
 	}
 	for _, r := range l.CreateMany(t.Context(), list) {
 		if r.Err != nil {
@@ -124,8 +125,8 @@ func TestAPageOfParkedMessagesHasABoundInBytes(t *testing.T) {
 	var got []string
 	for cursor := ""; ; {
 		list, next, err := l.Parked(t.Context(), 1000, cursor)
-		if err != nil || len(list)*size > maxPage {
-			t.Fatalf("%d messages of %d bytes, %v, want at most %d bytes", len(list), size, err, maxPage)
+		if err != nil || len(list)*size > engine.MaxPage {
+			t.Fatalf("%d messages of %d bytes, %v, want at most %d bytes", len(list), size, err, engine.MaxPage)
 		}
 		for _, p := range list {
 			got = append(got, p.ID)
@@ -150,10 +151,13 @@ func TestAPageOfParkedMessagesThatAreGone(t *testing.T) {
 		}
 	}
 	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
-		if id := acts[0].Key; acts[0].Kind == driver.Get && (id == "parked-5" || id == "parked-4") {
-			return driver.ActionListError{{Index: 0, Err: relay.Error{Code: gcerrors.NotFound}}}
+		errs := next(ctx, acts)
+		for _, a := range acts {
+			if a.Kind == driver.Get && (a.Key == "parked-5" || a.Key == "parked-4") {
+				errs = append(errs, driver.ActionListError{{Index: a.Index, Err: relay.Error{Code: gcerrors.NotFound}}}...)
+			}
 		}
-		return next(ctx, acts)
+		return errs
 	}
 	var got []string
 	cursor := ""

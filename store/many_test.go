@@ -18,7 +18,7 @@ import (
 func (l *lab) jobs(n int) []Job {
 	list := make([]Job, n)
 	for i := range list {
-		list[i] = l.New(Job{ID: fmt.Sprintf("job-%04d", i), Kind: "a.b"}, false, t0+Time(i))
+		list[i] = l.NewJob(Job{ID: fmt.Sprintf("job-%04d", i), Kind: "a.b"}, false, t0+Time(i))
 	}
 	return list
 }
@@ -53,7 +53,7 @@ func TestCreateManyStoresAllAndReportsEach(t *testing.T) {
 func TestTheSameJobTwiceInOneCallIsCreatedOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		list := l.jobs(5)
-		list[3] = l.New(Job{ID: list[1].ID, Kind: "other"}, false, t0)
+		list[3] = l.NewJob(Job{ID: list[1].ID, Kind: "other"}, false, t0)
 		results := l.CreateMany(t.Context(), list)
 		for i, r := range results {
 			if i == 3 {
@@ -98,7 +98,7 @@ func TestClaimManyTellsWhyNot(t *testing.T) {
 		}
 		for id, j := range map[string]Job{"later": {Kind: "a.b", At: t0 + 60_000}, "stranger": {Kind: "x"}, "expired": {Kind: "a.b", Deadline: t0}} {
 			j.ID = id
-			if _, err := l.Create(t.Context(), l.New(j, false, t0)); err != nil {
+			if _, err := l.Create(t.Context(), l.NewJob(j, false, t0)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -155,7 +155,7 @@ func TestAFailureOfNobodyInParticularIsSettledOneByOne(t *testing.T) {
 			if r.Err != nil || got.Run != 1 || !got.holds(claims[i].Token) || r.Job.Write != got.Write {
 				t.Errorf("claim %d: %v; stored %+v", i, r.Err, got)
 			}
-			if _, err := l.Keep(t.Context(), r.Job, Keep{Token: claims[i].Token, Now: t0 + 1}); err != nil {
+			if _, err := l.Heartbeat(t.Context(), r.Job, Heartbeat{Token: claims[i].Token, Now: t0 + 1}); err != nil {
 				t.Errorf("keep %d: %v", i, err)
 			}
 		}

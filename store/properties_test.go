@@ -10,6 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/piecework/piecework/store/internal/engine"
 )
 
 // world is one record with a clock, to which anything may happen in any order.
@@ -57,7 +59,7 @@ var outcomes = []Outcome{
 }
 
 // draw picks something that may happen now.
-func (w *world) draw() (string, transition) {
+func (w *world) draw() (string, engine.Step[Job]) {
 	token := w.last
 	if rapid.IntRange(0, 5).Draw(w.rt, "stranger") == 0 {
 		token = "stranger"
@@ -72,11 +74,11 @@ func (w *world) draw() (string, transition) {
 		c := Claim{Token: fmt.Sprint("t", w.tokens), Now: w.now}
 		return what, func(j Job) (Job, bool, error) { return j.claim(w.timing, c) }
 	case "keep":
-		k := Keep{Token: token, Now: w.now, Progress: &Progress{Done: 1}}
-		return what, func(j Job) (Job, bool, error) { return j.keep(w.timing, k) }
+		k := Heartbeat{Token: token, Now: w.now, Progress: &Progress{Done: 1}}
+		return what, func(j Job) (Job, bool, error) { return j.heartbeat(w.timing, k) }
 	case "checkpoint":
-		k := Keep{Token: token, Now: w.now, Checkpoint: &Payload{Inline: jsontext.Value("1")}, Saved: w.job.Saved + 1}
-		return what, func(j Job) (Job, bool, error) { return j.keep(w.timing, k) }
+		k := Heartbeat{Token: token, Now: w.now, Checkpoint: &Payload{Inline: jsontext.Value("1")}, Saved: w.job.Saved + 1}
+		return what, func(j Job) (Job, bool, error) { return j.heartbeat(w.timing, k) }
 	case "finish":
 		f := Finish{
 			Token: token, Now: w.now, Outcome: rapid.SampledFrom(outcomes).Draw(w.rt, "outcome"), Error: "e", Delay: delay,
@@ -84,10 +86,10 @@ func (w *world) draw() (string, transition) {
 		}
 		return what, func(j Job) (Job, bool, error) { return j.finish(w.timing, f) }
 	case "look":
-		l := Look{Now: w.now, Delay: func(Job) time.Duration { return delay }}
+		l := AdvanceDue{Now: w.now, Delay: func(Job) time.Duration { return delay }}
 		return what, func(j Job) (Job, bool, error) {
-			next, did, err := j.look(w.timing, l)
-			return next, did != LookedNothing, err
+			next, did, err := j.advanceDue(w.timing, l)
+			return next, did != ActionNothing, err
 		}
 	case "cancel":
 		return what, func(j Job) (Job, bool, error) { return j.requestCancel("r", w.now) }
@@ -98,11 +100,11 @@ func (w *world) draw() (string, transition) {
 		return what, func(j Job) (Job, bool, error) { return j.requeue(w.timing, op, w.now) }
 	case "done":
 		effects := w.job.Outbox[:min(1, len(w.job.Outbox))]
-		return what, func(j Job) (Job, bool, error) { return j.done(j, effects, w.now) }
+		return what, func(j Job) (Job, bool, error) { return j.clearEffects(j, effects, w.now) }
 	case "postpone":
 		return what, func(j Job) (Job, bool, error) { return j.postpone(w.timing, j, w.now) }
 	default:
-		return what, func(j Job) (Job, bool, error) { return j.doom(w.now) }
+		return what, func(j Job) (Job, bool, error) { return j.markRemoving(w.now) }
 	}
 }
 
@@ -118,8 +120,8 @@ func TestAnythingThatMayHappenKeepsTheRecordSound(t *testing.T) {
 	})
 }
 
-// leaving is a transition as a store of that form makes it.
-func leaving(t transition, ttl TTL) transition {
+// leaving is a engine.Step[Job] as a store of that form makes it.
+func leaving(t engine.Step[Job], ttl TTL) engine.Step[Job] {
 	return func(j Job) (Job, bool, error) {
 		next, changed, err := t(j)
 		if err == nil && changed {
@@ -138,8 +140,8 @@ func (w *world) pass() {
 	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(w.rt, "pass")) * time.Second)
 }
 
-// step applies a transition, and everything that must hold of any.
-func (w *world) step(what string, t transition) {
+// step applies a engine.Step[Job], and everything that must hold of any.
+func (w *world) step(what string, t engine.Step[Job]) {
 	before := w.clone(w.job)
 	next, changed, err := t(w.job)
 	if !reflect.DeepEqual(before, w.job) {
@@ -168,8 +170,8 @@ func (w *world) step(what string, t transition) {
 	}
 }
 
-// twice applies a transition again to what it made: nothing may change.
-func (w *world) twice(what string, t transition) {
+// twice applies a engine.Step[Job] again to what it made: nothing may change.
+func (w *world) twice(what string, t engine.Step[Job]) {
 	again, _, err := t(w.job)
 	if what == "release" && (w.job.State.Final() || err != nil) || what == "claim" && w.job.State == Failed {
 		return
@@ -199,12 +201,8 @@ func (w *world) ended(what string, before, after Job) {
 // stored checks that a write which changes a document of one record leaves the document of the next one.
 func (w *world) stored(what string, before, after Job) {
 	is, want := w.document(before), w.document(after)
-	r, err := encode(after, MaxRecord)
-	if err != nil {
-		w.rt.Fatal(err)
-	}
-	s := &Store{opts: Options{TTL: TTLSeconds}}
-	for name, value := range s.changes(before, after, r) {
+	is["data"] = want["data"]
+	for name, value := range after.keys(TTLSeconds).Mods(before.keys(TTLSeconds)) {
 		if value == nil {
 			delete(is, string(name))
 		} else {
@@ -222,9 +220,9 @@ func (w *world) document(j Job) map[string]any {
 	if err != nil {
 		w.rt.Fatal(err)
 	}
-	doc := map[string]any{"data": r.Data}
+	k, doc := j.keys(TTLSeconds), map[string]any{"data": r}
 	for name, value := range map[string]string{
-		"due_pk": r.DuePK, "due_sk": r.DueSK, "list_pk": r.ListPK, "list_sk": r.ListSK, "fail_pk": r.FailPK, "fail_sk": r.FailSK,
+		"due_pk": k.DuePK, "due_sk": k.DueSK, "list_pk": k.ListPK, "list_sk": k.ListSK, "fail_pk": k.FailPK, "fail_sk": k.FailSK,
 	} {
 		if value != "" {
 			doc[name] = value
@@ -246,7 +244,7 @@ func (w *world) clone(j Job) Job {
 	if err != nil {
 		w.rt.Fatal(err)
 	}
-	c.Version = j.Version
+	c.Version, c.ID, c.rev = j.Version, j.ID, j.rev
 	return c
 }
 
@@ -304,7 +302,7 @@ func (w *world) dies() {
 	bound := beat.Add(max(w.timing.Lease, w.timing.Grace) + w.timing.Skew)
 	for range 5 {
 		now := max(j.Due, w.now)
-		next, _, err := j.look(w.timing, Look{Now: now, Delay: func(Job) time.Duration { return time.Second }})
+		next, _, err := j.advanceDue(w.timing, AdvanceDue{Now: now, Delay: func(Job) time.Duration { return time.Second }})
 		if err != nil {
 			w.rt.Fatal(err)
 		}

@@ -31,12 +31,12 @@ func TestReadyIsWhenAWorkerCouldTakeTheJob(t *testing.T) {
 	scheduled := Job{ID: "j", Kind: "a", At: at}.enter(timing, false, t0)
 	check("scheduled", scheduled, at)
 	check("claimed by a message that was delayed", claim(scheduled, at.Add(time.Second)), at)
-	started, _, err := scheduled.look(timing, Look{Now: scheduled.Due.Add(time.Minute)})
+	started, _, err := scheduled.advanceDue(timing, AdvanceDue{Now: scheduled.Due.Add(time.Minute)})
 	if err != nil || started.State != Queued {
 		t.Fatal(started.State, err)
 	}
 	check("started by a late sweep", started, at)
-	resent, _, err := started.look(timing, Look{Now: started.Due})
+	resent, _, err := started.advanceDue(timing, AdvanceDue{Now: started.Due})
 	if err != nil {
 		t.Fatal(err)
 	}

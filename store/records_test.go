@@ -22,7 +22,7 @@ func TestRecordsOfEarlierVersionsAreReadAndKept(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			j, err := decode(&record{ID: "job-1", Data: data})
+			j, err := decode(data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -34,11 +34,11 @@ func TestRecordsOfEarlierVersionsAreReadAndKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			var want, got any
-			if err := errors.Join(json.Unmarshal(data, &want), json.Unmarshal(r.Data, &got)); err != nil {
+			if err := errors.Join(json.Unmarshal(data, &want), json.Unmarshal(r, &got)); err != nil {
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(want, got) {
-				t.Errorf("written again it is\n%s\nwant\n%s", r.Data, data)
+				t.Errorf("written again it is\n%s\nwant\n%s", r, data)
 			}
 		})
 	}

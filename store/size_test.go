@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"pgregory.net/rapid"
+
+	"github.com/piecework/piecework/store/internal/engine"
 )
 
 // worst is a text that takes six times its length in a record.
@@ -33,7 +35,7 @@ func fullOf(t *testing.T, n int) Job {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(r.Data)
+		return len(r)
 	}
 	part := Blob{Key: "jobs/job-1/a-token/a.csv.part-0001", Size: 1, SHA256: strings.Repeat("0", 64)}
 	for left := n - size(); left > 200; left = n - size() {
@@ -51,21 +53,21 @@ func fullOf(t *testing.T, n int) Job {
 }
 
 // bounded are the writes that must always fit.
-func bounded(timing Timing) map[string]transition {
-	end := func(o Outcome, f Finish) transition {
+func bounded(timing Timing) map[string]engine.Step[Job] {
+	end := func(o Outcome, f Finish) engine.Step[Job] {
 		f.Token, f.Outcome, f.Now, f.Dirty = "t", o, t0+1, true
 		f.Error, f.Stack, f.Reason = worst, worst, worst
 		f.Progress = &Progress{Done: 1 << 60, Total: 1 << 60, Message: Clip(worst, 500), At: t0}
 		return func(j Job) (Job, bool, error) { return j.finish(timing, f) }
 	}
-	moves := map[string]transition{
+	moves := map[string]engine.Step[Job]{
 		"heartbeat": func(j Job) (Job, bool, error) {
-			return j.keep(timing, Keep{Token: "t", Now: t0 + 1, Progress: &Progress{Done: 1 << 60, Message: Clip(worst, 500)}})
+			return j.heartbeat(timing, Heartbeat{Token: "t", Now: t0 + 1, Progress: &Progress{Done: 1 << 60, Message: Clip(worst, 500)}})
 		},
 		"cancel": func(j Job) (Job, bool, error) { return j.requestCancel(worst, t0+1) },
 		"lost": func(j Job) (Job, bool, error) {
-			next, did, err := j.look(timing, Look{Now: t0.Add(time.Hour), Delay: func(Job) time.Duration { return 0 }})
-			return next, did == LookedLost || did == LookedFinished, err
+			next, did, err := j.advanceDue(timing, AdvanceDue{Now: t0.Add(time.Hour), Delay: func(Job) time.Duration { return 0 }})
+			return next, did == ActionLost || did == ActionGaveUp, err
 		},
 		"permanent": end(OutcomeError, Finish{Permanent: true}),
 		"snooze":    end(OutcomeSnoozed, Finish{Delay: time.Hour}),
@@ -91,7 +93,7 @@ func TestEndsFitIntoARecordThatIsFull(t *testing.T) {
 				}
 				next.Write = "token-of-the-write"
 				got, r, err := s.fit(have, next)
-				if err != nil || len(r.Data) > MaxRecord {
+				if err != nil || len(r) > MaxRecord {
 					t.Fatalf("error %v", err)
 				}
 				again, _, err := s.fit(have, next)
@@ -177,7 +179,7 @@ func TestGrowthLeavesHeadroom(t *testing.T) {
 		big := func(n int) *Payload {
 			return &Payload{Inline: jsontext.Value(`"` + strings.Repeat("x", n) + `"`)}
 		}
-		j := l.New(Job{ID: "job-1", Kind: "a", Args: *big(MaxGrown)}, false, t0)
+		j := l.NewJob(Job{ID: "job-1", Kind: "a", Args: *big(MaxGrown)}, false, t0)
 		if _, err := l.Create(t.Context(), j); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), fmt.Sprint("at most ", MaxGrown)) {
 			t.Fatalf("create: error %v", err)
 		}
@@ -189,10 +191,10 @@ func TestGrowthLeavesHeadroom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = l.Keep(t.Context(), have, Keep{Token: "t", Now: t0, Checkpoint: big(MaxGrown), Saved: 1}); !errors.Is(err, ErrTooLarge) {
+		if _, err = l.Heartbeat(t.Context(), have, Heartbeat{Token: "t", Now: t0, Checkpoint: big(MaxGrown), Saved: 1}); !errors.Is(err, ErrTooLarge) {
 			t.Fatalf("checkpoint: error %v", err)
 		}
-		if have, err = l.Keep(t.Context(), have, Keep{Token: "t", Now: t0, Checkpoint: big(MaxGrown - 1000), Saved: 1}); err != nil {
+		if have, err = l.Heartbeat(t.Context(), have, Heartbeat{Token: "t", Now: t0, Checkpoint: big(MaxGrown - 1000), Saved: 1}); err != nil {
 			t.Fatal(err)
 		}
 		f := Finish{Token: "t", Now: t0, Outcome: OutcomeContinued, Checkpoint: big(MaxGrown)}
@@ -226,7 +228,7 @@ func TestClipCountsWhatIsEncoded(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if took := len(r.Data) - len(empty.Data) + 1; got != "" && took > n {
+		if took := len(r) - len(empty) + 1; got != "" && took > n {
 			rt.Fatalf("%q takes %d bytes of a record, want at most %d (%s)", got, took, n, data)
 		}
 		if cut := strings.HasSuffix(got, "… (cut)"); !cut && got != strings.ToValidUTF8(text, replacement) {

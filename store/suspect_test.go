@@ -9,10 +9,10 @@ import (
 // lose lets the lease of a running job run out.
 func (l *lab) lose(t *testing.T, j Job) Job {
 	t.Helper()
-	look := Look{Now: j.Lease.Until.Add(l.Timing().Skew), Delay: func(Job) time.Duration { return 10 * time.Second }}
+	look := AdvanceDue{Now: j.Lease.Until.Add(l.Timing().Skew), Delay: func(Job) time.Duration { return 10 * time.Second }}
 	look.Now = max(look.Now, j.Due)
-	j, looked, err := l.Look(t.Context(), j, look)
-	if err != nil || looked != LookedLost && looked != LookedFinished {
+	j, looked, err := l.AdvanceDue(t.Context(), j, look)
+	if err != nil || looked != ActionLost && looked != ActionGaveUp {
 		t.Fatalf("look did %q (%v), want the attempt to be lost", looked, err)
 	}
 	return j
@@ -24,10 +24,10 @@ func TestACheckpointClearsSuspicion(t *testing.T) {
 	saves := map[string]func(l *lab, j Job) (Job, error){
 		"no checkpoint": func(_ *lab, j Job) (Job, error) { return j, nil },
 		"checkpoint": func(l *lab, j Job) (Job, error) {
-			return l.Keep(t.Context(), j, Keep{Token: j.Lease.Token, Now: j.Lease.Start, Checkpoint: &checkpoint, Saved: j.Saved + 1})
+			return l.Heartbeat(t.Context(), j, Heartbeat{Token: j.Lease.Token, Now: j.Lease.Start, Checkpoint: &checkpoint, Saved: j.Saved + 1})
 		},
 		"heartbeat": func(l *lab, j Job) (Job, error) {
-			return l.Keep(t.Context(), j, Keep{Token: j.Lease.Token, Now: j.Lease.Start})
+			return l.Heartbeat(t.Context(), j, Heartbeat{Token: j.Lease.Token, Now: j.Lease.Start})
 		},
 		"continue": func(l *lab, j Job) (Job, error) {
 			f := Finish{Token: j.Lease.Token, Now: j.Lease.Start, Outcome: OutcomeContinued, Checkpoint: &checkpoint}
@@ -41,7 +41,7 @@ func TestACheckpointClearsSuspicion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, openMemory(t))
 			policy := Policy{MaxAttempts: 5, MaxLost: 3}
-			j, err := l.Create(t.Context(), l.New(Job{ID: "job-1", Kind: "a.b", Policy: policy}, false, t0))
+			j, err := l.Create(t.Context(), l.NewJob(Job{ID: "job-1", Kind: "a.b", Policy: policy}, false, t0))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func TestAClaimOfAJobOnItsLastChanceIsAsked(t *testing.T) {
 	} {
 		for _, admits := range []bool{true, false} {
 			l := newLab(t, openMemory(t))
-			j, err := l.Create(t.Context(), l.New(Job{
+			j, err := l.Create(t.Context(), l.NewJob(Job{
 				ID: "job-1", Kind: "a.b", Policy: Policy{MaxLost: c.limit}, Lost: c.losses, Cleared: c.cleared,
 			}, false, t0))
 			if err != nil {

@@ -10,7 +10,7 @@ func TestAHeldJobWaitsForItsRelease(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		ctx := t.Context()
 		for id, at := range map[string]Time{"now": 0, "later": t0 + 3_600_000} {
-			j, err := l.Create(ctx, l.New(Job{ID: id, Kind: "a.b", At: at}, true, t0))
+			j, err := l.Create(ctx, l.NewJob(Job{ID: id, Kind: "a.b", At: at}, true, t0))
 			if err != nil || j.State != Held || j.Due != 0 {
 				t.Fatalf("%+v, %v", j, err)
 			}
@@ -60,17 +60,17 @@ func TestAJobIsRetriedOnlyIfItFailedOrWasCancelled(t *testing.T) {
 func TestARetentionThatHasPassedEndsInRemoval(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		ctx := t.Context()
-		j, err := l.Create(ctx, l.New(Job{ID: "job-1", Kind: "a.b", Policy: Policy{Retention: 1000}}, true, t0))
+		j, err := l.Create(ctx, l.NewJob(Job{ID: "job-1", Kind: "a.b", Policy: Policy{Retention: 1000}}, true, t0))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if j, err = l.RequestCancel(ctx, j.ID, "", t0); err != nil {
 			t.Fatal(err)
 		}
-		if j, err = l.Doom(ctx, j, t0+999); err != nil || len(j.Outbox) != 0 {
+		if j, err = l.MarkRemoving(ctx, j, t0+999); err != nil || len(j.Outbox) != 0 {
 			t.Errorf("doomed too early: %+v, %v", j, err)
 		}
-		if j, err = l.Doom(ctx, j, t0+1000); err != nil || !slices.Contains(j.Outbox, EffectRemove) {
+		if j, err = l.MarkRemoving(ctx, j, t0+1000); err != nil || !slices.Contains(j.Outbox, EffectRemove) {
 			t.Errorf("%+v, %v", j, err)
 		}
 		_, err = l.Requeue(ctx, j.ID, t0+1000)
@@ -96,7 +96,7 @@ func TestAnAttemptOfARemovedJobHasLostItsLease(t *testing.T) {
 	if gone, err := l.Delete(t.Context(), j); !gone || err != nil {
 		t.Fatal(err)
 	}
-	_, err := l.Keep(t.Context(), j, Keep{Token: "t", Now: t0})
+	_, err := l.Heartbeat(t.Context(), j, Heartbeat{Token: "t", Now: t0})
 	wantErr(t, err, ErrLeaseLost)
 	_, err = l.Finish(t.Context(), j, Finish{Token: "t", Now: t0, Outcome: OutcomeSuccess})
 	wantErr(t, err, ErrLeaseLost)
@@ -109,11 +109,11 @@ func TestOneOutboxEffectAfterTheOther(t *testing.T) {
 	if err != nil || !slices.Equal(j.Outbox, []Effect{EffectPurge, EffectHooks}) {
 		t.Fatal(j.Outbox, err)
 	}
-	if j, err = l.Done(t.Context(), j, []Effect{EffectPurge}, t0+1); err != nil || j.Due != t0+1+60_000 {
+	if j, err = l.ClearEffects(t.Context(), j, []Effect{EffectPurge}, t0+1); err != nil || j.Due != t0+1+60_000 {
 		t.Errorf("%+v, %v", j, err)
 	}
 	for range 2 {
-		if j, err = l.Done(t.Context(), j, []Effect{EffectHooks}, t0+2); err != nil || j.Due != 0 || len(j.Outbox) != 0 {
+		if j, err = l.ClearEffects(t.Context(), j, []Effect{EffectHooks}, t0+2); err != nil || j.Due != 0 || len(j.Outbox) != 0 {
 			t.Errorf("%+v, %v", j, err)
 		}
 	}
@@ -130,7 +130,7 @@ func TestTheIndexMovesOnlyAtCreationAndEndOfAPlainJob(t *testing.T) {
 	moves, beats := 0, 0
 	for at := t0 + 70_000; at < t0+3_600_000; at += 20_000 {
 		before := j.Due
-		if j, err = l.Keep(t.Context(), j, Keep{Token: "t", Now: at}); err != nil {
+		if j, err = l.Heartbeat(t.Context(), j, Heartbeat{Token: "t", Now: at}); err != nil {
 			t.Fatal(err)
 		}
 		if beats++; j.Due != before {
@@ -149,7 +149,7 @@ func TestABlobThatTheRecordLetsGoMakesItDirty(t *testing.T) {
 	part := func(key string) []Output { return []Output{{Name: "a", Parts: []Blob{{Key: key}}}} }
 	j := Job{ID: "job-1", State: Running, Lease: &Lease{Token: "t"}, Args: blob("args")}
 
-	saved, _, err := j.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p1"), Saved: 1})
+	saved, _, err := j.heartbeat(timing, Heartbeat{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p1"), Saved: 1})
 	if err != nil || saved.Dirty {
 		t.Fatalf("the first checkpoint lets nothing go: %v, %v", saved.Dirty, err)
 	}
@@ -158,15 +158,15 @@ func TestABlobThatTheRecordLetsGoMakesItDirty(t *testing.T) {
 		dirty bool
 	}{
 		"another checkpoint": {func() (Job, bool, error) {
-			return saved.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c2")), Open: part("p1"), Saved: 2})
+			return saved.heartbeat(timing, Heartbeat{Token: "t", Now: t0, Checkpoint: new(blob("c2")), Open: part("p1"), Saved: 2})
 		}, true},
 		"the same checkpoint": {func() (Job, bool, error) {
-			return saved.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p1"), Saved: 2})
+			return saved.heartbeat(timing, Heartbeat{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p1"), Saved: 2})
 		}, false},
 		"other outputs": {func() (Job, bool, error) {
-			return saved.keep(timing, Keep{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p2"), Saved: 2})
+			return saved.heartbeat(timing, Heartbeat{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p2"), Saved: 2})
 		}, true},
-		"heartbeat": {func() (Job, bool, error) { return saved.keep(timing, Keep{Token: "t", Now: t0}) }, false},
+		"heartbeat": {func() (Job, bool, error) { return saved.heartbeat(timing, Heartbeat{Token: "t", Now: t0}) }, false},
 		"continue": {func() (Job, bool, error) {
 			return saved.finish(timing, Finish{Token: "t", Now: t0, Outcome: OutcomeContinued, Checkpoint: new(blob("c2"))})
 		}, true},
@@ -211,8 +211,8 @@ func TestAttemptsOfALongJobShareAnEntry(t *testing.T) {
 func TestAnAttemptThatSweepEndedAsLostHasLostItsLease(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		j := l.running(t, "job-1", "t")
-		look := Look{Now: t0 + 3_600_000, Delay: func(Job) time.Duration { return 0 }}
-		if _, looked, err := l.Look(t.Context(), j, look); err != nil || looked != LookedLost {
+		look := AdvanceDue{Now: t0 + 3_600_000, Delay: func(Job) time.Duration { return 0 }}
+		if _, looked, err := l.AdvanceDue(t.Context(), j, look); err != nil || looked != ActionLost {
 			t.Fatal(looked, err)
 		}
 		for _, o := range []Outcome{OutcomeSuccess, OutcomeError, OutcomeContinued} {

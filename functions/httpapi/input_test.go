@@ -68,7 +68,7 @@ func TestABadRecordBreaksNoList(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.submit(t, `{"kind":"test.order"}`)
-	j := s.New(store.Job{ID: "job-1", Kind: "test.order", At: store.MaxTime + 60_000}, false, store.At(time.Now()))
+	j := s.NewJob(store.Job{ID: "job-1", Kind: "test.order", At: store.MaxTime + 60_000}, false, store.At(time.Now()))
 	if _, err := s.Create(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}

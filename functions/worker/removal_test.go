@@ -53,7 +53,7 @@ func TestADeadWorkerIsNoticedWhileJobsAreRemoved(t *testing.T) {
 				t.Fatal(r.Err)
 			}
 		}
-		dead := w.store.New(store.Job{ID: "job-dead", Kind: "sleep", Policy: store.Policy{MaxAttempts: 3}}, false, now)
+		dead := w.store.NewJob(store.Job{ID: "job-dead", Kind: "sleep", Policy: store.Policy{MaxAttempts: 3}}, false, now)
 		dead.Args.Inline = []byte("0")
 		if _, err := w.store.Create(t.Context(), dead); err != nil {
 			t.Fatal(err)

@@ -52,8 +52,8 @@ func kindRow(k functions.KindInfo) []string {
 	if k.Limits.TimeoutMS > 0 {
 		limit = short(time.Duration(k.Limits.TimeoutMS) * time.Millisecond)
 	}
-	if k.Keep > 0 {
-		kept = short(k.Keep)
+	if k.Retention > 0 {
+		kept = short(k.Retention)
 	}
 	return []string{k.Name, runs, k.Queue, tries, limit, kept, strings.Join(k.Fields, ", ")}
 }

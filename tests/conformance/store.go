@@ -138,7 +138,7 @@ func newStoreLab(t *testing.T, h StoreHarness) *storeLab {
 
 // job is a new job that may be tried three times.
 func (l *storeLab) job(id string) store.Job {
-	return l.New(store.Job{
+	return l.NewJob(store.Job{
 		ID: id, Kind: "a.b", Queue: "default", Policy: store.Policy{MaxAttempts: 3, Retention: 3_600_000, Hooks: true},
 	}, false, t0)
 }

@@ -35,7 +35,7 @@ func newExpiring(t *testing.T, l *storeLab) *expiring {
 func (e *expiring) ended(t *testing.T, id string, at store.Time, retention time.Duration) store.Job {
 	t.Helper()
 	ctx := t.Context()
-	j := e.New(store.Job{ID: id, Kind: "a.b", Policy: store.Policy{MaxAttempts: 1, Retention: retention.Milliseconds()}}, false, at)
+	j := e.NewJob(store.Job{ID: id, Kind: "a.b", Policy: store.Policy{MaxAttempts: 1, Retention: retention.Milliseconds()}}, false, at)
 	if _, err := e.Create(ctx, j); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func testExpired(t *testing.T, l *storeLab) {
 	const many = 8
 	for range many {
 		go func() {
-			j, err := e.Create(ctx, e.New(store.Job{ID: "job-1", Kind: "a.b"}, false, store.At(e.now)))
+			j, err := e.Create(ctx, e.NewJob(store.Job{ID: "job-1", Kind: "a.b"}, false, store.At(e.now)))
 			answers <- answer{j, err}
 		}()
 	}

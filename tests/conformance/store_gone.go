@@ -35,16 +35,16 @@ func testGoneFollows(t *testing.T, l *storeLab) {
 	}
 	j := l.ended(t, l.id, store.Finish{Outcome: store.OutcomeError, Permanent: true, Dirty: true})
 	check("ended, with an outbox", j, nil, 1, 0)
-	j, err := l.Done(ctx, j, j.Outbox, t0+2000)
+	j, err := l.ClearEffects(ctx, j, j.Outbox, t0+2000)
 	j = check("outbox done", j, err, 0, 1)
-	j, err = l.Doom(ctx, j, j.Due)
+	j, err = l.MarkRemoving(ctx, j, j.Due)
 	check("its files are being removed", j, err, 0, 1)
 	if gone, err := l.Delete(ctx, j); err != nil || !gone {
 		t.Fatalf("removed %v, %v; want true", gone, err)
 	}
 	check("removed", j, nil, 0, 0)
 	j = l.ended(t, l.id, store.Finish{Outcome: store.OutcomeError, Permanent: true})
-	j, err = l.Done(ctx, j, j.Outbox, t0+2000)
+	j, err = l.ClearEffects(ctx, j, j.Outbox, t0+2000)
 	check("ended again", j, err, 0, 1)
 	j, err = l.Requeue(ctx, l.id, t0+3000)
 	check("requeued", j, err, 1, 0)

@@ -87,14 +87,14 @@ func testDueFollows(t *testing.T, l *storeLab) {
 		return j
 	}
 	ctx := t.Context()
-	j := l.New(store.Job{ID: l.id, Kind: "a.b", Policy: store.Policy{MaxAttempts: 1}}, true, t0)
+	j := l.NewJob(store.Job{ID: l.id, Kind: "a.b", Policy: store.Policy{MaxAttempts: 1}}, true, t0)
 	j, err := l.Create(ctx, j)
 	check("held", j, err)
 	j, err = l.Release(ctx, l.id, t0)
 	check("released", j, err)
 	j, err = l.Claim(ctx, l.id, store.Claim{Token: "token-1", Now: t0})
 	j = check("claimed", j, err)
-	j, err = l.Keep(ctx, j, store.Keep{Token: "token-1", Now: t0 + 300_000})
+	j, err = l.Heartbeat(ctx, j, store.Heartbeat{Token: "token-1", Now: t0 + 300_000})
 	j = check("kept", j, err)
 	j, err = l.Finish(ctx, j, store.Finish{Token: "token-1", Now: t0 + 300_001, Outcome: store.OutcomeSnoozed, Delay: tenSeconds(j)})
 	check("snoozed", j, err)
@@ -102,7 +102,7 @@ func testDueFollows(t *testing.T, l *storeLab) {
 	j = check("claimed again", j, err)
 	j, err = l.Finish(ctx, j, store.Finish{Token: "token-2", Now: t0 + 400_001, Outcome: store.OutcomeError, Hooks: true})
 	j = check("failed", j, err)
-	j, err = l.Done(ctx, j, j.Outbox, t0+400_002)
+	j, err = l.ClearEffects(ctx, j, j.Outbox, t0+400_002)
 	check("done", j, err)
 	if d := l.raw(t, l.id); d.DuePK != "" || d.DueSK != "" {
 		t.Errorf("nothing is due, and the document has %q, %q", d.DuePK, d.DueSK)
@@ -149,7 +149,7 @@ func testIndexes(t *testing.T, l *storeLab) {
 	var jobs, failed []store.Job
 	for i := range n {
 		now := t0 + store.Time(i/50) // fifty at a time
-		j := l.New(store.Job{ID: fmt.Sprintf("job-%05d", i*7919%n), Kind: []string{"load.a", "load.b"}[i%2]}, false, now)
+		j := l.NewJob(store.Job{ID: fmt.Sprintf("job-%05d", i*7919%n), Kind: []string{"load.a", "load.b"}[i%2]}, false, now)
 		if i%40 == 0 {
 			j.State, j.Ended, j.Due, j.Kind = store.Failed, now+1000, 0, "load.c"
 			failed = append(failed, j)

@@ -136,9 +136,9 @@ func testEndRace(t *testing.T, l *storeLab) {
 			case 1:
 				j, err = s.RequestCancel(t.Context(), name, "r", t0+1)
 			case 2:
-				j, _, err = s.Look(t.Context(), have, store.Look{Now: later, Delay: tenSeconds})
+				j, _, err = s.AdvanceDue(t.Context(), have, store.AdvanceDue{Now: later, Delay: tenSeconds})
 			default:
-				j, err = s.Keep(t.Context(), have, store.Keep{Token: "token-1", Now: t0 + 1})
+				j, err = s.Heartbeat(t.Context(), have, store.Heartbeat{Token: "token-1", Now: t0 + 1})
 			}
 			if err == nil && j.State.Final() {
 				ended[racer] = j.State
@@ -173,7 +173,7 @@ func testKindsRace(t *testing.T, l *storeLab) {
 func testRemoval(t *testing.T, l *storeLab) {
 	ctx := t.Context()
 	old := l.ended(t, l.id, store.Finish{Outcome: store.OutcomeSuccess})
-	now, err := l.other.Done(ctx, old, old.Outbox, t0+2000)
+	now, err := l.other.ClearEffects(ctx, old, old.Outbox, t0+2000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func testRemoval(t *testing.T, l *storeLab) {
 	}
 	_, err = l.other.Get(ctx, l.id)
 	wantErr(t, err, store.ErrNotFound)
-	_, err = l.Keep(ctx, now, store.Keep{Token: "token-1", Now: t0})
+	_, err = l.Heartbeat(ctx, now, store.Heartbeat{Token: "token-1", Now: t0})
 	wantErr(t, err, store.ErrLeaseLost)
 	if j, err := l.Create(ctx, l.job(l.id)); err != nil { // the id is free again
 		t.Error(err)

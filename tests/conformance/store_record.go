@@ -106,7 +106,7 @@ func testUnknownMembers(t *testing.T, l *storeLab) {
 	}
 	l.rewrite(t, l.id, docstore.Mods{"data": data})
 	have := l.read(t, l.id)
-	kept, err := l.Keep(t.Context(), have, store.Keep{Token: "token-1", Now: t0 + 200_000})
+	kept, err := l.Heartbeat(t.Context(), have, store.Heartbeat{Token: "token-1", Now: t0 + 200_000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ var verbs = []verb{
 		"keep",
 		func(t *testing.T, l *storeLab) store.Job { return l.claimed(t, l.id) },
 		func(ctx context.Context, l *storeLab, have store.Job) (store.Job, error) {
-			return l.Keep(ctx, have, store.Keep{
+			return l.Heartbeat(ctx, have, store.Heartbeat{
 				Token: "token-1", Now: t0 + 200_000, Saved: 1, Checkpoint: &store.Payload{Inline: jsontext.Value(`{"row":7}`)},
 				Progress: &store.Progress{Done: 7, Total: 10, Message: "seven", At: t0 + 200_000},
 			})
@@ -89,7 +89,7 @@ var operatorVerbs = []verb{
 	{
 		"release",
 		func(t *testing.T, l *storeLab) store.Job {
-			return l.put(t, l.New(store.Job{ID: l.id, Kind: "a.b"}, true, t0))
+			return l.put(t, l.NewJob(store.Job{ID: l.id, Kind: "a.b"}, true, t0))
 		},
 		func(ctx context.Context, l *storeLab, _ store.Job) (store.Job, error) {
 			return l.Release(ctx, l.id, t0+5)
@@ -131,7 +131,7 @@ var operatorVerbs = []verb{
 	{
 		"look: its time came",
 		func(t *testing.T, l *storeLab) store.Job {
-			return l.put(t, l.New(store.Job{ID: l.id, Kind: "a.b", At: t0 + 60_000}, false, t0))
+			return l.put(t, l.NewJob(store.Job{ID: l.id, Kind: "a.b", At: t0 + 60_000}, false, t0))
 		},
 		look(t0 + 60_000),
 		func(j store.Job) bool { return j.State == store.Queued && j.At == 0 },
@@ -148,7 +148,7 @@ var operatorVerbs = []verb{
 			return l.ended(t, l.id, store.Finish{Outcome: store.OutcomeSuccess, Dirty: true})
 		},
 		func(ctx context.Context, l *storeLab, have store.Job) (store.Job, error) {
-			return l.Done(ctx, have, []store.Effect{store.EffectHooks}, t0+2000)
+			return l.ClearEffects(ctx, have, []store.Effect{store.EffectHooks}, t0+2000)
 		},
 		func(j store.Job) bool { return len(j.Outbox) == 1 && j.Outbox[0] == store.EffectPurge },
 	},
@@ -166,14 +166,14 @@ var operatorVerbs = []verb{
 		"doom",
 		func(t *testing.T, l *storeLab) store.Job {
 			j := l.ended(t, l.id, store.Finish{Outcome: store.OutcomeSuccess})
-			j, err := l.other.Done(t.Context(), j, j.Outbox, t0+2000)
+			j, err := l.other.ClearEffects(t.Context(), j, j.Outbox, t0+2000)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return j
 		},
 		func(ctx context.Context, l *storeLab, have store.Job) (store.Job, error) {
-			return l.Doom(ctx, have, later)
+			return l.MarkRemoving(ctx, have, later)
 		},
 		func(j store.Job) bool { return len(j.Outbox) == 1 && j.Outbox[0] == store.EffectRemove },
 	},
@@ -182,7 +182,7 @@ var operatorVerbs = []verb{
 // look is sweep's verb.
 func look(now store.Time) func(ctx context.Context, l *storeLab, have store.Job) (store.Job, error) {
 	return func(ctx context.Context, l *storeLab, have store.Job) (store.Job, error) {
-		j, _, err := l.Look(ctx, have, store.Look{Now: now, Delay: tenSeconds})
+		j, _, err := l.AdvanceDue(ctx, have, store.AdvanceDue{Now: now, Delay: tenSeconds})
 		return j, err
 	}
 }
@@ -247,7 +247,7 @@ func testRefusals(t *testing.T, l *storeLab) {
 	running := l.claimed(t, "running")
 	_, err = l.Claim(ctx, "running", store.Claim{Token: "token-2", Now: t0})
 	wantErr(t, err, store.ErrHeld)
-	_, err = l.Keep(ctx, running, store.Keep{Token: "token-2", Now: t0})
+	_, err = l.Heartbeat(ctx, running, store.Heartbeat{Token: "token-2", Now: t0})
 	wantErr(t, err, store.ErrLeaseLost)
 	_, err = l.Finish(ctx, running, store.Finish{Token: "token-2", Now: t0, Outcome: store.OutcomeSuccess})
 	wantErr(t, err, store.ErrLeaseLost)
@@ -258,7 +258,7 @@ func testRefusals(t *testing.T, l *storeLab) {
 	wantErr(t, err, store.ErrMove)
 	_, err = l.Requeue(ctx, "ended", t0)
 	wantErr(t, err, store.ErrMove)
-	l.put(t, l.New(store.Job{ID: "later", Kind: "a.b", At: t0 + 60_000}, false, t0))
+	l.put(t, l.NewJob(store.Job{ID: "later", Kind: "a.b", At: t0 + 60_000}, false, t0))
 	_, err = l.Claim(ctx, "later", store.Claim{Token: "t", Now: t0})
 	wantErr(t, err, store.ErrNotDue)
 	l.put(t, l.job("elsewhere"))

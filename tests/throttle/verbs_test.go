@@ -60,7 +60,7 @@ func (l *lab) admit(context.Context, fault.Op, int) bool {
 // queued stores a job, unthrottled.
 func (l *lab) queued(t *testing.T, id string) store.Job {
 	t.Helper()
-	j, err := l.Create(t.Context(), l.New(store.Job{ID: id, Kind: "a.b", Policy: store.Policy{MaxAttempts: 1, Retention: 3_600_000}}, false, t0))
+	j, err := l.Create(t.Context(), l.NewJob(store.Job{ID: id, Kind: "a.b", Policy: store.Policy{MaxAttempts: 1, Retention: 3_600_000}}, false, t0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func many(n int) []string {
 func (l *lab) newJobs(n int) []store.Job {
 	jobs := make([]store.Job, n)
 	for i, id := range many(n) {
-		jobs[i] = l.New(store.Job{ID: id, Kind: "a.b"}, false, t0)
+		jobs[i] = l.NewJob(store.Job{ID: id, Kind: "a.b"}, false, t0)
 	}
 	return jobs
 }
@@ -125,7 +125,7 @@ var verbs = map[string]struct {
 	call    func(ctx context.Context, l *lab, j store.Job) error
 }{
 	"create": {nil, func(ctx context.Context, l *lab, _ store.Job) error {
-		_, err := l.Create(ctx, l.New(store.Job{ID: "a", Kind: "a.b"}, false, t0))
+		_, err := l.Create(ctx, l.NewJob(store.Job{ID: "a", Kind: "a.b"}, false, t0))
 		return err
 	}},
 	"create many": {nil, func(ctx context.Context, l *lab, _ store.Job) error { return each(l.CreateMany(ctx, l.newJobs(250))) }},
@@ -148,11 +148,11 @@ var verbs = map[string]struct {
 		return each(results)
 	}},
 	"heartbeat": {running, func(ctx context.Context, l *lab, j store.Job) error {
-		_, err := l.Keep(ctx, j, store.Keep{Token: "t", Now: t0 + 20_000})
+		_, err := l.Heartbeat(ctx, j, store.Heartbeat{Token: "t", Now: t0 + 20_000})
 		return err
 	}},
 	"checkpoint": {running, func(ctx context.Context, l *lab, j store.Job) error {
-		_, err := l.Keep(ctx, j, store.Keep{Token: "t", Now: t0 + 5, Checkpoint: &store.Payload{}, Saved: 1})
+		_, err := l.Heartbeat(ctx, j, store.Heartbeat{Token: "t", Now: t0 + 5, Checkpoint: &store.Payload{}, Saved: 1})
 		return err
 	}},
 	"finish": {running, func(ctx context.Context, l *lab, j store.Job) error {
@@ -160,7 +160,7 @@ var verbs = map[string]struct {
 		return err
 	}},
 	"follow up": {soiled, func(ctx context.Context, l *lab, j store.Job) error {
-		_, err := l.Done(ctx, j, j.Outbox, t0+6)
+		_, err := l.ClearEffects(ctx, j, j.Outbox, t0+6)
 		return err
 	}},
 	"postpone": {soiled, func(ctx context.Context, l *lab, j store.Job) error {
@@ -168,7 +168,7 @@ var verbs = map[string]struct {
 		return err
 	}},
 	"doom": {finished, func(ctx context.Context, l *lab, j store.Job) error {
-		_, err := l.Doom(ctx, j, t0+day)
+		_, err := l.MarkRemoving(ctx, j, t0+day)
 		return err
 	}},
 	"delete": {finished, func(ctx context.Context, l *lab, j store.Job) error {
@@ -176,7 +176,7 @@ var verbs = map[string]struct {
 		return err
 	}},
 	"look": {queued, func(ctx context.Context, l *lab, j store.Job) error {
-		_, _, err := l.Look(ctx, j, store.Look{Now: t0 + day, Delay: func(store.Job) time.Duration { return 0 }})
+		_, _, err := l.AdvanceDue(ctx, j, store.AdvanceDue{Now: t0 + day, Delay: func(store.Job) time.Duration { return 0 }})
 		return err
 	}},
 	"requeue": {failed, func(ctx context.Context, l *lab, j store.Job) error {

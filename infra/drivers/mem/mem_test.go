@@ -26,7 +26,7 @@ func TestQueriesWhileRecordsChange(t *testing.T) {
 	}
 	now := store.At(time.Now())
 	for i := range 50 {
-		if _, err := s.Create(t.Context(), s.New(store.Job{ID: fmt.Sprint("job-", i), Kind: "a.b"}, false, now)); err != nil {
+		if _, err := s.Create(t.Context(), s.NewJob(store.Job{ID: fmt.Sprint("job-", i), Kind: "a.b"}, false, now)); err != nil {
 			t.Fatal(err)
 		}
 	}

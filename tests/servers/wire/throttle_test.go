@@ -233,7 +233,7 @@ func TestCosmosIsNotAskedBeforeItSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := store.Time(time.Now().UnixMilli())
-	fresh := func(id string) store.Job { return s.New(store.Job{ID: id, Kind: "a.b"}, false, now) }
+	fresh := func(id string) store.Job { return s.NewJob(store.Job{ID: id, Kind: "a.b"}, false, now) }
 	steps := []struct {
 		verb string
 		call func(ctx context.Context) error

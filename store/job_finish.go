@@ -92,7 +92,7 @@ func (j Job) goOn(t Timing, f Finish) (Job, error) {
 	if f.Checkpoint != nil {
 		j.Checkpoint, j.Open, j.OpenIn = *f.Checkpoint, f.Open, f.OpenIn
 		j.Saved, j.Cleared = j.Saved+1, j.Lost
-		j.Dirty = j.Dirty || was.letsGo(j)
+		j.Dirty = j.Dirty || was.dropsBlobs(j)
 	}
 	switch {
 	case f.Outcome == OutcomeSnoozed || was.advances(j):
@@ -190,73 +190,4 @@ func (j Job) record(f Finish) Job {
 // free reports whether the outcome used no attempt.
 func (o Outcome) free() bool {
 	return o == OutcomeContinued || o == OutcomeSnoozed || o == OutcomeHandBack
-}
-
-// Look is what sweep does to a record that is due.
-type Look struct {
-	Now   Time
-	Delay func(Job) time.Duration // until the next attempt of a job whose attempt was lost
-}
-
-// Looked is what look did.
-type Looked string
-
-// What sweep found to do.
-const (
-	LookedNothing  Looked = ""         // not due, or nothing left to do
-	LookedStarted  Looked = "started"  // its time came; send its message
-	LookedResent   Looked = "resent"   // its message may be lost; send it again
-	LookedLost     Looked = "lost"     // its attempt was lost; another follows: if it is queued, send its message
-	LookedExpired  Looked = "expired"  // its deadline passed
-	LookedRearmed  Looked = "rearmed"  // its attempt is alive; look again later
-	LookedFinished Looked = "finished" // its attempt was lost and it ended with that
-)
-
-// look does the one thing that the state of a live job asks for when it is due.
-func (j Job) look(t Timing, l Look) (Job, Looked, error) {
-	if j.Due == 0 || j.Due > l.Now || !j.Live() {
-		return j, LookedNothing, nil
-	}
-	if j.State == Running {
-		return j.lookRunning(t, l)
-	}
-	if j.Expired(l.Now) {
-		next, err := j.expire(l.Now)
-		return next, LookedExpired, err
-	}
-	switch {
-	case j.State == Queued:
-		next, err := j.move(EventResend)
-		next.Resends++
-		next.Due = j.dueBy(l.Now.Add(t.grace(next.Resends)))
-		return next, LookedResent, err
-	case (j.State == Scheduled || j.State == Retrying) && j.At <= l.Now:
-		next, err := j.move(EventStart)
-		next = next.queue(t, l.Now)
-		next.Ready = j.At
-		return next, LookedStarted, err
-	case j.State == Scheduled || j.State == Retrying:
-		j.Due = j.dueBy(t.start(j.At, l.Now))
-		return j, LookedRearmed, nil
-	default: // held and blocked wait for somebody else, until their deadline
-		j.Due = j.dueBy(0)
-		return j, LookedRearmed, nil
-	}
-}
-
-// lookRunning ends a lease that ran out, or comes back later.
-func (j Job) lookRunning(t Timing, l Look) (Job, Looked, error) {
-	if end := j.Lease.Until.Add(t.Skew); end > l.Now {
-		j.Due = end
-		return j, LookedRearmed, nil
-	}
-	next, _, err := j.finish(t, Finish{
-		Token: j.Lease.Token, Now: l.Now, Outcome: OutcomeLost, Delay: l.Delay(j), Dirty: true,
-		Error: "the worker stopped without a word: no heartbeat since " +
-			j.Lease.Until.Add(-t.Lease).Time().Format(time.RFC3339),
-	})
-	if next.State.Final() {
-		return next, LookedFinished, err
-	}
-	return next, LookedLost, err
 }

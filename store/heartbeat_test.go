@@ -7,7 +7,7 @@ import (
 
 // Whatever an attempt writes while it runs extends its lease.
 func TestEachWriteOfAnAttemptExtendsItsLease(t *testing.T) {
-	for name, k := range map[string]Keep{
+	for name, k := range map[string]Heartbeat{
 		"heartbeat":  {},
 		"progress":   {Progress: &Progress{Done: 1}},
 		"checkpoint": {Checkpoint: &Payload{Inline: []byte(`1`)}, Saved: 1},
@@ -16,7 +16,7 @@ func TestEachWriteOfAnAttemptExtendsItsLease(t *testing.T) {
 			l := newLab(t, openMemory(t))
 			j := l.running(t, "job-1", "t1")
 			k.Token, k.Now = "t1", t0.Add(10*time.Second)
-			got, err := l.Keep(t.Context(), j, k)
+			got, err := l.Heartbeat(t.Context(), j, k)
 			if want := k.Now.Add(l.Timing().Lease); err != nil || got.Lease.Until != want {
 				t.Errorf("lease until %d (%v), want %d", got.Lease.Until, err, want)
 			}
@@ -32,9 +32,9 @@ func TestACancelledJobWhoseAttemptIsLostIsCancelled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	look := Look{Now: t0.Add(time.Hour), Delay: func(Job) time.Duration { return 0 }}
-	j, looked, err := l.Look(t.Context(), j, look)
-	if err != nil || looked != LookedFinished || j.State != Cancelled || j.Attempts[0].Outcome != OutcomeCancelled || j.CancelReason != "enough" {
+	look := AdvanceDue{Now: t0.Add(time.Hour), Delay: func(Job) time.Duration { return 0 }}
+	j, looked, err := l.AdvanceDue(t.Context(), j, look)
+	if err != nil || looked != ActionGaveUp || j.State != Cancelled || j.Attempts[0].Outcome != OutcomeCancelled || j.CancelReason != "enough" {
 		t.Errorf("look did %q (%v), state %s, reason %q; want it to end as cancelled: enough", looked, err, j.State, j.CancelReason)
 	}
 }

@@ -2,34 +2,86 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/piecework/piecework/store/internal/engine"
 )
 
-// fit gives the document of next, which is to follow cur; cur is the zero Job if next is new. What makes a record grow
+// jobNoun says how jobs are stored.
+func (s *Store) jobNoun() engine.Noun[Job] {
+	return engine.Noun[Job]{
+		Version: Version,
+		Head: func(j *Job) engine.Head {
+			return engine.Head{Version: &j.Version, ID: &j.ID, Rev: &j.rev, Nonce: &j.Nonce, Write: &j.Write}
+		},
+		Keys:     func(j Job) engine.Keys { return j.keys(s.opts.TTL) },
+		Encode:   s.fit,
+		Complete: func(j Job) Job { return j.leave(s.opts.TTL) },
+		Expired:  func(j Job) bool { return j.Gone(At(s.opts.Now())) },
+	}
+}
+
+// keys returns the keys under which the indexes list a job.
+func (j Job) keys(ttl TTL) engine.Keys {
+	n := shard(j.ID, ListShards)
+	k := engine.Keys{ListPK: listPK(j.Kind, n), ListSK: sortKey(j.Created, j.ID), Expires: ttl.value(j.Expires)}
+	if j.Due != 0 {
+		k.DuePK, k.DueSK = duePK(j.duePartition()), sortKey(j.Due, j.ID)
+	}
+	if j.State == Failed {
+		k.FailPK, k.FailSK = failPK(n), sortKey(j.Ended, j.ID)
+	}
+	return k
+}
+
+// duePartition is the partition of the due index in which a job stands. Versions before GoneShards wrote all jobs to
+// those of DueShards, where those that have ended stay until they are removed.
+func (j Job) duePartition() int {
+	if j.State.Final() && (len(j.Outbox) == 0 || slices.Contains(j.Outbox, EffectRemove)) {
+		return DueShards + shard(j.ID, GoneShards)
+	}
+	return shard(j.ID, DueShards)
+}
+
+// encode encodes a job. The result may have up to limit bytes.
+func encode(j Job, limit int) ([]byte, error) {
+	if j.Version = max(j.Version, formatPlain); len(j.Manifests()) > 0 {
+		j.Version = max(j.Version, formatManifests)
+	}
+	data, err := json.Marshal(&j, engine.Lenient)
+	if err != nil {
+		return nil, fmt.Errorf("encode job %s: %w: %w", j.ID, ErrTooLarge, err) // nested too deep: all else is let through
+	}
+	if len(data) > limit {
+		return nil, fmt.Errorf("job %s: %w: %d bytes, at most %d", j.ID, ErrTooLarge, len(data), limit)
+	}
+	return data, nil
+}
+
+// fit encodes next, which is to follow cur; cur is the zero Job if next is new. What makes a record grow
 // without a bound, a submission or a checkpoint, must leave headroom, and is refused with ErrTooLarge if it does not.
 // Every other write grows the record by a bounded amount and must not fail, or a job could not end: it fits into the
 // headroom. Where it does not, because an older version of the software left none, the record gives up what it can
 // spare. fit returns next as it is written.
-func (s *Store) fit(cur, next Job) (Job, *record, error) {
-	if !cur.Stored() {
-		if err := CheckID(next.ID); err != nil {
-			return next, nil, err
-		}
-	}
+func (s *Store) fit(cur, next Job) (Job, []byte, error) {
 	if !cur.Stored() || next.Saved > cur.Saved {
-		r, err := encode(next, s.opts.MaxRecord/8*7)
-		return next, r, err
+		data, err := encode(next, s.opts.MaxRecord/8*7)
+		return next, data, err
 	}
-	r, err := encode(next, s.opts.MaxRecord)
+	data, err := encode(next, s.opts.MaxRecord)
 	for _, shed := range sheds {
 		if !errors.Is(err, ErrTooLarge) {
 			break
 		}
 		next = shed(next)
-		r, err = encode(next, s.opts.MaxRecord)
+		data, err = encode(next, s.opts.MaxRecord)
 	}
-	return next, r, err
+	return next, data, err
 }
 
 // sheds are what a record gives up, in this order, to fit: history before meaning, and what another attempt goes on
@@ -71,7 +123,7 @@ var sheds = []func(Job) Job{
 		}
 		was := j
 		j.Checkpoint, j.Open, j.OpenIn = Payload{}, nil, nil
-		if j.Dirty = j.Dirty || was.letsGo(j); j.Dirty && j.State.Final() && len(j.Outbox) == 0 {
+		if j.Dirty = j.Dirty || was.dropsBlobs(j); j.Dirty && j.State.Final() && len(j.Outbox) == 0 {
 			return was // its files are not to be removed any more
 		}
 		if j.Error != "" {

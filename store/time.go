@@ -3,8 +3,57 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
+
+// Time is a moment in unix milliseconds. The zero value means none.
+type Time int64
+
+// The first and the last moment that RFC 3339, and so JSON, can write: the years 1 to 9999 in UTC.
+const (
+	MinTime Time = -62_135_596_800_000
+	MaxTime Time = 253_402_300_799_999
+)
+
+// At returns t in milliseconds, MinTime at least and MaxTime at most; the zero time gives zero.
+func At(t time.Time) Time {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Before(MinTime.Time()):
+		return MinTime
+	case t.After(MaxTime.Time()):
+		return MaxTime
+	default:
+		return Time(t.UnixMilli())
+	}
+}
+
+// Time returns the moment in UTC; zero gives the zero time. A stored time that is not between MinTime and MaxTime gives
+// the nearer of these, which can be written as JSON.
+func (t Time) Time() time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(min(max(t, MinTime), MaxTime))).UTC()
+}
+
+// Add returns t+d, rounded down to a millisecond.
+func (t Time) Add(d time.Duration) Time { return t + Time(d.Milliseconds()) }
+
+// Sub returns t-u, or the longest duration of its sign, some 292 years, if the difference is longer.
+func (t Time) Sub(u Time) time.Duration {
+	const most = Time(math.MaxInt64 / int64(time.Millisecond))
+	switch d := t - u; {
+	case d > most:
+		return math.MaxInt64
+	case d < -most:
+		return math.MinInt64
+	default:
+		return time.Duration(d) * time.Millisecond
+	}
+}
 
 // Timing holds the durations that decide when sweep looks at a record. All processes of a deployment should have
 // the same. The zero value of each field means its default.

@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// A transition is pure: it takes the record as it is and returns the record as it should be. It reports false if
-// there is nothing to write, because it was done before. It must not change what the old record refers to.
-type transition func(Job) (next Job, changed bool, err error)
-
 // move takes the event's edge in the table.
 func (j Job) move(e Event) (Job, error) {
 	to, ok := Move(j.State, e)
@@ -147,8 +143,8 @@ func (j Job) expire(now Time) (Job, error) {
 	return next.settle(now), err
 }
 
-// Keep is what an attempt writes while it runs: a heartbeat, with progress or a checkpoint if there is news.
-type Keep struct {
+// Heartbeat is what an attempt writes while it runs: a heartbeat, with progress or a checkpoint if there is news.
+type Heartbeat struct {
 	Token      string
 	Now        Time
 	Progress   *Progress // nil: as it was
@@ -158,15 +154,15 @@ type Keep struct {
 	Saved      int // with a checkpoint: its number in the job, counted from 1
 }
 
-// keep extends the lease.
-func (j Job) keep(t Timing, k Keep) (Job, bool, error) {
+// heartbeat extends the lease.
+func (j Job) heartbeat(t Timing, k Heartbeat) (Job, bool, error) {
 	if !j.holds(k.Token) {
 		return j, false, ErrLeaseLost
 	}
 	if k.Checkpoint != nil && j.Saved >= k.Saved {
 		return j, false, nil
 	}
-	next, err := j.move(EventKeep)
+	next, err := j.move(EventHeartbeat)
 	if err != nil {
 		return j, false, err
 	}
@@ -180,7 +176,7 @@ func (j Job) keep(t Timing, k Keep) (Job, bool, error) {
 	if k.Checkpoint != nil {
 		next.Checkpoint, next.Open, next.OpenIn = *k.Checkpoint, k.Open, k.OpenIn
 		next.Saved, next.Cleared = k.Saved, j.Lost
-		next.Dirty = j.Dirty || j.letsGo(next)
+		next.Dirty = j.Dirty || j.dropsBlobs(next)
 		if j.advances(next) {
 			next.Idle = 0
 		}
@@ -231,7 +227,7 @@ func (j Job) settle(now Time) Job {
 	if j.State == Succeeded || j.State == Skipped { // failed and cancelled jobs may be retried from their checkpoint
 		was := j
 		j.Checkpoint, j.Open, j.OpenIn, j.Error = Payload{}, nil, nil, ""
-		j.Dirty = j.Dirty || was.letsGo(j)
+		j.Dirty = j.Dirty || was.dropsBlobs(j)
 	}
 	j.Outbox = nil
 	if j.Dirty {
@@ -265,8 +261,8 @@ func (j Job) SameEnd(k Job) bool {
 	return j.State.Final() && k.State.Final() && j.Nonce == k.Nonce && j.Requeued == k.Requeued
 }
 
-// done takes effects that were carried out for the end in have out of the outbox; the outbox of another end stays.
-func (j Job) done(have Job, effects []Effect, now Time) (Job, bool, error) {
+// clearEffects takes effects that were carried out for the end in have out of the outbox; the outbox of another end stays.
+func (j Job) clearEffects(have Job, effects []Effect, now Time) (Job, bool, error) {
 	if !j.SameEnd(have) {
 		return j, false, nil
 	}
@@ -294,8 +290,8 @@ func (j Job) postpone(t Timing, have Job, now Time) (Job, bool, error) {
 	return j, true, nil
 }
 
-// doom notes that the files of a job whose retention has passed are being removed; from then on it cannot be retried.
-func (j Job) doom(now Time) (Job, bool, error) {
+// markRemoving notes that the files of a job whose retention has passed are being removed; from then on it cannot be retried.
+func (j Job) markRemoving(now Time) (Job, bool, error) {
 	if slices.Contains(j.Outbox, EffectRemove) || !j.Overdue(now) {
 		return j, false, nil
 	}
@@ -309,9 +305,9 @@ func (j Job) Overdue(now Time) bool {
 	return j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention > 0 && j.Ended+Time(j.Policy.Retention) <= now
 }
 
-// letsGo reports whether j names a blob that next does not. Such a blob is left to the purge at the job's end, unless
+// dropsBlobs reports whether j names a blob that next does not. Such a blob is left to the purge at the job's end, unless
 // the attempt removes it before. A part of an output that has moved to a manifest counts too.
-func (j Job) letsGo(next Job) bool {
+func (j Job) dropsBlobs(next Job) bool {
 	kept := map[string]bool{}
 	for _, b := range next.Blobs() {
 		kept[b.Key] = true

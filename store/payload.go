@@ -7,7 +7,48 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/piecework/piecework/store/internal/engine"
 )
+
+// Blob names a blob and what it must contain.
+type Blob struct {
+	Key    string `json:"key"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256,omitzero"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
+}
+
+// Payload is a JSON value: kept inline, or in a blob if it is longer than MaxInline. The zero value is none.
+type Payload struct {
+	Inline jsontext.Value `json:"inline,omitzero"`
+	Blob   *Blob          `json:"blob,omitzero"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
+}
+
+// IsZero reports whether there is no payload.
+func (p Payload) IsZero() bool { return len(p.Inline) == 0 && p.Blob == nil && len(p.Extra) == 0 }
+
+// Output is a named file of a job: its parts, one after the other. It has one part once the job has succeeded,
+// unless it was too large to join.
+type Output struct {
+	Name        string `json:"name"`
+	ContentType string `json:"type,omitzero"`
+	Parts       []Blob `json:"parts"`
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
+}
+
+// Size is the output's length in bytes.
+func (o Output) Size() int64 {
+	var n int64
+	for _, p := range o.Parts {
+		n += p.Size
+	}
+	return n
+}
 
 // Manifest names a blob that lists outputs which are too many for the record: what EncodeOutputs gives. Several
 // manifests continue each other, see Concat.
@@ -32,7 +73,7 @@ var ErrManifest = errors.New("invalid manifest")
 
 // EncodeOutputs encodes a list of outputs as manifests and records have it.
 func EncodeOutputs(outputs []Output) ([]byte, error) {
-	data, err := json.Marshal(outputs, tolerant)
+	data, err := json.Marshal(outputs, engine.Lenient)
 	if err != nil {
 		return nil, fmt.Errorf("encode a list of outputs: %w", err)
 	}
@@ -42,7 +83,7 @@ func EncodeOutputs(outputs []Output) ([]byte, error) {
 // DecodeOutputs reads the content of a manifest. It gives ErrManifest for data that are none.
 func DecodeOutputs(data []byte) ([]Output, error) {
 	var outputs []Output
-	if err := json.Unmarshal(data, &outputs, tolerant); err != nil {
+	if err := json.Unmarshal(data, &outputs, engine.Lenient); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
 	}
 	return outputs, nil

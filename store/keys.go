@@ -1,0 +1,87 @@
+package store
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"github.com/piecework/piecework/store/internal/engine"
+)
+
+// The numbers of index partitions. They are part of the stored form: all processes must agree on them.
+const (
+	// DueShards is over how many partitions of the due index the records are spread to which something is to happen. A
+	// partition of a DynamoDB index takes 1000 writes a second.
+	DueShards = 16
+	// GoneShards is over how many more partitions of the due index the ended jobs and parked messages are spread that wait
+	// for nothing but their removal, so that a search for what is due does not page through them.
+	GoneShards = 4
+	// DuePartitions is how many partitions the due index has: first those of DueShards, then those of GoneShards.
+	DuePartitions = DueShards + GoneShards
+	// ListShards is over how many partitions the list of a kind, and the list of failed jobs, is spread.
+	ListShards = 4
+)
+
+// The names of the fields. A store must have IDField as its key and RevisionField as its revision.
+const (
+	IDField       = engine.IDField
+	RevisionField = engine.RevisionField
+	// ExpiresField is the field by which a store deletes documents by itself. It is present on ended jobs only, and only
+	// where Options.TTL says that the store does that.
+	ExpiresField = engine.ExpiresField
+)
+
+// Columns lists the fields beside the key and the revision, for stores that want to know: data is bytes, the rest
+// are strings. ExpiresField is not among them: only stores that act on it get it.
+func Columns() []string {
+	return []string{"data", "due_pk", "due_sk", "list_pk", "list_sk", "fail_pk", "fail_sk"}
+}
+
+// Indexes lists the fields of each index, in order.
+func Indexes() [][]string {
+	return [][]string{{"due_pk", "due_sk"}, {"list_pk", "list_sk"}, {"fail_pk", "fail_sk"}}
+}
+
+// pad writes a time so that it sorts as a string.
+func pad(t Time) string {
+	const zeros = "0000000000000000"
+	digits := strconv.FormatInt(int64(max(t, 0)), 10)
+	return zeros[min(len(digits), len(zeros)):] + digits
+}
+
+// shard spreads ids evenly over n partitions.
+func shard(id string, n int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // never fails
+	return int(h.Sum32() % uint32(n))
+}
+
+func listPK(kind string, n int) string { return "job#" + kind + "#" + strconv.Itoa(n) }
+func failPK(n int) string              { return "failed#" + strconv.Itoa(n) }
+func sortKey(t Time, id string) string { return pad(t) + "#" + id }
+
+// duePK names a partition of the due index.
+func duePK(n int) string {
+	if n >= DueShards {
+		return "gone#" + strconv.Itoa(n-DueShards)
+	}
+	return "due#" + string([]byte{byte('0' + n/10), byte('0' + n%10)})
+}
+
+// sortTime returns the time in a sort key; 0 if there is none.
+func sortTime(key string) Time {
+	stamp, _, _ := strings.Cut(key, "#")
+	ms, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return Time(ms)
+}
+
+// MaxID is the longest id of a record in bytes.
+const MaxID = engine.MaxID
+
+// CheckID says what is wrong with the id of a record, or nil. An id is 1 to MaxID bytes long: ASCII letters, digits and "-",
+// ".", "_", ":", "~" and "@", with a letter or digit first. Every store, queue, bucket and URL takes such ids as they are,
+// so no verb passes another id to a driver.
+func CheckID(id string) error { return engine.CheckID(id) }
