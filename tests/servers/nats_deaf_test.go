@@ -11,7 +11,6 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/nats"
 	"github.com/piecework/piecework/pubsubq"
-	"github.com/piecework/piecework/pubsubq/natspubsub"
 )
 
 // A confirm may be lost while the connection lives, when a stream moves between servers for instance. What waits for it
