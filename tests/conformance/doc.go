@@ -13,7 +13,8 @@
 // [Store] runs the verbs of package store: conflicts, answers that were lost, stale reads, limits, records of other
 // versions, both indexes over many records, and many who claim at once. [Queue] runs package pubsubq: delivery as
 // declared, delays, sizes, unreadable messages, a broker that restarts, an orderly end. [Blob] runs package
-// blobout: streams, aborted writes, ranges, conditional creation, signed URLs, listings, removal.
+// blobout: streams, aborted writes, ranges, conditional creation, signed URLs, listings, removal. [Driver] runs go-cloud's
+// own tests over a pubsub driver of ours.
 //
 // With -short, the indexes are tested over fewer records. The tests of this package run the suites over all drivers
 // that need no server of another kind; those in the module tests/servers run them over the others.

@@ -10,6 +10,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/nats"
 	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/pubsubq/natspubsub"
 	"github.com/piecework/piecework/tests/conformance"
 )
 
@@ -29,7 +30,7 @@ func TestJetStreamWithDelays(t *testing.T) {
 	conformance.Queue(t, conformance.QueueHarness{
 		Lane:       lanes(nil),
 		Connect:    conformance.ConnectTo(drivers.New(nats.Register), "jetstream://"+n.Host()+"/piecework.{queue}?ack_wait=3s&delay=schedule"),
-		Redelivery: 3 * time.Second, MaxDelay: nats.MaxDelay, Restart: func(t *testing.T) { n.Restart(t) },
+		Redelivery: 3 * time.Second, MaxDelay: natspubsub.MaxDelay, Restart: func(t *testing.T) { n.Restart(t) },
 	})
 }
 

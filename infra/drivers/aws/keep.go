@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/middleware"
 
-	"github.com/piecework/piecework/infra/drivers/internal/keep"
+	"github.com/piecework/piecework/pubsubq/keep"
 )
 
 // keeper extends the visibility timeout of messages that are held here. It learns of them by watching the requests of

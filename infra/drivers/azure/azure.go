@@ -39,11 +39,8 @@
 //
 // # Delivery
 //
-// At least once, by peek and lock. A nacked message comes again at once. A lock that was lost makes the message come
-// again.
-//
-// The receiving side is a driver of our own: gocloud's renews no locks, tries for ever to complete a message whose lock
-// was lost, and leaves receivers open.
+// At least once, by peek and lock; see package servicebus. A nacked message comes again at once. A lock that was lost
+// makes the message come again.
 //
 // # Delay
 //
@@ -51,6 +48,7 @@
 package azure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,19 +62,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	"gocloud.dev/pubsub"
-	"gocloud.dev/pubsub/batcher"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/servicebus"
 )
 
 // connectionVariable holds a connection string of Service Bus.
 const connectionVariable = "SERVICEBUS_CONNECTION_STRING"
-
-// MaxDelay bounds what Service Bus is asked to keep back.
-const MaxDelay = 365 * 24 * time.Hour
-
-// maxBatch is how many messages are sent, or settled, at a time.
-const maxBatch = 100
 
 // Register registers the queues azuresb and the bucket azblob.
 func Register(s *drivers.Set) {
@@ -151,45 +143,19 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 			if err != nil {
 				return nil, err
 			}
-			name := drivers.InLane(l.name, lane)
-			sender, err := client.NewSender(name, nil)
-			if err != nil {
-				return nil, fmt.Errorf("send to %s: %w", name, err)
-			}
-			return pubsub.NewTopic(&topic{name: name, sender: sender}, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 4}), nil
+			return servicebus.OpenTopic(client, drivers.InLane(l.name, lane))
 		},
 		Subscription: func(_ context.Context, lane string) (*pubsub.Subscription, error) {
 			client, err := l.get()
 			if err != nil {
 				return nil, err
 			}
-			s, err := l.receive(client, lane)
-			if err != nil {
-				return nil, err
-			}
-			// Receives of one receiver cannot run side by side.
-			return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1},
-				&batcher.Options{MaxBatchSize: 1, MaxHandlers: 10}), nil
+			return servicebus.OpenSubscription(client, drivers.InLane(l.name, lane), &servicebus.Options{
+				Subscription: drivers.InLane(l.subscription, lane), Prefetch: l.prefetch, Renew: l.renew, Hold: cmp.Or(l.hold, -1),
+			})
 		},
-		MaxDelay: MaxDelay, Delay: delay, Origin: origin, Inspect: l.inspect, Close: l.close,
+		MaxDelay: servicebus.MaxDelay, Delay: servicebus.DelayHook, Origin: origin, Inspect: l.inspect, Close: l.close,
 	}, log), nil
-}
-
-// receive opens a receiver on the lane's queue or subscription.
-func (l *lanes) receive(client *azservicebus.Client, lane string) (*subscription, error) {
-	name := drivers.InLane(l.name, lane)
-	opts := &azservicebus.ReceiverOptions{ReceiveMode: azservicebus.ReceiveModePeekLock}
-	var r *azservicebus.Receiver
-	var err error
-	if l.subscription == "" {
-		r, err = client.NewReceiverForQueue(name, opts)
-	} else {
-		r, err = client.NewReceiverForSubscription(name, drivers.InLane(l.subscription, lane), opts)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("receive from %s: %w", name, err)
-	}
-	return newSubscription(r, name, l.renew, l.hold), nil
 }
 
 // get returns the client, which dials again by itself.
@@ -230,15 +196,4 @@ func (l *lanes) close(ctx context.Context) error {
 		return nil
 	}
 	return l.client.Close(ctx)
-}
-
-// delay keeps a message back.
-func delay(as func(any) bool, d time.Duration) error {
-	var m *azservicebus.Message
-	if !as(&m) {
-		return fmt.Errorf("delay %v: this is not a message of Service Bus", d)
-	}
-	at := time.Now().Add(d).UTC()
-	m.ScheduledEnqueueTime = &at
-	return nil
 }

@@ -1,23 +1,16 @@
 package azure
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
-	"gocloud.dev/gcerrors"
-	"gocloud.dev/pubsub/driver"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/servicebus"
 )
 
 const connection = "Endpoint=sb://jobs.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=aHVudGVyMg=="
@@ -62,7 +55,7 @@ func TestOpeningNeedsNoServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if q.Sender().MaxDelay("default") != MaxDelay {
+	if q.Sender().MaxDelay("default") != servicebus.MaxDelay {
 		t.Error("Service Bus keeps no messages back")
 	}
 	if err := q.Close(t.Context()); err != nil {
@@ -106,106 +99,6 @@ func TestATokenStaysWithItsAccount(t *testing.T) {
 	t.Setenv("AZURE_STORAGE_ACCOUNT", "mine")
 	t.Setenv("AZURE_STORAGE_SAS_TOKEN", "sig=x")
 	if _, err := drivers.New(Register).OpenBucket(t.Context(), "azblob://c?domain=evil.example"); !errors.Is(err, functions.ErrConfig) {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestMessagesCarryMetadataAndADelay(t *testing.T) {
-	m := &driver.Message{Body: []byte("x"), Metadata: map[string]string{"traceparent": "t"}}
-	m.BeforeSend = func(as func(any) bool) error { return delay(as, time.Hour) }
-	out, err := outgoing(m)
-	if err != nil || string(out.Body) != "x" || out.ApplicationProperties["traceparent"] != "t" || time.Until(*out.ScheduledEnqueueTime) < 59*time.Minute {
-		t.Errorf("%+v, %v", out, err)
-	}
-	got := incoming(&azservicebus.ReceivedMessage{Body: out.Body, ApplicationProperties: map[string]any{"traceparent": "t", "n": 1}})
-	if string(got.Body) != "x" || len(got.Metadata) != 1 || got.Metadata["traceparent"] != "t" {
-		t.Errorf("%+v", got)
-	}
-}
-
-// fake is a receiver with one message.
-type fake struct {
-	mu       sync.Mutex
-	message  *azservicebus.ReceivedMessage
-	renewed  int
-	complete int
-	err      error
-}
-
-func (f *fake) ReceiveMessages(ctx context.Context, _ int, _ *azservicebus.ReceiveMessagesOptions) ([]*azservicebus.ReceivedMessage, error) {
-	f.mu.Lock()
-	m, err := f.message, f.err
-	f.message = nil
-	f.mu.Unlock()
-	if m != nil {
-		return []*azservicebus.ReceivedMessage{m}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-func (f *fake) CompleteMessage(context.Context, *azservicebus.ReceivedMessage, *azservicebus.CompleteMessageOptions) error {
-	f.complete++
-	return f.err
-}
-
-func (f *fake) AbandonMessage(context.Context, *azservicebus.ReceivedMessage, *azservicebus.AbandonMessageOptions) error {
-	return f.err
-}
-
-func (f *fake) RenewMessageLock(context.Context, *azservicebus.ReceivedMessage, *azservicebus.RenewMessageLockOptions) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.renewed++
-	return f.err
-}
-
-func (f *fake) Close(context.Context) error { return nil }
-
-func TestLocksAreRenewedWhileAMessageIsHeld(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{message: &azservicebus.ReceivedMessage{MessageID: "m"}}
-		s := newSubscription(f, "jobs", 10*time.Second, time.Hour)
-		ms, err := s.ReceiveBatch(t.Context(), 1)
-		if err != nil || len(ms) != 1 {
-			t.Fatal(ms, err)
-		}
-		time.Sleep(35 * time.Second)
-		synctest.Wait()
-		if f.renewed != 3 {
-			t.Errorf("renewed %d times", f.renewed)
-		}
-		if err := s.SendAcks(t.Context(), []driver.AckID{ms[0].AckID}); err != nil || f.complete != 1 {
-			t.Errorf("completed %d times, %v", f.complete, err)
-		}
-		time.Sleep(time.Minute)
-		if f.renewed != 3 {
-			t.Errorf("renewed %d times after the ack", f.renewed)
-		}
-		if ms, err := s.ReceiveBatch(t.Context(), 1); ms != nil || err != nil {
-			t.Errorf("an empty queue gives %v, %v", ms, err)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestALostLockIsNoErrorAndOthersAre(t *testing.T) {
-	f := &fake{err: &azservicebus.Error{Code: azservicebus.CodeLockLost}}
-	s := newSubscription(f, "jobs", time.Minute, time.Hour)
-	ids := []driver.AckID{&azservicebus.ReceivedMessage{MessageID: "m"}}
-	if err := errors.Join(s.SendAcks(t.Context(), ids), s.SendNacks(t.Context(), ids)); err != nil {
-		t.Error(err)
-	}
-	f.err = &azservicebus.Error{Code: azservicebus.CodeUnauthorizedAccess}
-	if err := s.SendAcks(t.Context(), ids); s.ErrorCode(err) != gcerrors.PermissionDenied || s.IsRetryable(err) {
-		t.Errorf("error %v", err)
-	}
-	if _, err := s.ReceiveBatch(t.Context(), 1); s.ErrorCode(err) != gcerrors.PermissionDenied {
 		t.Errorf("error %v", err)
 	}
 }

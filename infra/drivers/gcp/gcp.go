@@ -45,11 +45,11 @@
 //
 // # Delivery
 //
-// At least once. A nacked message comes again at once, or as the subscription's retry policy says. The receiving side is
-// a driver of our own, because what gocloud's has buffered when it is closed stays out of reach for long. Push subscriptions to Cloud Run need none
-// of this: the adapter receives them. Reads and queries of Firestore are strongly consistent. What
-// Firestore refuses because it is asked for too much is left to package store, which waits, with jitter and longer each
-// time; no request lasts longer than ten seconds.
+// At least once. A nacked message comes again at once, or as the subscription's retry policy says. Messages are received
+// by package pubsubpull. Push subscriptions to Cloud Run do not need it: the adapter receives them.
+//
+// Reads and queries of Firestore are strongly consistent. What Firestore refuses because it is asked for too much is left
+// to package store, which waits, with jitter and longer each time; no request lasts longer than ten seconds.
 //
 // # Delay
 //

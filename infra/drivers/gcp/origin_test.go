@@ -9,11 +9,14 @@ import (
 )
 
 func TestOriginOfAMessage(t *testing.T) {
-	m := incoming(&pubsubpb.ReceivedMessage{Message: &pubsubpb.PubsubMessage{MessageId: "m"}, DeliveryAttempt: 3})
-	if got := origin(m.AsFunc); got != (pubsubq.Origin{ID: "m", Deliveries: 3}) {
-		t.Errorf("%+v", got)
+	as := func(i any) bool {
+		*i.(**pubsubpb.ReceivedMessage) = &pubsubpb.ReceivedMessage{Message: &pubsubpb.PubsubMessage{MessageId: "m"}, DeliveryAttempt: 3}
+		return true
+	}
+	if got, want := origin(as), (pubsubq.Origin{ID: "m", Deliveries: 3}); got != want {
+		t.Errorf("origin = %+v, want %+v", got, want)
 	}
 	if got := origin(func(any) bool { return false }); got != (pubsubq.Origin{}) {
-		t.Errorf("of another broker: %+v", got)
+		t.Errorf("origin of another broker's message = %+v, want none", got)
 	}
 }

@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,10 @@ import (
 	raw "cloud.google.com/go/pubsub/v2"
 	"gocloud.dev/gcp"
 	"gocloud.dev/pubsub"
-	"gocloud.dev/pubsub/batcher"
 	"gocloud.dev/pubsub/gcppubsubv2"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/pubsubpull"
 )
 
 // lanes is what a gcppubsub URL says.
@@ -66,8 +67,8 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 				return nil, err
 			}
 			name := fmt.Sprintf("projects/%s/subscriptions/%s", l.project, drivers.InLane(l.subscription, lane))
-			return pubsub.NewSubscription(newPull(client.SubscriptionAdminClient, name, l.hold),
-				&batcher.Options{MaxBatchSize: l.prefetch, MaxHandlers: 1}, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 2}), nil
+			opts := &pubsubpull.Options{Prefetch: l.prefetch, Hold: cmp.Or(l.hold, -1)}
+			return pubsubpull.OpenSubscription(client.SubscriptionAdminClient, name, opts), nil
 		},
 		Origin: origin, Close: l.close,
 		Inspect: l.inspect,

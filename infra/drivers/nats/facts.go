@@ -9,12 +9,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/natspubsub"
 )
 
 // inspect tells a consumer's ack wait, and how often it delivers.
-func (s *streams) inspect(l *line) func(context.Context, string) (*drivers.LaneFacts, error) {
+func (l *place) inspect(c *natspubsub.Conn) func(context.Context, string) (*drivers.LaneFacts, error) {
 	return func(ctx context.Context, lane string) (*drivers.LaneFacts, error) {
-		conn, err := l.get(ctx)
+		conn, err := c.Get(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -22,25 +23,25 @@ func (s *streams) inspect(l *line) func(context.Context, string) (*drivers.LaneF
 		if err != nil {
 			return nil, err
 		}
-		name := s.streamOf(lane)
-		c, err := js.Consumer(ctx, name, s.consumer)
-		if s.declare && (errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)) {
+		name := l.streamOf(lane)
+		consumer, err := js.Consumer(ctx, name, l.opts.Consumer)
+		if !l.opts.MustExist && (errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)) {
 			return &drivers.LaneFacts{Unseen: "it is not there yet; the first worker makes it as it must be"}, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("consumer %s of stream %s: %w", s.consumer, name, err)
+			return nil, fmt.Errorf("consumer %s of stream %s: %w", l.opts.Consumer, name, err)
 		}
-		have := c.CachedInfo().Config
+		have := consumer.CachedInfo().Config
 		f := &drivers.LaneFacts{
 			Hidden: have.AckWait, HiddenName: "ack wait", Extended: true, Pulled: true, Factor: 1, Waiting: -1,
-			HiddenRemedy: fmt.Sprintf("set the ack wait of consumer %s of stream %s", s.consumer, name),
+			HiddenRemedy: fmt.Sprintf("set the ack wait of consumer %s of stream %s", l.opts.Consumer, name),
 			DeadNote:     "nothing is set aside: a message comes again until it is acknowledged",
 			Remarks:      []drivers.Remark{largest(conn)},
 		}
 		if have.MaxDeliver > 0 {
 			f.DeadLetters, f.Deliveries, f.DeadNote = drivers.No, have.MaxDeliver, ""
 			f.DeadRemedy = fmt.Sprintf("set MaxDeliver of consumer %s of stream %s to -1: after %d deliveries a message would stay in the stream, and never be delivered",
-				s.consumer, name, have.MaxDeliver)
+				l.opts.Consumer, name, have.MaxDeliver)
 		}
 		stream, err := js.Stream(ctx, name)
 		if err != nil {

@@ -2,23 +2,23 @@
 //
 // # URLs
 //
-//	jetstream://host1:4222,host2:4222/piecework.{queue}   the path is the subject of a lane
+//	jetstream://host1:4222,host2:4222/piecework.{queue}   the path is the subject of a queue
 //	tls+jetstream://...                                   with TLS
 //
 // # Parameters
 //
 //	creds=, nkey=                 a file with credentials, or with a seed
 //	tls_ca=, tls_cert=, tls_key=  files for TLS
-//	stream=piecework-{queue}      the stream of a lane; dots become underscores. Two deployments on one server need two
+//	stream=piecework-{queue}      the stream of a queue; dots become underscores. Two deployments on one server need two
 //	consumer=workers              the durable consumer that receivers share
-//	declare=true                  make stream and consumer, if there are none
-//	replicas=1, storage=file      how they are made; storage may be memory
+//	declare=true                  create stream and consumer, if they do not exist
+//	replicas=1, storage=file      how they are created; storage may be memory
 //	ack_wait=30s                  when a message comes again that is neither acked nor nacked; extended while it is held
-//	hold=15m                      how long that goes on for one message
+//	hold=15m                      how long it is extended for one message
 //	nack_delay=1s                 when a nacked message comes again
 //	prefetch=1                    messages fetched at a time
-//	delay=none                    schedule: let the server keep messages back; needs a server of 2.12 or newer, and a stream
-//	                              that was made with this set
+//	delay=none                    schedule: the server delays messages; needs a server of 2.12 or newer, and a stream
+//	                              that was created with this set
 //
 // # Environment and credentials
 //
@@ -30,9 +30,7 @@
 //
 // # Delivery
 //
-// At least once. The stream confirms each publish, and recognises a repeat of the same publish by its id.
-//
-// This is a driver of our own. gocloud's natspubsub is core NATS, which delivers at most once and keeps nothing.
+// At least once; see package natspubsub.
 //
 // # Delay
 //
@@ -40,139 +38,169 @@
 package nats
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"gocloud.dev/pubsub"
+
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/pubsubq/natspubsub"
 )
 
 // Register registers the queues jetstream and tls+jetstream.
 func Register(s *drivers.Set) {
-	s.AddQueue("jetstream", openStreams)
-	s.AddQueue("tls+jetstream", openStreams)
+	s.AddQueue("jetstream", open)
+	s.AddQueue("tls+jetstream", open)
 	s.AddDenial(denied)
 }
 
-// dial is how to connect.
-type dial struct {
-	servers       string // as nats.Connect wants them
-	tls           bool
-	creds, nkey   string
-	ca, cert, key string
+// place is what a URL says.
+type place struct {
+	servers         string // as nats.Connect wants them
+	creds, nkey     string
+	ca, cert, key   string
+	subject, stream string             // with "{queue}"
+	opts            natspubsub.Options // but for Stream
 }
 
-// parseDial reads where the servers are. It must come after the other getters, because it checks all parameters.
-func parseDial(a *drivers.Address) (dial, error) {
+func parse(a *drivers.Address) (*place, error) {
 	p := a.Params
-	d := dial{
-		tls:   strings.HasPrefix(a.Scheme, "tls+"),
+	l := &place{
 		creds: p.String("creds", ""), nkey: p.String("nkey", ""),
 		ca: p.String("tls_ca", ""), cert: p.String("tls_cert", ""), key: p.String("tls_key", ""),
+		subject: a.Path, stream: p.String("stream", "piecework-"+drivers.Lane),
+		opts: natspubsub.Options{
+			Consumer:  p.String("consumer", "workers"),
+			MustExist: !p.Bool("declare", true), Schedule: p.OneOf("delay", "none", "schedule") == "schedule",
+			Replicas: p.Int("replicas", 1, 1, 5), Memory: p.OneOf("storage", "file", "memory") == "memory",
+			AckWait:   p.Duration("ack_wait", 30*time.Second, time.Second, time.Hour),
+			Hold:      cmp.Or(p.Duration("hold", 15*time.Minute, 0, 24*time.Hour), -1),
+			NackDelay: p.Duration("nack_delay", time.Second, 0, time.Hour),
+			Prefetch:  p.Int("prefetch", 1, 1, 1000),
+		},
 	}
 	if err := a.Check(); err != nil {
-		return d, err
+		return nil, err
 	}
 	if err := a.WantHost("host"); err != nil {
-		return d, err
+		return nil, err
 	}
-	if err := a.WantLane(a.Path); err != nil {
-		return d, err
+	if err := errors.Join(a.WantLane(l.subject), a.WantLane(l.stream)); err != nil {
+		return nil, err
 	}
 	if strings.ContainsAny(a.Path, " *>/") || strings.HasPrefix(a.Path, ".") || strings.Contains(a.Path, "..") {
-		return d, a.Errorf("%q is not a subject: want words separated by dots, such as piecework.%s", a.Path, drivers.Lane)
+		return nil, a.Errorf("%q is not a subject: want words separated by dots, such as piecework.%s", a.Path, drivers.Lane)
 	}
-	if (d.cert == "") != (d.key == "") {
-		return d, a.Errorf("tls_cert and tls_key belong together: give both or none")
+	if (l.cert == "") != (l.key == "") {
+		return nil, a.Errorf("tls_cert and tls_key belong together: give both or none")
 	}
+	if strings.ContainsAny(l.opts.Consumer, " .*>/\\") {
+		return nil, a.Errorf("consumer=%q: want letters, digits, dashes and underscores", l.opts.Consumer)
+	}
+	l.servers = servers(a)
+	return l, nil
+}
+
+// servers returns the hosts of a URL as nats.Connect wants them.
+func servers(a *drivers.Address) string {
 	scheme := "nats://"
-	if d.tls {
+	if strings.HasPrefix(a.Scheme, "tls+") {
 		scheme = "tls://"
 	}
 	if a.User != nil {
 		scheme += a.User.String() + "@"
 	}
-	var servers []string
+	var urls []string
 	for host := range strings.SplitSeq(a.Host, ",") {
-		servers = append(servers, scheme+strings.TrimSpace(host))
+		urls = append(urls, scheme+strings.TrimSpace(host))
 	}
-	d.servers = strings.Join(servers, ",")
-	return d, nil
+	return strings.Join(urls, ",")
 }
 
-// streams is what a jetstream URL says.
-type streams struct {
-	dial
-
-	subject, stream, consumer string // with "{queue}"
-	declare                   bool
-	replicas                  int
-	memory                    bool
-	ackWait, hold, nackDelay  time.Duration
-	prefetch                  int
-	schedule                  bool
+// streamOf returns the stream of a queue. Names of streams have no dots.
+func (l *place) streamOf(queue string) string {
+	return strings.ReplaceAll(drivers.InLane(l.stream, queue), ".", "_")
 }
 
-func parseStreams(a *drivers.Address) (*streams, error) {
-	p := a.Params
-	s := &streams{
-		subject: a.Path, stream: p.String("stream", "piecework-"+drivers.Lane), consumer: p.String("consumer", "workers"),
-		declare: p.Bool("declare", true), replicas: p.Int("replicas", 1, 1, 5),
-		memory:    p.OneOf("storage", "file", "memory") == "memory",
-		ackWait:   p.Duration("ack_wait", 30*time.Second, time.Second, time.Hour),
-		hold:      p.Duration("hold", 15*time.Minute, 0, 24*time.Hour),
-		nackDelay: p.Duration("nack_delay", time.Second, 0, time.Hour),
-		prefetch:  p.Int("prefetch", 1, 1, 1000),
-		schedule:  p.OneOf("delay", "none", "schedule") == "schedule",
-	}
-	var err error
-	if s.dial, err = parseDial(a); err != nil {
-		return nil, err
-	}
-	if err := a.WantLane(s.stream); err != nil {
-		return nil, err
-	}
-	if strings.ContainsAny(s.consumer, " .*>/\\") {
-		return nil, a.Errorf("consumer=%q: want letters, digits, dashes and underscores", s.consumer)
-	}
-	return s, nil
-}
-
-// streamOf is the stream of a lane, whose name has no dots.
-func (s *streams) streamOf(lane string) string {
-	return strings.ReplaceAll(drivers.InLane(s.stream, lane), ".", "_")
-}
-
-func openStreams(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
-	s, err := parseStreams(a)
+func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+	l, err := parse(a)
 	if err != nil {
 		return nil, err
 	}
-	l := &line{dial: s.dial, log: log}
-	b := drivers.Broker{
-		Topic:        s.topic(l),
-		Subscription: s.subscription(l),
-		Origin:       origin,
-		Inspect:      s.inspect(l),
-		Close:        l.close,
+	conn := natspubsub.NewConn(l.servers, l.dialOptions(log)...)
+	options := func(queue string) *natspubsub.Options {
+		o := l.opts
+		o.Stream = l.streamOf(queue)
+		return &o
 	}
-	if s.schedule {
-		b.MaxDelay, b.Delay = MaxDelay, delay
+	b := drivers.Broker{
+		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
+			return natspubsub.OpenTopic(ctx, conn, drivers.InLane(l.subject, queue), options(queue))
+		},
+		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
+			return natspubsub.OpenSubscription(ctx, conn, drivers.InLane(l.subject, queue), options(queue))
+		},
+		Origin: origin, Inspect: l.inspect(conn), Close: conn.Close,
+	}
+	if l.opts.Schedule {
+		b.MaxDelay, b.Delay = natspubsub.MaxDelay, natspubsub.DelayHook
 	}
 	return drivers.NewQueue(b, log), nil
 }
 
-// MaxDelay bounds what JetStream is asked to keep back.
-const MaxDelay = 365 * 24 * time.Hour
-
-// delay keeps a message back.
-func delay(as func(any) bool, d time.Duration) error {
-	var m *outgoing
-	if !as(&m) {
-		return fmt.Errorf("delay %v: this is not a message of JetStream", d)
+// dialOptions are read when the connection is dialled: a file that is missing must not keep a process from starting.
+func (l *place) dialOptions(log *slog.Logger) []nats.Option {
+	opts := []nats.Option{
+		nats.Name("piecework"),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.LogAttrs(context.Background(), slog.LevelWarn, "connection to NATS was lost; it is dialled again", slog.Any("error", err))
+			}
+		}),
 	}
-	m.delay = d
-	return nil
+	if l.creds != "" {
+		opts = append(opts, nats.UserCredentials(l.creds))
+	}
+	if l.nkey != "" {
+		opts = append(opts, func(o *nats.Options) error {
+			key, err := nats.NkeyOptionFromSeed(l.nkey)
+			if err != nil {
+				return fmt.Errorf("nkey: %w", err)
+			}
+			return key(o)
+		})
+	}
+	if l.ca != "" {
+		opts = append(opts, nats.RootCAs(l.ca))
+	}
+	if l.cert != "" {
+		opts = append(opts, nats.ClientCert(l.cert, l.key))
+	}
+	return opts
+}
+
+// origin reads the identity and the delivery count of a message. Its id is its place in the stream, with the time of its
+// arrival, because a stream that was deleted and created again counts from the start.
+func origin(as func(any) bool) pubsubq.Origin {
+	var m jetstream.Msg
+	if !as(&m) {
+		return pubsubq.Origin{}
+	}
+	meta, err := m.Metadata()
+	if err != nil {
+		return pubsubq.Origin{}
+	}
+	return pubsubq.Origin{
+		ID:         fmt.Sprintf("%s/%d@%d", meta.Stream, meta.Sequence.Stream, meta.Timestamp.UnixNano()),
+		Deliveries: int(min(meta.NumDelivered, math.MaxInt32)),
+	}
 }

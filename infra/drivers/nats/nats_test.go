@@ -7,12 +7,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"gocloud.dev/gcerrors"
-	"gocloud.dev/pubsub/driver"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/pubsubq/natspubsub"
 )
 
 func address(t *testing.T, raw string) *drivers.Address {
@@ -25,21 +24,27 @@ func address(t *testing.T, raw string) *drivers.Address {
 }
 
 func TestStreamURLs(t *testing.T) {
-	s, err := parseStreams(address(t, "tls+jetstream://u:p@a:1,b:2/jobs.{queue}?replicas=3&storage=memory&ack_wait=5s&delay=schedule"))
+	const full = "tls+jetstream://u:p@a:1,b:2/jobs.{queue}?replicas=3&storage=memory&ack_wait=5s&delay=schedule&hold=0s&declare=false"
+	l, err := parse(address(t, full))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.servers != "tls://u:p@a:1,tls://u:p@b:2" || s.streamOf("a.b") != "piecework-a_b" {
-		t.Errorf("%+v", s)
+	if l.servers != "tls://u:p@a:1,tls://u:p@b:2" || l.streamOf("a.b") != "piecework-a_b" {
+		t.Errorf("servers = %q, stream = %q, want both servers with TLS and user, and piecework-a_b", l.servers, l.streamOf("a.b"))
 	}
-	c := s.config("x", "jobs.a")
-	if c.Retention != jetstream.WorkQueuePolicy || c.Storage != jetstream.MemoryStorage || c.Replicas != 3 || !c.AllowMsgSchedules ||
-		len(c.Subjects) != 2 {
-		t.Errorf("%+v", c)
+	want := natspubsub.Options{
+		MustExist: true, Schedule: true, Consumer: "workers", Replicas: 3, Memory: true, AckWait: 5 * time.Second, Hold: -1,
+		NackDelay: time.Second, Prefetch: 1,
 	}
-	if s, err = parseStreams(address(t, "jetstream://h/jobs.{queue}")); err != nil || s.ackWait != 30*time.Second || s.prefetch != 1 ||
-		s.config("x", "y").Storage != jetstream.FileStorage || s.config("x", "y").AllowMsgSchedules {
-		t.Errorf("%+v, %v", s, err)
+	if l.opts != want {
+		t.Errorf("options = %+v, want %+v", l.opts, want)
+	}
+	l, err = parse(address(t, "jetstream://h/jobs.{queue}"))
+	want = natspubsub.Options{
+		Consumer: "workers", Replicas: 1, AckWait: 30 * time.Second, Hold: 15 * time.Minute, NackDelay: time.Second, Prefetch: 1,
+	}
+	if err != nil || l.opts != want {
+		t.Errorf("options = %+v, %v, want the defaults %+v", l.opts, err, want)
 	}
 }
 
@@ -61,27 +66,25 @@ func TestURLsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestMetadataTravelsAsHeaders(t *testing.T) {
-	m := &driver.Message{Body: []byte("x"), Metadata: map[string]string{"traceparent": "t"}}
-	m.BeforeSend = func(as func(any) bool) error { return delay(as, time.Minute) }
-	out, err := encode("jobs.a", m)
-	if err != nil || out.delay != time.Minute || out.Subject != "jobs.a" {
-		t.Fatal(out, err)
-	}
-	out.Header.Set(jetstream.MsgIDHeader, "id")
-	got := decode("1", out.Data, out.Header, nil, nil)
-	if string(got.Body) != "x" || len(got.Metadata) != 1 || got.Metadata["traceparent"] != "t" {
-		t.Errorf("%+v", got)
-	}
+// message is a message of JetStream that has nothing but metadata.
+type message struct{ jetstream.Msg }
+
+func (message) Metadata() (*jetstream.MsgMetadata, error) {
+	return &jetstream.MsgMetadata{
+		Stream: "jobs", Sequence: jetstream.SequencePair{Stream: 7, Consumer: 9}, NumDelivered: 3, Timestamp: time.Unix(0, 5),
+	}, nil
 }
 
-func TestErrorsAreClassified(t *testing.T) {
-	for err, want := range map[error]gcerrors.ErrorCode{
-		jetstream.ErrStreamNotFound: gcerrors.NotFound, errors.New("x"): gcerrors.Unknown, &jetstream.APIError{Code: 503}: gcerrors.ResourceExhausted,
-	} {
-		if got := streamError(err); got != want {
-			t.Errorf("%v: %v", err, got)
-		}
+func TestOriginOfAMessage(t *testing.T) {
+	as := func(i any) bool {
+		*i.(*jetstream.Msg) = message{}
+		return true
+	}
+	if got, want := origin(as), (pubsubq.Origin{ID: "jobs/7@5", Deliveries: 3}); got != want {
+		t.Errorf("origin = %+v, want %+v", got, want)
+	}
+	if got := origin(func(any) bool { return false }); got != (pubsubq.Origin{}) {
+		t.Errorf("origin of another broker's message = %+v, want none", got)
 	}
 }
 
@@ -92,9 +95,9 @@ func TestAServerThatIsAwayFailsSendsAndNotTheStart(t *testing.T) {
 	}
 	err = q.Sender().Send(t.Context(), "default", 0, pubsubq.Message{ID: "job-1"})
 	if err == nil || !strings.Contains(err.Error(), "no servers") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v", err)
+		t.Errorf("send = %v, want an error that says that there are no servers, without the password", err)
 	}
 	if err := q.Close(t.Context()); err != nil {
-		t.Error(err)
+		t.Errorf("close = %v", err)
 	}
 }

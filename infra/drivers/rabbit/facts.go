@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/rabbitpubsub"
 )
 
 // deadLetter finds a queue's dead-letter exchange in the broker's complaint about a declaration without one.
@@ -17,9 +18,9 @@ var deadLetter = regexp.MustCompile(`'x-dead-letter-exchange' for queue .* curre
 
 // inspect tells whether a queue has a dead-letter exchange among its arguments. The protocol has no question for that; but
 // the broker refuses the declaration of a queue that is there with other arguments, and says which.
-func (p *place) inspect(l *line) func(context.Context, string) (*drivers.LaneFacts, error) {
+func (p *place) inspect(c *rabbitpubsub.Conn) func(context.Context, string) (*drivers.LaneFacts, error) {
 	return func(ctx context.Context, lane string) (*drivers.LaneFacts, error) {
-		conn, err := l.get(ctx)
+		conn, err := c.Get(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -28,7 +29,7 @@ func (p *place) inspect(l *line) func(context.Context, string) (*drivers.LaneFac
 			_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 			return err
 		})
-		if gone := (*amqp.Error)(nil); p.declare && errors.As(err, &gone) && gone.Code == amqp.NotFound {
+		if gone := (*amqp.Error)(nil); !p.opts.MustExist && errors.As(err, &gone) && gone.Code == amqp.NotFound {
 			return &drivers.LaneFacts{Unseen: "it is not there yet; the first worker makes it as it must be"}, nil
 		}
 		if err != nil {
@@ -40,7 +41,7 @@ func (p *place) inspect(l *line) func(context.Context, string) (*drivers.LaneFac
 			DeadNote: "the queue has no dead-letter exchange of its own; the broker does not tell here whether a policy gives it one",
 		}
 		err = onChannel(conn, func(ch *amqp.Channel) error {
-			_, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: p.queueType})
+			_, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: p.opts.Type})
 			return err
 		})
 		var complaint *amqp.Error
@@ -53,6 +54,15 @@ func (p *place) inspect(l *line) func(context.Context, string) (*drivers.LaneFac
 		}
 		return f, nil
 	}
+}
+
+func onChannel(conn *amqp.Connection, do func(*amqp.Channel) error) error {
+	ch, err := conn.Channel()
+	if err != nil {
+		return err
+	}
+	defer ch.Close()
+	return do(ch)
 }
 
 var access = regexp.MustCompile(`(read|write|configure)?\s*access to (\S+ '[^']*') in vhost '([^']*)' refused for user '([^']*)'`)

@@ -7,9 +7,9 @@
 //
 // # Parameters
 //
-//	queue=piecework.{queue}   the name of a lane's queue; messages go to it by the default exchange
-//	declare=true              make the queue, durable, if there is none
-//	type=quorum               what to make: quorum, which is replicated, or classic
+//	queue=piecework.{queue}   the broker's name of a queue; messages go to it by the default exchange
+//	declare=true              create the queue, durable, if it does not exist
+//	type=quorum               what to create: quorum, which is replicated, or classic
 //	delay=none                plugin: use an exchange of the plugin rabbitmq_delayed_message_exchange
 //	exchange=piecework.delay  the name of that exchange
 //	prefetch=1                messages fetched at a time
@@ -27,11 +27,7 @@
 //
 // # Delivery
 //
-// At least once. Publishes are persistent, confirmed by the broker, and refused if the queue is gone. A nacked message
-// comes again at once.
-//
-// This is a driver of our own: gocloud's publishes transient messages, never dials again, and after a reconnect can ack
-// another message than the one it was asked to.
+// At least once; see package rabbitpubsub. A nacked message comes again at once.
 //
 // # Delay
 //
@@ -40,22 +36,17 @@ package rabbit
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"gocloud.dev/pubsub"
-	"gocloud.dev/pubsub/batcher"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/pubsubq/rabbitpubsub"
 )
-
-// MaxDelay is the longest that the plugin keeps a message back: its header is a signed number of milliseconds.
-const MaxDelay = (1<<31 - 1) * time.Millisecond
 
 // Register registers the queues amqp and amqps.
 func Register(s *drivers.Set) {
@@ -66,23 +57,23 @@ func Register(s *drivers.Set) {
 
 // place is what a URL says.
 type place struct {
-	url       string
-	queue     string // with "{queue}"
-	declare   bool
-	queueType string
-	delay     bool
-	exchange  string
-	prefetch  int
+	url   string
+	queue string // with "{queue}"
+	opts  rabbitpubsub.Options
 }
 
 func parse(a *drivers.Address) (*place, error) {
 	p := &place{
-		queue:     a.Params.String("queue", "piecework."+drivers.Lane),
-		declare:   a.Params.Bool("declare", true),
-		queueType: a.Params.OneOf("type", "quorum", "classic"),
-		delay:     a.Params.OneOf("delay", "none", "plugin") == "plugin",
-		exchange:  a.Params.String("exchange", "piecework.delay"),
-		prefetch:  a.Params.Int("prefetch", 1, 1, 1000),
+		queue: a.Params.String("queue", "piecework."+drivers.Lane),
+		opts: rabbitpubsub.Options{
+			MustExist: !a.Params.Bool("declare", true),
+			Type:      a.Params.OneOf("type", "quorum", "classic"),
+			Prefetch:  a.Params.Int("prefetch", 1, 1, 1000),
+		},
+	}
+	exchange := a.Params.String("exchange", "piecework.delay")
+	if a.Params.OneOf("delay", "none", "plugin") == "plugin" {
+		p.opts.DelayExchange = exchange
 	}
 	if err := a.WantHost("host"); err != nil {
 		return nil, err
@@ -109,113 +100,40 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 	if err != nil {
 		return nil, err
 	}
-	// A connection that publishes too fast is slowed down by the broker; acks should not have to wait for that.
-	out, in := &line{url: p.url}, &line{url: p.url}
+	config := amqp.Config{Properties: amqp.Table{"connection_name": "piecework", "product": "piecework"}}
+	out, in := rabbitpubsub.NewConn(p.url, config), rabbitpubsub.NewConn(p.url, config)
 	b := drivers.Broker{
-		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
-			name := drivers.InLane(p.queue, lane)
-			ch, err := p.channel(ctx, out, name)
-			if err != nil {
-				return nil, err
-			}
-			t, err := newTopic(ch, name, p.exchange)
-			if err != nil {
-				return nil, err
-			}
-			return pubsub.NewTopic(t, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 1}), nil
+		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
+			return rabbitpubsub.OpenTopic(ctx, out, drivers.InLane(p.queue, queue), &p.opts)
 		},
-		Subscription: func(ctx context.Context, lane string) (*pubsub.Subscription, error) {
-			name := drivers.InLane(p.queue, lane)
-			ch, err := p.channel(ctx, in, name)
-			if err != nil {
-				return nil, err
-			}
-			s, err := newSubscription(ch, name, p.prefetch)
-			if err != nil {
-				return nil, err
-			}
-			return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: p.prefetch, MaxHandlers: 1},
-				&batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 1}), nil
+		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
+			return rabbitpubsub.OpenSubscription(ctx, in, drivers.InLane(p.queue, queue), &p.opts)
 		},
 		Origin:  origin,
-		Close:   func(context.Context) error { return errors.Join(out.close(), in.close()) },
+		Close:   func(context.Context) error { return errors.Join(out.Close(), in.Close()) },
 		Inspect: p.inspect(in),
 	}
-	if p.delay {
-		b.MaxDelay, b.Delay = MaxDelay, delay
+	if p.opts.DelayExchange != "" {
+		b.MaxDelay, b.Delay = rabbitpubsub.MaxDelay, rabbitpubsub.DelayHook
 	}
 	return drivers.NewQueue(b, log), nil
 }
 
-// channel opens a channel on a connection that is alive, and sees to it that the queue exists.
-func (p *place) channel(ctx context.Context, l *line, queue string) (*amqp.Channel, error) {
-	conn, err := l.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if p.declare {
-		if err := p.ensure(conn, queue); err != nil {
-			return nil, err
-		}
-	}
-	ch, err := conn.Channel()
-	if err != nil {
-		return nil, fmt.Errorf("open channel: %w", err)
-	}
-	return ch, nil
-}
+// deliveryCount is the header in which quorum queues count earlier deliveries of a message.
+const deliveryCount = "x-delivery-count"
 
-// ensure makes the queue if there is none, and binds it to the exchange of delayed messages. A queue that exists is left
-// as it is, also if it is of another type. A failed declaration closes its channel, so each has one of its own.
-func (p *place) ensure(conn *amqp.Connection, queue string) error {
-	err := onChannel(conn, func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-		return err
-	})
-	if gone := (*amqp.Error)(nil); errors.As(err, &gone) && gone.Code == amqp.NotFound {
-		err = onChannel(conn, func(ch *amqp.Channel) error {
-			_, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: p.queueType})
-			return err
-		})
+// origin reads the identity and the delivery count of a message. The id is the sender's, and may be empty. Classic queues
+// do not count deliveries, but mark all after the first.
+func origin(as func(any) bool) pubsubq.Origin {
+	var d amqp.Delivery
+	if !as(&d) {
+		return pubsubq.Origin{}
 	}
-	if err != nil {
-		return fmt.Errorf("declare queue %s: %w", queue, err)
+	o := pubsubq.Origin{ID: d.MessageId}
+	if n, ok := d.Headers[deliveryCount].(int64); ok {
+		o.Deliveries = int(n) + 1
+	} else if !d.Redelivered {
+		o.Deliveries = 1
 	}
-	if !p.delay {
-		return nil
-	}
-	err = onChannel(conn, func(ch *amqp.Channel) error {
-		args := amqp.Table{"x-delayed-type": amqp.ExchangeDirect}
-		if err := ch.ExchangeDeclare(p.exchange, "x-delayed-message", true, false, false, false, args); err != nil {
-			return err
-		}
-		return ch.QueueBind(queue, queue, p.exchange, false, nil)
-	})
-	if err != nil {
-		return fmt.Errorf("bind queue %s to delayed exchange %s: %w (is rabbitmq_delayed_message_exchange enabled?)", queue, p.exchange, err)
-	}
-	return nil
+	return o
 }
-
-func onChannel(conn *amqp.Connection, do func(*amqp.Channel) error) error {
-	ch, err := conn.Channel()
-	if err != nil {
-		return err
-	}
-	defer ch.Close()
-	return do(ch)
-}
-
-// delay keeps a message back.
-func delay(as func(any) bool, d time.Duration) error {
-	var m *amqp.Publishing
-	if !as(&m) {
-		return fmt.Errorf("delay %v: this is not a message of RabbitMQ", d)
-	}
-	ms := (d + time.Millisecond - 1) / time.Millisecond // rounded up: not to be seen before
-	m.Headers[delayHeader] = int32(min(ms, 1<<31-1))
-	return nil
-}
-
-// tlsConfig is the least that is asked of a broker.
-func tlsConfig() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS12} }

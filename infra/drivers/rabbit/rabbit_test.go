@@ -1,15 +1,11 @@
 package rabbit
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-	"gocloud.dev/gcerrors"
-	"gocloud.dev/pubsub/driver"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
@@ -32,7 +28,7 @@ func TestURLs(t *testing.T) {
 		}
 		u, err := amqp.ParseURI(p.url)
 		if err != nil || u.Vhost != want.vhost || u.Password != want.password || p.queue != want.queue {
-			t.Errorf("%s: %+v %+v, %v", raw, u, p, err)
+			t.Errorf("%s is %+v in %+v, %v, want %+v", raw, u, p, err, want)
 		}
 	}
 	for raw, want := range map[string]string{
@@ -52,31 +48,27 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-func TestMessagesArePersistent(t *testing.T) {
-	m := &driver.Message{Body: []byte("x"), Metadata: map[string]string{"traceparent": "t"}}
-	m.BeforeSend = func(as func(any) bool) error { return delay(as, 1500*time.Microsecond) }
-	p, err := publishing(m)
-	if err != nil || p.DeliveryMode != amqp.Persistent || p.Headers["traceparent"] != "t" || p.Headers[delayHeader] != int32(2) {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if err := delay(func(any) bool { return false }, time.Second); err == nil {
-		t.Error("a message of another broker was delayed")
-	}
-}
-
-func TestErrorsOfTheBrokerAreClassified(t *testing.T) {
-	for code, want := range map[int]gcerrors.ErrorCode{
-		amqp.NotFound: gcerrors.NotFound, amqp.AccessRefused: gcerrors.PermissionDenied, amqp.ConnectionForced: gcerrors.Unknown,
-		amqp.PreconditionFailed: gcerrors.FailedPrecondition,
+func TestOriginOfAMessage(t *testing.T) {
+	for name, c := range map[string]struct {
+		d    amqp.Delivery
+		want pubsubq.Origin
+	}{
+		"first":          {amqp.Delivery{MessageId: "m"}, pubsubq.Origin{ID: "m", Deliveries: 1}},
+		"quorum, third":  {amqp.Delivery{MessageId: "m", Redelivered: true, Headers: amqp.Table{deliveryCount: int64(2)}}, pubsubq.Origin{ID: "m", Deliveries: 3}},
+		"classic, again": {amqp.Delivery{Redelivered: true}, pubsubq.Origin{}},
 	} {
-		err := errors.Join(errors.New("x"), &amqp.Error{Code: code})
-		var broker *amqp.Error
-		if got := errorCode(err); got != want || !errorAs(err, &broker) || broker.Code != code {
-			t.Errorf("%d: %v, %v", code, got, broker)
-		}
+		t.Run(name, func(t *testing.T) {
+			as := func(i any) bool {
+				*i.(*amqp.Delivery) = c.d
+				return true
+			}
+			if got := origin(as); got != c.want {
+				t.Errorf("origin = %+v, want %+v", got, c.want)
+			}
+		})
 	}
-	if errorCode(context.DeadlineExceeded) != gcerrors.DeadlineExceeded || errorCode(context.Canceled) != gcerrors.Canceled {
-		t.Error("ends of contexts are not told apart")
+	if got := origin(func(any) bool { return false }); got != (pubsubq.Origin{}) {
+		t.Errorf("origin of another broker's message = %+v, want none", got)
 	}
 }
 
@@ -87,12 +79,12 @@ func TestABrokerThatIsAwayFailsSendsAndNotTheStart(t *testing.T) {
 	}
 	err = q.Sender().Send(t.Context(), "default", 0, pubsubq.Message{ID: "job-1"})
 	if err == nil || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v", err)
+		t.Errorf("send = %v, want an error that says refused, without the password", err)
 	}
 	if q.Sender().MaxDelay("default") != 0 {
-		t.Error("a broker without the plugin keeps messages back")
+		t.Errorf("MaxDelay = %v without the plugin, want 0", q.Sender().MaxDelay("default"))
 	}
 	if err := q.Close(t.Context()); err != nil {
-		t.Error(err)
+		t.Errorf("close = %v", err)
 	}
 }

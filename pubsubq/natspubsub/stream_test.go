@@ -1,4 +1,4 @@
-package nats
+package natspubsub
 
 import (
 	"strings"
@@ -24,14 +24,14 @@ func TestSubjectsThatAStreamTakes(t *testing.T) {
 		{">", "piecework.default", true},
 	} {
 		if got := covers(c.pattern, c.subject); got != c.want {
-			t.Errorf("%s for %s: %v", c.pattern, c.subject, got)
+			t.Errorf("covers(%q, %q) = %v, want %v", c.pattern, c.subject, got, c.want)
 		}
 	}
 	if err := takes(jetstream.StreamConfig{Sources: []*jetstream.StreamSource{{Name: "x"}}}, "piecework.default"); err != nil {
-		t.Error(err)
+		t.Errorf("takes = %v for a stream with sources, want no error", err)
 	}
 	err := takes(jetstream.StreamConfig{Subjects: []string{"a.default", "a.default.-later-.*"}}, "b.default")
-	if err == nil || !strings.Contains(err.Error(), "a.default") || !strings.Contains(err.Error(), "stream=NAME-{queue}") {
-		t.Error(err)
+	if err == nil || !strings.Contains(err.Error(), "a.default") || !strings.Contains(err.Error(), "another name") {
+		t.Errorf("takes = %v for a stream of other subjects, want an error that names them and says what to do", err)
 	}
 }

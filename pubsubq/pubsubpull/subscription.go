@@ -1,6 +1,7 @@
-package gcp
+package pubsubpull
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,44 +12,64 @@ import (
 	apiv1 "cloud.google.com/go/pubsub/v2/apiv1"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"gocloud.dev/gcerrors"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/batcher"
 	"gocloud.dev/pubsub/driver"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/piecework/piecework/infra/drivers/internal/keep"
+	"github.com/piecework/piecework/pubsubq/keep"
 )
 
 const (
-	// waitMessage is how long a pull waits; the server answers as soon as it has a message.
+	// waitMessage is how long a pull waits. The service answers as soon as it has a message.
 	waitMessage = 20 * time.Second
 	// pauseEmpty is the pause after a pull that was answered at once, and empty.
 	pauseEmpty = 100 * time.Millisecond
-	// extendEvery and extendTo keep a message, whose subscription gives it ten seconds at the least.
+	// extendEvery is the interval at which deadlines are extended. The shortest deadline of a subscription is 10 seconds.
 	extendEvery = 4 * time.Second
-	extendTo    = 20 // seconds
+	// extendTo is the deadline in seconds that an extended message gets.
+	extendTo = 20
 	// maxBatch is how many acks go in one request.
 	maxBatch = 100
 )
 
-// pull receives by asking for messages when there is room for them, so that nothing is pushed ahead, a message that is
-// held blocks no other, and nothing stays behind when it ends. gocloud's driver streams: what it has buffered when it is
-// closed stays out of reach, its deadline extended, for as long as the process lives.
-type pull struct {
-	client *apiv1.SubscriptionAdminClient
-	name   string // projects/P/subscriptions/S
-	kept   *keep.Keeper[string, struct{}]
+// Options are the options of a subscription. The zero value is good.
+type Options struct {
+	// Prefetch is how many messages are pulled at a time. Default 1.
+	Prefetch int
+	// Hold is how long the deadline of one message is extended. Default 15 minutes; negative: not at all.
+	Hold time.Duration
 }
 
-var _ driver.Subscription = (*pull)(nil)
+// OpenSubscription opens a subscription by its full name, projects/P/subscriptions/S. It does not check that it exists.
+// Opts may be nil.
+func OpenSubscription(client *apiv1.SubscriptionAdminClient, name string, opts *Options) *pubsub.Subscription {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	s := newSubscription(client, name, cmp.Or(o.Hold, 15*time.Minute))
+	return pubsub.NewSubscription(s, &batcher.Options{MaxBatchSize: cmp.Or(o.Prefetch, 1), MaxHandlers: 1},
+		&batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 2})
+}
 
-func newPull(client *apiv1.SubscriptionAdminClient, name string, hold time.Duration) *pull {
-	s := &pull{client: client, name: name}
+type subscription struct {
+	client *apiv1.SubscriptionAdminClient
+	name   string
+	kept   *keep.Keeper[string, struct{}] // by ack id
+}
+
+var _ driver.Subscription = (*subscription)(nil)
+
+func newSubscription(client *apiv1.SubscriptionAdminClient, name string, hold time.Duration) *subscription {
+	s := &subscription{client: client, name: name}
 	s.kept = keep.New(extendEvery, hold, s.extend)
 	return s
 }
 
-// extend keeps messages from others. If it fails, the next time makes up for it.
-func (s *pull) extend(ctx context.Context, items map[string]struct{}) {
+// extend extends deadlines. It runs several times a deadline, so one may fail.
+func (s *subscription) extend(ctx context.Context, items map[string]struct{}) {
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(items)), maxBatch) {
 		_ = s.client.ModifyAckDeadline(ctx, &pubsubpb.ModifyAckDeadlineRequest{
 			Subscription: s.name, AckIds: ids, AckDeadlineSeconds: extendTo,
@@ -56,8 +77,8 @@ func (s *pull) extend(ctx context.Context, items map[string]struct{}) {
 	}
 }
 
-// ReceiveBatch waits for a message, and returns up to most of those that are there.
-func (s *pull) ReceiveBatch(ctx context.Context, most int) ([]*driver.Message, error) {
+// ReceiveBatch waits for a message, and returns up to most of the messages that are there.
+func (s *subscription) ReceiveBatch(ctx context.Context, most int) ([]*driver.Message, error) {
 	wait, cancel := context.WithTimeout(ctx, waitMessage)
 	defer cancel()
 	got, err := s.client.Pull(wait, &pubsubpb.PullRequest{Subscription: s.name, MaxMessages: int32(most)})
@@ -96,19 +117,19 @@ func incoming(m *pubsubpb.ReceivedMessage) *driver.Message {
 }
 
 // SendAcks acks messages.
-func (s *pull) SendAcks(ctx context.Context, ids []driver.AckID) error {
+func (s *subscription) SendAcks(ctx context.Context, ids []driver.AckID) error {
 	return s.wrap("ack", s.client.Acknowledge(ctx, &pubsubpb.AcknowledgeRequest{Subscription: s.name, AckIds: s.forget(ids)}))
 }
 
-// CanNack is true.
-func (*pull) CanNack() bool { return true }
+// CanNack returns true.
+func (*subscription) CanNack() bool { return true }
 
-// SendNacks gives messages back, by a deadline of nothing.
-func (s *pull) SendNacks(ctx context.Context, ids []driver.AckID) error {
+// SendNacks gives messages back, by a deadline of 0.
+func (s *subscription) SendNacks(ctx context.Context, ids []driver.AckID) error {
 	return s.wrap("nack", s.client.ModifyAckDeadline(ctx, &pubsubpb.ModifyAckDeadlineRequest{Subscription: s.name, AckIds: s.forget(ids)}))
 }
 
-func (s *pull) forget(ids []driver.AckID) []string {
+func (s *subscription) forget(ids []driver.AckID) []string {
 	out := make([]string, len(ids))
 	for i, id := range ids {
 		out[i] = id.(string)
@@ -117,27 +138,31 @@ func (s *pull) forget(ids []driver.AckID) []string {
 	return out
 }
 
-func (s *pull) wrap(what string, err error) error {
+func (s *subscription) wrap(what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%s messages of %s: %w", what, s.name, err)
 }
 
-// IsRetryable is false: the library has tried, and pubsubq opens a new subscription.
-func (*pull) IsRetryable(error) bool { return false }
+// IsRetryable returns false: the library has retried, and pubsubq opens a new subscription.
+func (*subscription) IsRetryable(error) bool { return false }
 
-// As gives access to the client.
-func (s *pull) As(i any) bool {
-	p, ok := i.(**apiv1.SubscriptionAdminClient)
-	if ok {
+// As gives access to the client and the driver.
+func (s *subscription) As(i any) bool {
+	switch p := i.(type) {
+	case **apiv1.SubscriptionAdminClient:
 		*p = s.client
+	case *driver.Subscription:
+		*p = s
+	default:
+		return false
 	}
-	return ok
+	return true
 }
 
 // ErrorAs gives access to the status.
-func (*pull) ErrorAs(err error, i any) bool {
+func (*subscription) ErrorAs(err error, i any) bool {
 	p, ok := i.(**status.Status)
 	if !ok {
 		return false
@@ -147,7 +172,7 @@ func (*pull) ErrorAs(err error, i any) bool {
 }
 
 // ErrorCode classifies the status.
-func (*pull) ErrorCode(err error) gcerrors.ErrorCode {
+func (*subscription) ErrorCode(err error) gcerrors.ErrorCode {
 	if errors.Is(err, context.Canceled) {
 		return gcerrors.Canceled
 	}
@@ -167,8 +192,8 @@ func (*pull) ErrorCode(err error) gcerrors.ErrorCode {
 	}
 }
 
-// Close lets go of what is held; the server delivers it again.
-func (s *pull) Close() error {
+// Close stops extending. The service delivers again what is neither acked nor nacked.
+func (s *subscription) Close() error {
 	s.kept.Close()
 	return nil
 }

@@ -10,10 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/piecework/piecework/infra/drivers/internal/keep"
+	"github.com/piecework/piecework/pubsubq/keep"
 )
 
-func TestWhatIsKeptIsExtendedUntilItIsForgottenOrTooOld(t *testing.T) {
+func TestItemsAreExtendedUntilForgottenOrTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var calls []string
@@ -40,8 +40,8 @@ func TestWhatIsKeptIsExtendedUntilItIsForgottenOrTooOld(t *testing.T) {
 		k.Forget("a")
 		k.Forget("nothing")
 		wait(20*time.Second, "b", "b")
-		wait(time.Hour, "b", "b") // and then it is too old
-		k.Add("c", 3)             // begins again
+		wait(time.Hour, "b", "b") // then the hold has passed
+		k.Add("c", 3)             // starts the goroutine again
 		wait(15*time.Second, "c")
 		k.Close()
 		k.Add("d", 4)
@@ -51,7 +51,7 @@ func TestWhatIsKeptIsExtendedUntilItIsForgottenOrTooOld(t *testing.T) {
 
 func TestNothingIsKeptWithoutAHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := keep.New(time.Second, 0, func(context.Context, map[string]int) { t.Error("extended") })
+		k := keep.New(time.Second, 0, func(context.Context, map[string]int) { t.Error("extend was called, want no call with a hold of 0") })
 		k.Add("a", 1)
 		time.Sleep(time.Minute)
 		k.Close()

@@ -1,13 +1,16 @@
-package rabbit
+package rabbitpubsub
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"gocloud.dev/gcerrors"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/batcher"
 	"gocloud.dev/pubsub/driver"
 )
 
@@ -16,26 +19,48 @@ const (
 	delayHeader = "x-delay" // the plugin's
 )
 
-// topic publishes to one queue, on a channel of its own. A channel that has failed is not used again: the topic fails
-// until pubsubq opens another.
+// MaxDelay is the longest delay that [DelayHook] takes: the plugin's header is a signed number of milliseconds.
+const MaxDelay = (1<<31 - 1) * time.Millisecond
+
+// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook gets.
+func DelayHook(as func(any) bool, d time.Duration) error {
+	var m *amqp.Publishing
+	if !as(&m) {
+		return fmt.Errorf("delay %v: this is not a message of RabbitMQ", d)
+	}
+	ms := (d + time.Millisecond - 1) / time.Millisecond // rounded up: never early
+	m.Headers[delayHeader] = int32(min(ms, 1<<31-1))
+	return nil
+}
+
+// OpenTopic opens a queue for sending. Opts may be nil.
+func OpenTopic(ctx context.Context, conn *Conn, queue string, opts *Options) (*pubsub.Topic, error) {
+	o := opts.withDefaults()
+	ch, err := o.channel(ctx, conn, queue)
+	if err != nil {
+		return nil, err
+	}
+	if err := ch.Confirm(false); err != nil {
+		return nil, errors.Join(fmt.Errorf("turn confirms on: %w", err), ch.Close())
+	}
+	t := &topic{
+		queue: queue, exchange: o.DelayExchange, ch: ch, returned: ch.NotifyReturn(make(chan amqp.Return, maxBatch)),
+	}
+	return pubsub.NewTopic(t, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 1}), nil
+}
+
+// topic publishes on one channel. It fails for good when the channel has failed.
 type topic struct {
 	queue, exchange string
 
-	mu       sync.Mutex // one batch at a time, so that what is returned belongs to it
+	mu       sync.Mutex // one batch at a time, so that returned messages belong to it
 	ch       *amqp.Channel
 	returned chan amqp.Return
 }
 
 var _ driver.Topic = (*topic)(nil)
 
-func newTopic(ch *amqp.Channel, queue, exchange string) (*topic, error) {
-	if err := ch.Confirm(false); err != nil {
-		return nil, errors.Join(fmt.Errorf("turn confirms on: %w", err), ch.Close())
-	}
-	return &topic{queue: queue, exchange: exchange, ch: ch, returned: ch.NotifyReturn(make(chan amqp.Return, maxBatch))}, nil
-}
-
-// SendBatch publishes the messages, and waits until the broker has confirmed each, which means that they are on disk.
+// SendBatch publishes the messages, and waits until the broker has confirmed each, which means that it is on disk.
 func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,7 +72,7 @@ func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 		}
 		exchange, mandatory := "", true
 		if _, delayed := p.Headers[delayHeader]; delayed {
-			exchange, mandatory = t.exchange, false // the plugin routes later, and so would return everything
+			exchange, mandatory = t.exchange, false // the plugin routes later, so mandatory would return every message
 		}
 		confirms[i], err = t.ch.PublishWithDeferredConfirmWithContext(ctx, exchange, t.queue, mandatory, false, p)
 		if err != nil {
@@ -81,7 +106,7 @@ func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 
 var errUnconfirmed = errors.New("the broker did not take the message, or the channel was lost")
 
-// publishing is the broker's form of a message.
+// publishing returns the broker's form of a message.
 func publishing(m *driver.Message) (amqp.Publishing, error) {
 	p := amqp.Publishing{Headers: amqp.Table{}, Body: m.Body, DeliveryMode: amqp.Persistent, ContentType: "application/json"}
 	for k, v := range m.Metadata {
@@ -100,11 +125,21 @@ func publishing(m *driver.Message) (amqp.Publishing, error) {
 	return p, err
 }
 
-// IsRetryable is false: pubsubq opens a new topic instead, on a new connection if need be.
+// IsRetryable returns false: pubsubq opens a new topic instead.
 func (*topic) IsRetryable(error) bool { return false }
 
-// As gives access to the channel.
-func (t *topic) As(i any) bool { return asChannel(t.ch, i) }
+// As gives access to the channel and the driver.
+func (t *topic) As(i any) bool {
+	switch p := i.(type) {
+	case **amqp.Channel:
+		*p = t.ch
+	case *driver.Topic:
+		*p = t
+	default:
+		return false
+	}
+	return true
+}
 
 // ErrorAs gives access to the broker's error.
 func (*topic) ErrorAs(err error, i any) bool { return errorAs(err, i) }
@@ -114,47 +149,3 @@ func (*topic) ErrorCode(err error) gcerrors.ErrorCode { return errorCode(err) }
 
 // Close closes the channel.
 func (t *topic) Close() error { return closeChannel(t.ch) }
-
-func asChannel(ch *amqp.Channel, i any) bool {
-	p, ok := i.(**amqp.Channel)
-	if ok {
-		*p = ch
-	}
-	return ok
-}
-
-func closeChannel(ch *amqp.Channel) error {
-	if err := ch.Close(); err != nil && !errors.Is(err, amqp.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
-func errorAs(err error, i any) bool {
-	p, ok := i.(**amqp.Error)
-	return ok && errors.As(err, p)
-}
-
-func errorCode(err error) gcerrors.ErrorCode {
-	var broker *amqp.Error
-	switch {
-	case errors.Is(err, context.Canceled):
-		return gcerrors.Canceled
-	case errors.Is(err, context.DeadlineExceeded):
-		return gcerrors.DeadlineExceeded
-	case !errors.As(err, &broker):
-		return gcerrors.Unknown
-	}
-	switch broker.Code {
-	case amqp.NotFound:
-		return gcerrors.NotFound
-	case amqp.AccessRefused, amqp.NotAllowed:
-		return gcerrors.PermissionDenied
-	case amqp.PreconditionFailed, amqp.ResourceLocked:
-		return gcerrors.FailedPrecondition
-	case amqp.ResourceError:
-		return gcerrors.ResourceExhausted
-	default:
-		return gcerrors.Unknown
-	}
-}

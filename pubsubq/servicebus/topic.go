@@ -1,4 +1,4 @@
-package azure
+package servicebus
 
 import (
 	"context"
@@ -8,10 +8,40 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	"gocloud.dev/gcerrors"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/batcher"
 	"gocloud.dev/pubsub/driver"
 )
 
-// topic sends to a queue or topic, as many messages in one transfer as fit.
+const (
+	// MaxDelay is the longest delay that [DelayHook] is meant for.
+	MaxDelay = 365 * 24 * time.Hour
+
+	maxBatch = 100
+	// closeTime bounds the closing of a link.
+	closeTime = 5 * time.Second
+)
+
+// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook gets.
+func DelayHook(as func(any) bool, d time.Duration) error {
+	var m *azservicebus.Message
+	if !as(&m) {
+		return fmt.Errorf("delay %v: this is not a message of Service Bus", d)
+	}
+	at := time.Now().Add(d).UTC()
+	m.ScheduledEnqueueTime = &at
+	return nil
+}
+
+// OpenTopic opens a queue or topic of Service Bus for sending. It does not check that it exists.
+func OpenTopic(client *azservicebus.Client, name string) (*pubsub.Topic, error) {
+	sender, err := client.NewSender(name, nil)
+	if err != nil {
+		return nil, fmt.Errorf("send to %s: %w", name, err)
+	}
+	return pubsub.NewTopic(&topic{name: name, sender: sender}, &batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 4}), nil
+}
+
 type topic struct {
 	name   string
 	sender *azservicebus.Sender
@@ -19,7 +49,7 @@ type topic struct {
 
 var _ driver.Topic = (*topic)(nil)
 
-// SendBatch sends the messages. If it fails some may have been sent.
+// SendBatch sends the messages, as many in one transfer as fit. After an error some of them may have been sent.
 func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 	if err := t.send(ctx, ms); err != nil {
 		return fmt.Errorf("send to %s: %w", t.name, err)
@@ -38,7 +68,7 @@ func (t *topic) send(ctx context.Context, ms []*driver.Message) error {
 			return err
 		}
 		err = batch.AddMessage(out, nil)
-		if errors.Is(err, azservicebus.ErrMessageTooLarge) && batch.NumMessages() > 0 { // full: begin another
+		if errors.Is(err, azservicebus.ErrMessageTooLarge) && batch.NumMessages() > 0 { // full: send it and begin another
 			if err := t.sender.SendMessageBatch(ctx, batch, nil); err != nil {
 				return err
 			}
@@ -65,7 +95,7 @@ func (t *topic) send(ctx context.Context, ms []*driver.Message) error {
 	return nil
 }
 
-// outgoing is the broker's form of a message.
+// outgoing returns the Service Bus form of a message.
 func outgoing(m *driver.Message) (*azservicebus.Message, error) {
 	out := &azservicebus.Message{Body: m.Body}
 	for k, v := range m.Metadata {
@@ -87,16 +117,20 @@ func outgoing(m *driver.Message) (*azservicebus.Message, error) {
 	return out, err
 }
 
-// IsRetryable is false: the library has tried, and pubsubq opens a new topic.
+// IsRetryable returns false: the library has retried, and pubsubq opens a new topic.
 func (*topic) IsRetryable(error) bool { return false }
 
-// As gives access to the sender.
+// As gives access to the sender and the driver.
 func (t *topic) As(i any) bool {
-	p, ok := i.(**azservicebus.Sender)
-	if ok {
+	switch p := i.(type) {
+	case **azservicebus.Sender:
 		*p = t.sender
+	case *driver.Topic:
+		*p = t
+	default:
+		return false
 	}
-	return ok
+	return true
 }
 
 // ErrorAs gives access to the library's error.
@@ -107,7 +141,7 @@ func (*topic) ErrorCode(err error) gcerrors.ErrorCode { return errorCode(err) }
 
 // Close closes the link.
 func (t *topic) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	return t.sender.Close(ctx)
 }
@@ -118,7 +152,6 @@ func errorAs(err error, i any) bool {
 }
 
 func errorCode(err error) gcerrors.ErrorCode {
-	var broker *azservicebus.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return gcerrors.Canceled
@@ -126,7 +159,9 @@ func errorCode(err error) gcerrors.ErrorCode {
 		return gcerrors.DeadlineExceeded
 	case errors.Is(err, azservicebus.ErrMessageTooLarge):
 		return gcerrors.InvalidArgument
-	case !errors.As(err, &broker):
+	}
+	broker, ok := errors.AsType[*azservicebus.Error](err)
+	if !ok {
 		return gcerrors.Unknown
 	}
 	switch broker.Code {

@@ -1,6 +1,6 @@
-// Package keep holds on to messages that have been received and are neither acked nor nacked: it extends the time for
-// which the broker hides them from others. gocloud's drivers do not, so that a worker that holds a message back for a
-// while would see it delivered to another.
+// Package keep extends the time for which a broker hides received messages from other receivers, until they are
+// acked or nacked. Most brokers deliver a message again after a fixed time, and gocloud's drivers do not extend it.
+// The drivers below pubsubq use it; so does package infra/drivers/aws.
 package keep
 
 import (
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Keeper extends what was added and not forgotten. It has a goroutine while there is something to keep, and none
-// otherwise. All methods may be called concurrently.
+// Keeper extends the messages that were added and not yet forgotten. It runs a goroutine only while it holds
+// something. All methods may be called concurrently.
 type Keeper[K comparable, V any] struct {
 	every, hold time.Duration
 	extend      func(ctx context.Context, items map[K]V)
@@ -27,17 +27,18 @@ type Keeper[K comparable, V any] struct {
 
 type item[V any] struct {
 	value V
-	until time.Time // when to give it up
+	until time.Time // it is forgotten then
 }
 
-// New returns a Keeper that calls extend every so often with all that it keeps, each for as long as hold, which may be 0:
-// then it keeps nothing. Extend gets the keys that are still kept, may call Forget, and must end with ctx.
+// New returns a Keeper that calls extend after each interval of length every, with all items that it holds. An item is
+// forgotten when hold has passed; with a hold of 0 or less nothing is held. Extend may call Forget, and must return
+// when its ctx ends.
 func New[K comparable, V any](every, hold time.Duration, extend func(ctx context.Context, items map[K]V)) *Keeper[K, V] {
 	life, stop := context.WithCancel(context.Background()) //nolint:gosec // Close calls stop
 	return &Keeper[K, V]{every: every, hold: hold, extend: extend, items: map[K]item[V]{}, life: life, stop: stop}
 }
 
-// Add begins to keep something.
+// Add begins to extend an item. After Close it does nothing.
 func (k *Keeper[K, V]) Add(key K, value V) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -51,14 +52,14 @@ func (k *Keeper[K, V]) Add(key K, value V) {
 	}
 }
 
-// Forget ends it. What is not kept is no error.
+// Forget stops extending an item. A key that is not held is no error.
 func (k *Keeper[K, V]) Forget(key K) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.items, key)
 }
 
-// Close forgets everything, and waits until extend has returned.
+// Close forgets all items, and waits until extend has returned.
 func (k *Keeper[K, V]) Close() {
 	k.mu.Lock()
 	k.stop()
@@ -86,7 +87,7 @@ func (k *Keeper[K, V]) run() {
 	}
 }
 
-// due returns what to extend; nil, and run must end, if nothing is kept.
+// due returns the items to extend. If there are none it returns nil, and run must return.
 func (k *Keeper[K, V]) due(now time.Time) map[K]V {
 	k.mu.Lock()
 	defer k.mu.Unlock()
