@@ -16,22 +16,8 @@
 // run out: with the default [Timing], ten seconds after they were last extended. Several processes may share one data
 // directory.
 //
-// # Testing handlers
+// Package kit gives a test the same system in memory and in virtual time.
 //
-// [New] gives a test the same system in virtual time, on one goroutine and in memory, in a few milliseconds:
-//
-//	kit := localdev.New(t, jobs)
-//	id := kit.Submit("banking.statement", args)
-//	kit.Wait(id) // moves the clock through retries and schedules
-//	kit.RequireSucceeded(id)
-//
-// [Torture] runs handlers under duplicate deliveries, lost leases, and a crash at each thing that they write, and
-// reports what differs from an undisturbed run.
-//
-// # Where things are
-//
-// config.go has the configuration, stack.go the running system, dir.go its data directory,
-// open.go the opening of what it stands on, remedy.go
-// what to do when that fails; kit.go the test kit, kit_run.go its clock, kit_assert.go its assertions, desk.go what it
-// stands on; torture.go the torture run.
+// config.go has the configuration, stack.go the running system, dir.go its data directory, open.go opens what it stands
+// on, storage.go opens it for tools, memory.go opens the memory store, and remedy.go says what to do when that fails.
 package localdev

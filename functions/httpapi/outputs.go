@@ -77,10 +77,19 @@ func (a *API) output(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.ServeContent(out, r, "", found.Ended, file)
-	if file.err != nil {
+	switch {
+	case file.err != nil && out.status != 0: // nothing was sent yet
+		p := a.problem(ctx, file.err, "")
+		if p.Status == http.StatusInternalServerError {
+			p.Detail = fmt.Sprintf("output %q cannot be read from the blob store; the server's log says why, under request %s", name, requestID(ctx))
+		}
+		out.refuse(p)
+	case file.err != nil:
 		a.opts.Log.LogAttrs(ctx, slog.LevelError, "output cannot be read", slog.String("request", requestID(ctx)),
 			slog.String("job", id), slog.String("output", name), slog.Any("error", file.err))
 		panic(http.ErrAbortHandler) // the caller must not take what it got for the whole
+	default:
+		out.start()
 	}
 }
 
@@ -154,40 +163,59 @@ func (f *outputFile) Close() {
 	}
 }
 
-// outputWriter gives a slow reader time as long as it reads on, and turns net/http's refusals into problems.
+// outputWriter gives a slow reader time as long as it reads on, and turns net/http's refusals into problems. It
+// sends the status with the first bytes, so that an output that cannot be read becomes a problem too.
 type outputWriter struct {
 	http.ResponseWriter
 
 	api     *API
 	request *http.Request
 	size    int64
+	status  int // to be sent; 0: none, or it was sent
 	refused bool
 }
 
-// WriteHeader passes a status on, or writes a problem in its place.
+// WriteHeader keeps a status for start, or writes a problem instead.
 func (w *outputWriter) WriteHeader(status int) {
 	deadline(w.ResponseWriter, w.api.opts.Timeout)
 	if status < http.StatusBadRequest || status == http.StatusPreconditionFailed {
-		w.ResponseWriter.WriteHeader(status)
+		w.status = status
 		return
 	}
-	w.refused = true
 	detail := http.StatusText(status)
 	if status == http.StatusRequestedRangeNotSatisfiable {
 		detail = fmt.Sprintf("the range %.60q cannot be had: the output has %d bytes, numbered from 0; ask as in bytes=0-99, "+
 			"for at most %d ranges", w.request.Header.Get("Range"), w.size, maxRanges)
 	}
-	for _, name := range []string{"Content-Disposition", "ETag", "Last-Modified", "Content-Length"} {
-		w.Header().Del(name)
-	}
-	w.api.refuse(w.ResponseWriter, w.request, wire.NewProblem(status, detail))
+	w.refuse(wire.NewProblem(status, detail))
 }
 
-// Write passes on, unless a problem was written.
+// refuse writes a problem.
+func (w *outputWriter) refuse(p *wire.Problem) {
+	w.status, w.refused = 0, true
+	for _, name := range []string{"Content-Disposition", "ETag", "Last-Modified", "Content-Length", "Accept-Ranges"} {
+		w.Header().Del(name)
+	}
+	if p.Status != http.StatusRequestedRangeNotSatisfiable {
+		w.Header().Del("Content-Range")
+	}
+	w.api.refuse(w.ResponseWriter, w.request, p)
+}
+
+// start sends the status, if one is to be sent.
+func (w *outputWriter) start() {
+	if w.status != 0 {
+		w.ResponseWriter.WriteHeader(w.status)
+		w.status = 0
+	}
+}
+
+// Write passes bytes on, unless a problem was written.
 func (w *outputWriter) Write(p []byte) (int, error) {
 	if w.refused {
 		return len(p), nil
 	}
 	deadline(w.ResponseWriter, w.api.opts.Timeout)
+	w.start()
 	return w.ResponseWriter.Write(p) //nolint:wrapcheck // passed through
 }

@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"errors"
+	"io"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -67,6 +69,30 @@ func TestOutputs(t *testing.T) {
 	refused(t, d.ask(t, "GET", "/v1/jobs/kinds/outputs", ""), 404, "no such record")
 	refused(t, d.ask(t, "GET", big+"?range=1", ""), 400, "no query parameters")
 	refused(t, d.ask(t, "DELETE", big, ""), 405, "DELETE is not possible here; possible are GET, HEAD")
+}
+
+func TestOutputThatCannotBeReadIsRefused(t *testing.T) {
+	d := newDesk(t, nil)
+	id := d.submit(t, `{"kind":"test.files"}`)
+	d.run(t)
+	for list := d.bucket.List(nil); ; {
+		blob, err := list.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err := errors.Join(err, d.bucket.Delete(t.Context(), blob.Key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, ranges := range []string{"", "bytes=10-20"} {
+		w := d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/big.txt", "", "Range", ranges)
+		refused(t, w, 500, `output "big.txt" cannot be read from the blob store; the server's log says why`)
+		for _, name := range []string{"ETag", "Content-Disposition", "Content-Range", "Content-Length"} {
+			if got := w.Header().Get(name); got != "" {
+				t.Errorf("range %q: %s = %q, want none in a refusal", ranges, name, got)
+			}
+		}
+	}
 }
 
 func TestOutputRanges(t *testing.T) {

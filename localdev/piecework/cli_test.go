@@ -230,6 +230,31 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+func TestOutputThatCannotBeReadIsNotAnUnreachableServer(t *testing.T) {
+	s := start(t, t.TempDir())
+	job := document[functions.Info](t, s.ask(t, "submit", "demo.airports", "{}", "--wait", "--json"))
+	if err := os.RemoveAll(filepath.Join(s.dir, "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	want := `output "nearest.csv" cannot be read from the blob store`
+	if r := s.ask(t, "output", job.ID, "nearest.csv"); r.code != exitError || r.out != "" || !strings.Contains(r.err, want) {
+		t.Errorf("output = %+v, want exit status %d and %q", r, exitError, want)
+	}
+}
+
+func TestEmptyListsSayThatTheyAreEmpty(t *testing.T) {
+	s := start(t, t.TempDir())
+	id := strings.TrimSpace(s.ask(t, "submit", "demo.echo", "1", "--held").out)
+	for want, args := range map[string][]string{
+		"no jobs\n": {"list", "--state", "failed"}, "no parked messages\n": {"parked"},
+		"no outputs; they are visible when the job has succeeded\n": {"output", id},
+	} {
+		if r := s.ask(t, args...); r.code != exitOK || r.out != "" || r.err != want {
+			t.Errorf("%v = %+v, want %q on standard error and nothing on standard output", args, r, want)
+		}
+	}
+}
+
 func TestArgumentsFromFileAndInput(t *testing.T) {
 	s := start(t, t.TempDir())
 	file := filepath.Join(t.TempDir(), "args.json")

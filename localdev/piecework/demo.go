@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,56 +14,50 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/localdev/piecework/internal/demo"
-	"github.com/piecework/piecework/localdev/piecework/internal/demo/stage"
 )
 
-// Defaults of the demo.
-const (
-	demoDir  = "piecework-demo"
-	demoPace = 4 * time.Second
-)
+// minKillPace leaves time to kill the worker in the middle of the job.
+const minKillPace = time.Second
 
-// demoFlags are what the user can choose.
-type demoFlags struct {
-	dir   string
-	pace  time.Duration
-	every int
-	kill  bool
-}
-
-// demoCommand is `piecework demo`: a real job over real data, which can be watched, and killed.
 func demoCommand(c *console) *cobra.Command {
-	var f demoFlags
+	o, kill := demo.Options{Out: c.Out, Width: c.Width(), Program: programName()}, false
+	if c.Env["TERM"] == "dumb" {
+		o.Width = 0
+	}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a real job over real data, and kill its worker if you like",
-		Long: `Finds, for each of the 42,049 ZIP codes of the United States, the nearest of 3,376 airports, as a job with
-progress, checkpoints and two output files, in a system of its own: records, files and a worker in this
-process, over the directory --dir. The files are put there: nearest.csv and by-state.csv.
+		Long: `Finds the nearest of 3,376 airports for each of the 42,049 ZIP codes of the United States, as a job with
+progress, checkpoints and two output files. Records, files and the worker are in this process, over the
+directory --dir, where the demo puts the files: nearest.csv and by-state.csv.
 
 The computation takes a tenth of a second. So that there is something to watch, the job waits between rows
 until it has taken --pace in all; --pace 0 is full speed. With --json it runs at full speed unless --pace
 is given.
 
-With --kill the job runs twice: once left alone, and once with a worker in a process of its own, which is
-killed with SIGKILL in the middle. Another worker takes over when the dead one's lease has run out. The
-demo tells what happened when, and compares both files byte for byte; the exit status is 1 if anything
-differs.
+With --kill the job runs in a process of its own, which is killed with SIGKILL in the middle. A worker in
+this process goes on from the last checkpoint when the lease of the dead one has run out.
 
-A demo that is interrupted leaves its job behind: the same command goes on with it.`,
+The exit status is 1 if a file differs from what an independent program computed. A demo that is
+interrupted leaves its job behind: the same command goes on with it.`,
 		Example: `  piecework demo
   piecework demo --pace 0 --json
   piecework demo --kill`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if c.JSON && !f.kill && !cmd.Flags().Changed("pace") {
-				f.pace = 0
+			o.JSON = c.JSON
+			if c.JSON && !kill && !cmd.Flags().Changed("pace") {
+				o.Pace = 0
 			}
-			show := stage.Run
-			if f.kill {
-				show = stage.Kill
+			var err error
+			switch {
+			case !kill:
+				err = demo.Run(cmd.Context(), o)
+			case o.Pace < minKillPace:
+				return usage("--pace %v: the job would end before --kill can kill its worker; use %v or more", o.Pace, minKillPace)
+			default:
+				err = demo.Kill(cmd.Context(), o, demoProcess(cmd.Context(), o))
 			}
-			err := show(cmd.Context(), f.options(c))
 			switch {
 			case errors.Is(err, errInterrupted):
 				c.Hintf("The same command goes on with the job.\n")
@@ -74,56 +68,25 @@ A demo that is interrupted leaves its job behind: the same command goes on with 
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.dir, "dir", demoDir, "directory for the records and the files; made if there is none")
-	flags.DurationVar(&f.pace, "pace", demoPace, "how long the job takes at least; 0 is full speed (the default with --json)")
-	flags.IntVar(&f.every, "checkpoint-every", demo.DefaultCheckpointEvery, "rows from one checkpoint to the next")
-	flags.BoolVar(&f.kill, "kill", false, "kill the worker in the middle, and compare with an undisturbed run")
-	cmd.AddCommand(demoWorkerCommand(c))
+	flags.StringVar(&o.Dir, "dir", "piecework-demo", "directory for the records and the files; made if missing")
+	flags.DurationVar(&o.Pace, "pace", 4*time.Second, "how long the job takes at least; 0 is full speed (the default with --json)")
+	flags.IntVar(&o.CheckpointEvery, "checkpoint-every", demo.DefaultCheckpointEvery, "rows between two checkpoints")
+	flags.BoolVar(&kill, "kill", false, "kill the worker in the middle, and let another go on")
 	return cmd
 }
 
-// options are the flags and the console in the form that the stage wants.
-func (f demoFlags) options(c *console) stage.Options {
-	o := stage.Options{
-		Dir: f.dir, Pace: f.pace, CheckpointEvery: f.every, JSON: c.JSON,
-		Out: c.Out, Width: c.Width(), Program: demoProgram(), Worker: demoWorkerProcess,
-	}
-	if c.Env["TERM"] == "dumb" {
-		o.Width = 0
-	}
-	return o
-}
-
-// demoWorker is the name of the hidden command that is a worker's process.
-const demoWorker = "worker"
-
-// demoWorkerProcess calls this program again, as a worker over the directory.
-func demoWorkerProcess(ctx context.Context, dir string) *exec.Cmd {
+// demoProcess is the demo without --kill, in a process of its own.
+func demoProcess(ctx context.Context, o demo.Options) *exec.Cmd {
 	program, err := os.Executable()
 	if err != nil {
 		program = os.Args[0]
 	}
-	return exec.CommandContext(ctx, program, "demo", demoWorker, "--dir", dir) //nolint:gosec // it is this very program
+	return exec.CommandContext(ctx, program, "demo", "--dir", o.Dir, "--pace", o.Pace.String(), //nolint:gosec // this very program
+		"--checkpoint-every", strconv.Itoa(o.CheckpointEvery))
 }
 
-// demoWorkerCommand is what demoWorkerProcess calls.
-func demoWorkerCommand(c *console) *cobra.Command {
-	var dir string
-	cmd := &cobra.Command{
-		Use:    demoWorker,
-		Short:  "Be the worker of a demo, until standard input ends",
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return stage.Worker(cmd.Context(), dir, c.In, slog.New(slog.NewTextHandler(c.Err, nil)))
-		},
-	}
-	cmd.Flags().StringVar(&dir, "dir", demoDir, "directory of the demo")
-	return cmd
-}
-
-// demoProgram is what the reader can type to call this program: `go run` builds it where nobody would look for it.
-func demoProgram() string {
+// programName is what the reader types to call this program. `go run` builds it where the reader cannot find it.
+func programName() string {
 	if program, err := os.Executable(); err == nil && strings.Contains(filepath.ToSlash(program), "/go-build") {
 		return "go run ./localdev/piecework"
 	}

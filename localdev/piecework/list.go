@@ -88,7 +88,7 @@ func stateNames() []string {
 // list shows jobs in a table.
 func (c *console) list(l functions.List) {
 	if len(l.Jobs) == 0 && l.Next == "" {
-		c.Hintf("no jobs\n")
+		c.Notef("no jobs\n")
 		return
 	}
 	if len(l.Jobs) == 0 {

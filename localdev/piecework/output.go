@@ -51,7 +51,7 @@ func (c *console) listOutputs(ctx context.Context, client *apiclient.Client, id 
 		return c.PrintJSON(wire.Outputs{Outputs: list})
 	}
 	if len(list) == 0 {
-		c.Hintf("no outputs; they are visible when the job has succeeded\n")
+		c.Notef("no outputs; they are visible when the job has succeeded\n")
 		return nil
 	}
 	t := newTable("OUTPUT", "SIZE", "TYPE", "SHA256")

@@ -30,7 +30,7 @@ func parkedCommand(c *console) *cobra.Command {
 				return c.PrintJSON(page)
 			}
 			if len(page.Parked) == 0 {
-				c.Hintf("no parked messages\n")
+				c.Notef("no parked messages\n")
 				return nil
 			}
 			t := newTable("ID", "WHEN", "REASON")

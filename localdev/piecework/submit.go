@@ -94,7 +94,7 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 	if receipt.Existing {
 		note = "the key exists; this is that job, which is " + note
 	}
-	c.Hintf("%s\n", c.dim(note+"; see: "+demoProgram()+" wait "+receipt.ID))
+	c.Hintf("%s\n", c.dim(note+"; see: "+programName()+" wait "+receipt.ID))
 	return nil
 }
 

@@ -142,7 +142,7 @@ func (c *console) welcome(stack *localdev.Stack, ln net.Listener, who []httpapi.
 	if len(who) > 0 {
 		c.Printf("  tokens    %d: set PIECEWORK_TOKEN for the commands below\n", len(who))
 	}
-	program, at := demoProgram(), ""
+	program, at := programName(), ""
 	if url != lookup("url").def {
 		at = " --url " + url
 	}

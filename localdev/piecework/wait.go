@@ -54,7 +54,7 @@ func wait(ctx context.Context, c *console, client *apiclient.Client, id string, 
 		return &statusError{exitTimeout, fmt.Errorf("job %s is %s after %v; it goes on", id, orUnknown(job.State), timeout)}
 	}
 	if errors.Is(err, errInterrupted) {
-		c.Hintf("the job goes on; wait again with: %s wait %s\n", demoProgram(), id)
+		c.Hintf("the job goes on; wait again with: %s wait %s\n", programName(), id)
 	}
 	if err != nil {
 		return err

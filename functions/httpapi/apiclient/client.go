@@ -22,10 +22,10 @@ import (
 
 // The errors of this package, beside refusals. Match them with errors.Is.
 var (
-	// ErrUnreachable: no server answers at the address.
+	// ErrUnreachable means that no server answers at the address.
 	ErrUnreachable = errors.New("no answer from the server")
-	// ErrNotPiecework: the server at the address is not a Piecework server.
-	ErrNotPiecework = errors.New("what answers there is no Piecework server")
+	// ErrNotPiecework means that a server answers, but not as a Piecework server does.
+	ErrNotPiecework = errors.New("not a Piecework server")
 )
 
 // Options configures a Client. The zero value of each field means its default.
@@ -97,7 +97,7 @@ func (c *Client) do(ctx context.Context, q call, v any) error {
 			if ctx.Err() != nil {
 				return fmt.Errorf("%s: %w", c.URL(), context.Cause(ctx))
 			}
-			return fmt.Errorf("%w: %s: the answer is not what was expected: %w", ErrNotPiecework, c.URL(), err)
+			return fmt.Errorf("the server at %s is %w: its answer cannot be decoded: %w", c.URL(), ErrNotPiecework, err)
 		}
 		return nil
 	})
@@ -171,7 +171,7 @@ func (c *Client) refusal(resp *http.Response) error {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	p := &wire.Problem{}
 	if media != wire.ProblemType || json.NewDecoder(io.LimitReader(resp.Body, maxProblem)).Decode(p) != nil || p.Status == 0 {
-		return fmt.Errorf("%w: %s answers %s", ErrNotPiecework, c.URL(), resp.Status)
+		return fmt.Errorf("the server at %s is %w: it answers %s", c.URL(), ErrNotPiecework, resp.Status)
 	}
 	p.RetryAfter, _ = strconv.Atoi(resp.Header.Get("Retry-After")) // 0 if there is none
 	return p

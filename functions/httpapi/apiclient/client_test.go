@@ -239,8 +239,9 @@ func TestOtherServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Health(ctx); !errors.Is(err, apiclient.ErrNotPiecework) || !strings.Contains(err.Error(), "502 Bad Gateway") {
-		t.Errorf(`c.Health: got %v, want errors.Is(err, apiclient.ErrNotPiecework) && strings.Contains(err.Error(), "502 Bad Gateway")`, err)
+	want := "the server at " + html.URL + " is not a Piecework server: it answers 502 Bad Gateway"
+	if _, err := c.Health(ctx); !errors.Is(err, apiclient.ErrNotPiecework) || err.Error() != want {
+		t.Errorf("Health: error = %v, want %q", err, want)
 	}
 	if _, err := c.Stats(ctx); !errors.Is(err, apiclient.ErrNotPiecework) {
 		t.Errorf("c.Stats: got %v, want errors.Is(err, apiclient.ErrNotPiecework)", err)

@@ -3,253 +3,301 @@ package demo
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"gocloud.dev/blob/memblob"
-	"gocloud.dev/docstore/memdocstore"
-
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev/piecework/internal/airports"
-	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
 
-// desk runs jobs over memory, one message after the other.
-type desk struct {
-	*functions.Runtime
-	queue []pubsubq.Message
+// killedDir is set in a process that Kill kills: it is the directory of its demo.
+const killedDir = "PIECEWORK_TEST_DEMO_DIR"
+
+func TestMain(m *testing.M) {
+	dir := os.Getenv(killedDir)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	if err := Run(context.Background(), Options{Dir: dir, Pace: 2 * time.Second, Out: os.Stdout}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
-func (d *desk) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
-	d.queue = append(d.queue, msgs...)
-	return nil
+func process(ctx context.Context, dir string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), killedDir+"="+dir)
+	return cmd
 }
 
-func (d *desk) MaxDelay(string) time.Duration { return 0 }
-
-func newDesk(t *testing.T, reg *functions.Registry) *desk {
+// options returns the options of a test, and what the demo prints.
+func options(t *testing.T) (Options, *bytes.Buffer) {
 	t.Helper()
-	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
-	if err != nil {
-		t.Fatal(err)
-	}
-	records, err := store.New(coll, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket := memblob.OpenBucket(nil)
-	d := &desk{}
-	d.Runtime, err = functions.New(reg, functions.Backends{Store: records, Queue: d, Blobs: blobout.New(bucket, nil)},
-		functions.Config{Worker: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = d.Close()
-		_ = bucket.Close()
-		_ = coll.Close()
-	})
-	return d
+	var out bytes.Buffer
+	return Options{Dir: filepath.Join(t.TempDir(), "demo"), Out: &out, Program: "piecework"}, &out
 }
 
-// run submits the job and executes messages until none is left. It returns the job and how many there were.
-func (d *desk) run(t *testing.T, args Args, opts ...functions.SubmitOption) (functions.Info, int) {
+// bounded is the test's context with a limit far above the time of a demo.
+func bounded(t *testing.T) context.Context {
 	t.Helper()
-	receipt, err := d.Client().Submit(t.Context(), Kind, args, opts...)
-	if err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// decode reads the one document that was printed, and checks its files.
+func decode(t *testing.T, o Options, out *bytes.Buffer) Report {
+	t.Helper()
+	var r Report
+	d := json.NewDecoder(out)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil || d.More() {
+		t.Fatalf("error = %v, want one document; the rest is %s", err, out)
 	}
-	calls := 0
-	for ; len(d.queue) > 0; calls++ {
-		m := d.queue[0]
-		d.queue = d.queue[1:]
-		if out := d.Execute(t.Context(), m); out.Err != nil {
-			t.Fatal(out.Err)
+	if r.State != store.Succeeded || r.Result.Rows != zipCodes || r.Result.Airports != airports || r.Result.States != 59 || len(r.Files) != 2 {
+		t.Errorf("report = %+v, want %d rows, %d airports, 59 states and 2 files", r, zipCodes, airports)
+	}
+	for _, f := range r.Files {
+		text, err := os.ReadFile(filepath.Join(o.Dir, f.Name))
+		if err != nil || int64(len(text)) != f.Size || f.Path != filepath.Join(o.Dir, f.Name) || f.SHA256 != f.Want {
+			t.Errorf("file %+v has %d bytes, error %v; want the size and the sum", f, len(text), err)
 		}
 	}
-	info, err := d.Client().Get(t.Context(), receipt.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info, calls
+	return r
 }
 
-// result checks that the job has succeeded with the files that must come out, and returns what it returned.
-func (d *desk) result(t *testing.T, info functions.Info) Result {
-	t.Helper()
-	res, err := functions.ResultOf[Result](info)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{NearestFile: NearestSHA256, ByStateFile: ByStateSHA256} {
-		f, _, err := d.Client().OpenOutput(t.Context(), info.ID, name, 0, -1)
-		if err != nil {
+func TestRunPrintsOneDocumentAndCanBeRepeated(t *testing.T) {
+	o, out := options(t)
+	o.JSON = true
+	jobs := map[string]bool{}
+	for range 2 {
+		if err := Run(bounded(t), o); err != nil {
 			t.Fatal(err)
 		}
-		text, err := io.ReadAll(f)
-		if err != nil {
-			t.Fatal(err)
+		r := decode(t, o, out)
+		if len(r.Attempts) != 1 || r.Result.Checkpoints != 21 || r.Kill != nil {
+			t.Errorf("report = %+v, want 1 attempt and 21 checkpoints", r)
 		}
-		sum := sha256.Sum256(text)
-		if got := hex.EncodeToString(sum[:]); got != want {
-			t.Errorf("%s: sha256 %s of %d bytes, want %s", name, got, len(text), want)
-		}
+		jobs[r.Job] = true
 	}
-	if res.Rows != ZIPCodes || res.Airports != Airports || res.States != 59 || len(res.Remotest) != 10 {
-		t.Errorf("result %+v", res)
-	}
-	return res
-}
-
-func TestFilesAreTheSameAtEveryCheckpointInterval(t *testing.T) {
-	reg := functions.NewRegistry()
-	Register(reg)
-	d := newDesk(t, reg)
-	for every, checkpoints := range map[int]int{0: 21, 97: 433, 1234: 34, 42048: 1, 42049: 0, 1 << 40: 0} {
-		info, calls := d.run(t, Args{CheckpointEvery: every})
-		if res := d.result(t, info); res.Checkpoints != checkpoints || res.FromRow != 0 || calls != 1 {
-			t.Errorf("every %d rows: %d checkpoints, want %d; from row %d in %d calls", every, res.Checkpoints, checkpoints, res.FromRow, calls)
-		}
+	if len(jobs) != 2 {
+		t.Errorf("jobs = %v, want another job in each run", jobs)
 	}
 }
 
-func TestFilesAreTheSameWhenEveryInvocationIsShort(t *testing.T) {
-	reg := functions.NewRegistry()
-	Register(reg)
-	d := newDesk(t, reg)
-	d.Drain() // as on a platform whose deadline is always near
-	info, calls := d.run(t, Args{CheckpointEvery: 1000})
-	d.result(t, info)
-	if calls < ZIPCodes/stride || info.Attempt != 1 {
-		t.Errorf("%d calls and %d attempts, want a call for each %d rows and 1 attempt", calls, info.Attempt, stride)
+func TestRunTellsInPlainLines(t *testing.T) {
+	o, out := options(t)
+	o.Pace = 400 * time.Millisecond
+	if err := Run(bounded(t), o); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, want := range []string{
+		"nearest of 3,376 airports", "slowed down to 400ms", " of 42,049 rows", "42,049 rows, attempts: 1, checkpoints: 21",
+		filepath.Join(o.Dir, "nearest.csv") + "  1,385,063 bytes", filepath.Join(o.Dir, "by-state.csv") + "  1,049 bytes",
+		"sha256 " + nearestSHA256, "as an independent program computed it", "piecework get job-",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in:\n%s", want, text)
+		}
+	}
+	if strings.ContainsAny(text, "\r\x1b") {
+		t.Errorf("output %q has characters of a terminal", text)
 	}
 }
 
-var errCut = errors.New("cut off")
-
-// cutContext is cancelled when it has been asked a number of times.
-type cutContext struct {
-	context.Context
-
+// stopper ends the demo, as ctrl-C does, when the demo prints a text.
+type stopper struct {
+	text   string
 	cancel context.CancelCauseFunc
-	left   int
 }
 
-func (c *cutContext) Err() error {
-	if c.left--; c.left < 0 {
-		c.cancel(errCut)
+var errStopped = errors.New("ctrl-C")
+
+func (s *stopper) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(s.text)) {
+		s.cancel(errStopped)
 	}
-	return c.Context.Err()
+	return len(p), nil
 }
 
-func TestFilesAreTheSameWhereverTheJobIsCutOff(t *testing.T) {
-	// Each number is the strides that an attempt gets; the one after the last goes through. A checkpoint is due
-	// after 40, 80, ...
-	for _, strides := range [][]int{{0}, {1}, {39}, {40}, {41}, {79, 1, 0, 41}, {841}, {100, 200, 300, 240, 1}} {
-		reg := functions.NewRegistry()
-		Register(reg)
-		attempts := 0
-		reg.Use(func(ctx context.Context, _ functions.Info, next func(context.Context) error) error {
-			if attempts++; attempts > len(strides) {
-				return next(ctx)
+func TestRunGoesOnWithAJobThatWasInterrupted(t *testing.T) {
+	o, out := options(t)
+	ctx, cancel := context.WithCancelCause(bounded(t))
+	defer cancel(nil)
+	o.Pace = 3 * time.Second
+	o.Out = &stopper{text: " of 42,049 rows", cancel: cancel} // the first tenth
+	if err := Run(ctx, o); !errors.Is(err, errStopped) {
+		t.Fatalf("error = %v, want %v", err, errStopped)
+	}
+	if _, err := os.Stat(filepath.Join(o.Dir, nearestFile)); err == nil {
+		t.Error("the file is there before the job has ended")
+	}
+	o.Out, o.Pace, o.JSON = out, 0, true
+	if err := Run(bounded(t), o); err != nil {
+		t.Fatal(err)
+	}
+	if r := decode(t, o, out); r.LeftAt == 0 || r.Result.FromRow == 0 || r.PaceMS != 3000 || len(r.Attempts) != 1 {
+		t.Errorf("report = %+v, want the same job and attempt at a pace of 3000", r)
+	}
+}
+
+func TestKilledWorkerLeavesNoTraceInTheFiles(t *testing.T) {
+	t.Parallel()
+	o, out := options(t)
+	o.JSON, o.Pace = true, 2*time.Second
+	if err := Kill(bounded(t), o, process(t.Context(), o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	r := decode(t, o, out)
+	if r.Kill == nil || !strings.Contains(r.Kill.Signal, "killed") || r.LeftAt < zipCodes/2 || r.LeftAt > zipCodes*9/10 {
+		t.Errorf("kill = %+v at row %d, want one in the middle", r.Kill, r.LeftAt)
+	}
+	if r.Result.FromRow < 20_000 || r.Result.FromRow%DefaultCheckpointEvery != 0 {
+		t.Errorf("it went on from row %d, want a checkpoint at row 20000 or later", r.Result.FromRow)
+	}
+	if len(r.Attempts) != 2 || r.Attempts[0].Outcome != store.OutcomeLost || r.Attempts[1].Outcome != store.OutcomeSuccess ||
+		r.Attempts[0].Worker == r.Attempts[1].Worker {
+		t.Errorf("attempts = %+v, want one lost and one success, on two workers", r.Attempts)
+	}
+}
+
+func TestKillTellsItsStory(t *testing.T) {
+	t.Parallel()
+	o, out := options(t)
+	o.Pace = 2 * time.Second
+	if err := Kill(bounded(t), o, process(t.Context(), o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	rest := out.String()
+	for _, want := range []string{
+		"Worker 1 is process ", "nearest of 3,376 airports", "slowed down to 2s", " of 42,049 rows", "Worker 1 got SIGKILL (signal: killed)",
+		": it goes on", "100 %  42,049 of 42,049 rows", "attempts: 2, checkpoints: 21", "  1  lost ", "  2  success ",
+		"s after the kill", "attempt 2 went on from row 2", "sha256 " + nearestSHA256,
+	} {
+		_, after, ok := strings.Cut(rest, want)
+		if !ok {
+			t.Fatalf("%q is missing in the rest %q of:\n%s", want, rest, out)
+		}
+		rest = after
+	}
+}
+
+func TestWorkerThatCannotBeKilledIsReported(t *testing.T) {
+	o, _ := options(t)
+	o.Pace = time.Minute
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		cmd  *exec.Cmd
+		want string
+	}{
+		"ends by itself": {process(t.Context(), file), "(exit status 1); use a longer pace than 1m0s: the demo cannot use its directory"},
+		"does not start": {exec.CommandContext(t.Context(), filepath.Join(file, "none")), "start worker 1: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := Kill(bounded(t), o, test.cmd); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v, want one with %q", err, test.want)
 			}
-			inner, cancel := context.WithCancelCause(ctx)
-			defer cancel(nil)
-			return next(&cutContext{inner, cancel, strides[attempts-1]})
 		})
-		d := newDesk(t, reg)
-		info, _ := d.run(t, Args{}, functions.MaxAttempts(functions.Unlimited))
-		d.result(t, info)
 	}
 }
 
-func TestPacedJobTakesItsTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		reg := functions.NewRegistry()
-		Register(reg)
-		d := newDesk(t, reg)
-		start := time.Now()
-		info, _ := d.run(t, Args{PaceMS: 60_000})
-		d.result(t, info)
-		if took := time.Since(start); took < time.Minute || took > time.Minute+time.Second {
-			t.Errorf("it took %v, want a minute", took)
+func TestDifferencesAreReported(t *testing.T) {
+	good := func() Report {
+		return Report{
+			LeftAt: 6100, Kill: &Killed{}, Result: Result{FromRow: 6000}, Files: []File{{Name: nearestFile, SHA256: "0123", Want: "0123"}},
+			Attempts: []functions.AttemptInfo{{Number: 1, Outcome: store.OutcomeLost}, {Number: 2, Outcome: store.OutcomeSuccess}},
 		}
-	})
-}
-
-func TestCancelledJobStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		reg := functions.NewRegistry()
-		Register(reg)
-		d := newDesk(t, reg)
-		receipt, err := d.Client().Submit(t.Context(), Kind, Args{PaceMS: 600_000})
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan functions.Outcome)
-		go func() { done <- d.Execute(t.Context(), d.queue[0]) }()
-		synctest.Wait()
-		if _, err := d.Client().Cancel(t.Context(), receipt.ID, "enough"); err != nil {
-			t.Fatal(err)
-		}
-		<-done
-		info, err := d.Client().Get(t.Context(), receipt.ID)
-		if err != nil || info.State != store.Cancelled || info.Reason != "enough" || len(info.Outputs) != 0 {
-			t.Errorf("state %s, reason %q, outputs %v, error %v", info.State, info.Reason, info.Outputs, err)
-		}
-	})
-}
-
-func TestBadArgumentsFailAtOnce(t *testing.T) {
-	reg := functions.NewRegistry()
-	Register(reg)
-	d := newDesk(t, reg)
-	for text, args := range map[string]Args{
-		"checkpoint_every is -1": {CheckpointEvery: -1},
-		"pace_ms is -5":          {PaceMS: -5},
-		"pace_ms is 600001":      {PaceMS: 600_001},
+	}
+	if r := good(); r.compare(Args{}) != nil {
+		t.Errorf("error = %v, want none", r.compare(Args{}))
+	}
+	for want, spoil := range map[string]func(r *Report){
+		"has the sum 4567, must have 0123":   func(r *Report) { r.Files[0].SHA256 = "4567" },
+		"went on from row 4000":              func(r *Report) { r.Result.FromRow = 4000 },
+		"1 attempts, the first of which was": func(r *Report) { r.Attempts = r.Attempts[1:] },
 	} {
-		info, calls := d.run(t, args)
-		if info.State != store.Failed || calls != 1 || !strings.Contains(info.Error, text) {
-			t.Errorf("%+v: %s after %d calls, error %q, want %q", args, info.State, calls, info.Error, text)
-		}
+		t.Run(want, func(t *testing.T) {
+			r := good()
+			spoil(&r)
+			if err := r.compare(Args{}); !errors.Is(err, ErrDiffers) || !strings.Contains(err.Error(), want) {
+				t.Errorf("error = %v, want ErrDiffers with %q", err, want)
+			}
+		})
 	}
 }
 
-func TestForeignCheckpointIsRefused(t *testing.T) {
-	var counted airports.Stats
-	counted.Add(airports.Match{State: "NY"})
-	for name, c := range map[string]Cursor{
-		"negative": {Row: -1}, "past the end": {Row: 11}, "not counted": {Row: 1}, "counted twice": {Row: 0, Stats: counted},
+func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
+	for want, change := range map[string]func(*Options){
+		"pace_ms is -1000":       func(o *Options) { o.Pace = -time.Second },
+		"checkpoint_every is -1": func(o *Options) { o.CheckpointEvery = -1 },
+		"has no name":            func(o *Options) { o.Dir = "" },
 	} {
-		if c.check(10) == nil {
-			t.Errorf("%s: %+v is taken", name, c)
-		}
-	}
-	if err := (Cursor{Row: 1, Stats: counted}).check(10); err != nil {
-		t.Error(err)
+		t.Run(want, func(t *testing.T) {
+			o, out := options(t)
+			dir := o.Dir
+			change(&o)
+			if err := Run(t.Context(), o); !errors.Is(err, functions.ErrInvalid) || !strings.Contains(err.Error(), want) || out.Len() > 0 {
+				t.Errorf("error = %v, want ErrInvalid with %q; output %q, want none", err, want, out)
+			}
+			if _, err := os.Stat(dir); err == nil {
+				t.Error("the directory was made")
+			}
+		})
 	}
 }
 
-func TestTablesHaveTheRowsThatTheResultNames(t *testing.T) {
-	data, err := airports.Load()
-	if err != nil {
+func TestDirectoriesOfOthersAreLeftAlone(t *testing.T) {
+	full := t.TempDir()
+	precious := filepath.Join(full, nearestFile)
+	if err := os.WriteFile(precious, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../airports/data/airports.csv")
-	if err != nil {
-		t.Fatal(err)
+	for dir, want := range map[string]string{
+		full:                             "is not empty",
+		precious:                         "not a directory",
+		filepath.Join(precious, "below"): "not a directory",
+	} {
+		o, _ := options(t)
+		o.Dir = dir
+		if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("directory %s: error = %v, want one with %q", dir, err, want)
+		}
 	}
-	if rows := bytes.Count(text, []byte("\n")) - 1; data.Len() != ZIPCodes || rows != Airports {
-		t.Errorf("%d ZIP codes and %d airports, want %d and %d", data.Len(), rows, ZIPCodes, Airports)
+	if text, err := os.ReadFile(precious); err != nil || string(text) != "mine" {
+		t.Errorf("the user's file = %q, error %v, want it unchanged", text, err)
+	}
+	if found, err := os.ReadDir(full); err != nil || len(found) != 1 {
+		t.Errorf("the directory holds %v, error %v, want one file", found, err)
+	}
+}
+
+func TestProgressOnATerminalIsOneLine(t *testing.T) {
+	o, out := options(t)
+	o.Width = 60
+	p := newProgress(o)
+	p.show(functions.Info{})
+	p.show(functions.Info{Progress: &functions.ProgressInfo{Done: 21_000, Total: 42_000, Message: "a rather long message"}})
+	p.line.Clear()
+	if want := "\r  ███████████████░░░░░░░░░░░░░░░  50 %  21,000 of 42,000 r…\x1b[K\r\x1b[K"; out.String() != want {
+		t.Errorf("output = %q, want %q", out, want)
+	}
+}
+
+func TestThousands(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", -999: "-999", 1234567: "1,234,567"} {
+		if got := thousands(n); got != want {
+			t.Errorf("thousands(%d) = %q, want %q", n, got, want)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package localdev
+package kit
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Job returns a job as it is now. The test fails if there is none of that id.
+// Job returns a job. The test fails if there is no job with that id.
 func (k *Kit) Job(id string) functions.Info {
 	k.t.Helper()
 	info, err := k.rt.Client().Get(k.context(), id)
@@ -22,7 +22,7 @@ func (k *Kit) Job(id string) functions.Info {
 	return info
 }
 
-// Submitted returns the jobs of a kind, whatever became of them, in the order in which they were created.
+// Submitted returns the jobs of a kind in any state, in the order of their creation.
 func (k *Kit) Submitted(kind string) []functions.Info {
 	k.t.Helper()
 	var all []functions.Info
@@ -49,7 +49,7 @@ func (k *Kit) RequireFailed(id, text string) functions.Info {
 	k.t.Helper()
 	info := k.require(id, store.Failed)
 	if !strings.Contains(info.Error, text) {
-		k.t.Fatalf("the job failed, but not with %q:\n%s", text, History(info))
+		k.t.Fatalf("error = %q, want one with %q:\n%s", info.Error, text, History(info))
 	}
 	return info
 }
@@ -64,12 +64,12 @@ func (k *Kit) require(id string, want store.State) functions.Info {
 	k.t.Helper()
 	info := k.Job(id)
 	if info.State != want {
-		k.t.Fatalf("the job is %s, not %s:\n%s", info.State, want, History(info))
+		k.t.Fatalf("state = %s, want %s:\n%s", info.State, want, History(info))
 	}
 	return info
 }
 
-// Retried is how often a job was tried again after a failure, a timeout or a loss.
+// Retried returns how often a job was retried after a failure, a timeout or a lost lease.
 func (k *Kit) Retried(id string) int {
 	k.t.Helper()
 	return max(k.Job(id).Attempt-1, 0)
@@ -90,7 +90,7 @@ func (k *Kit) Output(id, name string) []byte {
 	return data
 }
 
-// Result returns what the handler of a job that has succeeded returned.
+// Result returns the result of a job that has succeeded.
 func Result[R any](k *Kit, id string) R {
 	k.t.Helper()
 	info := k.require(id, store.Succeeded)
@@ -101,7 +101,7 @@ func Result[R any](k *Kit, id string) R {
 	return r
 }
 
-// History tells in several lines what became of a job so far.
+// History describes the life of a job in several lines.
 func History(i functions.Info) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, "  "+format+"\n", args...) }

@@ -1,4 +1,4 @@
-package localdev
+package kit
 
 import (
 	"time"
@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// drainLimit is how many messages one Drain handles: more than that is a job that never ends.
+	// drainLimit is how many messages one Drain handles. A job that needs more never ends.
 	drainLimit = 100_000
-	// stuckAfter is how long a handler may take in real time.
+	// stuckAfter limits a handler in real time.
 	stuckAfter = 20 * time.Second
-	// farAhead is how far Wait looks into the future.
+	// farAhead limits how far Wait moves the clock.
 	farAhead = 10 * 366 * 24 * time.Hour
 )
 
-// Drain runs all that can run now, including what that gives rise to, and returns the number of attempts.
+// Drain runs all jobs that can run now, and those that they submit, and returns the number of attempts.
 func (k *Kit) Drain() int {
 	k.t.Helper()
 	attempts := 0
@@ -49,9 +49,9 @@ func (k *Kit) execute(msg pubsubq.Message) bool {
 	}
 	k.runs[msg.ID]++
 	done := make(chan functions.Outcome, 1)
-	if k.opts.bubble {
+	if k.opts.wall {
 		c.Attempt.Start(k.context(), nil, func(out functions.Outcome) { done <- out })
-		<-done // a bubble finds a deadlock by itself
+		<-done // a bubble detects a deadlock itself
 		return true
 	}
 	go func() { done <- c.Attempt.Run(k.context()) }()
@@ -60,15 +60,15 @@ func (k *Kit) execute(msg pubsubq.Message) bool {
 	select {
 	case <-done:
 	case <-stuck.C:
-		k.t.Fatalf("the handler of this job did not return within %v of real time; if it waits for the clock, make the "+
-			"kit with InBubble, in synctest.Test; if it waits for another job, that cannot run meanwhile:\n%s",
+		k.t.Fatalf("the handler of this job did not return within %v of real time; if it waits for the clock, use "+
+			"kit.WallClock in synctest.Test; if it waits for another job, that cannot run meanwhile:\n%s",
 			stuckAfter, History(k.Job(msg.ID)))
 	}
 	return true
 }
 
-// Advance moves the clock by d, with a stop whenever something is due: a message that was delayed, a retry, a
-// schedule, a lease that ran out, a record to be removed. What becomes due runs.
+// Advance moves the clock by d. It stops whenever something is due and runs it: a delayed message, a retry, a
+// schedule, a lease that ran out, a record to remove.
 func (k *Kit) Advance(d time.Duration) {
 	k.t.Helper()
 	until := k.Now().Add(d)
@@ -78,13 +78,13 @@ func (k *Kit) Advance(d time.Duration) {
 	k.settle()
 }
 
-// step runs what can run now, and moves the clock to what is due next; false if nothing is, by then.
+// step runs what can run now and moves the clock to what is due next; false if nothing is due until then.
 func (k *Kit) step(until time.Time) bool {
 	k.t.Helper()
 	k.settle()
 	at, ok, err := k.desk.event(k.context(), k.store, until)
 	if err != nil {
-		k.t.Fatalf("localdev: %v", err)
+		k.t.Fatalf("kit: %v", err)
 	}
 	if ok {
 		k.desk.move(at)
@@ -110,8 +110,8 @@ func (k *Kit) Sweep() functions.SweepResult {
 	return res
 }
 
-// Wait moves the clock on until a job has ended, and returns it. The test fails if the job waits for something that
-// time does not bring.
+// Wait moves the clock until a job has ended, and returns the job. The test fails if the job waits for something
+// other than time.
 func (k *Kit) Wait(id string) functions.Info {
 	k.t.Helper()
 	for limit := k.Now().Add(farAhead); ; {
@@ -124,7 +124,7 @@ func (k *Kit) Wait(id string) functions.Info {
 			if info = k.Job(id); info.Done() {
 				return info
 			}
-			k.t.Fatalf("the job does not end by the passing of time:\n%s", History(info))
+			k.t.Fatalf("the job does not end, however far the clock moves:\n%s", History(info))
 		}
 	}
 }

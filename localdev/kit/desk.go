@@ -1,10 +1,12 @@
-package localdev
+package kit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -17,15 +19,16 @@ import (
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev/internal/tripwire"
+	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit/internal/tripwire"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
 )
 
-// desk is what the runtimes of a test share, and what survives the death of one: the stored state, the queue and the
-// clock.
+// desk is what survives the death of a runtime: the stored state, the queue and the clock.
 type desk struct {
-	opts   kitOptions
+	opts   options
 	coll   *docstore.Collection
 	bucket *blob.Bucket
 	rand   func() uint64
@@ -44,8 +47,8 @@ type letter struct {
 	msg pubsubq.Message
 }
 
-func newDesk(o kitOptions) (*desk, error) {
-	coll, err := OpenMemory()
+func newDesk(o options) (*desk, error) {
+	coll, err := localdev.OpenMemory()
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +68,9 @@ func (d *desk) close() {
 	}
 }
 
-// now is the bubble's clock, or the desk's own.
+// now is the time of the desk's clock.
 func (d *desk) now() time.Time {
-	if d.opts.bubble {
+	if d.opts.wall {
 		return time.Now()
 	}
 	d.mu.Lock()
@@ -75,9 +78,9 @@ func (d *desk) now() time.Time {
 	return d.at
 }
 
-// move sets the clock forward.
+// move moves the clock forward.
 func (d *desk) move(to time.Time) {
-	if d.opts.bubble {
+	if d.opts.wall {
 		timer := time.NewTimer(time.Until(to))
 		<-timer.C
 		return
@@ -89,31 +92,47 @@ func (d *desk) move(to time.Time) {
 	}
 }
 
-// runtime returns a runtime over the desk's state. What it does to the state trips the wire, if there is one.
+// runtime returns a runtime over the desk's state. A wire, if there is one, counts its writes and can end it.
 func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.Wire) (*functions.Runtime, *store.Store, error) {
-	coll := d.coll
+	coll := relay.New(d.coll, d.opts.hooks)
 	if wire != nil {
 		coll = tripwire.Docs(coll, wire)
-		d.closed = append(d.closed, coll)
 	}
-	st, err := store.New(coll, &store.Options{
-		Timing: Timing(), Rand: d.rand, Pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-	})
+	d.closed = append(d.closed, coll)
+	opts, cfg := d.opts.store, d.opts.config
+	if opts.Timing == (store.Timing{}) {
+		opts.Timing = localdev.Timing()
+	}
+	if opts.Rand == nil {
+		opts.Rand = d.rand
+	}
+	if opts.Pause == nil {
+		opts.Pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	}
+	st, err := store.New(coll, &opts)
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := d.opts.config
-	cfg.Now, cfg.Rand, cfg.Log, cfg.Parallel, cfg.Worker = d.now, d.rand, d.opts.log, 1, worker
+	if cfg.Now == nil {
+		cfg.Now = d.now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = d.rand
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Parallel, cfg.Worker = 1, cmp.Or(cfg.Worker, worker)
 	rt, err := functions.New(jobs, functions.Backends{Store: st, Queue: sender{d, wire}, Blobs: d.blobs(wire)}, cfg)
 	return rt, st, err
 }
 
 func (d *desk) blobs(wire *tripwire.Wire) *blobout.Store {
-	if wire == nil {
-		return blobout.New(d.bucket, &blobout.Options{Parallel: 1})
+	bucket := d.bucket
+	if wire != nil {
+		bucket = tripwire.Blobs(bucket, wire)
+		d.closed = append(d.closed, bucket)
 	}
-	bucket := tripwire.Blobs(d.bucket, wire)
-	d.closed = append(d.closed, bucket)
 	return blobout.New(bucket, &blobout.Options{Parallel: 1})
 }
 
@@ -139,8 +158,19 @@ func (s sender) Send(_ context.Context, queue string, delay time.Duration, msgs 
 	})
 }
 
-// MaxDelay is without limit.
+// MaxDelay is unlimited.
 func (s sender) MaxDelay(string) time.Duration { return math.MaxInt64 }
+
+// takeAll takes all messages in the order of sending.
+func (d *desk) takeAll() (all []pubsubq.Message) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.mail {
+		all = append(all, l.msg)
+	}
+	d.mail = nil
+	return all
+}
 
 // next takes the message that has been due longest.
 func (d *desk) next() (pubsubq.Message, bool) {
@@ -161,7 +191,7 @@ func (d *desk) next() (pubsubq.Message, bool) {
 	return m, true
 }
 
-// event is when something is due next, by a message or by the store's index, after now; false if nothing is by then.
+// event returns when a message or a record is due next, after now and not after until; false if nothing is.
 func (d *desk) event(ctx context.Context, st *store.Store, until time.Time) (time.Time, bool, error) {
 	now := d.now()
 	best := until.Add(time.Nanosecond)
@@ -178,7 +208,7 @@ func (d *desk) event(ctx context.Context, st *store.Store, until time.Time) (tim
 		errs = append(errs, err)
 		for _, r := range refs {
 			at := r.Due().Time()
-			if !at.After(now) { // sweep has left it: newer, or to be tried again
+			if !at.After(now) { // sweep left it: a newer record, or a step to repeat
 				at = now.Add(time.Second)
 			}
 			if at.Before(best) {

@@ -1,4 +1,4 @@
-package localdev_test
+package kit_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 )
 
@@ -34,29 +34,29 @@ func flaky(until int) *functions.Registry {
 
 func TestKitGoesThroughRetries(t *testing.T) {
 	wall := time.Now()
-	kit := localdev.New(t, flaky(3))
-	id := kit.Submit("flaky", "world")
-	begin := kit.Now()
-	if n := kit.Drain(); n != 1 {
+	k := kit.New(t, flaky(3))
+	id := k.Submit("flaky", "world")
+	begin := k.Now()
+	if n := k.Drain(); n != 1 {
 		t.Errorf("%d attempts", n)
 	}
-	kit.RequireState(id, store.Retrying)
-	kit.Advance(59 * time.Minute)
-	if n := kit.Retried(id); n != 0 {
+	k.RequireState(id, store.Retrying)
+	k.Advance(59 * time.Minute)
+	if n := k.Retried(id); n != 0 {
 		t.Errorf("retried %d times before its time", n)
 	}
-	kit.Wait(id)
-	kit.RequireSucceeded(id)
-	if d := kit.Now().Sub(begin); d != 2*time.Hour {
+	k.Wait(id)
+	k.RequireSucceeded(id)
+	if d := k.Now().Sub(begin); d != 2*time.Hour {
 		t.Errorf("it took %v", d)
 	}
-	if n := kit.Retried(id); n != 2 {
+	if n := k.Retried(id); n != 2 {
 		t.Errorf("retried %d times", n)
 	}
-	if s := localdev.Result[string](kit, id); s != "WORLD" {
+	if s := kit.Result[string](k, id); s != "WORLD" {
 		t.Errorf("result %q", s)
 	}
-	if s := string(kit.Output(id, "greeting.txt")); s != "hello world" {
+	if s := string(k.Output(id, "greeting.txt")); s != "hello world" {
 		t.Errorf("output %q", s)
 	}
 	if d := time.Since(wall); d > time.Minute {
@@ -65,18 +65,18 @@ func TestKitGoesThroughRetries(t *testing.T) {
 }
 
 func TestKitAdvancesToSchedulesAndRetention(t *testing.T) {
-	kit := localdev.New(t, flaky(1), localdev.StartAt(time.Date(2030, 2, 1, 0, 0, 0, 0, time.UTC)))
-	soon := kit.Submit("flaky", "a", functions.After(time.Minute))
-	later := kit.Submit("flaky", "b", functions.After(30*24*time.Hour))
-	if all := kit.Submitted("flaky"); len(all) != 2 || all[0].ID != soon || all[1].ID != later {
+	k := kit.New(t, flaky(1), kit.StartAt(time.Date(2030, 2, 1, 0, 0, 0, 0, time.UTC)))
+	soon := k.Submit("flaky", "a", functions.After(time.Minute))
+	later := k.Submit("flaky", "b", functions.After(30*24*time.Hour))
+	if all := k.Submitted("flaky"); len(all) != 2 || all[0].ID != soon || all[1].ID != later {
 		t.Errorf("submitted %+v", all)
 	}
-	kit.Advance(time.Minute)
-	kit.RequireSucceeded(soon)
-	kit.RequireState(later, store.Scheduled)
-	kit.Advance(30 * 24 * time.Hour)
-	kit.RequireSucceeded(later)
-	if all := kit.Submitted("flaky"); len(all) != 1 {
+	k.Advance(time.Minute)
+	k.RequireSucceeded(soon)
+	k.RequireState(later, store.Scheduled)
+	k.Advance(30 * 24 * time.Hour)
+	k.RequireSucceeded(later)
+	if all := k.Submitted("flaky"); len(all) != 1 {
 		t.Errorf("%d jobs after the retention of the first", len(all))
 	}
 }
@@ -112,25 +112,25 @@ func fails(t *testing.T, f func(t testing.TB)) string {
 
 func TestKitTellsTheHistory(t *testing.T) {
 	text := fails(t, func(tb testing.TB) {
-		kit := localdev.New(tb, flaky(9))
-		id := kit.Submit("flaky", "world")
-		kit.Wait(id)
-		kit.RequireFailed(id, "away")
-		kit.RequireSucceeded(id)
+		k := kit.New(tb, flaky(9))
+		id := k.Submit("flaky", "world")
+		k.Wait(id)
+		k.RequireFailed(id, "away")
+		k.RequireSucceeded(id)
 	})
-	for _, want := range []string{"is failed, not succeeded", "attempt 5", "the other side is away", `"world"`} {
+	for _, want := range []string{"state = failed, want succeeded", "attempt 5", "the other side is away", `"world"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the failure does not say %q:\n%s", want, text)
 		}
 	}
 	text = fails(t, func(tb testing.TB) {
-		kit := localdev.New(tb, flaky(1))
-		kit.Wait(kit.Submit("flaky", "x", functions.Held()))
+		k := kit.New(tb, flaky(1))
+		k.Wait(k.Submit("flaky", "x", functions.Held()))
 	})
 	if !strings.Contains(text, "release") {
 		t.Errorf("the failure does not say what a held job waits for:\n%s", text)
 	}
-	text = fails(t, func(tb testing.TB) { localdev.New(tb, flaky(1)).Submit("flacky", 1) })
+	text = fails(t, func(tb testing.TB) { kit.New(tb, flaky(1)).Submit("flacky", 1) })
 	if !strings.Contains(text, "flaky") {
 		t.Errorf("the failure does not name the nearest kind:\n%s", text)
 	}
@@ -147,12 +147,12 @@ func TestKitInABubbleKeepsTimeLimits(t *testing.T) {
 				return job.Args, nil
 			}
 		}, functions.Timeout(time.Minute), functions.MaxAttempts(2), functions.Retries(functions.Constant(time.Hour)))
-		kit := localdev.New(t, jobs, localdev.InBubble())
+		k := kit.New(t, jobs, kit.WallClock())
 		begin := time.Now()
-		quick, slow := kit.Submit("slow", 30), kit.Submit("slow", 300)
-		kit.Wait(slow)
-		kit.RequireSucceeded(quick)
-		info := kit.RequireFailed(slow, functions.ErrAttemptTimeout.Error())
+		quick, slow := k.Submit("slow", 30), k.Submit("slow", 300)
+		k.Wait(slow)
+		k.RequireSucceeded(quick)
+		info := k.RequireFailed(slow, functions.ErrAttemptTimeout.Error())
 		if len(info.Attempts) != 2 || info.Attempts[0].End.Sub(info.Attempts[0].Start) != time.Minute {
 			t.Errorf("attempts %+v", info.Attempts)
 		}
@@ -163,14 +163,14 @@ func TestKitInABubbleKeepsTimeLimits(t *testing.T) {
 }
 
 func TestKitTakesMessages(t *testing.T) {
-	kit := localdev.New(t, flaky(1))
-	id := kit.Message([]byte(`{"kind":"flaky","args":"mail"}`), nil)
-	kit.Drain()
-	kit.RequireSucceeded(id)
-	if id := kit.Message([]byte(`{}`), nil); id != "" {
+	k := kit.New(t, flaky(1))
+	id := k.Message([]byte(`{"kind":"flaky","args":"mail"}`), nil)
+	k.Drain()
+	k.RequireSucceeded(id)
+	if id := k.Message([]byte(`{}`), nil); id != "" {
 		t.Errorf("job %s of a message without a kind", id)
 	}
-	if parked, _, err := kit.Client().Parked(t.Context(), 1, ""); err != nil || len(parked) != 1 {
+	if parked, _, err := k.Client().Parked(t.Context(), 1, ""); err != nil || len(parked) != 1 {
 		t.Errorf("parked %+v, error %v", parked, err)
 	}
 }
@@ -181,8 +181,8 @@ func TestKitEndsHandlersThatCallFailNow(t *testing.T) {
 		runtime.Goexit()
 		return 0, nil
 	}, functions.MaxAttempts(1))
-	kit := localdev.New(t, jobs)
-	id := kit.Submit("quits", 1)
-	kit.Drain()
-	kit.RequireFailed(id, "Goexit")
+	k := kit.New(t, jobs)
+	id := k.Submit("quits", 1)
+	k.Drain()
+	k.RequireFailed(id, "Goexit")
 }

@@ -1,4 +1,4 @@
-package localdev_test
+package kit_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 )
 
 // steps registers a job that writes a line for each step and saves a checkpoint after it.
@@ -41,7 +41,7 @@ func correct(ctx context.Context, job *functions.Job[int]) (int, error) {
 
 func TestTortureFindsNothingInACorrectHandler(t *testing.T) {
 	jobs, subs := steps(correct)
-	localdev.Torture(t, jobs, subs)
+	kit.Torture(t, jobs, subs)
 }
 
 func TestTortureFindsNothingInAHandlerThatRetriesAndContinues(t *testing.T) {
@@ -61,7 +61,7 @@ func TestTortureFindsNothingInAHandlerThatRetriesAndContinues(t *testing.T) {
 		}
 		return correct(ctx, job)
 	})
-	localdev.Torture(t, jobs, subs)
+	kit.Torture(t, jobs, subs)
 }
 
 func TestTortureFindsTypicalMistakes(t *testing.T) {
@@ -125,13 +125,13 @@ func TestTortureFindsTypicalMistakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			jobs, subs := steps(c.handler)
 			r := &recorder{TB: t}
-			localdev.Torture(r, jobs, subs)
+			kit.Torture(r, jobs, subs)
 			if !strings.Contains(r.text, c.want) {
 				t.Fatalf("found: %s\nwant one that says: %s", r.text, c.want)
 			}
 			first, _, _ := strings.Cut(r.text, ": job ")
 			r.text = ""
-			localdev.Torture(r, jobs, subs, localdev.Only(first))
+			kit.Torture(r, jobs, subs, kit.Only(first))
 			if !strings.HasPrefix(r.text, first) {
 				t.Errorf("Only(%q) finds: %s", first, r.text)
 			}
