@@ -22,6 +22,7 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/cloudrun"
 	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
@@ -173,7 +174,7 @@ func (w *world) state(id string, want store.State) functions.Info {
 	w.t.Helper()
 	info := w.get(id)
 	if info.State != want {
-		w.t.Errorf("state %s, want %s:\n%s", info.State, want, localdev.History(info))
+		w.t.Errorf("state %s, want %s:\n%s", info.State, want, kit.History(info))
 	}
 	return info
 }

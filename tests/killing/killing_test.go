@@ -16,6 +16,7 @@ import (
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -139,10 +140,10 @@ func (a *accepted) check(t *testing.T, s *server) {
 	for n, id := range a.ids {
 		info, err := client.Wait(ctx, id, nil)
 		if err != nil {
-			t.Fatalf("job %d (%s) of %s: %v\n%s", n, id, job(n).Kind, err, localdev.History(info))
+			t.Fatalf("job %d (%s) of %s: %v\n%s", n, id, job(n).Kind, err, kit.History(info))
 		}
 		if info.State != store.Succeeded {
-			t.Errorf("job %d did not succeed:\n%s", n, localdev.History(info))
+			t.Errorf("job %d did not succeed:\n%s", n, kit.History(info))
 			continue
 		}
 		successes := 0
@@ -152,10 +153,10 @@ func (a *accepted) check(t *testing.T, s *server) {
 			}
 		}
 		if successes != 1 {
-			t.Errorf("job %d succeeded %d times:\n%s", n, successes, localdev.History(info))
+			t.Errorf("job %d succeeded %d times:\n%s", n, successes, kit.History(info))
 		}
 		if info.Kind == "demo.echo" && string(info.Result) != fmt.Sprint(n) {
-			t.Errorf("job %d has another's result:\n%s", n, localdev.History(info))
+			t.Errorf("job %d has another's result:\n%s", n, kit.History(info))
 		}
 		sameFiles(t, info, files)
 	}
@@ -165,11 +166,11 @@ func (a *accepted) check(t *testing.T, s *server) {
 func sameFiles(t *testing.T, info functions.Info, files map[string]string) {
 	t.Helper()
 	if info.Kind == "demo.airports" && len(info.Outputs) != 2 {
-		t.Errorf("it should have two files:\n%s", localdev.History(info))
+		t.Errorf("it should have two files:\n%s", kit.History(info))
 	}
 	for _, o := range info.Outputs {
 		if have, ok := files[o.Name]; ok && have != o.SHA256 {
-			t.Errorf("its %s is not that of the others:\n%s", o.Name, localdev.History(info))
+			t.Errorf("its %s is not that of the others:\n%s", o.Name, kit.History(info))
 		}
 		files[o.Name] = o.SHA256
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/gcp"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/servers/endtoend"
 )
@@ -60,7 +60,7 @@ func (c *cloud) check(ctx context.Context, ids []string) (f figures) {
 	for n, id := range ids {
 		var err error
 		if infos[n], err = c.client.Wait(ctx, id); err != nil {
-			t.Fatalf("job %d: %v\n%s\n%s", n, err, localdev.History(infos[n]), c.figuresOf())
+			t.Fatalf("job %d: %v\n%s\n%s", n, err, kit.History(infos[n]), c.figuresOf())
 		}
 	}
 	ledger, err := c.ledger.Read()
@@ -80,7 +80,7 @@ func (c *cloud) checkJob(ctx context.Context, n int, info functions.Info, ledger
 	t.Helper()
 	wrong := func(format string, args ...any) {
 		t.Helper()
-		t.Errorf("job %d: "+format+"\n%s", append(append([]any{n}, args...), localdev.History(info))...)
+		t.Errorf("job %d: "+format+"\n%s", append(append([]any{n}, args...), kit.History(info))...)
 	}
 	if info.State != want.State || info.Kind != want.Kind {
 		wrong("it should be a %s of kind %s", want.State, want.Kind)
@@ -125,7 +125,7 @@ func checkLedger(t *testing.T, info functions.Info, run string, ledger []endtoen
 	}
 	if brought != 1 || won != 1 || len(ledger) > 1+fruitless {
 		t.Errorf("%d runs brought the result, %d attempts won, and %d have done the work, of which %d may have been lost:\n%s",
-			brought, won, len(ledger), fruitless, localdev.History(info))
+			brought, won, len(ledger), fruitless, kit.History(info))
 	}
 }
 

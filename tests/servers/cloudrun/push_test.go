@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/servers/cloudrun/push"
 	"github.com/piecework/piecework/tests/servers/endtoend"
@@ -182,7 +182,7 @@ func TestAJobLongerThanTheTimeoutFinishes(t *testing.T) {
 	for _, id := range ids {
 		info := c.checkLong(t.Context(), id, steps)
 		if len(info.Attempts) != 1 || info.Attempt != 1 {
-			t.Errorf("it needed another attempt:\n%s", localdev.History(info))
+			t.Errorf("it needed another attempt:\n%s", kit.History(info))
 		}
 	}
 	f := &c.lanes["default"].Figures
@@ -214,11 +214,11 @@ func (c *cloud) checkLong(ctx context.Context, id string, steps int) functions.I
 	defer cancel()
 	info, err := c.client.Wait(ctx, id)
 	if err != nil {
-		t.Fatalf("got %v\n%s, want no error", err, localdev.History(info))
+		t.Fatalf("got %v\n%s, want no error", err, kit.History(info))
 	}
 	done, err := functions.ResultOf[LongDone](info)
 	if err != nil || done.Steps != steps || done.Requests < 2 || info.Ended.Sub(info.Created) < timeout {
-		t.Errorf("%v: %+v after %v\n%s", err, done, info.Ended.Sub(info.Created), localdev.History(info))
+		t.Errorf("%v: %+v after %v\n%s", err, done, info.Ended.Sub(info.Created), kit.History(info))
 	}
 	ledger, err := c.ledger.Read()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/infra/drivers"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 )
 
@@ -33,7 +33,7 @@ func (d *deployment) check(ids []string) figures {
 	for n, id := range ids {
 		var err error
 		if infos[n], err = d.client.Wait(ctx, id); err != nil {
-			t.Fatalf("job %d: %v; processes: %v\n%s", n, err, d.crew.alive(), localdev.History(infos[n]))
+			t.Fatalf("job %d: %v; processes: %v\n%s", n, err, d.crew.alive(), kit.History(infos[n]))
 		}
 	}
 	if err := d.crew.alive(); err != nil {
@@ -87,7 +87,7 @@ func (d *deployment) checkJob(ctx context.Context, n int, info functions.Info, l
 	wrong := func(format string, args ...any) {
 		t.Helper()
 		right = false
-		t.Errorf("job %d: "+format+"\n%s", append(append([]any{n}, args...), localdev.History(info))...)
+		t.Errorf("job %d: "+format+"\n%s", append(append([]any{n}, args...), kit.History(info))...)
 	}
 	if info.State != want.State || info.Kind != want.Kind || info.Key != want.Key {
 		wrong("it should be a %s of kind %s with the key %q", want.State, want.Kind, want.Key)

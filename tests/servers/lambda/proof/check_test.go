@@ -14,7 +14,7 @@ import (
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/infra/drivers"
 	awsdrivers "github.com/piecework/piecework/infra/drivers/aws"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/servers/endtoend"
@@ -29,7 +29,7 @@ func (c *cloud) check(j job, info functions.Info, ledger []endtoend.Entry, f *fi
 	t.Helper()
 	wrong := func(format string, args ...any) {
 		t.Helper()
-		t.Errorf("job %d: %s\n%s", j.number, fmt.Sprintf(format, args...), localdev.History(info))
+		t.Errorf("job %d: %s\n%s", j.number, fmt.Sprintf(format, args...), kit.History(info))
 	}
 	f.attempts += info.Attempt
 	lost, wins := 0, 0

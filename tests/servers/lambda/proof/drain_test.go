@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/servers/lambda/runtimeapi"
 )
@@ -39,18 +39,18 @@ func TestSIGTERMHandsBack(t *testing.T) {
 	var info functions.Info
 	until(t, 10*time.Second, "the job is handed back", func() bool { info = get(); return len(info.Attempts) == 1 })
 	if a := info.Attempts[0]; a.Outcome != store.OutcomeHandBack {
-		t.Errorf("the attempt ended as %q, want it handed back\n%s", a.Outcome, localdev.History(info))
+		t.Errorf("the attempt ended as %q, want it handed back\n%s", a.Outcome, kit.History(info))
 	}
 	if info, err = c.client.Wait(ctx, r.ID); err != nil {
 		t.Fatal(err)
 	}
 	done, err := functions.ResultOf[Done](info)
 	if err != nil || done.Resumed != 1 || info.Attempt != 1 {
-		t.Errorf("%+v, %v: want a result after it went on from its checkpoint once, at the first attempt\n%s", done, err, localdev.History(info))
+		t.Errorf("%+v, %v: want a result after it went on from its checkpoint once, at the first attempt\n%s", done, err, kit.History(info))
 	}
 	execute.Recycle(ctx) // while nothing runs
 	if s := execute.Stats(); s.Forced > 0 || s.Shutdowns == 0 || s.Timeouts > 0 {
 		t.Errorf("%+v, want environments that end when they are told to", s)
 	}
-	t.Logf("handed back and resumed: %s", localdev.History(info))
+	t.Logf("handed back and resumed: %s", kit.History(info))
 }
