@@ -260,7 +260,7 @@ func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, 
 		}
 	}
 	hint := fmt.Sprintf("; it has %d others", len(names))
-	if near := nearest(name, names); near != "" {
+	if near := NearestName(name, names); near != "" {
 		hint = fmt.Sprintf("; did you mean %q?", near)
 	} else if len(names) == 0 {
 		hint = fmt.Sprintf(", which is %s and has none; outputs are visible when it has succeeded", j.State)

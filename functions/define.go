@@ -156,7 +156,7 @@ func (r *Registry) kind(name string) (*kind, error) {
 		return k, nil
 	}
 	names := slices.Sorted(maps.Keys(r.kinds))
-	switch near := nearest(name, names); {
+	switch near := NearestName(name, names); {
 	case near != "":
 		return nil, fmt.Errorf("%w %q; did you mean %q?", ErrUnknownKind, name, near)
 	case len(names) == 0:
@@ -228,7 +228,7 @@ func decodeStrict(data []byte, into any) error {
 
 func unknownField(name string, t reflect.Type) error {
 	fields := jsonFields(t)
-	if near := nearest(name, fields); near != "" {
+	if near := NearestName(name, fields); near != "" {
 		return fmt.Errorf("%w: unknown field %q; did you mean %q?", ErrArgs, name, near)
 	}
 	if len(fields) == 0 {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -38,7 +37,7 @@ func openStore(ctx context.Context, c Config) (*docstore.Collection, error) {
 		return coll, nil
 	default:
 		return nil, fmt.Errorf("%w: store %q: use sqlite:///path/to/file, sqlite::memory:, postgres://user@host/db or mem://",
-			functions.ErrConfig, wire.Redact(address))
+			functions.ErrConfig, functions.RedactURL(address))
 	}
 }
 
@@ -69,16 +68,16 @@ func openBlobs(ctx context.Context, c Config, create bool) (bucket *blob.Bucket,
 	case fileblob.Scheme:
 		u, err := url.Parse(address)
 		if err != nil || u.Host != "" || u.Path == "" || u.RawQuery != "" {
-			return nil, "", fmt.Errorf("%w: blobs %q: want file:///path/to/folder, without parameters", functions.ErrConfig, wire.Redact(address))
+			return nil, "", fmt.Errorf("%w: blobs %q: want file:///path/to/folder, without parameters", functions.ErrConfig, functions.RedactURL(address))
 		}
 		return openFolder(folder(u), create)
 	}
 	if !blob.DefaultURLMux().ValidBucketScheme(scheme) {
 		return nil, "", fmt.Errorf("%w: blobs %q: use file:///path/to/folder or mem://; another service needs a program "+
-			"that imports its driver", functions.ErrConfig, wire.Redact(address))
+			"that imports its driver", functions.ErrConfig, functions.RedactURL(address))
 	}
 	if bucket, err = blob.OpenBucket(ctx, address); err != nil {
-		return nil, "", fmt.Errorf("open blobs %s: %w", wire.Redact(address), err)
+		return nil, "", fmt.Errorf("open blobs %s: %w", functions.RedactURL(address), err)
 	}
 	return bucket, "", nil
 }

@@ -13,7 +13,6 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
 
@@ -40,7 +39,7 @@ func storeError(address string, err error) error {
 	case strings.Contains(text, "not a database") || strings.Contains(text, "malformed"):
 		remedy = "the file is damaged, or is no SQLite database: restore it from a backup, or move it away to begin with an empty one"
 	case sqldocstore.ErrorCode(err) == gcerrors.InvalidArgument:
-		return fmt.Errorf("%w: store %s: %w", functions.ErrConfig, wire.Redact(address), err)
+		return fmt.Errorf("%w: store %s: %w", functions.ErrConfig, functions.RedactURL(address), err)
 	case sqldocstore.ErrorCode(err) == gcerrors.ResourceExhausted || errors.Is(err, syscall.ENOSPC):
 		remedy = "the disk is full: make room"
 	case errors.Is(err, sqldocstore.ErrUnavailable) && file != "":
@@ -55,9 +54,9 @@ func storeError(address string, err error) error {
 		remedy = "that is a directory: name a file"
 	}
 	if remedy == "" {
-		return fmt.Errorf("open store %s: %w", wire.Redact(address), err)
+		return fmt.Errorf("open store %s: %w", functions.RedactURL(address), err)
 	}
-	return fmt.Errorf("open store %s: %s: %w", wire.Redact(address), remedy, err)
+	return fmt.Errorf("open store %s: %s: %w", functions.RedactURL(address), remedy, err)
 }
 
 // sqliteFile is the file that a store's URL names, "" if it names none.

@@ -5,22 +5,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/hbollon/go-edlib"
 )
 
-// unknownName refuses a name, and says which one was probably meant.
+// unknownName refuses a name, and says which are valid.
 func unknownName(what, name string, valid []string) error {
-	best, distance := "", len(name)
-	for _, v := range valid {
-		if d := edlib.OSADamerauLevenshteinDistance(strings.ToLower(name), v); d < distance {
-			best, distance = v, d
-		}
-	}
-	if best == "" || len(name) > 40 {
-		return fmt.Errorf("unknown %s %.40q: valid are %s", what, name, strings.Join(valid, ", "))
-	}
-	return fmt.Errorf("unknown %s %q: did you mean %q?", what, name, best)
+	return fmt.Errorf("unknown %s %.40q: valid are %s", what, name, strings.Join(valid, ", "))
 }
 
 // sortedKeys makes the first error of several always the same one.

@@ -13,6 +13,7 @@ import (
 	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/functions/internal/guard"
 	"github.com/piecework/piecework/functions/internal/loopback"
+	"github.com/piecework/piecework/functions/internal/suggest"
 )
 
 // Role is what the holder of a token may do.
@@ -52,7 +53,7 @@ func checkTokens(tokens []Token) ([]secret, error) {
 		roles := []string{string(Reader), string(Operator)}
 		switch {
 		case t.Role != Reader && t.Role != Operator:
-			errs = append(errs, fmt.Errorf("token %s: %s", who, wire.Unknown("role", string(t.Role), roles)))
+			errs = append(errs, fmt.Errorf("token %s: %s", who, suggest.Unknown("role", string(t.Role), roles)))
 		case len(t.Value) < minToken:
 			errs = append(errs, fmt.Errorf("token %s: it has %d characters, need at least %d", who, len(t.Value), minToken))
 		case strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r > '~' }):

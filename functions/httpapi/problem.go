@@ -18,6 +18,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/internal/suggest"
 )
 
 // refuse answers with a problem.
@@ -186,7 +187,7 @@ func (a *API) fault(c huma.Context, d *huma.ErrorDetail) wire.Fault {
 	switch {
 	case d.Message == "unexpected property":
 		parent, name := cutLast(d.Location)
-		f.Message, f.Value = wire.Unknown("field", name, a.fields(c.Operation(), parent)), nil
+		f.Message, f.Value = suggest.Unknown("field", name, a.fields(c.Operation(), parent)), nil
 	case d.Location == "body" && strings.Contains(d.Message, huma.ErrUnknownContentType.Error()):
 		f.Message, f.Value = fmt.Sprintf("the Content-Type is %.100q; send application/json", c.Header("Content-Type")), nil
 	}
@@ -261,7 +262,7 @@ func (a *API) checkQuery(c huma.Context, next func(huma.Context)) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		switch times := len(given[name]); {
 		case !slices.Contains(known, name):
-			a.refuseQuery(c, "query."+name, wire.Unknown("query parameter", name, known))
+			a.refuseQuery(c, "query."+name, suggest.Unknown("query parameter", name, known))
 			return
 		case times > 1:
 			a.refuseQuery(c, "query."+name, fmt.Sprintf("the query parameter %s is given %d times; give it once", name, times))

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/internal/suggest"
 )
 
 // Sweep returns the handler that looks after what is due. Anything calls it: EventBridge Scheduler or a rule, whose
@@ -81,7 +81,7 @@ func sweepRequest(payload json.RawMessage) (functions.SweepRequest, error) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		into, ok := known[name]
 		if !ok {
-			return req, errors.New("sweep: " + wire.Unknown("field", name, names))
+			return req, errors.New("sweep: " + suggest.Unknown("field", name, names))
 		}
 		if err := decodeOne(fields[name], into); err != nil {
 			return req, fmt.Errorf("sweep: field %q is %.40s: want %s", name, fields[name], wantOf(name))

@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/infra/drivers"
 )
 
@@ -115,7 +114,7 @@ func (s *settings) set(name, value string) error {
 	case envLog:
 		levels := []string{"debug", "info", "warn", "error"}
 		if !slices.Contains(levels, value) {
-			return errors.New(wire.Unknown("log level", value, levels))
+			return errors.New(functions.UnknownName("log level", value, levels))
 		}
 		return s.level.UnmarshalText([]byte(value))
 	case envLogStream:

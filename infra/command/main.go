@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
 // The exit statuses.
@@ -114,7 +113,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		name := strings.TrimLeft(missing.GetSpecifiedName(), "-")
-		if near := wire.Nearest(name, names); near != "" {
+		if near := functions.NearestName(name, names); near != "" {
 			return fmt.Errorf("%w: unknown flag --%s; did you mean --%s?", errUsage, name, near)
 		}
 	}

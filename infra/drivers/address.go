@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
 // Lane is what stands for the name of a lane in the URL of the queues.
@@ -77,7 +76,7 @@ func userinfo(text string) (*url.Userinfo, error) {
 func (a *Address) Raw() string { return a.raw }
 
 // String is the URL without user, password and parameters, fit for logs and errors.
-func (a *Address) String() string { return wire.Redact(a.raw) }
+func (a *Address) String() string { return functions.RedactURL(a.raw) }
 
 // Errorf is a functions.ErrConfig that names the URL.
 func (a *Address) Errorf(format string, args ...any) error {

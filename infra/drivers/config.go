@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/store"
 )
 
@@ -111,7 +110,7 @@ func FromEnv(environ []string, also ...string) (Config, error) {
 	var wrong []string
 	for name := range env {
 		if !slices.Contains(known, name) && !strings.HasPrefix(name, testPrefix) && !strings.HasPrefix(name, requirePrefix) {
-			wrong = append(wrong, wire.Unknown("environment variable", name, known))
+			wrong = append(wrong, functions.UnknownName("environment variable", name, known))
 		}
 	}
 	slices.Sort(wrong)

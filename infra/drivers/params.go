@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions"
 )
 
 // Params are the parameters of a URL. Each getter makes its name known; [Address.Check] then refuses the others.
@@ -135,7 +135,7 @@ func (p *Params) err() error {
 	errs := p.errs
 	for _, name := range slices.Sorted(maps.Keys(p.values)) {
 		if !slices.Contains(p.known, name) {
-			errs = append(errs, errors.New(wire.Unknown("parameter", name, p.known)))
+			errs = append(errs, errors.New(functions.UnknownName("parameter", name, p.known)))
 		}
 	}
 	return errors.Join(errs...)

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
 // run runs a command line and returns its exit status.
@@ -129,7 +129,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	name := strings.TrimLeft(missing.GetSpecifiedName(), "-")
-	if near := wire.Nearest(name, names); near != "" && len(name) > 1 {
+	if near := functions.NearestName(name, names); near != "" && len(name) > 1 {
 		return usage("unknown flag --%s; did you mean --%s?", name, near)
 	}
 	return usage("%w\nSee: %s --help", err, cmd.CommandPath())

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/localdev"
 )
 
@@ -77,7 +77,7 @@ func (c *console) checkEnv(also ...string) error {
 			slices.ContainsFunc(foreign, func(p string) bool { return strings.HasPrefix(name, p) }) {
 			continue
 		}
-		wrong = append(wrong, wire.Unknown("environment variable", name, known))
+		wrong = append(wrong, functions.UnknownName("environment variable", name, known))
 	}
 	if len(wrong) == 0 {
 		return nil

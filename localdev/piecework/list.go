@@ -28,7 +28,7 @@ func listCommand(c *console) *cobra.Command {
 				return err
 			}
 			if f.State != "" && !store.State(f.State).Valid() {
-				return usage("%s", wire.Unknown("state", f.State, stateNames()))
+				return usage("%s", functions.UnknownName("state", f.State, stateNames()))
 			}
 			if scan < 1 {
 				return usage("--scan %d: must be at least 1", scan)

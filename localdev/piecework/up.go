@@ -16,7 +16,6 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/functions/worker"
 	"github.com/piecework/piecework/localdev"
 )
@@ -114,7 +113,7 @@ func (c *console) logger(level string) (*slog.Logger, error) {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	l, ok := levels[level]
 	if !ok {
-		return nil, usage("%s", wire.Unknown("log level", level, []string{"debug", "info", "warn", "error"}))
+		return nil, usage("%s", functions.UnknownName("log level", level, []string{"debug", "info", "warn", "error"}))
 	}
 	opts := &slog.HandlerOptions{Level: l}
 	if c.JSON {

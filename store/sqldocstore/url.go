@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hbollon/go-edlib"
 	"gocloud.dev/docstore"
 )
 
@@ -195,16 +194,8 @@ func applyParams(q url.Values, o *Options, pass []string) (url.Values, error) {
 	return rest, nil
 }
 
-// unknownParam refuses a parameter and names the valid one that it most likely means,
-// which is within a third of its length in edits, or all.
+// unknownParam refuses a parameter, and says which are known.
 func unknownParam(name string, pass []string) error {
-	valid := slices.Sorted(maps.Keys(params))
-	valid = append(valid, pass...)
-	near := slices.MinFunc(valid, func(a, b string) int {
-		return edlib.OSADamerauLevenshteinDistance(name, a) - edlib.OSADamerauLevenshteinDistance(name, b)
-	})
-	if edlib.OSADamerauLevenshteinDistance(name, near) < len(name)/3+2 {
-		return invalidf("unknown parameter %q: did you mean %q?", name, near)
-	}
-	return invalidf("unknown parameter %q: known are %s", name, strings.Join(valid, ", "))
+	known := append(slices.Sorted(maps.Keys(params)), pass...)
+	return invalidf("unknown parameter %q: known are %s", name, strings.Join(known, ", "))
 }

@@ -65,3 +65,11 @@ func NewProblem(status int, detail string) *Problem {
 	}
 	return &Problem{Type: "about:blank", Title: title, Status: status, Detail: Shorten(detail, maxDetail)}
 }
+
+// Shorten returns the first bytes of a text, most at most and no half characters, and an ellipsis if that is not all.
+func Shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}

@@ -4,29 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
 )
-
-func TestNearest(t *testing.T) {
-	names := []string{"kind", "state", "tag", "limit", "cursor", "dir", "url"}
-	for name, want := range map[string]string{
-		"stat": "state", "State": "state", "limt": "limit", "dri": "dir", "crusor": "cursor", "kidn": "kind", "zzz": "", "": "", "completely": "",
-	} {
-		if got := Nearest(name, names); got != want {
-			t.Errorf("%q: %q, want %q", name, got, want)
-		}
-	}
-	if got := Unknown("flag", strings.Repeat("ü", 200), names); len(got) > 200 || !strings.Contains(got, "known are kind") {
-		t.Error(got)
-	}
-	if got := Unknown("flag", "x", nil); got != `unknown flag "x"; none can be given here` {
-		t.Error(got)
-	}
-}
 
 func TestCodesNameErrorsAndBack(t *testing.T) {
 	for want, err := range map[string]error{

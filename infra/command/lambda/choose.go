@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/functions/lambda"
 	"github.com/piecework/piecework/infra/command"
 	"github.com/piecework/piecework/infra/drivers"
@@ -67,7 +66,7 @@ func checkFunction(name string) error {
 	case name == "":
 		return fmt.Errorf("%w: %s is not set: it is which function this is: %s", functions.ErrConfig, envFunction, strings.Join(names, ", "))
 	case !slices.Contains(names, name):
-		return fmt.Errorf("%w: %s: %s", functions.ErrConfig, envFunction, wire.Unknown("function", name, names))
+		return fmt.Errorf("%w: %s: %s", functions.ErrConfig, envFunction, functions.UnknownName("function", name, names))
 	}
 	return nil
 }

@@ -1,10 +1,9 @@
-package wire
+package suggest
 
 import "strings"
 
-// Redact is a URL without what may be secret in it, which are its user, its password and its parameters, fit for logs and
-// errors. It hides them also in a URL that is mistyped so that nothing else would take them for what they are: with one
-// slash, or with a slash, a question mark or a sharp in the password.
+// Redact returns a URL without its user, password and parameters, for logs and errors. It hides them in mistyped URLs
+// too: with one slash, or with a slash, a question mark or a sharp in the password.
 func Redact(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, ":")
 	if !ok || scheme == "" || strings.ContainsAny(scheme, "/?#@ ") {

@@ -1,10 +1,10 @@
-package wire_test
+package suggest_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/functions/internal/suggest"
 )
 
 func TestSecretsOfURLsAreHidden(t *testing.T) {
@@ -32,7 +32,7 @@ func TestSecretsOfURLsAreHidden(t *testing.T) {
 		"sqlite:relative.db":                                 "sqlite:relative.db",
 		"awssns:///arn:aws:sns:r:1:{queue}?region=eu-west-1": "awssns:///arn:aws:sns:r:1:{queue}",
 	} {
-		got := wire.Redact(raw)
+		got := suggest.Redact(raw)
 		if got != want {
 			t.Errorf("%s: %s, want %s", raw, got, want)
 		}
