@@ -5,8 +5,7 @@
 // if its revision has not moved. The loop around it is written once, here: it repeats a write that lost a race, recognises
 // a write whose answer was lost, pauses when the store is slow or away, and gives up when its [Tries] are used up.
 //
-//	record.go      documents, keys, nouns; encoding and decoding
-//	id.go          which ids a record may have
+//	record.go      documents, keys, nouns, ids; encoding and decoding
 //	fault.go       the errors, and what an error of docstore says about the write
 //	tries.go       pauses between tries, patience, hints of a store that throttles
 //	change.go      Get, Create, Change, Remove, DeferDue
