@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A cancellation that wins over a continuation drops the checkpoint that came with it, and with it the list of the
-// files that the attempt wrote. They must not be left behind.
+// A cancellation that wins over a continuation drops the checkpoint that came with it, and with it
+// the list of the files that the attempt wrote. They must not be left behind.
 func TestFilesOfACheckpointThatACancellationDropsArePurged(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		ctx := t.Context()

@@ -13,8 +13,9 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// A claim whose answer comes so late that its lease has run out meanwhile must not be made again: the attempt would
-// carry the token of one that was lost, and a lease that had run out before it began.
+// A claim whose answer comes so late that its lease has run out meanwhile must not be made again:
+// the attempt would carry the token of one that was lost, and a lease that had run out before it
+// began.
 func TestAClaimWhoseLeaseIsOverIsNotRepeated(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		ctx := t.Context()
@@ -31,8 +32,8 @@ func TestAClaimWhoseLeaseIsOverIsNotRepeated(t *testing.T) {
 	})
 }
 
-// A store that goes away while claims that lost a race are tried again is waited for once, not once a claim: those that
-// were claimed with them hold leases that run out meanwhile.
+// A store that goes away while claims that lost a race are tried again is waited for once, not once
+// a claim: those that were claimed with them hold leases that run out meanwhile.
 func TestLostRacesOfManyClaimsWaitOnceForAStoreThatIsAway(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	list := l.jobs(60)

@@ -9,8 +9,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// docstore refuses a whole list in which a key comes twice, and reports only the second. None of the others may
-// then be taken for written.
+// docstore refuses a whole list in which a key comes twice, and reports only the second. None of
+// the others may then be taken for written.
 func TestTheSameIDTwiceInOneList(t *testing.T) {
 	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What was carried out for one end of a job is not taken out of the outbox of its next end, also if both ends fall into one
-// millisecond.
+// What was carried out for one end of a job is not taken out of the outbox of its next end, also if
+// both ends fall into one millisecond.
 func TestAnOutboxBelongsToOneEnd(t *testing.T) {
 	for name, acts := range map[string]func(l *lab, first Job, now Time) error{
 		"done": func(l *lab, first Job, now Time) error {
@@ -52,7 +52,8 @@ func TestAnOutboxBelongsToOneEnd(t *testing.T) {
 	}
 }
 
-// A job that was removed and created again under its key is another job, though neither was ever retried.
+// A job that was removed and created again under its key is another job, though neither was ever
+// retried.
 func TestAnOutboxBelongsToOneJob(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	end := func() Job {
@@ -78,7 +79,8 @@ func TestAnOutboxBelongsToOneJob(t *testing.T) {
 	}
 }
 
-// What a job's earlier attempts have counted does not count for those after a retry: they are a fresh set.
+// What a job's earlier attempts have counted does not count for those after a retry: they are a
+// fresh set.
 func TestARetryCountsFromTheBeginning(t *testing.T) {
 	j := Job{
 		ID: "job-1", Kind: "k", State: Failed, Policy: Policy{MaxLost: 3}, Run: 9, Attempt: 8, Errors: 1, Timeouts: 2, Lost: 5,

@@ -10,46 +10,51 @@ import (
 
 // The errors of this package. Match them with errors.Is.
 var (
-	// ErrNotFound: there is no record of that id. It never existed or its retention has passed.
+	// ErrNotFound: there is no record with that id. It never existed or its retention has passed.
 	ErrNotFound = engine.ErrNotFound
-	// ErrExists: Create found a record of that id. The verb returns the record that is there.
+	// ErrExists: Create found a record with that id, and returns it.
 	ErrExists = engine.ErrExists
 	// ErrMove: the record's state does not allow the verb. The record is unchanged.
 	ErrMove = errors.New("move not allowed")
-	// ErrLeaseLost: the attempt that asks no longer holds the job. Nothing it writes is kept.
+	// ErrLeaseLost: the attempt no longer holds the job. Nothing that it writes is kept.
 	ErrLeaseLost = errors.New("lease lost")
 	// ErrHeld: another attempt holds the job under a live lease.
 	ErrHeld = errors.New("job is leased to another attempt")
 	// ErrNotDue: the job may not start yet.
 	ErrNotDue = errors.New("job is not due yet")
-	// ErrKind: the worker that claims cannot run jobs of that kind.
+	// ErrKind: the worker that claims the job has no handler for its kind.
 	ErrKind = errors.New("no handler here for the job's kind")
-	// ErrSuspect: attempts of the job were lost with their workers, and the worker that claims runs another such job. They
-	// are tried apart, so that the one that kills its worker takes none of the others down with it.
+	// ErrSuspect: attempts of the job were lost with their workers, and the worker that claims the
+	// job runs another such job. Such jobs run on different workers, so that a job that kills its
+	// worker ends no other suspect.
 	ErrSuspect = errors.New("the worker runs another job whose workers were lost")
-	// ErrNewerRecord: a newer version of the software wrote the record in a form this one must not touch.
+	// ErrNewerRecord: a newer version of the software wrote the record in a form that this version
+	// must not change.
 	ErrNewerRecord = engine.ErrNewerRecord
 	// ErrCorrupt: the stored bytes are not a record.
 	ErrCorrupt = engine.ErrCorrupt
-	// ErrUnavailable: the store did not answer, also not after retries. The write may have been applied, or may be
-	// applied later, for as long as the record's revision has not moved; the verb may be repeated. The same holds after
-	// the error of a context that ended.
+	// ErrUnavailable: the store did not answer any of the tries. The write may have been applied.
+	// It may also be applied later, until the record's revision has moved. The verb may be
+	// repeated. The same holds when a verb returns the error of a context that ended.
 	ErrUnavailable = engine.ErrUnavailable
-	// ErrRefused: the store calls the request invalid. The reason lies in this record, such as a size that the service
-	// does not take: others can be written, and repeating the verb will not help.
+	// ErrRefused: the store calls the request invalid. The reason lies in this record, such as a
+	// size that the service does not accept. Other records can be written. Repeating the verb does
+	// not help.
 	ErrRefused = engine.ErrRefused
-	// ErrCursor: a cursor that this list did not hand out.
+	// ErrCursor: the cursor does not come from a page of this list.
 	ErrCursor = engine.ErrCursor
-	// ErrID: a text cannot be the id of a record. Verbs that read return it together with ErrNotFound.
+	// ErrID: the text cannot be the id of a record. Verbs that read return it together with
+	// ErrNotFound.
 	ErrID = engine.ErrID
 	// ErrTooLarge: the record would be larger than MaxGrown, or nested deeper than JSON may be.
 	ErrTooLarge = errors.New("record is too large")
 )
 
-// Hint is an error with which a store says how long to wait before it is asked again, as Azure Cosmos DB does when it
-// throttles. A collection may return it alone or wrapped: it is found with errors.As. The next try of a verb comes no sooner,
-// and a little later by jitter, so that callers who were told the same do not all come back at once. A hint never makes a
-// verb wait longer than its patience.
+// Hint is an error with which a store says how long to wait before it is asked again, as Azure
+// Cosmos DB does when it throttles. A collection may return it alone or wrapped: it is found with
+// errors.As. The next try of a verb comes no sooner, and a little later by jitter, so that callers
+// who were told the same do not all come back at once. A hint never makes a verb wait longer than
+// its patience.
 type Hint interface {
 	error
 	// RetryAfter is how long to wait. Zero or less: the store does not say.

@@ -2,12 +2,13 @@ package store
 
 import "fmt"
 
-// TTL says whether a store deletes documents by itself when their time has come, and in which form it wants that time.
+// TTL says whether a store deletes documents by itself when their time has come, and in which form
+// it wants that time.
 type TTL int
 
 // The forms.
 const (
-	// TTLNone: it does not, and sweep removes what is past its retention.
+	// TTLNone: the store does not, and sweep removes what is past its retention.
 	TTLNone TTL = iota
 	// TTLSeconds: a number of seconds since 1970, as DynamoDB wants it.
 	TTLSeconds
@@ -23,7 +24,8 @@ func (t TTL) String() string {
 	return [...]string{"none", "seconds", "time"}[t]
 }
 
-// value is the field that makes the store delete a document at a time, or a little later; nil for never.
+// value returns the value of ExpiresField that makes the store delete a document at the time, or a
+// little later. It is nil for a document that never expires.
 func (t TTL) value(at Time) any {
 	switch {
 	case at == 0:
@@ -35,9 +37,10 @@ func (t TTL) value(at Time) any {
 	}
 }
 
-// leave decides who removes an ended job: the store, if it deletes by itself and nothing else must go with the record;
-// else sweep, which needs an entry in the due index for it. Whoever writes a record decides anew, so that processes
-// with the option and without may share a collection.
+// leave decides who removes an ended job. It is the store, if the store deletes by itself and the
+// job has no files to remove with the record. Otherwise it is sweep, which needs an entry in the
+// due index. Each write of a record decides again, so that processes with the option and without
+// may share a collection.
 func (j Job) leave(ttl TTL) Job {
 	had := j.Expires != 0
 	j.Expires = 0
@@ -54,6 +57,6 @@ func (j Job) leave(ttl TTL) Job {
 	return j
 }
 
-// Gone reports whether the record is past its expiry. Stores take their time to delete it, DynamoDB some days: until
-// then it counts as deleted all the same.
+// Gone reports whether the record is past its expiry. Stores delete it later, DynamoDB after up to
+// some days. Until then the record counts as deleted.
 func (j Job) Gone(now Time) bool { return j.Expires != 0 && j.Expires <= now }

@@ -16,7 +16,8 @@ import (
 // hour is the retention of the jobs here.
 const hour = 3_600_000
 
-// expiring is a lab whose store takes its collection for one that deletes by itself, and whose clock the test sets.
+// expiring is a lab whose store takes its collection for one that deletes by itself, and whose
+// clock the test sets.
 type expiring struct {
 	*lab
 	now Time
@@ -163,7 +164,8 @@ func TestWhatIsPastItsExpiryCountsAsDeleted(t *testing.T) {
 	})
 }
 
-// The key of a job that has expired can be used again at once, however long the store takes to delete it.
+// The key of a job that has expired can be used again at once, however long the store takes to
+// delete it.
 func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 	onExpiring(t, func(t *testing.T, l *expiring) {
 		for name, by := range map[string]TTL{"with the option": l.opts.TTL, "without": TTLNone} {
@@ -194,8 +196,8 @@ func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 	})
 }
 
-// Faults while the place is taken: the store deletes the old record just then, another process is first, the answer is
-// lost.
+// Faults while the place is taken: the store deletes the old record just then, another process is
+// first, the answer is lost.
 func TestTakingThePlaceOfAnExpiredJobUnderFaults(t *testing.T) {
 	type setup func(t *testing.T, l *expiring, id string)
 	remove := func(t *testing.T, l *expiring, id string) {

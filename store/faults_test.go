@@ -104,7 +104,8 @@ func TestAConflictIsReadAndTriedAgain(t *testing.T) {
 	}
 }
 
-// poison does what the MongoDB driver does to the documents of a write that failed: it overwrites their revisions.
+// poison does what the MongoDB driver does to the documents of a write that failed: it overwrites
+// their revisions.
 func poison(acts []*driver.Action) {
 	for _, a := range acts {
 		if r, ok := a.Doc.Origin.(*engine.Doc); ok {
@@ -261,7 +262,8 @@ func TestPauseEndsWithItsContext(t *testing.T) {
 	wantErr(t, s.Pause(ctx, time.Hour), errStorm)
 }
 
-// A verb that is ended while it waits for the store says both: why its context ended, and that it did.
+// A verb that is ended while it waits for the store says both: why its context ended, and that it
+// did.
 func TestAVerbThatEndsInAPauseSaysThatItsContextEnded(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -279,8 +281,8 @@ func TestAVerbThatEndsInAPauseSaysThatItsContextEnded(t *testing.T) {
 	}
 }
 
-// A creation whose answer was lost is known as one's own by its token, whatever became of the job before it is tried
-// again: it may have been cancelled, and requeued.
+// A creation whose answer was lost is known as one's own by its token, whatever became of the job
+// before it is tried again: it may have been cancelled, and requeued.
 func TestACreationIsKnownAfterTheJobWentOn(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		var creations int

@@ -24,7 +24,8 @@ func (l *lab) stands(t *testing.T, id string) string {
 	return pk
 }
 
-// Only what waits for nothing but its removal stands apart from what is due, also when its due time stays the same.
+// Only what waits for nothing but its removal stands apart from what is due, also when its due time
+// stays the same.
 func TestJobsThatGoStandApart(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		ctx, due, gone := t.Context(), duePK(shard("job-1", DueShards)), duePK(DueShards+shard("job-1", GoneShards))
@@ -113,7 +114,8 @@ func TestDeleteManyIsConditionalForEach(t *testing.T) {
 	})
 }
 
-// However the store refuses a list, or loses its answer, each job is deleted, and one that has changed is not.
+// However the store refuses a list, or loses its answer, each job is deleted, and one that has
+// changed is not.
 func TestDeleteManyAgainstFaults(t *testing.T) {
 	all := func(code gcerrors.ErrorCode) driver.ActionListError {
 		return driver.ActionListError{{Index: -1, Err: relay.Error{Code: code}}}

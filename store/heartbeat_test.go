@@ -39,7 +39,8 @@ func TestACancelledJobWhoseAttemptIsLostIsCancelled(t *testing.T) {
 	}
 }
 
-// A checkpoint that is saved with Continue is counted like any other: the next attempt numbers its own from there.
+// A checkpoint that is saved with Continue is counted like any other: the next attempt numbers its
+// own from there.
 func TestACheckpointOfContinueIsCounted(t *testing.T) {
 	one := Payload{Inline: []byte(`1`)}
 	for name, c := range map[string]struct {

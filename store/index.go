@@ -9,17 +9,19 @@ import (
 	"github.com/piecework/piecework/store/internal/engine"
 )
 
-// The numbers of index partitions. They are part of the stored form: all processes must agree on them.
+// The numbers of index partitions. They are part of the stored form: all processes must agree on
+// them.
 const (
-	// DueShards is over how many partitions of the due index the records are spread to which something is to happen. A
+	// DueShards is the number of partitions of the due index for records that sweep must act on. A
 	// partition of a DynamoDB index takes 1000 writes a second.
 	DueShards = 16
-	// GoneShards is over how many more partitions of the due index the ended jobs and parked messages are spread that wait
-	// for nothing but their removal, so that a search for what is due does not page through them.
+	// GoneShards is the number of further partitions of the due index, for ended jobs and parked
+	// messages that wait only for their removal. A query for other due records does not page
+	// through them.
 	GoneShards = 4
-	// DuePartitions is how many partitions the due index has: first those of DueShards, then those of GoneShards.
+	// DuePartitions is the number of partitions of the due index: first DueShards, then GoneShards.
 	DuePartitions = DueShards + GoneShards
-	// ListShards is over how many partitions the list of a kind, and the list of failed jobs, is spread.
+	// ListShards is the number of partitions of the list of a kind, and of the list of failed jobs.
 	ListShards = 4
 )
 
@@ -27,13 +29,14 @@ const (
 const (
 	IDField       = engine.IDField
 	RevisionField = engine.RevisionField
-	// ExpiresField is the field by which a store deletes documents by itself. It is present on ended jobs only, and only
-	// where Options.TTL says that the store does that.
+	// ExpiresField is the field by which a store deletes documents by itself. It is present on
+	// ended jobs only, and only where Options.TTL says that the store does that.
 	ExpiresField = engine.ExpiresField
 )
 
-// Columns lists the fields beside the key and the revision, for stores that want to know: data is bytes, the rest
-// are strings. ExpiresField is not among them: only stores that act on it get it.
+// Columns lists the fields beside the key and the revision, for stores that declare their columns:
+// data is bytes, the others are strings. ExpiresField is not listed, since only stores that act on
+// it get it.
 func Columns() []string {
 	return []string{"data", "due_pk", "due_sk", "list_pk", "list_sk", "fail_pk", "fail_sk"}
 }
@@ -82,9 +85,10 @@ func sortTime(key string) Time {
 // MaxID is the longest id of a record in bytes.
 const MaxID = engine.MaxID
 
-// CheckID says what is wrong with the id of a record, or nil. An id is 1 to MaxID bytes long: ASCII letters, digits and "-",
-// ".", "_", ":", "~" and "@", with a letter or digit first. Every store, queue, bucket and URL takes such ids as they are,
-// so no verb passes another id to a driver.
+// CheckID returns an error that says what is wrong with the id of a record, or nil. An id is 1 to
+// MaxID bytes long: ASCII letters, digits and "-", ".", "_", ":", "~" and "@", with a letter or
+// digit first. Every store, queue, bucket and URL takes such ids as they are, so no verb passes
+// another id to a driver.
 func CheckID(id string) error { return engine.CheckID(id) }
 
 // DueRef is an entry of the due index.
@@ -96,9 +100,10 @@ type DueRef struct {
 // Due returns when the entry was due, as the index has it.
 func (r DueRef) Due() Time { return sortTime(r.Cursor) }
 
-// Due returns up to limit entries of one partition, of DuePartitions, that are due at or before until, the longest due
-// first, from after the cursor on ("" for the start). It is one index query and costs what it returns, however many
-// records exist. The index may lag: read the record before acting on it.
+// Due returns up to limit entries of one partition, of DuePartitions, that are due at or before
+// until, the longest due first, starting after the cursor ("" for the start). It is one index
+// query, and costs what it returns, however many records there are. The index may lag: read the
+// record before acting on it.
 func (s *Store) Due(ctx context.Context, partition int, until Time, after string, limit int) ([]DueRef, error) {
 	bound := pad(until) + "~" // sorts after every "#<id>" of that millisecond
 	found, err := s.coll.Due(ctx, s.tries(), duePK(partition), after, bound, limit)
@@ -109,10 +114,11 @@ func (s *Store) Due(ctx context.Context, partition int, until Time, after string
 	return refs, err
 }
 
-// DeferCorrupt puts off when sweep looks again at a record that cannot be read. have is what Get or GetMany gave with
-// ErrCorrupt. It changes the record's place in the due index and nothing else: the data stay as they are, for somebody
-// to mend. A record that was changed or deleted meanwhile is left alone, which is no error; a store that does not answer
-// is not asked again, since the next sweep will.
+// DeferCorrupt makes a record that cannot be read due later. have is what Get or GetMany returned
+// with ErrCorrupt. It changes the record's place in the due index and nothing else: the data stay
+// as they are, for an operator to repair. A record that was changed or deleted meanwhile is left
+// alone, which is no error. A store that does not answer is not asked again, since the next sweep
+// tries again.
 func (s *Store) DeferCorrupt(ctx context.Context, have Job, until Time) error {
 	return s.jobs.DeferDue(ctx, have, duePK(shard(have.ID, DueShards)), sortKey(until, have.ID))
 }

@@ -4,12 +4,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Version is the newest format of records that this version of the software knows. A record of a higher version is
-// read by id for people to see, and never changed. Adding a member does not raise it, because unknown members survive a
-// rewrite, unless software that does not know the member would take the record for complete.
+// Version is the newest format of records that this version of the software knows. A record of a
+// higher version is read by id, for people to see, and never changed. Adding a member does not
+// raise the version, because unknown members survive a rewrite. The exception is a member without
+// which old software would take an incomplete record for a complete one.
 const Version = 2
 
-// The formats. A record is written in the oldest one that tells all of it.
+// The formats. A record is written in the oldest format that can express it.
 const (
 	// formatPlain: the record lists all blobs of the job.
 	formatPlain = 1
@@ -19,20 +20,22 @@ const (
 
 // Limits of what one record holds.
 const (
-	// MaxInline is the longest arguments, result or checkpoint in bytes that is kept in the record itself;
-	// longer ones are blobs.
+	// MaxInline is the longest arguments, result or checkpoint in bytes that is kept in the record
+	// itself; longer ones are blobs.
 	MaxInline = 32 << 10
-	// MaxRecord is the longest encoded record in bytes. DynamoDB's limit for an item, with the names and values of
-	// all attributes, is 400 KB, which is 409,600 bytes.
+	// MaxRecord is the longest encoded record in bytes. DynamoDB's limit for an item, with the
+	// names and values of all attributes, is 400 KB, which is 409,600 bytes.
 	MaxRecord = 400_000
-	// MaxGrown is the longest record in bytes that a submission or a checkpoint may leave. What is between it and
-	// MaxRecord is for claims, heartbeats, cancellations and ends, which must always fit.
+	// MaxGrown is the longest record in bytes that a submission or a checkpoint may leave. The room
+	// between MaxGrown and MaxRecord is for claims, heartbeats, cancellations and ends, which must
+	// always fit.
 	MaxGrown = MaxRecord / 8 * 7
 	// MaxAttemptsKept is how many ended attempts a record keeps, the newest.
 	MaxAttemptsKept = 10
 	// MaxErrorText is how much of an error's text, or of a reason, is kept, in encoded bytes.
 	MaxErrorText = 2 << 10
-	// MaxStack is how much of a panic's stack is kept, in encoded bytes; of the newest attempt only.
+	// MaxStack is how much of a panic's stack is kept, in encoded bytes; of the newest attempt
+	// only.
 	MaxStack = 4 << 10
 	// MaxWorker is how much of a worker's name is kept, in encoded bytes.
 	MaxWorker = 256
@@ -89,8 +92,8 @@ const (
 	OutcomeHandBack  Outcome = "handed back"
 )
 
-// Backoff says how long to wait before the next attempt. Shape "custom" is a function of the kind; a process that
-// does not have the kind uses the exponential shape in its place.
+// Backoff says how long to wait before the next attempt. Shape "custom" is a function of the kind.
+// A process that does not have the kind uses the exponential shape instead.
 type Backoff struct {
 	Shape string `json:"shape,omitzero"` // constant, linear, exponential, custom; empty: exponential
 	Min   int64  `json:"min,omitzero"`   // milliseconds
@@ -101,19 +104,23 @@ type Backoff struct {
 
 // Policy is a kind's options as they were when the job was submitted.
 type Policy struct {
-	MaxAttempts int     `json:"attempts,omitzero"`  // 0: unlimited
-	MaxErrors   int     `json:"errors,omitzero"`    // attempts that may end in an error or panic; 0: MaxAttempts decides
-	MaxTimeouts int     `json:"timeouts,omitzero"`  // likewise, by a timeout
-	MaxLost     int     `json:"lost,omitzero"`      // likewise, lost with their worker, with no checkpoint in between
-	Timeout     int64   `json:"timeout,omitzero"`   // of an attempt, milliseconds; 0: none
-	Retention   int64   `json:"retention,omitzero"` // milliseconds to keep the record after its end; 0: for ever
-	Backoff     Backoff `json:"backoff,omitzero"`
-	Hooks       bool    `json:"hooks,omitzero"` // the kind wants to be told of the end
+	MaxAttempts int `json:"attempts,omitzero"` // 0: unlimited
+	// How many attempts may end in an error or panic, by a timeout, and lost with their worker with
+	// no checkpoint in between; 0: MaxAttempts decides.
+	MaxErrors   int `json:"errors,omitzero"`
+	MaxTimeouts int `json:"timeouts,omitzero"`
+	MaxLost     int `json:"lost,omitzero"`
+
+	Timeout   int64   `json:"timeout,omitzero"`   // of an attempt, milliseconds; 0: none
+	Retention int64   `json:"retention,omitzero"` // of the ended record, milliseconds; 0: without end
+	Backoff   Backoff `json:"backoff,omitzero"`
+	Hooks     bool    `json:"hooks,omitzero"` // the kind has hooks for the end of the job
 
 	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
-// Effect is something that must follow a write, noted in the same write: the outbox. Sweep does what is left there.
+// Effect is something that must follow a write, noted in the outbox by the same write. Sweep does
+// what is left there.
 type Effect string
 
 // The effects.
@@ -134,11 +141,11 @@ type Job struct {
 
 	Created  Time     `json:"created"`
 	At       Time     `json:"at,omitzero"`       // earliest start of the next attempt
-	Ready    Time     `json:"ready,omitzero"`    // since when a worker may take it, or could when one took it
+	Ready    Time     `json:"ready,omitzero"`    // since when a worker may take it
 	Deadline Time     `json:"deadline,omitzero"` // of the whole job
 	Ended    Time     `json:"ended,omitzero"`
 	Args     Payload  `json:"args,omitzero"`
-	ArgsHash string   `json:"args_hash,omitzero"` // of keyed jobs: tells the same submission from another
+	ArgsHash string   `json:"args_hash,omitzero"` // of a keyed job: recognises repetitions
 	Key      string   `json:"key,omitzero"`
 	Tags     []string `json:"tags,omitzero"`
 	Parent   string   `json:"parent,omitzero"`
@@ -153,7 +160,7 @@ type Job struct {
 	Errors   int `json:"n_errors,omitzero"`   // attempts that ended in an error or panic
 	Timeouts int `json:"n_timeouts,omitzero"` // attempts that ended by a timeout
 	Lost     int `json:"n_lost,omitzero"`     // attempts that were lost with their worker
-	Cleared  int `json:"n_cleared,omitzero"`  // how many of those were lost before the last checkpoint was saved
+	Cleared  int `json:"n_cleared,omitzero"`  // attempts that were lost before the last checkpoint was saved
 	Resends  int `json:"resends,omitzero"`    // messages sent again since it was last queued
 	Idle     int `json:"n_idle,omitzero"`     // calls in a row that ended in Continue and saved nothing new
 
@@ -188,8 +195,8 @@ type Job struct {
 	rev any // docstore's revision of the document this was read from
 }
 
-// Blobs lists every blob that the record names: payloads, manifests, and the parts of outputs, visible or not. The
-// parts that are listed in manifests are not among them.
+// Blobs lists every blob that the record names: payloads, manifests, and the parts of outputs,
+// visible or not. Parts that are listed in manifests are not included.
 func (j Job) Blobs() []Blob {
 	var all []Blob
 	for _, p := range []Payload{j.Args, j.Checkpoint, j.Result} {

@@ -16,13 +16,13 @@ const (
 	ActionNothing DueAction = ""        // not due, or nothing left to do
 	ActionStarted DueAction = "started" // its time came; send its message
 	ActionResent  DueAction = "resent"  // its message may be lost; send it again
-	ActionLost    DueAction = "lost"    // its attempt was lost; another follows: if it is queued, send its message
+	ActionLost    DueAction = "lost"    // its attempt was lost; if it is queued again, send its message
 	ActionExpired DueAction = "expired" // its deadline passed
 	ActionRearmed DueAction = "rearmed" // its attempt is alive; look again later
-	ActionGaveUp  DueAction = "gave up" // its attempt was lost and it ended with that
+	ActionGaveUp  DueAction = "gave up" // its attempt was lost, and the job has ended
 )
 
-// advanceDue does the one thing that the state of a live job asks for when it is due.
+// advanceDue does the one thing that the state of a live job requires when it is due.
 func (j Job) advanceDue(t Timing, l AdvanceDue) (Job, DueAction, error) {
 	if j.Due == 0 || j.Due > l.Now || !j.Live() {
 		return j, ActionNothing, nil
@@ -48,13 +48,14 @@ func (j Job) advanceDue(t Timing, l AdvanceDue) (Job, DueAction, error) {
 	case j.State == Scheduled || j.State == Retrying:
 		j.Due = j.dueBy(t.start(j.At, l.Now))
 		return j, ActionRearmed, nil
-	default: // held and blocked wait for somebody else, until their deadline
+	default: // held and blocked jobs wait for others, until their deadline
 		j.Due = j.dueBy(0)
 		return j, ActionRearmed, nil
 	}
 }
 
-// advanceRunning ends a lease that ran out, or comes back later.
+// advanceRunning ends an attempt whose lease ran out. Otherwise it makes the job due when the lease
+// will.
 func (j Job) advanceRunning(t Timing, l AdvanceDue) (Job, DueAction, error) {
 	if end := j.Lease.Until.Add(t.Skew); end > l.Now {
 		j.Due = end
@@ -62,7 +63,7 @@ func (j Job) advanceRunning(t Timing, l AdvanceDue) (Job, DueAction, error) {
 	}
 	next, _, err := j.finish(t, Finish{
 		Token: j.Lease.Token, Now: l.Now, Outcome: OutcomeLost, Delay: l.Delay(j), Dirty: true,
-		Error: "the worker stopped without a word: no heartbeat since " +
+		Error: "lost: no heartbeat since " +
 			j.Lease.Until.Add(-t.Lease).Time().Format(time.RFC3339),
 	})
 	if next.State.Final() {

@@ -39,8 +39,9 @@ func (j Job) keys(ttl TTL) engine.Keys {
 	return k
 }
 
-// duePartition is the partition of the due index in which a job stands. Versions before GoneShards wrote all jobs to
-// those of DueShards, where those that have ended stay until they are removed.
+// duePartition returns the partition of the due index that lists a job. Versions before GoneShards
+// listed all jobs in the partitions of DueShards. Jobs that ended there stay there until they are
+// removed.
 func (j Job) duePartition() int {
 	if j.State.Final() && (len(j.Outbox) == 0 || slices.Contains(j.Outbox, EffectRemove)) {
 		return DueShards + shard(j.ID, GoneShards)
@@ -54,8 +55,8 @@ func encode(j Job, limit int) ([]byte, error) {
 		j.Version = max(j.Version, formatManifests)
 	}
 	data, err := json.Marshal(&j, engine.Lenient)
-	if err != nil {
-		return nil, fmt.Errorf("encode job %s: %w: %w", j.ID, ErrTooLarge, err) // nested too deep: all else is let through
+	if err != nil { // nested too deep: Lenient accepts everything else
+		return nil, fmt.Errorf("encode job %s: %w: %w", j.ID, ErrTooLarge, err)
 	}
 	if len(data) > limit {
 		return nil, fmt.Errorf("job %s: %w: %d bytes, at most %d", j.ID, ErrTooLarge, len(data), limit)
@@ -63,11 +64,12 @@ func encode(j Job, limit int) ([]byte, error) {
 	return data, nil
 }
 
-// fit encodes next, which is to follow cur; cur is the zero Job if next is new. What makes a record grow
-// without a bound, a submission or a checkpoint, must leave headroom, and is refused with ErrTooLarge if it does not.
-// Every other write grows the record by a bounded amount and must not fail, or a job could not end: it fits into the
-// headroom. Where it does not, because an older version of the software left none, the record gives up what it can
-// spare. fit returns next as it is written.
+// fit encodes next, which replaces cur. cur is the zero Job if next is new. A submission or a
+// checkpoint may make a record grow without a bound. It must leave headroom, and is refused with
+// ErrTooLarge if it does not. Every other write grows the record by a bounded amount and must not
+// fail, or a job could not end. It fits into the headroom. Where it does not, because an older
+// version of the software left none, the record sheds what it can spare. fit returns next as it is
+// written.
 func (s *Store) fit(cur, next Job) (Job, []byte, error) {
 	if !cur.Stored() || next.Saved > cur.Saved {
 		data, err := encode(next, s.opts.MaxRecord/8*7)
@@ -84,8 +86,8 @@ func (s *Store) fit(cur, next Job) (Job, []byte, error) {
 	return next, data, err
 }
 
-// sheds are what a record gives up, in this order, to fit: history before meaning, and what another attempt goes on
-// from last. They do not change what the record refers to.
+// sheds are what a record gives up to fit, in this order: history first, and last the checkpoint
+// from which the next attempt goes on. They do not change what the record refers to.
 var sheds = []func(Job) Job{
 	// the stacks of panics
 	func(j Job) Job {
@@ -133,7 +135,7 @@ var sheds = []func(Job) Job{
 	},
 }
 
-// shedText is what a text is cut to in a record that is too large.
+// shedText is the length to which a text is cut in a record that is too large.
 const shedText = 200
 
 // mapAttempts applies f to a copy of each ended attempt.
@@ -147,8 +149,9 @@ func (j Job) mapAttempts(f func(a *Attempt, last bool)) Job {
 	return j
 }
 
-// Clip cuts s to at most n bytes as records encode it, at a rune's edge. What is not UTF-8 becomes U+FFFD. A control character takes up to six bytes
-// there, a quote or a backslash two, and a byte that is not UTF-8 three.
+// Clip cuts s to at most n bytes as encoded in a record, between two runes. Bytes that are not
+// UTF-8 become U+FFFD. A control character takes up to six encoded bytes, a quote or a backslash
+// two, and U+FFFD three.
 func Clip(s string, n int) string {
 	const mark = "… (cut)"
 	used, keep := 0, 0

@@ -18,7 +18,7 @@ type Finish struct {
 	Error     string        // error, panic, timeout, lost
 	Stack     string        // panic
 	Permanent bool          // error: do not try again
-	Delay     time.Duration // error, panic, timeout, lost: until the next attempt; snooze, continue: until the next call
+	Delay     time.Duration // until the next attempt or, of snooze and continue, the next call
 
 	Reason     string   // skipped
 	Checkpoint *Payload // continue, snooze: saved with the same write; nil: as it was
@@ -29,8 +29,8 @@ type Finish struct {
 	Hooks      bool      // the process has end hooks for the kind
 }
 
-// finish ends the attempt that holds the lease. Cancellation that was requested meanwhile wins over every outcome
-// but success and skip: then the work is done, and saying otherwise would be false.
+// finish ends the attempt that holds the lease. A cancellation that was requested meanwhile wins
+// over every outcome but success and skip: in these two the work is done.
 func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	if !j.holds(f.Token) {
 		if a, ok := j.Ran(f.Token); ok && a.endedBy(f) {
@@ -44,9 +44,9 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	}
 	if j.Cancel != 0 && f.Outcome != OutcomeSuccess && f.Outcome != OutcomeSkipped {
 		f.Outcome = OutcomeCancelled
-		f.Dirty = f.Dirty || f.Checkpoint != nil // nobody lists the files that it would have kept
+		f.Dirty = f.Dirty || f.Checkpoint != nil // no record will list its files
 	}
-	next = next.record(f)
+	next = next.recordAttempt(f)
 	next.Dirty = j.Dirty || f.Dirty
 	next.Policy.Hooks = j.Policy.Hooks || f.Hooks
 	var err error
@@ -54,22 +54,22 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	case OutcomeSuccess:
 		next, err = next.move(EventSucceed)
 		next.Result, next.Outputs, next.OutputsIn = f.Result, f.Outputs, f.OutputsIn
-		next = next.settle(f.Now)
+		next = next.finalize(f.Now)
 	case OutcomeSkipped:
 		next, err = next.move(EventSkip)
 		next.Reason = Clip(f.Reason, MaxErrorText)
-		next = next.settle(f.Now)
+		next = next.finalize(f.Now)
 	case OutcomeCancelled:
 		next, err = next.move(EventCancel)
-		next = next.settle(f.Now)
+		next = next.finalize(f.Now)
 	case OutcomeHandBack:
 		next.Attempt--
 		next, err = next.move(EventHandBack)
 		next = next.queue(t, f.Now)
 	case OutcomeSnoozed, OutcomeContinued:
-		next, err = next.goOn(t, f)
+		next, err = next.resume(t, f)
 	default:
-		next, err = next.miss(t, f)
+		next, err = next.failAttempt(t, f)
 	}
 	if err != nil {
 		return j, false, err
@@ -78,15 +78,15 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 	return next, true, nil
 }
 
-// endedBy reports whether the attempt ended with f, or as f would have ended it. One that sweep ended as lost did not
-// end with what its worker brings later.
+// endedBy reports whether the attempt ended with f, or as f would have ended it. An attempt that
+// sweep ended as lost did not end with a result that its worker brings later.
 func (a Attempt) endedBy(f Finish) bool {
 	return a.Outcome == f.Outcome ||
 		a.Outcome == OutcomeCancelled && f.Outcome != OutcomeSuccess && f.Outcome != OutcomeSkipped
 }
 
-// goOn ends an attempt that asked to be called again, which uses no attempt.
-func (j Job) goOn(t Timing, f Finish) (Job, error) {
+// resume ends an attempt that asked to be called again, which uses no attempt.
+func (j Job) resume(t Timing, f Finish) (Job, error) {
 	j.Attempt--
 	was := j
 	if f.Checkpoint != nil {
@@ -112,8 +112,9 @@ func (j Job) goOn(t Timing, f Finish) (Job, error) {
 // maxIdlePause is how long a job waits at most between calls that end in Continue and save nothing.
 const maxIdlePause = time.Minute
 
-// idlePause is how long a job waits that asks to go on, after the given number of calls that did not get it on. The first
-// goes on at once: the attempt may have saved something before the call.
+// idlePause is how long a job waits before its next call, after the given number of calls that
+// ended in Continue and saved nothing. After the first such call it does not wait: the attempt may
+// have saved something before.
 func idlePause(idle int) time.Duration {
 	if idle == 0 {
 		return 0
@@ -121,8 +122,9 @@ func idlePause(idle int) time.Duration {
 	return min(time.Second<<min(idle-1, 10), maxIdlePause)
 }
 
-// miss ends an attempt that failed, timed out or was lost: with another to come, or for good.
-func (j Job) miss(t Timing, f Finish) (Job, error) {
+// failAttempt ends an attempt that failed, timed out or was lost: with another to come, or for
+// good.
+func (j Job) failAttempt(t Timing, f Finish) (Job, error) {
 	j.Error, j.Idle = Clip(f.Error, MaxErrorText), 0
 	switch f.Outcome {
 	case OutcomeTimeout:
@@ -135,7 +137,7 @@ func (j Job) miss(t Timing, f Finish) (Job, error) {
 	at := f.Now.Add(f.Delay)
 	if f.Permanent || j.Exhausted() || j.Deadline != 0 && at >= j.Deadline {
 		next, err := j.move(EventFail)
-		return next.settle(f.Now), err
+		return next.finalize(f.Now), err
 	}
 	if f.Delay <= 0 {
 		next, err := j.move(EventRepeat)
@@ -153,26 +155,27 @@ func (j Job) Exhausted() bool {
 		over(j.Timeouts, p.MaxTimeouts) || over(j.Losses(), p.MaxLost)
 }
 
-// Losses is how many attempts were lost with their worker since a checkpoint was last saved. A job that gets on is not
-// the one that kills its workers.
+// Losses is how many attempts were lost with their worker since a checkpoint was last saved. A job
+// that makes progress is not taken for one that kills its workers.
 func (j Job) Losses() int { return max(j.Lost-j.Cleared, 0) }
 
-// LastChance reports whether the job fails if its next attempt is lost with its worker, as attempts before it were. It
-// may be what killed those workers, or have run beside what did.
+// LastChance reports whether the job fails if its next attempt is lost with its worker, as attempts
+// before it were. It may have killed those workers, or have run beside a job that did.
 func (j Job) LastChance() bool {
 	n, limit := j.Losses(), j.Policy.MaxLost
 	return n > 0 && limit > 0 && n >= limit-1
 }
 
-// record adds the attempt that ends to the list. Calls that used no attempt (continued, snoozed, handed back)
-// share one entry with the call that follows, so that a long job does not push its failures out of the list.
-func (j Job) record(f Finish) Job {
+// recordAttempt adds the attempt that ends to the list. Calls that used no attempt (continued,
+// snoozed, handed back) share one entry with the call that follows, so that a long job does not
+// push its failures out of the list.
+func (j Job) recordAttempt(f Finish) Job {
 	a := Attempt{
 		Number: j.Attempt, Token: f.Token, Worker: j.Lease.Worker, Start: j.Lease.Start, End: f.Now,
 		Outcome: f.Outcome, Error: Clip(f.Error, MaxErrorText), Stack: Clip(f.Stack, MaxStack),
 	}
 	list := slices.Clone(j.Attempts)
-	if n := len(list); n > 0 && list[n-1].Number == a.Number && list[n-1].Outcome.free() {
+	if n := len(list); n > 0 && list[n-1].Number == a.Number && list[n-1].Outcome.usesNoAttempt() {
 		a.Start = list[n-1].Start
 		list = list[:n-1]
 	}
@@ -187,7 +190,7 @@ func (j Job) record(f Finish) Job {
 	return j
 }
 
-// free reports whether the outcome used no attempt.
-func (o Outcome) free() bool {
+// usesNoAttempt reports whether the outcome used no attempt.
+func (o Outcome) usesNoAttempt() bool {
 	return o == OutcomeContinued || o == OutcomeSnoozed || o == OutcomeHandBack
 }

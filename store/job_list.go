@@ -21,17 +21,19 @@ type Page struct {
 	Jobs []Job
 	// Next is the cursor of the next page; "" at the end of the list.
 	Next string
-	// Scanned is how many records were read for this page, those that the filter did not pass included.
+	// Scanned is how many records were read for this page, including those that did not pass the
+	// filter.
 	Scanned int
 	// Until is the time by which the last of these records is sorted; 0 if none was read.
 	Until Time
 }
 
-// List returns jobs newest first: by creation, or by the time they failed if the filter is for failed jobs. A page
-// has up to limit jobs; it may have fewer, also none, and still have a Next: when the filter passes few, or when the
-// records are large. The records of a page have 3 MiB of data at most, unless a single one has more. Records of a newer
-// version are listed as far as they can be read. ErrCursor: the cursor is not from a list of this filter.
-// ErrUnavailable, or the error of ctx: records could not be read.
+// List returns jobs newest first: by creation, or by the time they failed if the filter is for
+// failed jobs. A page has up to limit jobs. It may have fewer, also none, and still have a Next:
+// when few jobs pass the filter, or when the records are large. The records of a page have 3 MiB of
+// data at most, unless a single record has more. Records of a newer version are listed as far as
+// they can be read. It returns ErrCursor if the cursor is not from a list of this filter, and
+// ErrUnavailable or the error of ctx if records could not be read.
 func (s *Store) List(ctx context.Context, f Filter, limit int, cursor string) (Page, error) {
 	found, err := s.jobs.List(ctx, s.opts.Patience, f.list(), limit, cursor)
 	page := Page{Next: found.Next, Scanned: found.Scanned, Until: sortTime(found.Last)}
@@ -47,7 +49,7 @@ func (f Filter) list() engine.List[Job] {
 	return engine.List[Job]{Name: fmt.Sprintf("%q %q %q", kinds, f.State, f.Tag), Partitions: f.partitions(), Passes: f.passes}
 }
 
-// passes reports whether a record belongs on the list; those that are gone or unreadable do not.
+// passes reports whether a record belongs on the list. Records that are gone or unreadable do not.
 func (f Filter) passes(r engine.Result[Job]) bool {
 	if r.Err != nil && !errors.Is(r.Err, ErrNewerRecord) {
 		return false

@@ -23,8 +23,8 @@ func results(list []engine.Result[Job]) []Result {
 	return all
 }
 
-// CreateMany writes many new records in lists of up to one hundred. The results are in the order of the jobs; each is
-// what Create would have returned.
+// CreateMany writes many new records in lists of up to one hundred. The results are in the order of
+// the jobs; each is what Create would have returned.
 func (s *Store) CreateMany(ctx context.Context, jobs []Job) []Result {
 	return results(s.jobs.CreateMany(ctx, s.tries(), jobs))
 }
@@ -34,7 +34,8 @@ func (s *Store) GetMany(ctx context.Context, ids []string) []Result {
 	return results(s.jobs.GetMany(ctx, s.tries(), ids))
 }
 
-// ClaimMany claims many jobs, with one list of reads and one of writes for each hundred. claims[i] is for ids[i].
+// ClaimMany claims many jobs, with one list of reads and one of writes for each hundred. claims[i]
+// is for ids[i].
 func (s *Store) ClaimMany(ctx context.Context, ids []string, claims []Claim) []Result {
 	if len(ids) == 1 {
 		j, err := s.Claim(ctx, ids[0], claims[0])
@@ -49,8 +50,8 @@ func (s *Store) ClaimMany(ctx context.Context, ids []string, claims []Claim) []R
 	return claimed
 }
 
-// findClaims finds out which claims the store has applied although it gave no answer for them. A job that is claimed and not
-// run would cost an attempt. It takes a quarter of the lease at most.
+// findClaims finds out which claims the store has applied although it gave no answer for them. A
+// job that is claimed and not run would cost an attempt. It takes a quarter of the lease at most.
 func (s *Store) findClaims(ctx context.Context, ids []string, claims []Claim, claimed []Result) {
 	var unanswered []int
 	var asked []string
@@ -73,14 +74,14 @@ func (s *Store) findClaims(ctx context.Context, ids []string, claims []Claim, cl
 
 // Deletion is one record's share of DeleteMany.
 type Deletion struct {
-	// Gone: the record is deleted, by this call, or, on stores that do not tell, by another before it. False without an
-	// error means that it changed meanwhile or was gone.
+	// Gone: the record is deleted, by this call or, on stores that do not report it, by another
+	// before it. False without an error means that the record changed meanwhile or was gone.
 	Gone bool
 	Err  error
 }
 
-// DeleteMany removes many jobs whose retention has passed, in lists of up to one hundred. The results are in the order
-// of the jobs; each is what Delete would have returned.
+// DeleteMany removes many jobs whose retention has passed, in lists of up to one hundred. The
+// results are in the order of the jobs; each is what Delete would have returned.
 func (s *Store) DeleteMany(ctx context.Context, have []Job) []Deletion {
 	results := make([]Deletion, len(have))
 	for i, r := range s.jobs.RemoveMany(ctx, s.tries(), have) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"reflect"
 	"slices"
-	"time"
 )
 
 // move takes the event's edge in the table.
@@ -72,7 +71,7 @@ func (j Job) enter(t Timing, held bool, now Time) Job {
 	return j
 }
 
-// release lets a held job go.
+// release makes a held job wait for its time or for a worker.
 func (j Job) release(t Timing, now Time) (Job, bool, error) {
 	if j.State != Held && j.Live() {
 		return j, false, nil
@@ -91,18 +90,20 @@ type Claim struct {
 	Worker string
 	Now    Time
 	Runs   func(kind string) bool // whether the worker can run a kind; nil: any
-	// Admits reports whether the worker may run one more job on its last chance, and if so keeps room for this claim. It
-	// is asked when nothing else is against the claim, perhaps more than once. Nil: any number.
+	// Admits reports whether the worker may run one more job on its last chance, and if so reserves
+	// room for it. It is called when nothing else prevents the claim, perhaps more than once. Nil:
+	// any number.
 	Admits func() bool
 }
 
-// claim gives the attempt the lease; a job whose deadline has passed it ends instead. A message that comes a little early by this process's clock, because the
-// sender's is ahead, counts as in time: Skew is the allowance.
+// claim leases the job to the attempt. A job whose deadline has passed it ends instead. A message
+// that comes early by this process's clock, because the sender's clock is ahead, counts as in time
+// if it is early by at most Skew.
 func (j Job) claim(t Timing, c Claim) (Job, bool, error) {
 	if j.holds(c.Token) {
 		return j, false, nil
 	}
-	if _, ok := j.Ran(c.Token); ok { // it was applied, and by the time that its answer came the lease had run out
+	if _, ok := j.Ran(c.Token); ok { // applied, but the lease ran out before the answer came
 		return j, false, ErrLeaseLost
 	}
 	if j.State == Running {
@@ -140,10 +141,11 @@ func (j Job) expire(now Time) (Job, error) {
 	if j.Error != "" {
 		next.Error = Clip("the job's deadline passed; last error: "+j.Error, MaxErrorText)
 	}
-	return next.settle(now), err
+	return next.finalize(now), err
 }
 
-// Heartbeat is what an attempt writes while it runs: a heartbeat, with progress or a checkpoint if there is news.
+// Heartbeat is what an attempt writes while it runs: a heartbeat, with progress or a checkpoint if
+// there is news.
 type Heartbeat struct {
 	Token      string
 	Now        Time
@@ -199,10 +201,11 @@ func (j Job) requestCancel(reason string, now Time) (Job, bool, error) {
 		return j, false, err
 	}
 	next.Cancel, next.CancelReason = now, reason
-	return next.settle(now), true, nil
+	return next.finalize(now), true, nil
 }
 
-// requeue gives a failed or cancelled job a fresh set of attempts. Its checkpoint stays, so it goes on from there.
+// requeue gives a failed or cancelled job a fresh set of attempts. Its checkpoint stays, so it goes
+// on from there.
 func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 	if j.Requeued == op {
 		return j, false, nil
@@ -220,93 +223,9 @@ func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 	return next.queue(t, now), true, nil
 }
 
-// settle puts a job that has just ended in its final form: what must follow goes to the outbox, and the due time is
-// that of the outbox or of the retention.
-func (j Job) settle(now Time) Job {
-	j.Ended, j.At, j.Lease, j.Resends = now, 0, nil, 0
-	if j.State == Succeeded || j.State == Skipped { // failed and cancelled jobs may be retried from their checkpoint
-		was := j
-		j.Checkpoint, j.Open, j.OpenIn, j.Error = Payload{}, nil, nil, ""
-		j.Dirty = j.Dirty || was.dropsBlobs(j)
-	}
-	j.Outbox = nil
-	if j.Dirty {
-		j.Outbox = append(j.Outbox, EffectPurge)
-	}
-	if j.Policy.Hooks {
-		j.Outbox = append(j.Outbox, EffectHooks)
-	}
-	j.Due = j.rest(now)
-	return j
-}
-
-// outboxGrace is how long the process that ended a job has for its outbox before sweep does it.
-const outboxGrace = time.Minute
-
-// rest is the due time of an ended job.
-func (j Job) rest(now Time) Time {
-	switch {
-	case len(j.Outbox) > 0:
-		return now.Add(outboxGrace)
-	case j.Policy.Retention > 0:
-		return j.Ended + Time(j.Policy.Retention)
-	default:
-		return 0
-	}
-}
-
-// SameEnd reports whether j and k are one job at one end: between two ends of a job there is always a requeue, which
-// leaves its token, and a job created again under the same key has another nonce.
-func (j Job) SameEnd(k Job) bool {
-	return j.State.Final() && k.State.Final() && j.Nonce == k.Nonce && j.Requeued == k.Requeued
-}
-
-// clearEffects takes effects that were carried out for the end in have out of the outbox; the outbox of another end stays.
-func (j Job) clearEffects(have Job, effects []Effect, now Time) (Job, bool, error) {
-	if !j.SameEnd(have) {
-		return j, false, nil
-	}
-	left := make([]Effect, 0, len(j.Outbox))
-	for _, e := range j.Outbox {
-		if !slices.Contains(effects, e) {
-			left = append(left, e)
-		}
-	}
-	if len(left) == len(j.Outbox) {
-		return j, false, nil
-	}
-	j.Outbox, j.Resends = left, 0
-	j.Due = j.rest(now)
-	return j, true, nil
-}
-
-// postpone puts off an outbox that could not be carried out for the end in have, longer each time.
-func (j Job) postpone(t Timing, have Job, now Time) (Job, bool, error) {
-	if !j.SameEnd(have) || len(j.Outbox) == 0 || j.Due > now {
-		return j, false, nil
-	}
-	j.Resends++
-	j.Due = now.Add(t.grace(j.Resends))
-	return j, true, nil
-}
-
-// markRemoving notes that the files of a job whose retention has passed are being removed; from then on it cannot be retried.
-func (j Job) markRemoving(now Time) (Job, bool, error) {
-	if slices.Contains(j.Outbox, EffectRemove) || !j.Overdue(now) {
-		return j, false, nil
-	}
-	j.Outbox = []Effect{EffectRemove}
-	j.Due = now.Add(outboxGrace)
-	return j, true, nil
-}
-
-// Overdue reports whether the job has ended and its retention has passed, with nothing left in its outbox.
-func (j Job) Overdue(now Time) bool {
-	return j.State.Final() && len(j.Outbox) == 0 && j.Policy.Retention > 0 && j.Ended+Time(j.Policy.Retention) <= now
-}
-
-// dropsBlobs reports whether j names a blob that next does not. Such a blob is left to the purge at the job's end, unless
-// the attempt removes it before. A part of an output that has moved to a manifest counts too.
+// dropsBlobs reports whether j names a blob that next does not. The purge at the job's end removes
+// such a blob, unless the attempt does so before. A part of an output that has moved to a manifest
+// counts too.
 func (j Job) dropsBlobs(next Job) bool {
 	kept := map[string]bool{}
 	for _, b := range next.Blobs() {
@@ -327,5 +246,5 @@ func (j Job) advances(next Job) bool {
 	return !same || !reflect.DeepEqual(j.Open, next.Open) || !reflect.DeepEqual(j.OpenIn, next.OpenIn)
 }
 
-// HasFiles reports whether there may be blobs of the job, listed in the record or not.
+// HasFiles reports whether the job may have blobs, listed in the record or not.
 func (j Job) HasFiles() bool { return j.Dirty || len(j.Blobs()) > 0 }

@@ -9,13 +9,15 @@ import (
 // State is where a job stands.
 type State string
 
-// The states of a job. The last four are final: only an operator's retry leaves failed and cancelled.
+// The states of a job. The last four are final: only an operator's retry leaves failed and
+// cancelled.
 const (
 	// Held waits for an operator or a program to release it.
 	Held State = "held"
 	// Scheduled waits for its time: submitted for later, or snoozed by its handler.
 	Scheduled State = "scheduled"
-	// Queued waits for a worker. Its message is under way; sweep sends another if that one was lost.
+	// Queued waits for a worker. Its message is on the way; sweep sends another if the message was
+	// lost.
 	Queued State = "queued"
 	// Running is held by an attempt under a lease.
 	Running State = "running"
@@ -63,9 +65,9 @@ const (
 	EventClaim     Event = "claim"     // an attempt takes the lease
 	EventHeartbeat Event = "heartbeat" // heartbeat, progress or checkpoint of the attempt
 	EventSucceed   Event = "succeed"   // the handler returned a result
-	EventRetry     Event = "retry"     // the attempt failed or was lost, and another is due later
-	EventRepeat    Event = "repeat"    // the same, and another is due at once
-	EventFail      Event = "fail"      // the attempt failed or was lost for the last time, or the deadline passed
+	EventRetry     Event = "retry"     // the attempt failed or was lost; another is due later
+	EventRepeat    Event = "repeat"    // the attempt failed or was lost; another is due at once
+	EventFail      Event = "fail"      // the last attempt failed or was lost, or the deadline passed
 	EventSnooze    Event = "snooze"    // the handler asked to be called later
 	EventContinue  Event = "continue"  // the handler goes on in a fresh invocation
 	EventHandBack  Event = "hand back" // the worker shuts down
@@ -114,8 +116,8 @@ func Move(s State, e Event) (State, bool) {
 	return to, ok
 }
 
-// Diagram returns the table of moves as a Mermaid state diagram, for people. It is generated from the table that
-// the verbs use, so it cannot say anything else.
+// Diagram returns the table of moves as a Mermaid state diagram. It is generated from the table
+// that the verbs use.
 func Diagram() string {
 	var b strings.Builder
 	b.WriteString("stateDiagram-v2\n")
@@ -149,8 +151,9 @@ const (
 	diagramEnd   = "<!-- /states -->"
 )
 
-// InsertDiagram returns the Markdown page with the diagram of states between its lines "<!-- states -->" and
-// "<!-- /states -->", and whether the page had these lines. A page that comes back as it was is up to date.
+// InsertDiagram returns the Markdown page with the diagram of states between the lines diagramBegin
+// and diagramEnd, and whether the page had these lines. A page that comes back unchanged is up to
+// date.
 func InsertDiagram(page string) (string, bool) {
 	lines := strings.Split(page, "\n")
 	begin, end := slices.Index(lines, diagramBegin), slices.Index(lines, diagramEnd)

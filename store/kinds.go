@@ -15,8 +15,8 @@ import (
 // kindsID is the id of the directory of kinds.
 const kindsID = "kinds"
 
-// directory is the record of the kinds that jobs were ever submitted for, so that jobs of all kinds can be listed
-// and a kind without a worker can be told from a misspelt one.
+// directory is the record of the kinds that jobs were ever submitted for. With it, jobs of all
+// kinds can be listed, and a kind without a worker can be distinguished from a misspelt kind.
 type directory struct {
 	Version int             `json:"v"`
 	Kinds   map[string]Time `json:"kinds"` // when the kind was first seen

@@ -14,7 +14,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// A page ends when its records have so many bytes, however many jobs may be on it, and nothing is lost or read ahead.
+// A page ends when its records have so many bytes, however many jobs may be on it, and nothing is
+// lost or read ahead.
 func TestAPageHasABoundInBytes(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		const n, size = 60, 200_000
@@ -73,7 +74,8 @@ func TestAPageReadsABoundedNumberOfBytes(t *testing.T) {
 	}
 }
 
-// A list of many kinds asks each partition once, and again only where it has read to the end of what that gave.
+// A list of many kinds asks each partition once, and again only where it has read to the end of
+// what that gave.
 func TestAListOfManyKindsAsksEachPartitionOnce(t *testing.T) {
 	const kinds, n = 50, 1000
 	l := newLab(t, openMemory(t))

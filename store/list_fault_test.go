@@ -10,8 +10,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// The index of a list can be read and the records cannot: that is an error, and no list without them, whose cursor would
-// lead past them.
+// The index of a list can be read and the records cannot: that is an error, and no list without
+// them, whose cursor would lead past them.
 func TestAListWhoseRecordsCannotBeReadIsAnError(t *testing.T) {
 	onEach(t, func(t *testing.T, l *lab) {
 		l.fill(t, 30)

@@ -28,7 +28,7 @@ func (l *lab) fill(t *testing.T, n int) {
 		}
 		if i%10 == 0 {
 			j.State = Failed
-			j = j.settle(t0 + Time((n-i)*1000)) // the oldest failed last
+			j = j.finalize(t0 + Time((n-i)*1000)) // the oldest failed last
 		}
 		list[i] = j
 	}

@@ -45,8 +45,8 @@ func TestListsOfOutputsAddUp(t *testing.T) {
 	}
 }
 
-// Software that knows no manifests must not take the record for complete; of all other records it can read what is
-// written.
+// Software that knows no manifests must not take the record for complete; of all other records it
+// can read what is written.
 func TestOnlyRecordsWithManifestsAreOfTheNewerFormat(t *testing.T) {
 	m := Manifest{Blob: Blob{Key: "k", Size: 1}}
 	for name, c := range map[string]struct {

@@ -124,8 +124,8 @@ func TestClaimManyTellsWhyNot(t *testing.T) {
 	})
 }
 
-// lose applies the first n actions of each list of writes and reports a failure without saying of what, as the
-// MongoDB driver does. Revisions of all documents are then worthless.
+// lose applies the first n actions of each list of writes and reports a failure without saying of
+// what, as the MongoDB driver does. Revisions of all documents are then worthless.
 func lose(n int) func(context.Context, []*driver.Action, relay.Run) driver.ActionListError {
 	return func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
 		if len(acts) < 2 || !writes(acts) {

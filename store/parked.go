@@ -18,7 +18,7 @@ type Parked struct {
 	At       Time              `json:"at"`
 	Due      Time              `json:"due,omitzero"` // when it is to be deleted; zero: never
 	Queue    string            `json:"queue"`
-	Message  string            `json:"message,omitzero"` // the broker's id of the message; empty if there is none
+	Message  string            `json:"message,omitzero"` // the broker's id, if it has one
 	Reason   string            `json:"reason"`
 	Body     []byte            `json:"body,omitzero"` // the message, if it is at most MaxInline long
 	Blob     *Blob             `json:"blob,omitzero"` // the message, if it is longer
@@ -33,8 +33,8 @@ const ParkedPrefix = "parked-"
 
 const parkedPK = "parked"
 
-// parkedNoun says how parked messages are stored. They are listed by the time at which they were parked, and due when they
-// are to be deleted.
+// parkedNoun says how parked messages are stored. They are listed by the time at which they were
+// parked, and due when they are to be deleted.
 func parkedNoun() engine.Noun[Parked] {
 	return engine.Noun[Parked]{
 		Version: Version,
@@ -49,8 +49,9 @@ func parkedNoun() engine.Noun[Parked] {
 	}
 }
 
-// Park stores a message under its id, and returns what is stored: if a message of that id is there already, that one, so
-// that a redelivered message is parked once.
+// Park stores a message under its id, and returns the stored message. If there is a message with
+// that id already, Park returns that message and stores nothing, so that a redelivered message is
+// parked once.
 func (s *Store) Park(ctx context.Context, p Parked) (Parked, error) {
 	p.Version = formatPlain
 	stored, err := s.parked.Create(ctx, s.tries(), p)
@@ -64,8 +65,9 @@ func (s *Store) Park(ctx context.Context, p Parked) (Parked, error) {
 	}
 }
 
-// Parked lists parked messages, newest first, from the cursor on. Like a page of jobs, a page of messages has 3 MiB of data
-// at most, and may be short and yet have a cursor of the next.
+// Parked lists parked messages, newest first, from the cursor on. It returns the cursor of the next
+// page, or "" at the end. Like a page of jobs, a page of messages has 3 MiB of data at most, and
+// may be short although there is a next one.
 func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked, string, error) {
 	page, err := s.parked.List(ctx, s.opts.Patience, engine.List[Parked]{
 		Name: parkedPK, Partitions: []engine.Partition{{Index: "list", Key: parkedPK}},
@@ -83,8 +85,8 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 	return list, page.Next, nil
 }
 
-// GetParked reads a parked message. One that cannot be read, or that a newer version parked, comes with ErrCorrupt or
-// ErrNewerRecord, as far as it can be read.
+// GetParked reads a parked message. With ErrCorrupt or ErrNewerRecord, it returns the message as
+// far as it can be read.
 func (s *Store) GetParked(ctx context.Context, id string) (Parked, error) {
 	if CheckID(id) == nil && !strings.HasPrefix(id, ParkedPrefix) {
 		return Parked{}, fmt.Errorf("parked message %.60q: %w: their ids begin with %s", id, ErrNotFound, ParkedPrefix)
@@ -96,8 +98,8 @@ func (s *Store) GetParked(ctx context.Context, id string) (Parked, error) {
 	return p, nil
 }
 
-// Unpark deletes a parked message that has been dealt with, as it was read. False means that the record is another one,
-// since the message was parked again; or, where the store tells, that it was gone.
+// Unpark deletes a parked message on condition that it is as it was read. False means that the
+// message was parked again meanwhile or, on stores that report it, that the record was gone.
 func (s *Store) Unpark(ctx context.Context, have Parked) (bool, error) {
 	return s.parked.Remove(ctx, s.tries(), have)
 }

@@ -20,7 +20,8 @@ type Blob struct {
 	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
-// Payload is a JSON value: kept inline, or in a blob if it is longer than MaxInline. The zero value is none.
+// Payload is a JSON value: kept inline, or in a blob if it is longer than MaxInline. The zero value
+// is none.
 type Payload struct {
 	Inline jsontext.Value `json:"inline,omitzero"`
 	Blob   *Blob          `json:"blob,omitzero"`
@@ -31,8 +32,8 @@ type Payload struct {
 // IsZero reports whether there is no payload.
 func (p Payload) IsZero() bool { return len(p.Inline) == 0 && p.Blob == nil && len(p.Extra) == 0 }
 
-// Output is a named file of a job: its parts, one after the other. It has one part once the job has succeeded,
-// unless it was too large to join.
+// Output is a named file of a job: the concatenation of its parts. Once the job has succeeded it
+// has one part, unless it was too large to join.
 type Output struct {
 	Name        string `json:"name"`
 	ContentType string `json:"type,omitzero"`
@@ -50,8 +51,8 @@ func (o Output) Size() int64 {
 	return n
 }
 
-// Manifest names a blob that lists outputs which are too many for the record: what EncodeOutputs gives. Several
-// manifests continue each other, see Concat.
+// Manifest names a blob that lists outputs that are too many for the record. EncodeOutputs writes
+// the content of the blob. Several manifests continue each other, see Concat.
 type Manifest struct {
 	Blob    Blob `json:"blob"`
 	Level   int  `json:"level,omitzero"`   // how often its content was merged from smaller manifests
@@ -71,7 +72,7 @@ func (j Job) Manifests() []Manifest {
 // ErrManifest says that a blob is no manifest.
 var ErrManifest = errors.New("invalid manifest")
 
-// EncodeOutputs encodes a list of outputs as manifests and records have it.
+// EncodeOutputs encodes a list of outputs as it is in manifests and records.
 func EncodeOutputs(outputs []Output) ([]byte, error) {
 	data, err := json.Marshal(outputs, engine.Lenient)
 	if err != nil {
@@ -80,7 +81,7 @@ func EncodeOutputs(outputs []Output) ([]byte, error) {
 	return data, nil
 }
 
-// DecodeOutputs reads the content of a manifest. It gives ErrManifest for data that are none.
+// DecodeOutputs reads the content of a manifest. It returns ErrManifest for other data.
 func DecodeOutputs(data []byte) ([]Output, error) {
 	var outputs []Output
 	if err := json.Unmarshal(data, &outputs, engine.Lenient); err != nil {
@@ -89,8 +90,9 @@ func DecodeOutputs(data []byte) ([]Output, error) {
 	return outputs, nil
 }
 
-// Concat joins lists of outputs that continue each other: the parts of outputs of one name add up in the order of the
-// lists. Each output has its place where its name comes first. The lists are not changed.
+// Concat joins lists of outputs that continue each other: the parts of outputs of one name add up
+// in the order of the lists. Each output has its place where its name comes first. The lists are
+// not changed.
 func Concat(lists ...[]Output) []Output {
 	var all []Output
 	at := map[string]int{}

@@ -198,7 +198,8 @@ func (w *world) ended(what string, before, after Job) {
 	}
 }
 
-// stored checks that a write which changes a document of one record leaves the document of the next one.
+// stored checks that a write which changes a document of one record leaves the document of the next
+// one.
 func (w *world) stored(what string, before, after Job) {
 	is, want := w.document(before), w.document(after)
 	is["data"] = want["data"]

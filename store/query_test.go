@@ -10,8 +10,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// An index may hold its own fields and the key only, as those of DynamoDB do: a query that asks for more would read
-// the whole table, or fail.
+// An index may hold its own fields and the key only, as those of DynamoDB do: a query that asks for
+// more would read the whole table, or fail.
 func TestQueriesAskOnlyForWhatTheirIndexHolds(t *testing.T) {
 	l := newLab(t, openMemory(t))
 	l.fill(t, 20)

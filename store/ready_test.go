@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Ready is when a worker could first have taken the job, however it then came to be taken: figures of how long jobs wait
-// for workers count from it.
+// Ready is when a worker could first have taken the job, however it then came to be taken: figures
+// of how long jobs wait for workers count from it.
 func TestReadyIsWhenAWorkerCouldTakeTheJob(t *testing.T) {
 	timing := Timing{}.withDefaults()
 	at := t0.Add(time.Hour)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The files hold records as earlier versions of the software wrote them, one of each format with every member. They are
-// never changed: what is in them is in somebody's store.
+// The files hold records as earlier versions of the software wrote them, one of each format with
+// every member. They are never changed: what is in them is in somebody's store.
 func TestRecordsOfEarlierVersionsAreReadAndKept(t *testing.T) {
 	files, err := filepath.Glob("testdata/records/*.json")
 	if err != nil || len(files) < Version {

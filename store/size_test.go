@@ -18,7 +18,8 @@ import (
 // worst is a text that takes six times its length in a record.
 var worst = strings.Repeat("\x01", 64<<10)
 
-// fullOf is a running job with long texts everywhere, whose open outputs fill its record up to n bytes.
+// fullOf is a running job with long texts everywhere, whose open outputs fill its record up to n
+// bytes.
 func fullOf(t *testing.T, n int) Job {
 	t.Helper()
 	j := full()
@@ -78,7 +79,8 @@ func bounded(timing Timing) map[string]engine.Step[Job] {
 	return moves
 }
 
-// A record that an older version has filled to its last byte can still end: nothing that another attempt needs is lost.
+// A record that an older version has filled to its last byte can still end: nothing that another
+// attempt needs is lost.
 func TestEndsFitIntoARecordThatIsFull(t *testing.T) {
 	s, timing := &Store{opts: Options{MaxRecord: MaxRecord}}, Timing{}.withDefaults()
 	const oldMax = 380_000
@@ -237,8 +239,8 @@ func TestClipCountsWhatIsEncoded(t *testing.T) {
 	})
 }
 
-// The files of a checkpoint that was given up are the purge's. Once the purge has been, a checkpoint stays: nothing would
-// remove its files any more.
+// The files of a checkpoint that was given up are the purge's. Once the purge has been, a
+// checkpoint stays: nothing would remove its files any more.
 func TestTheFilesOfACheckpointThatIsGivenUpAreRemoved(t *testing.T) {
 	j := Job{
 		ID: "job-1", Kind: "a", State: Retrying, Checkpoint: Payload{Blob: &Blob{Key: "jobs/job-1/p-checkpoint"}},

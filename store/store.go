@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -14,22 +15,25 @@ import (
 // Options configures a Store. The zero value of each field means its default.
 type Options struct {
 	Timing Timing
-	// Rand gives the tokens that tell this store's writes from those of others. Default math/rand/v2.
+	// Rand gives the tokens by which a verb recognises its own writes, and the jitter of pauses.
+	// Default math/rand/v2.
 	Rand func() uint64
 	// Pause waits d or until the context ends. Default: a timer.
 	Pause func(ctx context.Context, d time.Duration) error
-	// TTL says whether the store deletes documents by itself by their field ExpiresField. Default TTLNone.
+	// TTL says whether the store deletes documents by itself by their field ExpiresField. Default
+	// TTLNone.
 	TTL TTL
 	// Now is the clock by which a record is past its expiry. Default time.Now.
 	Now func() time.Time
 	// Patience is how long a verb goes on against a store that does not answer. Default 30 seconds.
 	Patience time.Duration
-	// MaxRecord is the longest encoded record in bytes; a submission or a checkpoint may fill seven eighths of it.
-	// Default MaxRecord, the constant.
+	// MaxRecord is the longest encoded record in bytes; a submission or a checkpoint may fill seven
+	// eighths of it. Default MaxRecord, the constant.
 	MaxRecord int
 }
 
-// Store reads and writes the records of one collection. It holds no state of its own and is safe for concurrent use.
+// Store reads and writes the records of one collection. It holds no state of its own and is safe
+// for concurrent use.
 type Store struct {
 	opts   Options
 	coll   *engine.Collection
@@ -38,8 +42,8 @@ type Store struct {
 	parked engine.Records[Parked]
 }
 
-// New returns a store over the collection, whose key field must be "id" and whose revision field must be "rev".
-// The collection stays the caller's to close.
+// New returns a store over the collection, whose key field must be "id" and whose revision field
+// must be "rev". The collection stays the caller's to close.
 func New(coll *docstore.Collection, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {
@@ -61,12 +65,8 @@ func New(coll *docstore.Collection, opts *Options) (*Store, error) {
 	if o.Pause == nil {
 		o.Pause = pause
 	}
-	if o.MaxRecord == 0 {
-		o.MaxRecord = MaxRecord
-	}
-	if o.Patience == 0 {
-		o.Patience = 30 * time.Second
-	}
+	o.MaxRecord = cmp.Or(o.MaxRecord, MaxRecord)
+	o.Patience = cmp.Or(o.Patience, 30*time.Second)
 	s := &Store{opts: o}
 	s.coll = &engine.Collection{Docs: coll, Rand: s.opts.Rand, Pause: s.Pause}
 	s.jobs = engine.Records[Job]{Collection: s.coll, Noun: s.jobNoun()}

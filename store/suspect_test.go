@@ -18,7 +18,8 @@ func (l *lab) lose(t *testing.T, j Job) Job {
 	return j
 }
 
-// A checkpoint starts the count of losses again, one saved with Continue too; a loss uses an attempt all the same.
+// A checkpoint starts the count of losses again, one saved with Continue too; a loss uses an
+// attempt all the same.
 func TestACheckpointClearsSuspicion(t *testing.T) {
 	checkpoint := Payload{Inline: []byte(`1`)}
 	saves := map[string]func(l *lab, j Job) (Job, error){
@@ -71,7 +72,8 @@ func TestACheckpointClearsSuspicion(t *testing.T) {
 	}
 }
 
-// Who claims a job on its last chance is asked whether it may have one more; the record stays as it is if not.
+// Who claims a job on its last chance is asked whether it may have one more; the record stays as it
+// is if not.
 func TestAClaimOfAJobOnItsLastChanceIsAsked(t *testing.T) {
 	for _, c := range []struct {
 		limit, losses, cleared int

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -16,7 +17,7 @@ const (
 	MaxTime Time = 253_402_300_799_999
 )
 
-// At returns t in milliseconds, MinTime at least and MaxTime at most; the zero time gives zero.
+// At returns t in milliseconds, at least MinTime and at most MaxTime. The zero time gives zero.
 func At(t time.Time) Time {
 	switch {
 	case t.IsZero():
@@ -30,8 +31,8 @@ func At(t time.Time) Time {
 	}
 }
 
-// Time returns the moment in UTC; zero gives the zero time. A stored time that is not between MinTime and MaxTime gives
-// the nearer of these, which can be written as JSON.
+// Time returns the moment in UTC. Zero gives the zero time. A stored time before MinTime or after
+// MaxTime gives the nearer of the two, which can be written as JSON.
 func (t Time) Time() time.Time {
 	if t == 0 {
 		return time.Time{}
@@ -42,7 +43,8 @@ func (t Time) Time() time.Time {
 // Add returns t+d, rounded down to a millisecond.
 func (t Time) Add(d time.Duration) Time { return t + Time(d.Milliseconds()) }
 
-// Sub returns t-u, or the longest duration of its sign, some 292 years, if the difference is longer.
+// Sub returns t-u, or the longest duration of its sign, some 292 years, if the difference is
+// longer.
 func (t Time) Sub(u Time) time.Duration {
 	const most = Time(math.MaxInt64 / int64(time.Millisecond))
 	switch d := t - u; {
@@ -55,34 +57,32 @@ func (t Time) Sub(u Time) time.Duration {
 	}
 }
 
-// Timing holds the durations that decide when sweep looks at a record. All processes of a deployment should have
-// the same. The zero value of each field means its default.
+// Timing holds the durations that decide when sweep looks at a record. All processes of a
+// deployment should have the same. The zero value of each field means its default.
 type Timing struct {
 	// Lease is how long a claim holds a job without a heartbeat. Default 1 minute.
 	Lease time.Duration
-	// Grace is how long a message may take before sweep sends another; it doubles with each resend up to
-	// MaxGrace. It should be longer than Lease, so that a claim need not move the due time. Default 2 minutes.
+	// Grace is how long a message may take before sweep sends another; it doubles with each resend
+	// up to MaxGrace. It should be longer than Lease, so that a claim need not move the due time.
+	// Default 2 minutes.
 	Grace time.Duration
 	// MaxGrace bounds the doubled grace. Default 1 hour.
 	MaxGrace time.Duration
-	// Skew is how far clocks may differ: a lease is ended only when it ran out that long ago. Default 2 seconds.
+	// Skew is how far clocks may differ. Sweep ends a lease only when it ran out that long ago.
+	// Default 2 seconds.
 	Skew time.Duration
-	// Native is the longest delay that the queue itself keeps a message back; a job due within it gets a
-	// message that arrives in time, and others are started by sweep. Default 0: none.
+	// Native is the longest delay for which the queue itself holds a message back. A job that is
+	// due within it gets a message that arrives in time. Sweep starts the other jobs. Default 0:
+	// the queue has no delays.
 	Native time.Duration
 }
 
 // withDefaults fills the fields that are zero.
 func (t Timing) withDefaults() Timing {
-	set := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	set(&t.Lease, time.Minute)
-	set(&t.Grace, 2*time.Minute)
-	set(&t.MaxGrace, max(time.Hour, t.Grace))
-	set(&t.Skew, 2*time.Second)
+	t.Lease = cmp.Or(t.Lease, time.Minute)
+	t.Grace = cmp.Or(t.Grace, 2*time.Minute)
+	t.MaxGrace = cmp.Or(t.MaxGrace, max(time.Hour, t.Grace))
+	t.Skew = cmp.Or(t.Skew, 2*time.Second)
 	return t
 }
 
@@ -101,7 +101,8 @@ func (t Timing) validate() error {
 	return nil
 }
 
-// grace is how long to wait for the message of a job that was sent resends times before.
+// grace returns how long to wait for the message of a job whose message was sent again resends
+// times.
 func (t Timing) grace(resends int) time.Duration {
 	d := t.Grace
 	for range resends {
@@ -112,8 +113,8 @@ func (t Timing) grace(resends int) time.Duration {
 	return d
 }
 
-// start is the due time of a job that waits until at: sweep starts it then, or, if a message is to arrive at that
-// time, some grace later.
+// start returns the due time of a job that waits until at. Sweep starts the job then. If a message
+// is to arrive at that time, the job is due a grace later.
 func (t Timing) start(at, now Time) Time {
 	if at.Sub(now) <= t.Native {
 		return at.Add(t.Grace)
@@ -121,8 +122,9 @@ func (t Timing) start(at, now Time) Time {
 	return at
 }
 
-// hold is the due time of a leased job whose due time was due. It moves only if the lease would end later, or if
-// due is so late that the worker's death would go unnoticed; then it moves in one large step.
+// hold returns the due time of a leased job whose due time was due. It moves only if the lease
+// would end later, or if due is so late that the worker's death would go unnoticed. Then it moves
+// in one large step.
 func (t Timing) hold(due, until, now Time) Time {
 	step := now.Add(max(t.Lease, t.Grace))
 	if due >= until && due <= step {

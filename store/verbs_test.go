@@ -142,7 +142,8 @@ func TestTheIndexMovesOnlyAtCreationAndEndOfAPlainJob(t *testing.T) {
 	}
 }
 
-// A record that lets go of a blob must say that there are files to remove: nothing else remembers them.
+// A record that lets go of a blob must say that there are files to remove: nothing else remembers
+// them.
 func TestABlobThatTheRecordLetsGoMakesItDirty(t *testing.T) {
 	timing := Timing{}.withDefaults()
 	blob := func(key string) Payload { return Payload{Blob: &Blob{Key: key, Size: 1}} }

@@ -8,12 +8,14 @@ import (
 	"gocloud.dev/docstore"
 )
 
-// Step is a pure transition. It takes the record as it is stored and returns the record as it should be. It reports false
-// if there is nothing to write, for instance because it was done before. It must not change what the old record refers to.
+// Step is a pure transition. It takes the record as it is stored and returns the record as it
+// should be. It reports false if there is nothing to write, for instance because it was done
+// before. It must not change what the old record refers to.
 type Step[R any] func(cur R) (next R, changed bool, err error)
 
-// Get reads a record by its id, strongly consistent. It returns ErrNotFound, also for a record that is past its expiry;
-// ErrNewerRecord or ErrCorrupt, with the record as far as it can be read; or ErrUnavailable.
+// Get reads a record by its id, strongly consistent. It returns ErrNotFound, also for a record that
+// is past its expiry; ErrNewerRecord or ErrCorrupt, with the record as far as it can be read; or
+// ErrUnavailable.
 func (rs Records[R]) Get(ctx context.Context, tries *Tries, id string) (R, error) {
 	var none R
 	if err := CheckID(id); err != nil {
@@ -46,9 +48,10 @@ func (rs Records[R]) fetch(ctx context.Context, tries *Tries, id string) (R, err
 	}
 }
 
-// Create writes a new record. If there is a record with its id already, Create returns that record with ErrExists, unless
-// both have the same nonce: then it is the same write, done before, which is no error. A record that is past its expiry is
-// replaced, on condition that no other process does so. After ErrUnavailable the record may or may not have been created.
+// Create writes a new record. If there is a record with its id already, Create returns that record
+// with ErrExists, unless both have the same nonce: then it is the same write, done before, which is
+// no error. A record that is past its expiry is replaced, on condition that no other process does
+// so. After ErrUnavailable the record may or may not have been created.
 func (rs Records[R]) Create(ctx context.Context, tries *Tries, r R) (R, error) {
 	nonce := rs.nonce(&r)
 	rs.stamp(&r)
@@ -93,7 +96,8 @@ func (rs Records[R]) Create(ctx context.Context, tries *Tries, r R) (R, error) {
 	}
 }
 
-// nonce gives a record the token of its creation, unless it has one, and returns it; "" if the noun has none.
+// nonce gives a record the token of its creation, unless it has one, and returns it; "" if the noun
+// has none.
 func (rs Records[R]) nonce(r *R) string {
 	n := rs.Head(r).Nonce
 	if n == nil {
@@ -110,18 +114,19 @@ func (rs Records[R]) sameNonce(there *R, nonce string) bool {
 	return nonce != "" && *rs.Head(there).Nonce == nonce
 }
 
-// freeRaces is how many races a verb may lose before it pauses between its tries: others write the same record, or the
-// store refuses every write, which must not become a busy loop.
+// freeRaces is how many races a verb may lose before it pauses between its tries: others write the
+// same record, or the store refuses every write, which must not become a busy loop.
 const freeRaces = 3
 
-// Change is how every existing record changes. It applies step to have, or to the stored record if have was never stored and
-// has only an id, and writes the result on condition that no other process wrote meanwhile. If one did, Change reads and
-// applies step again.
+// Change is how every existing record changes. It applies step to have, or to the stored record if
+// have was never stored and has only an id, and writes the result on condition that no other
+// process wrote meanwhile. If one did, Change reads and applies step again.
 //
-// It returns the record as it is now stored. If the process dies inside, the write has happened or not. If the answer is
-// lost, the same write is tried again. If it had been applied, the second write loses the race against the first, and the
-// write's token in the record tells. What the token does not tell, because others wrote since, step must: it reports false
-// for what it has done before.
+// It returns the record as it is now stored. If the process dies inside, the write has happened or
+// not. If the answer is lost, the same write is tried again. If it had been applied, the second
+// write loses the race against the first, and the write's token in the record tells. What the token
+// does not tell, because others wrote since, step must: it reports false for what it has done
+// before.
 func (rs Records[R]) Change(ctx context.Context, tries *Tries, have R, step Step[R]) (R, error) {
 	cur, h := have, rs.Head(&have)
 	id := *h.ID
@@ -171,8 +176,9 @@ func (rs Records[R]) step(cur R, step Step[R]) (R, bool, error) {
 	return next, changed, err
 }
 
-// put writes next over cur, again if the store does not answer. It does not read in between: a store that throttles is
-// spared the read, and if the write was applied after all, the next one loses the race against it.
+// put writes next over cur, again if the store does not answer. It does not read in between: a
+// store that throttles is spared the read, and if the write was applied after all, the next one
+// loses the race against it.
 func (rs Records[R]) put(ctx context.Context, tries *Tries, cur, next R) (R, fault, error) {
 	for {
 		next, d, err := rs.encode(cur, next)
@@ -196,7 +202,8 @@ func (rs Records[R]) put(ctx context.Context, tries *Tries, cur, next R) (R, fau
 	}
 }
 
-// Remove deletes a record on condition that it is still as it is in have. False means that it changed meanwhile or is gone.
+// Remove deletes a record on condition that it is still as it is in have. False means that it
+// changed meanwhile or is gone.
 func (rs Records[R]) Remove(ctx context.Context, tries *Tries, have R) (bool, error) {
 	h := rs.Head(&have)
 	for {
@@ -215,9 +222,9 @@ func (rs Records[R]) Remove(ctx context.Context, tries *Tries, have R) (bool, er
 	}
 }
 
-// DeferDue moves a record in the due index and changes nothing else, so that it also works for a record that cannot be
-// read. A record that was changed or deleted meanwhile is left alone, which is no error. A store that does not answer is
-// not asked again: whoever finds the record due again will.
+// DeferDue moves a record in the due index and changes nothing else, so that it also works for a
+// record that cannot be read. A record that was changed or deleted meanwhile is left alone, which
+// is no error. A store that does not answer is not asked again: the record stays due as it was.
 func (rs Records[R]) DeferDue(ctx context.Context, have R, duePK, dueSK string) error {
 	h := rs.Head(&have)
 	f, err := classify(ctx, rs.Docs.Update(ctx, &Doc{ID: *h.ID, Rev: *h.Rev}, docstore.Mods{"due_pk": duePK, "due_sk": dueSK}))

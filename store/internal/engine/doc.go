@@ -1,9 +1,10 @@
-// Package engine reads and writes the records of a docstore collection. It knows no noun: a [Noun] tells it where a record
-// keeps its id, revision and tokens, and which keys it has in the indexes.
+// Package engine reads and writes the records of a docstore collection. It knows no noun: a [Noun]
+// tells it where a record keeps its id, revision and tokens, and which keys it has in the indexes.
 //
-// Every change of a record is one conditional write, made by [Records.Change]: read, apply a pure step, replace the document
-// if its revision has not moved. The loop around it is written once, here: it repeats a write that lost a race, recognises
-// a write whose answer was lost, pauses when the store is slow or away, and gives up when its [Tries] are used up.
+// Every change of a record is one conditional write, made by [Records.Change]: read, apply a pure
+// step, replace the document if its revision has not moved. The loop around it is written once,
+// here: it repeats a write that lost a race, recognises a write whose answer was lost, pauses when
+// the store is slow or away, and gives up when its [Tries] are used up.
 //
 //	record.go      documents, keys, nouns, ids; encoding and decoding
 //	fault.go       the errors, and what an error of docstore says about the write

@@ -30,14 +30,15 @@ const (
 	faultConflict       // the conditional write lost
 	faultMissing        // no such document
 	faultUnknown        // it may or may not have been applied
-	faultFinal          // repeating it will not help: it was refused, or its context ended and it may still be applied
+	faultFinal          // repeating it does not help: refused, or its context ended
 )
 
-// classify maps a docstore error, and returns it as one that tells callers whether their context ended.
-// FailedPrecondition, AlreadyExists and, for a write that carried a revision, NotFound all mean that the race was lost:
-// drivers differ in which of them they give.
+// classify maps a docstore error, and returns it as one that tells callers whether their context
+// ended. FailedPrecondition, AlreadyExists and, for a write that carried a revision, NotFound all
+// mean that the race was lost: drivers differ in which of them they give.
 //
-// A write whose context ended is given up, not undone: until the record's revision has moved it may still be applied.
+// A write whose context ended is given up, not undone: until the record's revision has moved it may
+// still be applied.
 func classify(ctx context.Context, err error) (fault, error) {
 	if err == nil {
 		return faultNone, nil
@@ -59,8 +60,8 @@ func classify(ctx context.Context, err error) (fault, error) {
 	}
 }
 
-// matching makes the error of a call whose context has ended match the context's error. Most drivers return an error of
-// their client, such as a gRPC status, and a pause returns the cause.
+// matching makes the error of a call whose context has ended match the context's error. Most
+// drivers return an error of their client, such as a gRPC status, and a pause returns the cause.
 func matching(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 		return fmt.Errorf("%w: %w", ended, err)

@@ -24,7 +24,8 @@ type List[R any] struct {
 	// Name ties the cursors of the list to it.
 	Name       string
 	Partitions []Partition
-	// Passes reports whether a record is on the list. It is also asked about records that are gone or cannot be read.
+	// Passes reports whether a record is on the list. It is also asked about records that are gone
+	// or cannot be read.
 	Passes func(Result[R]) bool
 }
 
@@ -36,10 +37,10 @@ type Page[R any] struct {
 	Last    string // the sort key of the last of these
 }
 
-// List returns a page of a list in descending order, from the cursor on. The page may have fewer results than limit, also
-// none, and still have a Next: when few records pass, or when they are large. It holds MaxPage bytes of data at most, unless
-// a single record has more. Each read has the whole patience. The error is ErrCursor, ErrUnavailable, or the error
-// of ctx.
+// List returns a page of a list in descending order, from the cursor on. The page may have fewer
+// results than limit, also none, and still have a Next: when few records pass, or when they are
+// large. It holds MaxPage bytes of data at most, unless a single record has more. Each read has the
+// whole patience. The error is ErrCursor, ErrUnavailable, or the error of ctx.
 func (rs Records[R]) List(ctx context.Context, patience time.Duration, l List[R], limit int, cursor string) (Page[R], error) {
 	before, err := openCursor(l.Name, cursor)
 	if err != nil {
@@ -93,7 +94,8 @@ func ids(refs []Ref) []string {
 	return list
 }
 
-// unknown reports whether an error of a read leaves open what the record is, and so whether it belongs on a list.
+// unknown reports whether an error of a read leaves open what the record is, and so whether it
+// belongs on a list.
 func unknown(err error) bool {
 	return err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNewerRecord) && !errors.Is(err, ErrCorrupt)
 }
@@ -109,7 +111,8 @@ func newCursor(list, sk string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(mark(list) + sk))
 }
 
-// openCursor returns the sort key in a cursor. For no cursor, it returns a key that sorts after all.
+// openCursor returns the sort key in a cursor. For no cursor, it returns a key that sorts after
+// all.
 func openCursor(list, cursor string) (string, error) {
 	if cursor == "" {
 		return "~", nil

@@ -22,10 +22,11 @@ type Result[R any] struct {
 	size int // of the stored data in bytes, if the record was read
 }
 
-// inRounds does something to n items, in lists. do is given the indexes of some, and returns those that the store did not
-// answer for, with its reason. They are asked for again after a pause that all share. A store that refuses most of a list
-// gets lists of half the length: the rate at which it is asked falls to what it can bear, and it is not asked for a hundred
-// things for each that it does. When patience is used up, inRounds returns what is left with ErrUnavailable.
+// inRounds does something to n items, in lists. do is given the indexes of some, and returns those
+// that the store did not answer for, with its reason. They are asked for again after a pause that
+// all share. A store that refuses most of a list gets lists of half the length: the rate at which
+// it is asked falls to what it can bear, and it is not asked for a hundred things for each that it
+// does. When patience is used up, inRounds returns what is left with ErrUnavailable.
 func inRounds(ctx context.Context, n int, tries *Tries, do func(some []int) ([]int, error)) ([]int, error) {
 	todo := make([]int, n)
 	for i := range todo {
@@ -35,7 +36,7 @@ func inRounds(ctx context.Context, n int, tries *Tries, do func(some []int) ([]i
 	for length := chunk; len(todo) > 0; {
 		some := todo[:min(length, len(todo))]
 		left, err := do(some)
-		todo = append(todo[len(some):], left...) // those of this list last: another may be what is in their way
+		todo = append(todo[len(some):], left...) // last: others may be in their way
 		if len(left) == 0 {
 			length = min(2*length, chunk)
 			tries.delay.Reset()
@@ -57,8 +58,9 @@ func inRounds(ctx context.Context, n int, tries *Tries, do func(some []int) ([]i
 	return nil, nil
 }
 
-// oneByOne does alone what a list could not do. If the store does not answer for one item until patience is used up, it
-// returns this item and those behind it: asking for each as patiently would take as often as long.
+// oneByOne does alone what a list could not do. If the store does not answer for one item until
+// patience is used up, it returns this item and those behind it: asking for each as patiently would
+// take as often as long.
 func oneByOne(alone []int, do func(i int) error) (left []int, trouble error) {
 	for n, i := range alone {
 		if err := do(i); errors.Is(err, ErrUnavailable) {
@@ -68,9 +70,10 @@ func oneByOne(alone []int, do func(i int) error) (left []int, trouble error) {
 	return nil, nil
 }
 
-// answers gives each of n actions of a list its error. Some drivers put an error at index -1: then any of the actions may
-// have failed, and any may have been done. And docstore refuses a whole list for one action that it finds invalid, and
-// reports that action alone: then none was done. Both are vague: the error is that of all.
+// answers gives each of n actions of a list its error. Some drivers put an error at index -1: then
+// any of the actions may have failed, and any may have been done. And docstore refuses a whole list
+// for one action that it finds invalid, and reports that action alone: then none was done. Both are
+// vague: the error applies to all.
 func answers(err error, n int) (errs []error, vague bool) {
 	errs = make([]error, n)
 	if err == nil {
@@ -103,8 +106,9 @@ func (rs Records[R]) GetMany(ctx context.Context, tries *Tries, ids []string) []
 	return results
 }
 
-// readSome reads some of the records with one list. It reads again alone what the list did not find, since some drivers
-// report items as missing that they were only throttled on, and the second of two that have the same id.
+// readSome reads some of the records with one list. It reads again alone what the list did not
+// find, since some drivers report items as missing that they were only throttled on, and the second
+// of two that have the same id.
 func (rs Records[R]) readSome(ctx context.Context, ids []string, some []int, results []Result[R]) (left []int, trouble error) {
 	list, seen := rs.Docs.Actions(), make(map[string]bool, len(some))
 	docs := make([]*Doc, 0, len(some))

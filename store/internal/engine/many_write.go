@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// CreateMany writes many new records, in lists of up to one hundred. The results are in the order of the records; each is
-// what Create would have returned.
+// CreateMany writes many new records, in lists of up to one hundred. The results are in the order
+// of the records; each is what Create would have returned.
 func (rs Records[R]) CreateMany(ctx context.Context, tries *Tries, records []R) []Result[R] {
 	results := make([]Result[R], len(records))
 	for i := range records {
@@ -70,8 +70,9 @@ func (rs Records[R]) createSome(
 	return slices.Concat(left, unsettled, apart), cmp.Or(err, trouble)
 }
 
-// created finds out which of some records are stored, and who created them. left are those that are not stored and may be
-// created. expired are those in whose place there is a record that has expired.
+// created finds out which of some records are stored, and who created them. left are those that are
+// not stored and may be created. expired are those in whose place there is a record that has
+// expired.
 func (rs Records[R]) created(
 	ctx context.Context, records []R, some []int, results []Result[R],
 ) (left, expired []int, trouble error) {
@@ -102,9 +103,9 @@ func (rs Records[R]) created(
 	return left, expired, trouble
 }
 
-// ChangeMany changes many records, with one list of reads and one of writes for each hundred. step is given the index of
-// the record. The results are in the order of the ids; each is what Change would have returned. After ErrUnavailable the
-// write may have been applied.
+// ChangeMany changes many records, with one list of reads and one of writes for each hundred. step
+// is given the index of the record. The results are in the order of the ids; each is what Change
+// would have returned. After ErrUnavailable the write may have been applied.
 func (rs Records[R]) ChangeMany(
 	ctx context.Context, tries *Tries, ids []string, step func(i int, cur R) (R, bool, error),
 ) []Result[R] {
@@ -176,14 +177,15 @@ func (rs Records[R]) changeSome(
 
 // Removal is one record's share of RemoveMany.
 type Removal struct {
-	// Gone: the record is deleted, by this call or, on stores that do not tell, by another before it. False without an
-	// error means that the record changed meanwhile or was gone.
+	// Gone: the record is deleted, by this call or, on stores that do not tell, by another before
+	// it. False without an error means that the record changed meanwhile or was gone.
 	Gone bool
 	Err  error
 }
 
-// RemoveMany deletes many records, in lists of up to one hundred. The results are in the order of the records; each is what
-// Remove would have returned. A record that is given twice is deleted once.
+// RemoveMany deletes many records, in lists of up to one hundred. The results are in the order of
+// the records; each is what Remove would have returned. A record that is given twice is deleted
+// once.
 func (rs Records[R]) RemoveMany(ctx context.Context, tries *Tries, have []R) []Removal {
 	results := make([]Removal, len(have))
 	left, err := inRounds(ctx, len(have), tries, func(some []int) ([]int, error) {

@@ -17,9 +17,10 @@ type Ref struct {
 	SK string // the entry's sort key in its partition
 }
 
-// Due returns up to limit entries of the partition pk of the due index, in ascending order: those whose sort key comes
-// after the key after ("" for the start) and before the key before. It is one index query, and costs what it returns,
-// however many records there are. The index may lag: read a record before acting on it.
+// Due returns up to limit entries of the partition pk of the due index, in ascending order: those
+// whose sort key comes after the key after ("" for the start) and before the key before. It is one
+// index query, and costs what it returns, however many records there are. The index may lag: read a
+// record before acting on it.
 func (c *Collection) Due(ctx context.Context, tries *Tries, pk, after, before string, limit int) ([]Ref, error) {
 	q := c.Docs.Query().Where("due_pk", "=", pk).OrderBy("due_sk", docstore.Ascending).Limit(limit)
 	if after == "" {
@@ -40,8 +41,8 @@ func (c *Collection) Due(ctx context.Context, tries *Tries, pk, after, before st
 	return refs, nil
 }
 
-// find runs an index query and returns what it found, with only the named fields set. If the store does not answer it asks
-// again, and gives up with ErrUnavailable.
+// find runs an index query and returns what it found, with only the named fields set. If the store
+// does not answer it asks again, and gives up with ErrUnavailable.
 func (c *Collection) find(ctx context.Context, tries *Tries, q *docstore.Query, fields ...docstore.FieldPath) ([]Doc, error) {
 	for {
 		found, err := collect(ctx, q, fields)
@@ -79,8 +80,9 @@ type Partition struct {
 	Key   string
 }
 
-// entries merges partitions of an index in descending order. It keeps what it has read of a partition, and asks for more
-// only when that is used up: a list of thousands of kinds has thousands of partitions.
+// entries merges partitions of an index in descending order. It keeps what it has read of a
+// partition, and asks for more only when that is used up: a list of thousands of kinds has
+// thousands of partitions.
 type entries struct {
 	c     *Collection
 	parts []run

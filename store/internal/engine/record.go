@@ -24,7 +24,8 @@ type Doc struct {
 	Keys
 }
 
-// Keys are a document's keys in the indexes, and the time at which the store deletes it. An empty field is absent.
+// Keys are a document's keys in the indexes, and the time at which the store deletes it. An empty
+// field is absent.
 type Keys struct {
 	DuePK   string `docstore:"due_pk,omitempty"`
 	DueSK   string `docstore:"due_sk,omitempty"`
@@ -35,25 +36,27 @@ type Keys struct {
 	Expires any    `docstore:"expires,omitempty"` // an int64 or a time.Time in UTC
 }
 
-// dataFields are what a read by id asks for. Naming them keeps a field that a later version adds from failing the
-// decoding of the whole document.
+// dataFields are what a read by id asks for. Naming them keeps a field that a later version adds
+// from failing the decoding of the whole document.
 var dataFields = []docstore.FieldPath{"data", RevisionField}
 
-// Noun is what the engine must know about the records of one noun. R is the record, passed by value. Version, Head and
-// Keys are required.
+// Noun is what the engine must know about the records of one noun. R is the record, passed by
+// value. Version, Head and Keys are required.
 type Noun[R any] struct {
-	// Version is the newest format that this version of the software knows. A record of a newer format is not changed.
+	// Version is the newest format that this version of the software knows. A record of a newer
+	// format is not changed.
 	Version int
 	// Head points at the members of a record that the engine reads and sets.
 	Head func(*R) Head
 	// Keys returns the keys under which the indexes must list a record.
 	Keys func(R) Keys
-	// Encode encodes next, which replaces cur. cur is the zero value if next is new. It may return a changed record, such
-	// as a shortened one. Nil: Lenient JSON of any size.
+	// Encode encodes next, which replaces cur. cur is the zero value if next is new. It may return
+	// a changed record, such as a shortened one. Nil: Lenient JSON of any size.
 	Encode func(cur, next R) (R, []byte, error)
 	// Complete completes the result of each change before it is written. Nil: nothing to do.
 	Complete func(R) R
-	// Expired reports whether a record counts as deleted although the store has not deleted it yet. Nil: never.
+	// Expired reports whether a record counts as deleted although the store has not deleted it yet.
+	// Nil: never.
 	Expired func(R) bool
 }
 
@@ -61,9 +64,9 @@ type Noun[R any] struct {
 type Head struct {
 	Version *int
 	ID      *string
-	Rev     *any    // docstore's revision; nil in a record that was not read from a store or written to it
-	Nonce   *string // token of the creation, by which Create recognises its own write; nil: the noun has none
-	Write   *string // token of the last write, by which Change recognises its own write; nil: the noun has none
+	Rev     *any    // docstore's revision; nil: the record was never stored
+	Nonce   *string // token of the creation; nil: Create cannot recognise its own write
+	Write   *string // token of the last write; nil: Change asks step
 }
 
 // Records are the records of one noun in a collection.
@@ -72,13 +75,13 @@ type Records[R any] struct {
 	Noun[R]
 }
 
-// Lenient is how records are encoded and decoded. It accepts what encoding/json accepts: users' arguments and results may
-// repeat a name, and texts of errors may not be UTF-8. Refusing them would lose the whole write. What is not UTF-8 is
-// replaced.
+// Lenient is how records are encoded and decoded. It accepts what encoding/json accepts: users'
+// arguments and results may repeat a name, and texts of errors may not be UTF-8. Refusing them
+// would lose the whole write. What is not UTF-8 is replaced.
 var Lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
 
-// encode returns the document with which next replaces cur, and next as it is written. Call it once for each try: drivers
-// spoil the revision of a document that they fail to write.
+// encode returns the document with which next replaces cur, and next as it is written. Call it once
+// for each try: drivers spoil the revision of a document that they fail to write.
 func (rs Records[R]) encode(cur, next R) (R, *Doc, error) {
 	if *rs.Head(&cur).Rev == nil {
 		if err := CheckID(*rs.Head(&next).ID); err != nil {
@@ -99,8 +102,8 @@ func (rs Records[R]) encode(cur, next R) (R, *Doc, error) {
 	return next, &Doc{ID: *h.ID, Rev: *h.Rev, Data: data, Keys: rs.Keys(next)}, nil
 }
 
-// Decode returns the record of a document. After an error it returns as much as could be read, its id and revision at
-// least. The error is ErrNewerRecord or ErrCorrupt.
+// Decode returns the record of a document. After an error it returns as much as could be read, its
+// id and revision at least. The error is ErrNewerRecord or ErrCorrupt.
 func (rs Records[R]) Decode(d *Doc) (R, error) {
 	var r R
 	err := json.Unmarshal(d.Data, &r, Lenient)
@@ -140,8 +143,9 @@ func (rs Records[R]) stamp(r *R) string {
 	return *h.Write
 }
 
-// Mods lists what a write must change in the indexes, from was to k. Fields that stay are not written. That spares stores
-// the work on their indexes, and keeps fields of the document that a later version has added.
+// Mods lists what a write must change in the indexes, from was to k. Fields that stay are not
+// written. That spares stores the work on their indexes, and keeps fields of the document that a
+// later version has added.
 func (k Keys) Mods(was Keys) docstore.Mods {
 	mods := docstore.Mods{}
 	index := func(name, pk, sk, wasPK, wasSK string) {
@@ -176,12 +180,13 @@ func field(s string) any {
 // MaxID is the longest id of a record in bytes.
 const MaxID = 200
 
-// ErrID says that a text cannot be the id of a record. Verbs that read give it together with ErrNotFound.
+// ErrID says that a text cannot be the id of a record. Verbs that read give it together with
+// ErrNotFound.
 var ErrID = errors.New("malformed id")
 
-// CheckID says what is wrong with the id of a record, or nil. An id is 1 to MaxID bytes long: ASCII letters, digits
-// and "-", ".", "_", ":", "~" and "@", with a letter or digit first. Every store, queue, bucket and URL takes such ids
-// as they are, so no verb passes another id to a driver.
+// CheckID says what is wrong with the id of a record, or nil. An id is 1 to MaxID bytes long: ASCII
+// letters, digits and "-", ".", "_", ":", "~" and "@", with a letter or digit first. Every store,
+// queue, bucket and URL takes such ids as they are, so no verb passes another id to a driver.
 func CheckID(id string) error {
 	if id == "" || len(id) > MaxID || !alphanumeric(id[0]) {
 		return malformedID(id)
