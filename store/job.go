@@ -141,7 +141,7 @@ type Job struct {
 
 	Created  Time     `json:"created"`
 	At       Time     `json:"at,omitzero"`       // earliest start of the next attempt
-	Ready    Time     `json:"ready,omitzero"`    // since when a worker may take it
+	Ready    Time     `json:"ready,omitzero"`    // since when a worker may take it; stays when one does
 	Deadline Time     `json:"deadline,omitzero"` // of the whole job
 	Ended    Time     `json:"ended,omitzero"`
 	Args     Payload  `json:"args,omitzero"`
