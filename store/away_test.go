@@ -41,11 +41,11 @@ func TestVerbsOverManyWaitOnceForAStoreThatIsAway(t *testing.T) {
 			start := time.Now()
 			for i, r := range call() {
 				if !errors.Is(r.Err, store.ErrUnavailable) {
-					t.Errorf("%s: job %d: %v", name, i, r.Err)
+					t.Errorf("%s: job %d: error %v, want %v", name, i, r.Err, store.ErrUnavailable)
 				}
 			}
 			if d := time.Since(start); d > 2*time.Minute {
-				t.Errorf("%s waited %v", name, d)
+				t.Errorf("%s waited %v, want at most 2m", name, d)
 			}
 		}
 	})

@@ -19,7 +19,7 @@ func TestFilesOfACheckpointThatACancellationDropsArePurged(t *testing.T) {
 			Open: []Output{{Name: "a.txt", Parts: []Blob{{Key: "jobs/job-1/a-t/a.txt", Size: 1}}}},
 		})
 		if err != nil || j.State != Cancelled || !slices.Contains(j.Outbox, EffectPurge) {
-			t.Errorf("%s with outbox %v, %v", j.State, j.Outbox, err)
+			t.Errorf("state %s, outbox %v, error %v, want %s with %s", j.State, j.Outbox, err, Cancelled, EffectPurge)
 		}
 	})
 }

@@ -55,11 +55,11 @@ func TestLostRacesOfManyClaimsWaitOnceForAStoreThatIsAway(t *testing.T) {
 	}
 	for i, r := range l.ClaimMany(t.Context(), ids, claims) {
 		if !errors.Is(r.Err, ErrUnavailable) || strings.Count(r.Err.Error(), "job-") != 1 {
-			t.Errorf("claim %d: %v", i, r.Err)
+			t.Errorf("claim %d: error %v, want %v that names one job", i, r.Err, ErrUnavailable)
 		}
 	}
 	if l.paused > l.Timing().Lease {
-		t.Errorf("it waited %v", l.paused)
+		t.Errorf("waited %v, want at most a lease of %v", l.paused, l.Timing().Lease)
 	}
 }
 
@@ -76,10 +76,10 @@ func TestCreationsOneByOneWaitOnceForAStoreThatIsAway(t *testing.T) {
 	}
 	for i, r := range l.CreateMany(t.Context(), l.jobs(60)) {
 		if !errors.Is(r.Err, ErrUnavailable) || strings.Count(r.Err.Error(), "job-") != 1 {
-			t.Errorf("create %d: %v", i, r.Err)
+			t.Errorf("create %d: error %v, want %v that names one job", i, r.Err, ErrUnavailable)
 		}
 	}
 	if l.paused > time.Minute {
-		t.Errorf("it waited %v", l.paused)
+		t.Errorf("waited %v, want at most 1m", l.paused)
 	}
 }

@@ -54,7 +54,7 @@ func TestTheFixtureUsesEveryMember(t *testing.T) {
 	v := reflect.ValueOf(full())
 	for f, value := range v.Fields() {
 		if f.Name != "Extra" && f.Name != "rev" && value.IsZero() {
-			t.Errorf("full() leaves %s out", f.Name)
+			t.Errorf("full() leaves %s zero, want a value in each member", f.Name)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestUnknownMembersSurviveARewriteAtEveryLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := json.Marshal(again); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%v\ngot  %s\nwant %s", err, got, want)
+		t.Errorf("error %v\ngot  %s\nwant %s", err, got, want)
 	}
 }
 
@@ -122,10 +122,10 @@ func TestARecordOfANewerVersionIsReadButRefused(t *testing.T) {
 		j, err := decode([]byte(data))
 		if !errors.Is(err, ErrNewerRecord) || !strings.Contains(err.Error(), "job-1") ||
 			!strings.Contains(err.Error(), "update this process") {
-			t.Errorf("%s: error %v", name, err)
+			t.Errorf("%s: error %v, want %v that names job-1 and says what to do", name, err, ErrNewerRecord)
 		}
 		if j.ID != "job-1" || j.Version < 3 {
-			t.Errorf("%s: %+v", name, j)
+			t.Errorf("%s: id %q, version %d, want job-1 and the newer version", name, j.ID, j.Version)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func TestARecordOfANewerVersionIsReadButRefused(t *testing.T) {
 func TestCorruptBytesAreRefused(t *testing.T) {
 	for _, data := range []string{"", "{", "null x", `{"v":"x"}`, `{"v":1,"state":7}`, "\x00\xff", `[1]`} {
 		if _, err := decode([]byte(data)); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("%q: error %v", data, err)
+			t.Errorf("decode(%q) = %v, want %v", data, err, ErrCorrupt)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func TestTextThatIsNotUTF8IsStoredAllTheSame(t *testing.T) {
 	}
 	got, err := decode(r)
 	if err != nil || got.Error != "pq: bad byte \uFFFD" {
-		t.Errorf("error %v, text %q", err, got.Error)
+		t.Errorf("error %v, text %q, want nil and a replacement character", err, got.Error)
 	}
 	if _, err := encode(got, MaxRecord); err != nil {
 		t.Error(err)
@@ -159,7 +159,7 @@ func TestARecordThatIsTooLargeIsRefused(t *testing.T) {
 	j := full()
 	j.Trace = map[string]string{"tracestate": strings.Repeat("x", MaxRecord)}
 	if _, err := encode(j, MaxRecord); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "400000") {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want %v with the limit", err, ErrTooLarge)
 	}
 }
 
@@ -179,18 +179,18 @@ func TestTheLargestOrdinaryRecordFits(t *testing.T) {
 	if r, err := encode(j, MaxRecord); err != nil {
 		t.Error(err)
 	} else if len(r) > MaxGrown*3/4 {
-		t.Errorf("%d bytes leave little room for outputs", len(r))
+		t.Errorf("the record has %d bytes, want at most %d, to leave room for outputs", len(r), MaxGrown*3/4)
 	}
 }
 
 func TestClipCutsAtARune(t *testing.T) {
 	if got := Clip("kurz", 10); got != "kurz" {
-		t.Errorf("%q", got)
+		t.Errorf("Clip(kurz, 10) = %q, want it as it is", got)
 	}
 	for n := 20; n < 30; n++ {
 		got := Clip(strings.Repeat("ä", 100), n)
 		if len(got) > n || !strings.HasSuffix(got, "… (cut)") || strings.ContainsRune(got, '\uFFFD') {
-			t.Errorf("%d: %q", n, got)
+			t.Errorf("Clip(100 times ä, %d) = %q, want whole runes and the mark in at most %d bytes", n, got, n)
 		}
 	}
 	if got, want := Clip(strings.Repeat("\xff", 100), 20), "\uFFFD… (cut)"; got != want {
@@ -202,9 +202,9 @@ func TestSortKeysSortAsTimesDo(t *testing.T) {
 	last := ""
 	for _, at := range []Time{-5, 0, 1, 999, 1000, 1_795_000_000_000, 253_402_300_799_000} {
 		if k := sortKey(at, "job-1"); k < last {
-			t.Errorf("%q sorts before %q", k, last)
+			t.Errorf("%q sorts before %q, want it to sort after", k, last)
 		} else if last = k; !strings.HasSuffix(k, "#job-1") {
-			t.Errorf("%q does not end with the id", k)
+			t.Errorf("sort key %q does not end with the id, want #job-1", k)
 		}
 	}
 }
@@ -230,12 +230,12 @@ func FuzzDecode(f *testing.F) {
 			if errors.Is(err, ErrTooLarge) {
 				return
 			}
-			t.Fatalf("read, but cannot be written: %v", err)
+			t.Fatalf("read, but cannot be written: %v, want nil", err)
 		}
 		if again, err := decode(r); err != nil {
-			t.Fatalf("written, but cannot be read: %v", err)
+			t.Fatalf("written, but cannot be read: %v, want nil", err)
 		} else if again.ID != j.ID || again.State != j.State || again.Due != j.Due {
-			t.Fatalf("%+v became %+v", j, again)
+			t.Fatalf("read again: %+v, want %+v", again, j)
 		}
 	})
 }

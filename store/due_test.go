@@ -54,7 +54,7 @@ func TestACorruptRecordIsPutOff(t *testing.T) {
 		have, _ = l.Get(ctx, "job-1") // corrupt, as before
 		write(good.Data)
 		if err := l.DeferCorrupt(ctx, have, t0+9*hour); err != nil || due(t0+2*hour) != 1 {
-			t.Errorf("after it was mended: %v", err)
+			t.Errorf("deferred after it was repaired: error %v, %d due after two hours, want nil and 1", err, due(t0+2*hour))
 		}
 	})
 }

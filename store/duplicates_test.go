@@ -29,12 +29,12 @@ func TestTheSameIDTwiceInOneList(t *testing.T) {
 	}
 	for i, r := range s.CreateMany(t.Context(), jobs) {
 		if twice := i == 2; twice != errors.Is(r.Err, store.ErrExists) {
-			t.Errorf("create %d: %v", i, r.Err)
+			t.Errorf("create %d: error %v, want %v: %t", i, r.Err, store.ErrExists, twice)
 		}
 	}
 	for _, id := range ids {
 		if _, err := s.Get(t.Context(), id); err != nil {
-			t.Errorf("%s was reported as created: %v", id, err)
+			t.Errorf("%s was reported as created: error %v, want nil", id, err)
 		}
 	}
 
@@ -44,12 +44,12 @@ func TestTheSameIDTwiceInOneList(t *testing.T) {
 	}
 	for i, r := range s.ClaimMany(t.Context(), ids, claims) {
 		if twice := i == 2; twice != errors.Is(r.Err, store.ErrHeld) {
-			t.Errorf("claim %d: %v", i, r.Err)
+			t.Errorf("claim %d: error %v, want %v: %t", i, r.Err, store.ErrHeld, twice)
 		}
 	}
 	for _, id := range ids {
 		if j, err := s.Get(t.Context(), id); err != nil || j.State != store.Running {
-			t.Errorf("%s was reported as claimed: it is %s, %v", id, j.State, err)
+			t.Errorf("%s was reported as claimed: state %s, error %v, want %s", id, j.State, err, store.Running)
 		}
 	}
 }

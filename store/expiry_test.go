@@ -88,18 +88,18 @@ func TestAJobWithoutFilesExpiresByItself(t *testing.T) {
 		switch v := l.field(t, "job-1").(type) {
 		case int64:
 			if l.opts.TTL != TTLSeconds || Time(v)*1000 < at || Time(v)*1000 > at+1000 {
-				t.Errorf("expires: %d", v)
+				t.Errorf("expires is %d, want %d in seconds", v, at)
 			}
 		case time.Time:
 			if l.opts.TTL != TTLTime || !v.Equal(at.Time()) {
-				t.Errorf("expires: %v", v)
+				t.Errorf("expires is %v, want %v", v, at.Time())
 			}
 		default:
-			t.Errorf("expires: %T %v", v, v)
+			t.Errorf("expires is %T %v, want a number or a time", v, v)
 		}
 		for n := range DuePartitions {
 			if refs, err := l.Due(t.Context(), n, at+hour, "", 10); err != nil || len(refs) > 0 {
-				t.Errorf("due: %v, %v", refs, err)
+				t.Errorf("due: %v, error %v, want none", refs, err)
 			}
 		}
 	})
@@ -118,17 +118,17 @@ func TestAJobWithFilesIsLeftToSweep(t *testing.T) {
 		} {
 			j := l.ended(t, "job-"+name, f)
 			if j.Expires != 0 || j.Due == 0 || l.field(t, j.ID) != nil {
-				t.Errorf("%s: due %d, expires %d", name, j.Due, j.Expires)
+				t.Errorf("%s: due %d, expires %d, want a due time and no expiry", name, j.Due, j.Expires)
 			}
 			if name == "hooks" { // told of the end, there is nothing left to do
 				j, err := l.ClearEffects(t.Context(), j, j.Outbox, l.now)
 				if err != nil || j.Expires != j.Ended+hour || j.Due != 0 {
-					t.Errorf("after the outbox: due %d, expires %d, %v", j.Due, j.Expires, err)
+					t.Errorf("after the outbox: due %d, expires %d, error %v, want 0 and %d", j.Due, j.Expires, err, j.Ended+hour)
 				}
 			}
 		}
 		if j := l.ended(t, "job-kept", Finish{Outcome: OutcomeError, Permanent: true}); j.Expires == 0 {
-			t.Error("a failed job without files does not expire")
+			t.Error("a failed job without files has no expiry, want one")
 		}
 	})
 }
@@ -147,14 +147,14 @@ func TestWhatIsPastItsExpiryCountsAsDeleted(t *testing.T) {
 		for _, s := range []*Store{l.Store, l.with(t, TTLNone)} {
 			l.now = j.Expires - 1
 			if _, err := s.Get(ctx, j.ID); err != nil || listed(s, Filter{Kinds: []string{"a.b"}}) != 1 || listed(s, Filter{State: Failed}) != 1 {
-				t.Errorf("before its expiry: %v", err)
+				t.Errorf("before its expiry: error %v, want the job, listed twice", err)
 			}
 			l.now = j.Expires
 			_, err := s.Get(ctx, j.ID)
 			wantErr(t, err, ErrNotFound)
 			wantErr(t, s.GetMany(ctx, []string{j.ID, "job-2"})[0].Err, ErrNotFound)
 			if listed(s, Filter{Kinds: []string{"a.b"}}) != 0 || listed(s, Filter{State: Failed}) != 0 {
-				t.Error("it is listed")
+				t.Error("the expired job is listed, want it to be left out")
 			}
 			_, err = s.Requeue(ctx, j.ID, l.now)
 			wantErr(t, err, ErrNotFound)
@@ -182,10 +182,10 @@ func TestANewJobTakesThePlaceOfAnExpiredOne(t *testing.T) {
 				}
 				got := l.read(t, old.ID)
 				if err != nil || got.State != Queued || got.Run != 0 || got.Created != l.now || got.Nonce == old.Nonce || l.field(t, old.ID) != nil {
-					t.Fatalf("%s: %v, %+v", name, err, got)
+					t.Fatalf("%s: created over the expired one: error %v, stored %+v, want a fresh queued job", name, err, got)
 				}
 				if _, err := s.Create(t.Context(), fresh); !errors.Is(err, ErrExists) {
-					t.Errorf("%s: created twice: %v", name, err)
+					t.Errorf("%s: created twice: error %v, want %v", name, err, ErrExists)
 				}
 				l.now += hour
 				if err := l.coll.Delete(t.Context(), &engine.Doc{ID: old.ID}); err != nil {
@@ -241,7 +241,7 @@ func TestTakingThePlaceOfAnExpiredJobUnderFaults(t *testing.T) {
 			}
 			j, err := l.Create(t.Context(), l.NewJob(Job{ID: old.ID, Kind: "a.b", Nonce: "mine"}, false, l.now))
 			if !struck || !errors.Is(err, c.err) || (err == nil) != (j.Nonce == "mine") || l.read(t, old.ID).Nonce != j.Nonce {
-				t.Errorf("struck %v: %+v, %v", struck, j, err)
+				t.Errorf("create: %+v, error %v (another was first: %v), want error %v and what is stored", j, err, struck, c.err)
 			}
 		})
 	}
@@ -252,11 +252,11 @@ func TestRetryingAJobTakesItsExpiryOff(t *testing.T) {
 		for name, by := range map[string]TTL{"with the option": l.opts.TTL, "without": TTLNone} {
 			j := l.ended(t, "job-"+name[:4]+name[len(name)-1:], Finish{Outcome: OutcomeError, Permanent: true})
 			if l.field(t, j.ID) == nil {
-				t.Fatal("it does not expire")
+				t.Fatal("the ended job has no field expires, want one")
 			}
 			j, err := l.with(t, by).Requeue(t.Context(), j.ID, l.now)
 			if err != nil || j.Expires != 0 || j.Due == 0 || l.field(t, j.ID) != nil {
-				t.Errorf("%s: %v, due %d, expires %d, field %v", name, err, j.Due, j.Expires, l.field(t, j.ID))
+				t.Errorf("%s: error %v, due %d, expires %d, field %v, want a due time and no expiry", name, err, j.Due, j.Expires, l.field(t, j.ID))
 			}
 		}
 	})
@@ -266,12 +266,12 @@ func TestRetryingAJobTakesItsExpiryOff(t *testing.T) {
 func TestAProcessWithoutTheOptionGivesTheRecordBackToSweep(t *testing.T) {
 	j := Job{ID: "job-1", State: Succeeded, Ended: t0, Policy: Policy{Retention: hour}, Expires: t0 + hour}
 	if j = j.leave(TTLNone); j.Expires != 0 || j.Due != t0+hour {
-		t.Errorf("due %d, expires %d", j.Due, j.Expires)
+		t.Errorf("due %d, expires %d, want %d and 0", j.Due, j.Expires, t0+hour)
 	}
 }
 
 func TestAnUnknownFormIsRefused(t *testing.T) {
 	if _, err := New(openMemory(t), &Options{TTL: 7}); err == nil {
-		t.Error("accepted")
+		t.Error("New with TTL 7: error nil, want one")
 	}
 }

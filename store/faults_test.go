@@ -34,7 +34,7 @@ func TestALostAnswerIsRecognisedByEachVerb(t *testing.T) {
 		"look": func(t *testing.T, l *lab, j Job) (Job, error) {
 			j, looked, err := l.AdvanceDue(t.Context(), j, AdvanceDue{Now: t0 + 10_000_000, Delay: func(Job) time.Duration { return 0 }})
 			if looked != ActionLost { // its message would not be sent
-				t.Errorf("look did %q, want %q", looked, ActionLost)
+				t.Errorf("AdvanceDue did %q, want %q", looked, ActionLost)
 			}
 			return j, err
 		},
@@ -62,10 +62,10 @@ func TestALostAnswerIsRecognisedByEachVerb(t *testing.T) {
 						t.Fatal(err)
 					}
 					if there := l.read(t, got.ID); there.Write != got.Write || there.State != got.State || there.Run > 1 {
-						t.Errorf("stored %+v\nreturned %+v", there, got)
+						t.Errorf("stored %+v\nwant what was returned: %+v", there, got)
 					}
 					if !failed {
-						t.Error("nothing was tried")
+						t.Error("nothing was written, want a write whose answer is lost")
 					}
 				})
 			})
@@ -98,7 +98,7 @@ func TestAConflictIsReadAndTriedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := l.read(t, "job-1"); got.State != Succeeded {
-				t.Errorf("%s", got.State)
+				t.Errorf("state %s, want %s", got.State, Succeeded)
 			}
 		})
 	}
@@ -122,7 +122,7 @@ func TestALostRaceIsAppliedToWhatIsThere(t *testing.T) {
 		}
 		kept, err := l.Heartbeat(t.Context(), j, Heartbeat{Token: "t1", Now: t0 + 2}) // with the record as it was before
 		if err != nil || kept.Cancel == 0 || kept.CancelReason != "enough" {
-			t.Errorf("error %v, cancel %d", err, kept.Cancel)
+			t.Errorf("error %v, cancel %d, reason %q, want the cancellation that was requested", err, kept.Cancel, kept.CancelReason)
 		}
 	})
 }
@@ -136,7 +136,7 @@ func TestConflictsWithoutEndAreAnError(t *testing.T) {
 			return next(ctx, acts)
 		}
 		if tries++; tries > 1000 {
-			t.Fatal("it goes on for ever")
+			t.Fatal("it tries more than 1000 times, want it to give up")
 		}
 		return allFail(acts, relay.Error{Code: gcerrors.FailedPrecondition})
 	}
@@ -177,7 +177,7 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 			l.breakDown()
 			wantErr(t, verb(t.Context(), l, j), ErrUnavailable)
 			if l.paused < 10*time.Second {
-				t.Errorf("gave up after %v", l.paused)
+				t.Errorf("gave up after %v, want at least 10s", l.paused)
 			}
 		})
 		t.Run(name+", cancelled", func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 			}
 			wantErr(t, verb(ctx, l, j), context.Canceled)
 			if l.paused > time.Second {
-				t.Errorf("went on for %v after the caller had gone", l.paused)
+				t.Errorf("went on for %v after the caller had gone, want at most 1s", l.paused)
 			}
 		})
 	}
@@ -230,10 +230,10 @@ func TestVerbsGoOnWhenTheStoreComesBack(t *testing.T) {
 	}
 	page, err := l.List(t.Context(), Filter{State: Failed}, 10, "")
 	if err != nil || len(page.Jobs) != 1 {
-		t.Errorf("%v, %v", page.Jobs, err)
+		t.Errorf("jobs %v, error %v, want one job", page.Jobs, err)
 	}
 	if l.paused == 0 {
-		t.Error("it did not pause")
+		t.Error("it did not pause, want a pause before the next try")
 	}
 }
 
@@ -245,7 +245,7 @@ func TestWhatWillNotHelpIsNotRepeated(t *testing.T) {
 		return allFail(acts, relay.Error{Code: gcerrors.PermissionDenied})
 	}
 	if _, err := l.Get(t.Context(), "job-1"); err == nil || errors.Is(err, ErrUnavailable) || tries != 1 {
-		t.Errorf("error %v after %d tries", err, tries)
+		t.Errorf("error %v after %d tries, want the refusal after one", err, tries)
 	}
 }
 
@@ -304,7 +304,7 @@ func TestACreationIsKnownAfterTheJobWentOn(t *testing.T) {
 		}
 		j, err := l.Create(t.Context(), l.NewJob(Job{ID: "job-1", Kind: "a.b"}, false, t0))
 		if err != nil || creations != 2 || j.Requeued == "" {
-			t.Errorf("%v after %d tries: %+v", err, creations, j)
+			t.Errorf("error %v after %d tries: %+v, want the requeued job after 2", err, creations, j)
 		}
 	})
 }

@@ -33,14 +33,14 @@ func TestJobsThatGoStandApart(t *testing.T) {
 		check := func(what, want string, wantDue Time) {
 			t.Helper()
 			if err != nil {
-				t.Fatalf("%s: %v", what, err)
+				t.Fatalf("%s: error %v, want nil", what, err)
 			}
 			if got := l.stands(t, "job-1"); got != want || j.Due != wantDue {
 				t.Errorf("%s: stands in %q, due %d; want %q, %d", what, got, j.Due, want, wantDue)
 			}
 			refs, err := l.Due(ctx, DueShards+shard("job-1", GoneShards), j.Due, "", 10)
 			if err != nil || (len(refs) == 1) != (want == gone) {
-				t.Errorf("%s: among those that go are %v, %v", what, refs, err)
+				t.Errorf("%s: in the partition of removals are %v, error %v, want the job there: %t", what, refs, err, want == gone)
 			}
 		}
 		check("queued", due, j.Due)
@@ -191,6 +191,6 @@ func TestDeleteManyFromAStoreThatIsAway(t *testing.T) {
 		}
 	}
 	if got := fmt.Sprint(l.DeleteMany(t.Context(), nil)); got != "[]" {
-		t.Errorf("of none: %s", got)
+		t.Errorf("deletions of no job: %s, want none", got)
 	}
 }

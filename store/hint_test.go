@@ -46,27 +46,27 @@ func TestAStoreThatSaysWhenIsNotAskedBefore(t *testing.T) {
 	for range 100 {
 		pauses, err := pausesAfter(t, fmt.Errorf("wrapped: %w", busy(told)), 3)
 		if err != nil || len(pauses) != 3 {
-			t.Fatalf("error %v after pauses %v", err, pauses)
+			t.Fatalf("error %v after pauses %v, want nil after 3", err, pauses)
 		}
 		if least, most := slices.Min(pauses), slices.Max(pauses); least < told || most > 2*told {
-			t.Errorf("pauses %v, told %v", pauses, told)
+			t.Errorf("pauses %v, want %v to %v", pauses, told, 2*told)
 		}
 		firsts = append(firsts, pauses[0].Round(10*time.Millisecond))
 	}
 	slices.Sort(firsts)
 	if n := len(slices.Compact(firsts)); n < 20 {
-		t.Errorf("100 callers who were told the same come back at %d moments", n)
+		t.Errorf("100 callers who were told the same come back at %d moments, want at least 20", n)
 	}
 }
 
 func TestWhatAStoreSaysDoesNotShortenPauses(t *testing.T) {
 	pauses, err := pausesAfter(t, busy(time.Millisecond), -1)
 	if !errors.Is(err, ErrUnavailable) || slices.Max(pauses) < time.Second {
-		t.Errorf("error %v after pauses %v", err, pauses)
+		t.Errorf("error %v after pauses %v, want %v after pauses of a second and more", err, pauses, ErrUnavailable)
 	}
 	for _, nothing := range []time.Duration{0, -time.Hour} {
 		if pauses, err := pausesAfter(t, busy(nothing), 1); err != nil || pauses[0] > 20*time.Millisecond {
-			t.Errorf("%v: error %v after pauses %v", nothing, err, pauses)
+			t.Errorf("told %v: error %v after pauses %v, want nil after at most 20ms", nothing, err, pauses)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func TestNoStoreMakesAVerbWaitBeyondItsPatience(t *testing.T) {
 	for _, told := range []time.Duration{29 * time.Second, time.Hour, 1 << 62} {
 		pauses, err := pausesAfter(t, busy(told), 1)
 		if err != nil || len(pauses) != 1 || pauses[0] < 26*time.Second || pauses[0] > 30*time.Second {
-			t.Errorf("%v: error %v after pauses %v", told, err, pauses)
+			t.Errorf("told %v: error %v after pauses %v, want nil after one of 26s to 30s", told, err, pauses)
 		}
 		pauses, err = pausesAfter(t, busy(told), -1)
 		var total time.Duration
@@ -84,7 +84,7 @@ func TestNoStoreMakesAVerbWaitBeyondItsPatience(t *testing.T) {
 			total += p
 		}
 		if !errors.Is(err, ErrUnavailable) || total > 30*time.Second {
-			t.Errorf("%v: error %v after pauses %v", told, err, pauses)
+			t.Errorf("told %v: error %v after pauses %v, want %v after at most 30s", told, err, pauses, ErrUnavailable)
 		}
 	}
 }
@@ -110,6 +110,6 @@ func TestAListIsAskedForAgainWhenTheStoreSays(t *testing.T) {
 		}
 	}
 	if l.paused < time.Second || l.paused > 2*time.Second {
-		t.Errorf("paused for %v", l.paused)
+		t.Errorf("paused for %v, want 1s to 2s", l.paused)
 	}
 }

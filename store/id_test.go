@@ -42,7 +42,7 @@ func TestNoVerbPassesAMalformedIDToTheDriver(t *testing.T) {
 		l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
 			for _, a := range acts {
 				if id, err := a.Doc.GetField(IDField); err != nil || id == bad {
-					t.Errorf("id %q reached the driver", bad)
+					t.Errorf("id %q reached the driver, want it to be refused before", bad)
 				}
 			}
 			return next(ctx, acts)

@@ -44,7 +44,7 @@ func TestAPageHasABoundInBytes(t *testing.T) {
 			t.Errorf("all pages: %v, want %v", got, want)
 		}
 		if most > 2*engine.MaxBatch/size {
-			t.Errorf("%d records of %d bytes were read at once", most, size)
+			t.Errorf("%d records of %d bytes were read at once, want at most %d", most, size, 2*engine.MaxBatch/size)
 		}
 		reads = 0
 		page, err = l.List(t.Context(), Filter{Kinds: []string{"a"}, State: Running}, 1000, "")
@@ -70,7 +70,7 @@ func TestAPageReadsABoundedNumberOfBytes(t *testing.T) {
 		t.Errorf("scanned %d records of %d bytes, next %q, %v; want about %d bytes and a next", page.Scanned, size, page.Next, err, engine.MaxScanBytes)
 	}
 	if rest, err := l.List(t.Context(), f, 50, page.Next); err != nil || rest.Next != "" || page.Scanned+rest.Scanned != n {
-		t.Errorf("scanned %d and then %d of %d, next %q, %v", page.Scanned, rest.Scanned, n, rest.Next, err)
+		t.Errorf("scanned %d and then %d, next %q, error %v, want %d together and no next", page.Scanned, rest.Scanned, rest.Next, err, n)
 	}
 }
 

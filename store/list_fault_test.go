@@ -22,7 +22,7 @@ func TestAListWhoseRecordsCannotBeReadIsAnError(t *testing.T) {
 		}
 		page, err := l.List(t.Context(), filter, 10, "")
 		if !errors.Is(err, ErrUnavailable) {
-			t.Errorf("store away: %v, %d jobs, next %q", err, len(page.Jobs), page.Next)
+			t.Errorf("store away: error %v, %d jobs, next %q, want %v", err, len(page.Jobs), page.Next, ErrUnavailable)
 		}
 
 		ctx, cancel := context.WithCancel(t.Context())
@@ -32,7 +32,7 @@ func TestAListWhoseRecordsCannotBeReadIsAnError(t *testing.T) {
 		}
 		page, err = l.List(ctx, filter, 10, "")
 		if !errors.Is(err, context.Canceled) && len(page.Jobs) < 10 {
-			t.Errorf("context ended: %v, %d jobs, next %q", err, len(page.Jobs), page.Next)
+			t.Errorf("context ended: error %v, %d jobs, next %q, want %v or all jobs", err, len(page.Jobs), page.Next, context.Canceled)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func (l *lab) all(t *testing.T, f Filter, limit int) []string {
 			t.Fatal(err)
 		}
 		if len(page.Jobs) > limit {
-			t.Fatalf("%d jobs on a page of %d", len(page.Jobs), limit)
+			t.Fatalf("%d jobs on a page, want at most %d", len(page.Jobs), limit)
 		}
 		for _, j := range page.Jobs {
 			ids = append(ids, j.ID)
@@ -58,7 +58,7 @@ func (l *lab) all(t *testing.T, f Filter, limit int) []string {
 			return ids
 		}
 		if cursor = page.Next; pages > 10_000 {
-			t.Fatal("the list has no end")
+			t.Fatal("the list has more than 10,000 pages, want an end")
 		}
 	}
 }
@@ -111,13 +111,13 @@ func TestAListOfManyIsReadInPagesOfBoundedCost(t *testing.T) {
 	f := Filter{Kinds: []string{"a", "b", "c"}, State: Running} // passes none
 	page, err := l.List(t.Context(), f, 10, "")
 	if err != nil || page.Next == "" || len(page.Jobs) != 0 {
-		t.Errorf("%d jobs, next %q, %v", len(page.Jobs), page.Next, err)
+		t.Errorf("%d jobs, next %q, error %v, want no jobs and a next", len(page.Jobs), page.Next, err)
 	}
 	if reads > engine.MaxScan+100 {
-		t.Errorf("one page read %d records", reads)
+		t.Errorf("one page read %d records, want at most %d", reads, engine.MaxScan+100)
 	}
 	if got := l.all(t, Filter{Kinds: []string{"a"}}, 1000); len(got) != 1667 {
-		t.Errorf("%d jobs", len(got))
+		t.Errorf("%d jobs, want 1667", len(got))
 	}
 }
 
@@ -141,7 +141,7 @@ func TestACursorFromElsewhereIsRefused(t *testing.T) {
 		_, err := l.List(t.Context(), c.filter, 5, c.cursor)
 		wantErr(t, err, ErrCursor)
 		if !strings.Contains(err.Error(), "again without it") && !strings.Contains(err.Error(), "previous page") {
-			t.Errorf("%s: %v does not say what to do", name, err)
+			t.Errorf("%s: error %v does not say what to do, want it to", name, err)
 		}
 	}
 	if _, err := l.List(t.Context(), Filter{Kinds: []string{"a"}}, 5, page.Next); err != nil {
@@ -161,7 +161,7 @@ func TestAListLeavesOutWhatCannotBeReadAndShowsWhatIsNewer(t *testing.T) {
 		}
 		page, err := l.List(t.Context(), Filter{Kinds: []string{"b"}}, 10, "")
 		if err != nil || len(page.Jobs) != 2 || page.Jobs[0].ID != "job-00007" || page.Jobs[1].State != "paused" {
-			t.Errorf("%v, %+v", err, page.Jobs)
+			t.Errorf("error %v, jobs %+v, want job-00007 and a paused one", err, page.Jobs)
 		}
 	})
 }
@@ -184,14 +184,14 @@ func TestAListDoesNotRepeatWhileJobsAreAdded(t *testing.T) {
 		old := 0
 		for _, id := range got {
 			if seen[id] {
-				t.Fatalf("%s is there twice", id)
+				t.Fatalf("%s is listed twice, want once", id)
 			}
 			if seen[id] = true; strings.HasPrefix(id, "job-") {
 				old++
 			}
 		}
 		if old != 300 {
-			t.Errorf("%d of 300 jobs that were there all the time", old)
+			t.Errorf("%d jobs of those that were there all the time, want 300", old)
 		}
 	})
 }
@@ -203,7 +203,7 @@ func TestARetriedJobLeavesTheListOfFailedOnes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := l.all(t, Filter{State: Failed}, 10); !slices.Equal(got, []string{"job-00000"}) {
-			t.Errorf("%v", got)
+			t.Errorf("failed jobs %v, want job-00000", got)
 		}
 	})
 }
@@ -233,7 +233,7 @@ func TestDueGivesWhatIsDueTheLongestDueFirst(t *testing.T) {
 				refs := l.dueIDs(t, n, until, limit)
 				for i, r := range refs {
 					if shard(r.ID, DueShards) != n || r.Due() > until || i > 0 && r.Cursor <= refs[i-1].Cursor {
-						t.Errorf("shard %d has %+v", n, r)
+						t.Errorf("partition %d has %+v, want its own entries that are due, in order", n, r)
 					}
 				}
 				count += len(refs)
@@ -259,14 +259,14 @@ func TestALaggingIndexIsOnlyAHint(t *testing.T) {
 		// Sweep acts on what the index said before that.
 		got, looked, err := l.AdvanceDue(t.Context(), j, AdvanceDue{Now: j.Due})
 		if err != nil || looked != ActionNothing || got.Write != claimed.Write {
-			t.Errorf("%v, %q, %+v", err, looked, got)
+			t.Errorf("error %v, action %q, job %+v, want the claimed job unchanged", err, looked, got)
 		}
 	})
 }
 
 func TestDueOfSomethingThatIsNoTime(t *testing.T) {
 	if got := (DueRef{Cursor: "x#y"}).Due(); got != 0 {
-		t.Errorf("%d", got)
+		t.Errorf("due %d, want 0", got)
 	}
 }
 
@@ -289,7 +289,7 @@ func TestKindsAddedAtTheSameTimeAreAllThere(t *testing.T) {
 		wg.Wait()
 		want = append([]string{"common"}, want...)
 		if kinds, err := l.Kinds(t.Context()); err != nil || !slices.Equal(kinds, want) {
-			t.Errorf("%v, %v", kinds, err)
+			t.Errorf("kinds %v, error %v, want %v", kinds, err, want)
 		}
 	})
 }
@@ -325,7 +325,7 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 			for _, p := range list {
 				ids = append(ids, p.ID)
 				if p.Queue != "submit" || len(p.Body) != 2 {
-					t.Errorf("%+v", p)
+					t.Errorf("%+v, want the message as it was parked", p)
 				}
 			}
 			if cursor = next; cursor == "" {
@@ -333,7 +333,7 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 			}
 		}
 		if len(ids) != 25 || ids[0] != "parked-24" || ids[24] != "parked-00" {
-			t.Errorf("%v", ids)
+			t.Errorf("parked messages %v, want all 25, newest first", ids)
 		}
 		newest, err := l.GetParked(t.Context(), "parked-24")
 		if err != nil {
@@ -351,7 +351,7 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 			t.Errorf("unpark of a message that was parked again = %t, %v, want false", gone, err)
 		}
 		if newest, err = l.GetParked(t.Context(), newest.ID); err != nil || newest.Reason != "bad again" {
-			t.Errorf("parked again: %+v, %v", newest, err)
+			t.Errorf("parked again: %+v, error %v, want the newer reason", newest, err)
 		}
 		if _, err := l.Unpark(t.Context(), newest); err != nil {
 			t.Error(err)
@@ -361,7 +361,7 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 			wantErr(t, err, ErrNotFound)
 		}
 		if list, _, err := l.Parked(t.Context(), 100, ""); err != nil || len(list) != 24 {
-			t.Errorf("%d parked, %v", len(list), err)
+			t.Errorf("%d parked, error %v, want 24", len(list), err)
 		}
 		_, _, err = l.Parked(t.Context(), 10, "elsewhere")
 		wantErr(t, err, ErrCursor)
@@ -369,7 +369,7 @@ func TestParkedMessagesArePagedNewestFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		if list, _, err := l.Parked(t.Context(), 1, ""); err != nil || !strings.Contains(list[0].Reason, "unreadable") {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("%+v, error %v, want a reason that says unreadable", list, err)
 		}
 		for data, want := range map[string]error{`{"v":9}`: ErrNewerRecord, "{": ErrCorrupt} {
 			if err := l.coll.Put(t.Context(), &engine.Doc{ID: "parked-x", Data: []byte(data)}); err != nil {
@@ -386,11 +386,11 @@ func TestTimingThatCannotWorkIsRefused(t *testing.T) {
 		{Lease: time.Millisecond}, {Grace: time.Millisecond}, {Grace: time.Hour, MaxGrace: time.Minute}, {Skew: -1}, {Native: -1},
 	} {
 		if _, err := New(openMemory(t), &Options{Timing: timing}); err == nil {
-			t.Errorf("%+v was taken", timing)
+			t.Errorf("New with %+v: error nil, want one", timing)
 		}
 	}
 	s, err := New(openMemory(t), &Options{Timing: Timing{Grace: 3 * time.Hour}})
 	if err != nil || s.Timing().MaxGrace != 3*time.Hour || s.Timing().Lease != time.Minute {
-		t.Errorf("%+v, %v", s.Timing(), err)
+		t.Errorf("%+v, error %v, want a max grace of 3h and a lease of 1m", s.Timing(), err)
 	}
 }

@@ -31,14 +31,14 @@ func TestListsOfOutputsAddUp(t *testing.T) {
 		t.Errorf("two lists with one beginning are %+v and %+v, want each to keep its own parts", a, b)
 	}
 	if len(first[0].Parts) != 2 || len(second[1].Parts) != 1 {
-		t.Error("the lists were changed")
+		t.Error("Concat changed its arguments, want them as they were")
 	}
 	data, err := EncodeOutputs(want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := DecodeOutputs(data); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("read back: %v, %+v", err, got)
+		t.Errorf("read back: %+v, error %v, want %+v", got, err, want)
 	}
 	if _, err := DecodeOutputs([]byte(`{"x"`)); !errors.Is(err, ErrManifest) {
 		t.Errorf("error %v, want ErrManifest", err)

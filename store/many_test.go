@@ -32,19 +32,19 @@ func TestCreateManyStoresAllAndReportsEach(t *testing.T) {
 			switch {
 			case i == 7:
 				if !errors.Is(r.Err, ErrTooLarge) {
-					t.Errorf("job 7: %v", r.Err)
+					t.Errorf("job 7: error %v, want %v", r.Err, ErrTooLarge)
 				}
 			case i == 120:
 				if !errors.Is(r.Err, ErrExists) || r.Job.Nonce != there.Nonce {
-					t.Errorf("job 120: %v, %+v", r.Err, r.Job)
+					t.Errorf("job 120: error %v, %+v, want %v and the stored job", r.Err, r.Job, ErrExists)
 				}
 			case r.Err != nil || r.Job.ID != list[i].ID || !r.Job.Stored():
-				t.Fatalf("job %d: %v, %+v", i, r.Err, r.Job)
+				t.Fatalf("job %d: error %v, %+v, want it stored", i, r.Err, r.Job)
 			}
 		}
 		for i, r := range l.GetMany(t.Context(), []string{"job-0000", "job-0007", "nobody", "job-0249", "job-0000"}) {
 			if found := !errors.Is(r.Err, ErrNotFound); found != (i != 1 && i != 2) {
-				t.Errorf("read %d: %v", i, r.Err)
+				t.Errorf("read %d: error %v, want found: %t", i, r.Err, !found)
 			}
 		}
 	})
@@ -58,10 +58,10 @@ func TestTheSameJobTwiceInOneCallIsCreatedOnce(t *testing.T) {
 		for i, r := range results {
 			if i == 3 {
 				if !errors.Is(r.Err, ErrExists) || r.Job.Kind != "a.b" {
-					t.Errorf("the second: %v, %+v", r.Err, r.Job)
+					t.Errorf("the second: error %v, %+v, want %v and the first", r.Err, r.Job, ErrExists)
 				}
 			} else if got, err := l.Get(t.Context(), list[i].ID); r.Err != nil || err != nil || got.Kind != "a.b" {
-				t.Errorf("job %d: %v, %v", i, r.Err, err)
+				t.Errorf("job %d: created with error %v, read with error %v, want nil", i, r.Err, err)
 			}
 		}
 	})
@@ -82,7 +82,7 @@ func TestTheSameJobTwiceInOneClaimIsClaimedOnce(t *testing.T) {
 			if i == 2 {
 				wantErr(t, r.Err, ErrHeld)
 			} else if r.Err != nil || !got.holds(claims[i].Token) || got.Run != 1 || r.Job.Write != got.Write {
-				t.Errorf("claim %d: %v; stored %+v", i, r.Err, got)
+				t.Errorf("claim %d: error %v; stored %+v, want its lease", i, r.Err, got)
 			}
 		}
 	})
@@ -115,11 +115,11 @@ func TestClaimManyTellsWhyNot(t *testing.T) {
 			}
 		}
 		if results[5].Job.State != Failed {
-			t.Errorf("the expired one is %s", results[5].Job.State)
+			t.Errorf("the job whose deadline has passed is %s, want %s", results[5].Job.State, Failed)
 		}
 		again := l.ClaimMany(t.Context(), ids[:2], claims[:2])
 		if again[0].Err != nil || again[0].Job.Run != 1 {
-			t.Errorf("claiming twice: %v, %d leases", again[0].Err, again[0].Job.Run)
+			t.Errorf("claimed twice: error %v, %d leases, want one", again[0].Err, again[0].Job.Run)
 		}
 	})
 }
@@ -146,17 +146,17 @@ func TestAFailureOfNobodyInParticularIsSettledOneByOne(t *testing.T) {
 		ids, claims := make([]string, len(list)), make([]Claim, len(list))
 		for i, r := range l.CreateMany(t.Context(), list) {
 			if got := l.read(t, list[i].ID); r.Err != nil || r.Job.Write != got.Write {
-				t.Errorf("create %d: %v", i, r.Err)
+				t.Errorf("create %d: error %v, want nil and what is stored", i, r.Err)
 			}
 			ids[i], claims[i] = list[i].ID, Claim{Token: fmt.Sprint("t", i), Now: t0}
 		}
 		for i, r := range l.ClaimMany(t.Context(), ids, claims) {
 			got := l.read(t, ids[i])
 			if r.Err != nil || got.Run != 1 || !got.holds(claims[i].Token) || r.Job.Write != got.Write {
-				t.Errorf("claim %d: %v; stored %+v", i, r.Err, got)
+				t.Errorf("claim %d: error %v; stored %+v, want its only lease", i, r.Err, got)
 			}
 			if _, err := l.Heartbeat(t.Context(), r.Job, Heartbeat{Token: claims[i].Token, Now: t0 + 1}); err != nil {
-				t.Errorf("keep %d: %v", i, err)
+				t.Errorf("heartbeat %d: error %v, want nil", i, err)
 			}
 		}
 	})
@@ -176,7 +176,7 @@ func TestAThrottledReadIsNotAMissingRecord(t *testing.T) {
 	}
 	for i, r := range l.GetMany(t.Context(), ids) {
 		if i > 0 && (r.Err != nil || r.Job.ID != ids[i]) {
-			t.Errorf("%s: %v", ids[i], r.Err)
+			t.Errorf("get %s: error %v, want nil", ids[i], r.Err)
 		}
 	}
 }
@@ -211,7 +211,7 @@ func TestConcurrentClaimsHaveOneWinner(t *testing.T) {
 		wg.Wait()
 		for _, id := range ids {
 			if won[id] != 1 {
-				t.Errorf("%s has %d winners", id, won[id])
+				t.Errorf("%s has %d winners, want 1", id, won[id])
 			}
 		}
 	})

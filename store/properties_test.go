@@ -145,11 +145,11 @@ func (w *world) step(what string, t engine.Step[Job]) {
 	before := w.clone(w.job)
 	next, changed, err := t(w.job)
 	if !reflect.DeepEqual(before, w.job) {
-		w.rt.Fatalf("%s changed the record that it was given", what)
+		w.rt.Fatalf("%s changed the record that it was given, want a copy", what)
 	}
 	if err != nil || !changed {
 		if err == nil && !reflect.DeepEqual(w.job, next) {
-			w.rt.Fatalf("%s (changed %v, error %v) gave another record:\n%+v\n%+v", what, changed, err, w.job, next)
+			w.rt.Fatalf("%s (changed %v, error %v) returned\n%+v\nwant the record as it was\n%+v", what, changed, err, next, w.job)
 		}
 		return
 	}
@@ -166,7 +166,7 @@ func (w *world) step(what string, t engine.Step[Job]) {
 		w.twice(what, t)
 	}
 	if what == "look" && next.Due != 0 && next.Due <= w.now && next.Live() {
-		w.rt.Fatalf("after a look it is still due: %+v", next)
+		w.rt.Fatalf("after AdvanceDue the job is still due: %+v, want a later due time", next)
 	}
 }
 
@@ -177,7 +177,7 @@ func (w *world) twice(what string, t engine.Step[Job]) {
 		return
 	}
 	if err != nil || !reflect.DeepEqual(again, w.job) {
-		w.rt.Fatalf("%s done twice: error %v\n%+v\n%+v", what, err, w.job, again)
+		w.rt.Fatalf("%s done twice: error %v\n%+v\nwant what it was after the first\n%+v", what, err, again, w.job)
 	}
 }
 
@@ -186,15 +186,15 @@ func (w *world) ended(what string, before, after Job) {
 	switch what {
 	case "requeue":
 		if before.State != Failed && before.State != Cancelled {
-			w.rt.Fatalf("%s was requeued", before.State)
+			w.rt.Fatalf("%s was requeued, want only failed and cancelled jobs", before.State)
 		}
 	case "done", "postpone", "doom":
 		after.Outbox, after.Due, after.Expires, after.Resends = before.Outbox, before.Due, before.Expires, before.Resends
 		if !reflect.DeepEqual(before, after) {
-			w.rt.Fatalf("%s changed a record that had ended:\n%+v\n%+v", what, before, after)
+			w.rt.Fatalf("%s changed a record that had ended to\n%+v\nwant\n%+v", what, after, before)
 		}
 	default:
-		w.rt.Fatalf("%s changed a record that was %s", what, before.State)
+		w.rt.Fatalf("%s changed a record that was %s, want it unchanged", what, before.State)
 	}
 }
 
@@ -254,7 +254,7 @@ func (w *world) sound(what string) {
 	j := w.job
 	check := func(ok bool, rule string) {
 		if !ok {
-			w.rt.Fatalf("after %s at %d: %s: %+v, timing %+v", what, w.now, rule, j, w.timing)
+			w.rt.Fatalf("after %s at %d, want that %s: %+v, timing %+v", what, w.now, rule, j, w.timing)
 		}
 	}
 	check((j.Lease != nil) == (j.State == Running), "a lease if and only if it runs")
@@ -309,11 +309,11 @@ func (w *world) dies() {
 		}
 		if next.State != Running {
 			if now > max(bound, w.now) {
-				w.rt.Fatalf("the death at %d was noticed at %d, after %d: %+v", beat, now, bound, j)
+				w.rt.Fatalf("the death at %d was noticed at %d, want %d at the latest: %+v", beat, now, bound, j)
 			}
 			return
 		}
 		j = next
 	}
-	w.rt.Fatalf("a dead worker is not noticed: %+v", j)
+	w.rt.Fatalf("a dead worker is not noticed, want the attempt to be ended: %+v", j)
 }

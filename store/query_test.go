@@ -26,11 +26,11 @@ func TestQueriesAskOnlyForWhatTheirIndexHolds(t *testing.T) {
 			held = append(held, f.FieldPath[0])
 		}
 		if len(q.FieldPaths) == 0 {
-			t.Errorf("a query by %v asks for everything", held[1:])
+			t.Errorf("a query by %v asks for all fields, want those of its index", held[1:])
 		}
 		for _, f := range q.FieldPaths {
 			if !slices.Contains(held, f[0]) {
-				t.Errorf("a query by %v asks for %s", held[1:], f[0])
+				t.Errorf("a query by %v asks for %s, want only fields of its index", held[1:], f[0])
 			}
 		}
 		return next(ctx, q)
@@ -45,9 +45,9 @@ func TestQueriesAskOnlyForWhatTheirIndexHolds(t *testing.T) {
 	}
 	list, _, err := l.Parked(t.Context(), 5, "")
 	if err != nil || len(list) != 1 || string(list[0].Body) != "x" {
-		t.Errorf("%v, %v", list, err)
+		t.Errorf("parked %v, error %v, want the message", list, err)
 	}
 	if queries == 0 {
-		t.Error("no query")
+		t.Error("no query was made, want some")
 	}
 }

@@ -27,7 +27,7 @@ func TestRecordsOfEarlierVersionsAreReadAndKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(j.Extra) > 0 {
-				t.Errorf("members that this version does not know: %s", j.Extra)
+				t.Errorf("members that this version does not know: %s, want none", j.Extra)
 			}
 			r, err := encode(j, MaxRecord)
 			if err != nil {

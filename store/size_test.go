@@ -91,25 +91,25 @@ func TestEndsFitIntoARecordThatIsFull(t *testing.T) {
 			t.Run(fmt.Sprint(name, " at ", n), func(t *testing.T) {
 				next, changed, err := move(have)
 				if err != nil || !changed {
-					t.Fatalf("changed %v, error %v", changed, err)
+					t.Fatalf("changed %v, error %v, want true and nil", changed, err)
 				}
 				next.Write = "token-of-the-write"
 				got, r, err := s.fit(have, next)
 				if err != nil || len(r) > MaxRecord {
-					t.Fatalf("error %v", err)
+					t.Fatalf("%d bytes, error %v, want at most %d", len(r), err, MaxRecord)
 				}
 				again, _, err := s.fit(have, next)
 				if err != nil || !reflect.DeepEqual(got, again) {
-					t.Errorf("it gives another record the second time, error %v", err)
+					t.Errorf("another record the second time, error %v, want the same", err)
 				}
 				if got.State != next.State || got.Due != next.Due || len(got.Args.Inline) != len(next.Args.Inline) {
 					t.Errorf("the record is %s, due %d, want %s, due %d", got.State, got.Due, next.State, next.Due)
 				}
 				if next.Live() && (!reflect.DeepEqual(got.Checkpoint, next.Checkpoint) || !reflect.DeepEqual(got.Open, next.Open)) {
-					t.Error("the checkpoint was lost, though history would have been enough")
+					t.Error("the checkpoint was shed, want only history to be")
 				}
 				if n <= MaxGrown && !reflect.DeepEqual(got, next) {
-					t.Error("something was lost, though all had room")
+					t.Error("something was shed, want all to be kept since it had room")
 				}
 			})
 		}
@@ -130,13 +130,13 @@ func TestHeadroomIsEnoughForAllThatFollowsACheckpoint(t *testing.T) {
 		lost.Reason, lost.CancelReason = Clip(worst, MaxErrorText), Clip(worst, MaxErrorText)
 		got, _, err := s.fit(j, lost)
 		if err != nil || !reflect.DeepEqual(got, lost) {
-			t.Fatalf("attempt %d: error %v, or something was lost", i, err)
+			t.Fatalf("attempt %d: error %v, or something was shed, want all kept", i, err)
 		}
 		if j, _, err = lost.claim(timing, Claim{Token: "t", Worker: worst, Now: t0.Add(24 * time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		if got, _, err = s.fit(lost, j); err != nil || !reflect.DeepEqual(got, j) {
-			t.Fatalf("claim %d: error %v, or something was lost", i, err)
+			t.Fatalf("claim %d: error %v, or something was shed, want all kept", i, err)
 		}
 	}
 }
@@ -164,14 +164,14 @@ func TestSheddingTakesHistoryFirstAndTheCheckpointLast(t *testing.T) {
 		got, _, err := (&Store{opts: Options{MaxRecord: limit}}).fit(have, next)
 		if err != nil {
 			if last != 5 {
-				t.Errorf("at %d bytes: %v, though there was something left to give up", limit, err)
+				t.Errorf("at %d bytes: error %v, want it to shed more first", limit, err)
 			}
 			return
 		}
 		if now := rank(got); now < last || now > last+1 && now < 4 {
-			t.Fatalf("at %d bytes it gave up as far as %d, with less room as far as %d", limit, last, now)
+			t.Fatalf("at %d bytes it shed as far as %d, want between %d, as with less room, and one more", limit, now, last)
 		} else if last = now; last == 5 && !strings.Contains(got.Error, "the checkpoint was given up") {
-			t.Fatalf("error %q does not say what was given up", got.Error)
+			t.Fatalf("error %q does not say what was given up, want it to", got.Error)
 		}
 	}
 }
@@ -183,7 +183,7 @@ func TestGrowthLeavesHeadroom(t *testing.T) {
 		}
 		j := l.NewJob(Job{ID: "job-1", Kind: "a", Args: *big(MaxGrown)}, false, t0)
 		if _, err := l.Create(t.Context(), j); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), fmt.Sprint("at most ", MaxGrown)) {
-			t.Fatalf("create: error %v", err)
+			t.Fatalf("create: error %v, want %v with the limit", err, ErrTooLarge)
 		}
 		j.Args = *big(100)
 		if _, err := l.Create(t.Context(), j); err != nil {
@@ -194,21 +194,21 @@ func TestGrowthLeavesHeadroom(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err = l.Heartbeat(t.Context(), have, Heartbeat{Token: "t", Now: t0, Checkpoint: big(MaxGrown), Saved: 1}); !errors.Is(err, ErrTooLarge) {
-			t.Fatalf("checkpoint: error %v", err)
+			t.Fatalf("checkpoint: error %v, want %v", err, ErrTooLarge)
 		}
 		if have, err = l.Heartbeat(t.Context(), have, Heartbeat{Token: "t", Now: t0, Checkpoint: big(MaxGrown - 1000), Saved: 1}); err != nil {
 			t.Fatal(err)
 		}
 		f := Finish{Token: "t", Now: t0, Outcome: OutcomeContinued, Checkpoint: big(MaxGrown)}
 		if _, err = l.Finish(t.Context(), have, f); !errors.Is(err, ErrTooLarge) {
-			t.Fatalf("continue: error %v", err)
+			t.Fatalf("continue: error %v, want %v", err, ErrTooLarge)
 		}
 		if have, err = l.RequestCancel(t.Context(), j.ID, worst, t0); err != nil {
 			t.Fatal(err)
 		}
 		f = Finish{Token: "t", Now: t0, Outcome: OutcomePanic, Error: worst, Stack: worst}
 		if have, err = l.Finish(t.Context(), have, f); err != nil || have.State != Cancelled {
-			t.Fatalf("the end of a full record: %s, %v", have.State, err)
+			t.Fatalf("the end of a full record: state %s, error %v, want %s", have.State, err, Cancelled)
 		}
 	})
 }
@@ -234,7 +234,7 @@ func TestClipCountsWhatIsEncoded(t *testing.T) {
 			rt.Fatalf("%q takes %d bytes of a record, want at most %d (%s)", got, took, n, data)
 		}
 		if cut := strings.HasSuffix(got, "… (cut)"); !cut && got != strings.ToValidUTF8(text, replacement) {
-			rt.Fatalf("Clip(%q, %d) = %q", text, n, got)
+			rt.Fatalf("Clip(%q, %d) = %q, want the whole text or the mark of a cut", text, n, got)
 		}
 	})
 }
@@ -252,7 +252,7 @@ func TestTheFilesOfACheckpointThatIsGivenUpAreRemoved(t *testing.T) {
 		t.Fatalf("a live job: %v, checkpoint %+v, open %+v, want none", err, got.Checkpoint, got.Open)
 	}
 	if !got.Dirty {
-		t.Error("nothing says that the checkpoint's files are to be removed")
+		t.Error("the job is not dirty, want the checkpoint's files to be removed")
 	}
 	j.State, j.Outbox = Failed, []Effect{EffectPurge}
 	if got, _, err = s.fit(j, j); err != nil || !got.Checkpoint.IsZero() {

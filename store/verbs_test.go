@@ -12,14 +12,14 @@ func TestAHeldJobWaitsForItsRelease(t *testing.T) {
 		for id, at := range map[string]Time{"now": 0, "later": t0 + 3_600_000} {
 			j, err := l.Create(ctx, l.NewJob(Job{ID: id, Kind: "a.b", At: at}, true, t0))
 			if err != nil || j.State != Held || j.Due != 0 {
-				t.Fatalf("%+v, %v", j, err)
+				t.Fatalf("%+v, error %v, want a held job that is never due", j, err)
 			}
 			_, err = l.Claim(ctx, id, Claim{Token: "t", Now: t0})
 			wantErr(t, err, ErrMove)
 			want := map[string]State{"now": Queued, "later": Scheduled}[id]
 			for range 2 {
 				if j, err = l.Release(ctx, id, t0); err != nil || j.State != want || j.Due == 0 {
-					t.Errorf("%s: %+v, %v", id, j, err)
+					t.Errorf("release of %s: %+v, error %v, want %s with a due time", id, j, err, want)
 				}
 			}
 		}
@@ -52,7 +52,7 @@ func TestAJobIsRetriedOnlyIfItFailedOrWasCancelled(t *testing.T) {
 			t.Fatal(j.State, err)
 		}
 		if j, err = l.Requeue(ctx, "failed", t0+1); err != nil || j.State != Queued || j.Attempt != 0 || j.Errors != 0 || j.Ended != 0 {
-			t.Errorf("%+v, %v", j, err)
+			t.Errorf("requeue: %+v, error %v, want a queued job with fresh attempts", j, err)
 		}
 	})
 }
@@ -68,22 +68,22 @@ func TestARetentionThatHasPassedEndsInRemoval(t *testing.T) {
 			t.Fatal(err)
 		}
 		if j, err = l.MarkRemoving(ctx, j, t0+999); err != nil || len(j.Outbox) != 0 {
-			t.Errorf("doomed too early: %+v, %v", j, err)
+			t.Errorf("marked before its retention has passed: %+v, error %v, want no effect", j, err)
 		}
 		if j, err = l.MarkRemoving(ctx, j, t0+1000); err != nil || !slices.Contains(j.Outbox, EffectRemove) {
-			t.Errorf("%+v, %v", j, err)
+			t.Errorf("marked: %+v, error %v, want %s", j, err, EffectRemove)
 		}
 		_, err = l.Requeue(ctx, j.ID, t0+1000)
 		wantErr(t, err, ErrMove)
 		stale := j
 		if j, err = l.Postpone(ctx, j, j.Due); err != nil || j.Due <= stale.Due {
-			t.Errorf("%+v, %v", j, err)
+			t.Errorf("postponed: %+v, error %v, want it due after %d", j, err, stale.Due)
 		}
 		if gone, err := l.Delete(ctx, stale); gone || err != nil {
-			t.Errorf("a stale delete: %v, %v", gone, err)
+			t.Errorf("delete of a stale record = %v, %v, want false", gone, err)
 		}
 		if gone, err := l.Delete(ctx, j); !gone || err != nil {
-			t.Errorf("%v, %v", gone, err)
+			t.Errorf("delete = %v, %v, want true", gone, err)
 		}
 		_, err = l.Get(ctx, j.ID)
 		wantErr(t, err, ErrNotFound)
@@ -110,11 +110,11 @@ func TestOneOutboxEffectAfterTheOther(t *testing.T) {
 		t.Fatal(j.Outbox, err)
 	}
 	if j, err = l.ClearEffects(t.Context(), j, []Effect{EffectPurge}, t0+1); err != nil || j.Due != t0+1+60_000 {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("after the first effect: %+v, error %v, want it due at %d", j, err, t0+1+60_000)
 	}
 	for range 2 {
 		if j, err = l.ClearEffects(t.Context(), j, []Effect{EffectHooks}, t0+2); err != nil || j.Due != 0 || len(j.Outbox) != 0 {
-			t.Errorf("%+v, %v", j, err)
+			t.Errorf("after the last effect: %+v, error %v, want no outbox and no due time", j, err)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func TestTheIndexMovesOnlyAtCreationAndEndOfAPlainJob(t *testing.T) {
 	due := j.Due
 	j, err := l.Claim(t.Context(), "job-1", Claim{Token: "t", Now: t0 + 50_000})
 	if err != nil || j.Due != due {
-		t.Errorf("the claim moved it by %v, %v", j.Due.Sub(due), err)
+		t.Errorf("the claim moved the due time by %v, error %v, want it unmoved", j.Due.Sub(due), err)
 	}
 	moves, beats := 0, 0
 	for at := t0 + 70_000; at < t0+3_600_000; at += 20_000 {
@@ -138,7 +138,7 @@ func TestTheIndexMovesOnlyAtCreationAndEndOfAPlainJob(t *testing.T) {
 		}
 	}
 	if moves > beats/3 {
-		t.Errorf("%d of %d heartbeats moved the index", moves, beats)
+		t.Errorf("%d of %d heartbeats moved the index, want at most %d", moves, beats, beats/3)
 	}
 }
 
@@ -152,7 +152,7 @@ func TestABlobThatTheRecordLetsGoMakesItDirty(t *testing.T) {
 
 	saved, _, err := j.heartbeat(timing, Heartbeat{Token: "t", Now: t0, Checkpoint: new(blob("c1")), Open: part("p1"), Saved: 1})
 	if err != nil || saved.Dirty {
-		t.Fatalf("the first checkpoint lets nothing go: %v, %v", saved.Dirty, err)
+		t.Fatalf("after the first checkpoint: dirty %v, error %v, want false", saved.Dirty, err)
 	}
 	for name, c := range map[string]struct {
 		next  func() (Job, bool, error)
@@ -183,7 +183,7 @@ func TestABlobThatTheRecordLetsGoMakesItDirty(t *testing.T) {
 	} {
 		next, _, err := c.next()
 		if err != nil || next.Dirty != c.dirty || next.State.Final() && slices.Contains(next.Outbox, EffectPurge) != c.dirty {
-			t.Errorf("%s: dirty %v, outbox %v, error %v", name, next.Dirty, next.Outbox, err)
+			t.Errorf("%s: dirty %v, outbox %v, error %v, want dirty %v", name, next.Dirty, next.Outbox, err, c.dirty)
 		}
 	}
 }
@@ -203,7 +203,7 @@ func TestAttemptsOfALongJobShareAnEntry(t *testing.T) {
 			t.Fatal(err)
 		}
 		if j.Attempt != 0 || len(j.Attempts) != 1 || j.Attempts[0].Start != t0+1000 {
-			t.Fatalf("%d: %+v", i, j)
+			t.Fatalf("call %d: %+v, want one attempt that began with the first call", i, j)
 		}
 		now = now.Add(time.Second)
 	}
