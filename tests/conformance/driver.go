@@ -15,16 +15,18 @@ import (
 type DriverHarness struct {
 	// Create creates a topic, or what has its place, for example a queue. Optional.
 	Create func(t *testing.T, topic string)
-	// Subscribe creates a subscription of a topic. Optional: without it, a subscription has the name of its topic.
+	// Subscribe creates a subscription of a topic. Optional: without it, a subscription has the
+	// name of its topic.
 	Subscribe func(t *testing.T, topic, subscription string)
-	// Remove removes a topic and its subscriptions, while they are open. The driver must then find that they are gone.
+	// Remove removes a topic and its subscriptions, while they are open. The driver must then find
+	// that they are gone.
 	Remove func(t *testing.T, topic string)
 	// Topic and Subscription open what was created. Their As must give the driver.
 	Topic        func(t *testing.T, name string) *pubsub.Topic
 	Subscription func(t *testing.T, name string) *pubsub.Subscription
 
-	// Cannot has the cases of go-cloud's suite that the driver cannot pass, each with the reason. They are skipped; a name
-	// that is no case fails.
+	// Cannot has the cases of go-cloud's suite that the driver cannot pass, each with the reason.
+	// They are skipped; a name that is no case fails.
 	Cannot map[string]string
 
 	// The types that As must give, made by [As]. A nil one is not tested.
