@@ -141,8 +141,8 @@ func (h *driverHarness) MakeNonexistentSubscription(ctx context.Context) (driver
 // Close does nothing: the harness's functions clean up with the test.
 func (*driverHarness) Close() {}
 
-// MaxBatchSizes returns 0: the drivers have no limit as small as the suite's batches.
-func (*driverHarness) MaxBatchSizes() (int, int) { return 0, 0 }
+// MaxBatchSizes returns 0 and 0: the drivers have no limit as small as the suite's batches.
+func (*driverHarness) MaxBatchSizes() (send, ack int) { return 0, 0 }
 
 // SupportsMultipleSubscriptions returns true: a driver that does not has the case in Cannot.
 func (*driverHarness) SupportsMultipleSubscriptions() bool { return true }
