@@ -12,33 +12,35 @@ import (
 	"unicode/utf8"
 )
 
-// CloudEvent is an event in the form of CloudEvents 1.0, whichever way it travelled.
+// CloudEvent is an event of CloudEvents 1.0, in whatever mode it travelled.
 type CloudEvent struct {
 	ID, Source, Type string // never empty
-	Subject          string // empty if it has none
+	Subject          string // optional
 
-	// Attributes are all attributes, these four and the extensions too, as text, by their lower-case names.
+	// Attributes are all attributes as text, by their lower-case names: the four above and the
+	// extensions.
 	Attributes map[string]string
 
-	// Data are the event's data as a JSON value; nil if it has none. Data that are not JSON are a JSON string: text as
-	// it is, everything else in base64.
+	// Data are the event's data as a JSON value, or nil. Data that are not JSON are a JSON string:
+	// text as it is, other data in base64.
 	Data json.RawMessage
 
 	mode string // how it travelled, for error texts
-	body []byte // the message's, for the same
+	body []byte // of the message, for error texts
 }
 
-// ParseEvent reads a CloudEvent from a message: in structured mode, a JSON object with specversion; or in binary mode,
-// where the attributes are metadata, named ce-type, ce_type, cloudEvents:type or cloudEvents_type (the bindings to HTTP,
-// Kafka and AMQP each have their own), and the body is the data. It reports false if the message is no CloudEvent. An
-// error is [ErrMalformed]: it is one, but it cannot be read.
+// ParseEvent reads a CloudEvent from a message. In structured mode the body is a JSON object with
+// specversion. In binary mode the body is the data, and the attributes are metadata, named ce-type,
+// ce_type, cloudEvents:type or cloudEvents_type by the bindings to HTTP, Kafka and AMQP. ParseEvent
+// returns false if the message is no CloudEvent, and true with [ErrMalformed] if it is one that
+// cannot be read.
 func ParseEvent(body []byte, metadata map[string]string) (CloudEvent, bool, error) {
 	if e, ok, err := parseBinary(body, metadata); ok {
 		return e, true, err
 	}
 	fields, err := objectFields(body)
 	if err != nil {
-		return CloudEvent{}, false, nil //nolint:nilerr // it is no event, and whether it is something else is not asked
+		return CloudEvent{}, false, nil //nolint:nilerr // a body that is no JSON object is no event
 	}
 	return parseStructured(body, fields, metadata)
 }
@@ -73,11 +75,12 @@ func (e CloudEvent) malformed(err error) error {
 	return malformed(e.body, e.mode+err.Error())
 }
 
-// attributes are those of a CloudEvent, by their lower-case names without a prefix, as text.
+// attributes are the attributes of a CloudEvent as text, by their lower-case names without a
+// prefix.
 type attributes map[string]string
 
-// binaryEvent gathers the attributes of a CloudEvent in binary mode from metadata. A structured event may carry copies
-// of attributes as metadata, so the content type decides between the two.
+// binaryEvent returns the attributes of a CloudEvent in binary mode. A structured event may have
+// copies of its attributes as metadata, so the content type decides between the modes.
 func binaryEvent(metadata map[string]string) (attributes, bool) {
 	if len(metadata) == 0 {
 		return nil, false
@@ -101,7 +104,7 @@ func binaryEvent(metadata map[string]string) (attributes, bool) {
 	return event, true
 }
 
-// inherit takes the trace of the message if the event has none of its own.
+// inherit takes the trace of the message if the event has no trace.
 func (a attributes) inherit(metadata map[string]string) {
 	if a[traceparent] != "" {
 		return
@@ -113,7 +116,7 @@ func (a attributes) inherit(metadata map[string]string) {
 	}
 }
 
-// event makes an event of the attributes, without its data.
+// event returns the event of the attributes, without its data.
 func (a attributes) event(mode string, body []byte) (CloudEvent, error) {
 	e := CloudEvent{
 		ID: a["id"], Source: a["source"], Type: a["type"], Subject: a["subject"], Attributes: a, mode: mode, body: body,
@@ -159,9 +162,9 @@ func structured(body []byte, fields map[string]json.RawMessage, metadata map[str
 	encoded, hasBase64 := fields["data_base64"]
 	switch {
 	case hasData && hasBase64:
-		return e, fmt.Errorf("both data and data_base64 are given")
+		return e, fmt.Errorf("both data and data_base64 are given: give one of them")
 	case hasData:
-		e.Data = cleanArgs(data) // JSON already; text data come as a JSON string, which is what we want
+		e.Data = cleanArgs(data) // JSON, also for text, which is a JSON string
 	case hasBase64:
 		var binary []byte
 		if err := json.Unmarshal(encoded, &binary); err != nil {
@@ -174,7 +177,7 @@ func structured(body []byte, fields map[string]json.RawMessage, metadata map[str
 
 const structuredMode = "CloudEvent: "
 
-// attribute reads a string, number or boolean as a string; null is an absent attribute.
+// attribute returns a string, number or boolean as text. Null is an absent attribute.
 func attribute(raw json.RawMessage) (string, error) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -195,7 +198,7 @@ func attribute(raw json.RawMessage) (string, error) {
 	return "", fmt.Errorf("want a string, a number or a boolean, got %s", excerpt(raw))
 }
 
-// data makes a JSON value of an event's data in bytes.
+// data returns an event's data as a JSON value.
 func (a attributes) data(data []byte) (json.RawMessage, error) {
 	if len(data) == 0 {
 		return nil, nil
@@ -214,7 +217,7 @@ func (a attributes) data(data []byte) (json.RawMessage, error) {
 	return json.Marshal(text)
 }
 
-// isJSON reports whether data of this type are JSON, which is also the default of CloudEvents.
+// isJSON reports whether data of this type are JSON. Without a type they are.
 func isJSON(contentType string) bool {
 	media, _, err := mime.ParseMediaType(contentType)
 	if contentType == "" || err != nil {

@@ -2,37 +2,89 @@ package pubsubq
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
 )
 
-// Raw is a message in the form in which a queue carries it.
+// Raw is a message as a queue carries it.
 type Raw struct {
 	Body     []byte
 	Metadata map[string]string
 }
 
-// Direct is a queue within this process. A [Sender] or [Receiver] that is given one uses it instead of a gocloud topic
-// or subscription, and so saves the cost of gocloud's portable layer: several goroutines, channels and spans a
-// message. Package memqueue has the one implementation; for everything that crosses a network the portable layer
-// costs nothing that matters.
+// Direct is a queue within this process. A [Sender] or [Receiver] can use it instead of a gocloud
+// topic or subscription, to save the goroutines, channels and spans that gocloud's portable layer
+// has for each message. Across a network their cost does not matter. Package memqueue implements
+// it.
 type Direct interface {
-	// SendDirect puts all the messages on the named queue, in this order, or none. They can be received as soon as
-	// it returns nil, or after the delay. It does not block, and does not keep the bodies or the metadata.
+	// SendDirect puts all messages on the named queue, in this order, or none. They can be received
+	// when it has returned nil and the delay has passed. It must not block, and must not keep the
+	// bodies or the metadata.
 	SendDirect(ctx context.Context, queue string, delay time.Duration, msgs []Raw) error
 
-	// SubscribeDirect begins to consume the named queue, which need not exist. Several subscriptions to one queue
-	// compete: a message goes to one of them.
+	// SubscribeDirect begins to consume the named queue, which need not exist. Subscriptions to one
+	// queue compete: a message goes to one of them.
 	SubscribeDirect(queue string) (DirectSubscription, error)
 }
 
 // DirectSubscription consumes a queue within this process. All methods may be called concurrently.
 type DirectSubscription interface {
-	// ReceiveDirect waits until there is a message, and then returns up to max of those that are there. If ctx
-	// ends first it returns the error of ctx. Messages that it returns are not received by anyone else until they
-	// are nacked, their ack deadline passes, or the subscription is closed.
+	// ReceiveDirect waits until there is a message, and returns up to max of the messages that are
+	// there. If ctx ends first it returns the error of ctx. No other call returns these messages
+	// until they are nacked, their ack deadline passes, or the subscription is closed.
 	ReceiveDirect(ctx context.Context, max int) ([]*Delivery, error)
 
-	// Close ends all calls of ReceiveDirect and gives back all messages that are neither acked nor nacked. A later
-	// Ack or Nack of these does nothing. Close may be called twice.
+	// Close ends all calls of ReceiveDirect, and gives back the messages that are neither acked nor
+	// nacked. A later Ack or Nack of them does nothing. Close may be called twice.
 	Close() error
+}
+
+// directSource pulls from a queue in this process.
+type directSource struct {
+	direct Direct
+	queue  string
+
+	mu     sync.Mutex
+	sub    DirectSubscription
+	closed bool
+}
+
+func (s *directSource) receive(ctx context.Context, max int) ([]*Delivery, error) {
+	sub, err := s.subscription()
+	if err != nil {
+		return nil, err
+	}
+	ds, err := sub.ReceiveDirect(ctx, max)
+	if err == nil || ctx.Err() != nil {
+		return ds, err
+	}
+	// A queue in this process fails only when the queue or this source was closed.
+	return nil, fmt.Errorf("pubsubq: receive from queue %q: %w: %w", s.queue, ErrShutdown, err)
+}
+
+func (s *directSource) subscription() (DirectSubscription, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("pubsubq: receive from queue %q: %w", s.queue, ErrShutdown)
+	}
+	if s.sub == nil {
+		sub, err := s.direct.SubscribeDirect(s.queue)
+		if err != nil {
+			return nil, fmt.Errorf("pubsubq: receive from queue %q: %w: %w", s.queue, ErrShutdown, err)
+		}
+		s.sub = sub
+	}
+	return s.sub, nil
+}
+
+func (s *directSource) shutdown(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.sub == nil {
+		return nil
+	}
+	return s.sub.Close()
 }

@@ -8,8 +8,8 @@ import (
 	"gocloud.dev/pubsub"
 )
 
-// receiveSome waits for one message and takes up to max of those that gocloud has at hand. It returns an error only if
-// it has no message.
+// receiveSome waits for a message, and returns up to max of the messages that gocloud has fetched.
+// It returns either a message or an error.
 func receiveSome(ctx context.Context, sub *pubsub.Subscription, max int) ([]*pubsub.Message, error) {
 	m, err := sub.Receive(ctx)
 	if err != nil {
@@ -26,8 +26,8 @@ func receiveSome(ctx context.Context, sub *pubsub.Subscription, max int) ([]*pub
 	return msgs, nil
 }
 
-// receiveNow returns a message that gocloud has fetched already, or nil if there is none. An error shows up again in
-// the next Receive that waits.
+// receiveNow returns a message that gocloud has fetched, or nil if there is none. The next Receive
+// that waits returns an error again.
 func receiveNow(sub *pubsub.Subscription) *pubsub.Message {
 	m, err := sub.Receive(&impatient{done: make(chan struct{})})
 	if err != nil {
@@ -36,13 +36,14 @@ func receiveNow(sub *pubsub.Subscription) *pubsub.Message {
 	return m
 }
 
-// closeGivingBack shuts a subscription down and nacks what gocloud has fetched ahead, which its Shutdown alone would
-// leave to wait for the ack deadline. What is there is taken first and nacked then, lest it be fetched again; gocloud
-// holds 3000 at the most.
+// closeGivingBack shuts a subscription down, and nacks the messages that gocloud has fetched ahead.
+// With Shutdown alone they would wait for their ack deadline. It takes all of them, at most 3000,
+// before it nacks the first one, so that none is fetched again.
 //
-// While Shutdown cancels the fetch that is under way, somebody must be waiting for it: a fetch that has ended meanwhile
-// otherwise keeps a goroutine for ever. With fetches of one, as the package comment recommends, nothing escapes; larger
-// ones that end in this very moment may leave their messages to the deadline.
+// A call of Receive must wait while Shutdown cancels the running fetch. Otherwise a fetch that ends
+// at that moment leaks a goroutine. With fetches of one message, as the package comment recommends,
+// every message is given back. Messages of larger fetches that end at that moment may wait for
+// their deadline.
 func closeGivingBack(ctx context.Context, sub *pubsub.Subscription) error {
 	var ahead []*pubsub.Message
 	for len(ahead) < 3000 {
@@ -59,7 +60,7 @@ func closeGivingBack(ctx context.Context, sub *pubsub.Subscription) error {
 		for {
 			m, err := sub.Receive(waiting)
 			if err != nil {
-				return // by Shutdown
+				return // Shutdown
 			}
 			giveBack(m)
 		}
@@ -77,13 +78,13 @@ func closeGivingBack(ctx context.Context, sub *pubsub.Subscription) error {
 }
 
 func giveBack(m *pubsub.Message) {
-	if m.Nackable() { // else it is left alone: Kafka sends it again if it is not acked
+	if m.Nackable() { // Kafka sends a message again that is not acked
 		m.Nack()
 	}
 }
 
-// impatient is a context that ends the moment somebody begins to wait for it. It makes of a call that first looks and
-// then waits one that only looks, without the delay of a short timeout, which every message would have to bear.
+// impatient is a context that ends when a caller begins to wait for it. With it, a call that first
+// looks and then waits only looks, without the delay of a short timeout for each message.
 type impatient struct {
 	once sync.Once
 	done chan struct{}
@@ -106,7 +107,7 @@ func (c *impatient) Err() error {
 func (c *impatient) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (c *impatient) Value(any) any               { return nil }
 
-// telling is a context that tells when somebody begins to wait for it.
+// telling is a context that closes begun when a caller begins to wait for it.
 type telling struct {
 	context.Context
 	once  sync.Once

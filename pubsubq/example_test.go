@@ -9,7 +9,7 @@ import (
 	"gocloud.dev/pubsub"
 )
 
-// A sender and a receiver over gocloud; with a cloud's driver, only the two openers differ.
+// A sender and a receiver over gocloud. With the driver of a cloud, only the two openers differ.
 func Example() {
 	q := memqueue.New(nil)
 	defer q.Close()
@@ -57,7 +57,7 @@ func ExampleParseSubmission() {
 	// pubsubq: malformed message: unknown field "dely": valid are kind, args, key, at, delay, queue, tags, held, max_attempts, source (in "{\"kind\":\"bank.statement\",\"dely\":\"90s\"}")
 }
 
-// An event of a cloud becomes a job of the kind that is its type; delivered twice, it is still one job.
+// An event becomes a job whose kind is its type. Delivered twice, it is one job.
 func ExampleParseSubmission_cloudEvent() {
 	s, err := pubsubq.ParseSubmission([]byte(`{
 		"specversion": "1.0", "type": "import.file", "source": "/bucket/in", "id": "e-7",

@@ -15,7 +15,7 @@ import (
 
 var errBroken = errors.New("connection lost")
 
-// fakeTopic is a broker's topic that fails with fail, and hangs while hang is set.
+// fakeTopic is a topic that fails with fail, and hangs while hang is set.
 type fakeTopic struct {
 	mu     sync.Mutex
 	fail   error
@@ -74,7 +74,7 @@ func (t *fakeTopic) Close() error {
 	return nil
 }
 
-// fakeSub is a broker's subscription with messages m1, m2, ... up to limit.
+// fakeSub is a subscription with messages m1, m2, ... up to limit.
 type fakeSub struct {
 	mu       sync.Mutex
 	limit    int
@@ -97,7 +97,7 @@ func (s *fakeSub) open(batch int) *pubsub.Subscription {
 	return pubsub.NewSubscription(s, one, one)
 }
 
-// change alters the broker and wakes who waits.
+// change changes the broker, and wakes the receives that wait.
 func (s *fakeSub) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +170,7 @@ func (s *fakeSub) Close() error {
 	return nil
 }
 
-// seen returns copies of what the broker has been told.
+// seen returns what the broker has delivered, and what it was told.
 func (s *fakeSub) seen() (given int, acked, nacked []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,18 +9,23 @@ import (
 	"unicode/utf8"
 )
 
-// Message is what travels on a work queue: a hint that a record may have something to do. It carries no state.
+// ErrMalformed says that a body is neither a message nor a submission. It should be acknowledged
+// and reported: receiving it again does not help.
+var ErrMalformed = errors.New("malformed message")
+
+// Message is what travels on a work queue: a hint that a record may have something to do. It
+// carries no state.
 type Message struct {
 	// ID names the record.
 	ID string
 
-	// Trace holds the W3C traceparent and tracestate of the message's sender. Optional. It travels as metadata, because
-	// gocloud links no spans across a queue, and as far as [TraceOf] takes it.
+	// Trace holds the W3C traceparent and tracestate of the sender. Optional. The part that
+	// [TraceOf] returns travels as metadata, because gocloud does not link spans across a queue.
 	Trace map[string]string
 }
 
-// Encode returns the form in which m travels: a body of compact JSON, {"id":"..."}, and the trace as metadata,
-// which is nil if there is none.
+// Encode returns the form in which m travels: compact JSON, {"id":"..."}, and the trace as
+// metadata, which is nil without a trace.
 func (m Message) Encode() (body []byte, metadata map[string]string) {
 	if plain(m.ID) {
 		body = make([]byte, 0, len(hintHead)+len(m.ID)+len(hintTail))
@@ -39,8 +44,8 @@ const (
 	hintTail = `"}`
 )
 
-// HintID returns the record's id if body has exactly the form in which [Message.Encode] writes plain ids. It is the
-// fast path of [DecodeMessage], and tells an in-process queue which messages say the same thing.
+// HintID returns the record's id if body has the form in which [Message.Encode] writes plain ids.
+// It is the fast path of [DecodeMessage], and lets a queue in this process find equal messages.
 func HintID(body []byte) (id []byte, ok bool) {
 	id, ok = bytes.CutPrefix(body, []byte(hintHead))
 	if !ok {
@@ -53,7 +58,8 @@ func HintID(body []byte) (id []byte, ok bool) {
 	return id, true
 }
 
-// plain reports whether s is not empty and needs no escaping in JSON. All ids that we make are plain.
+// plain reports whether s is not empty and needs no escaping in JSON. All ids of package store are
+// plain.
 func plain[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
@@ -63,8 +69,9 @@ func plain[T string | []byte](s T) bool {
 	return len(s) > 0
 }
 
-// DecodeMessage reads what [Message.Encode] wrote. Fields that it does not know are ignored, so that an old instance
-// understands a newer one. Every error is [ErrMalformed], with what is wrong and where.
+// DecodeMessage reads what [Message.Encode] wrote. It ignores unknown fields, so that an old
+// instance can read the messages of a newer one. Every error is [ErrMalformed], with what is wrong
+// and where.
 func DecodeMessage(body []byte, metadata map[string]string) (Message, error) {
 	if id, ok := HintID(body); ok {
 		return Message{ID: string(id), Trace: TraceOf(metadata)}, nil

@@ -18,7 +18,7 @@ func TestMessageRoundTrip(t *testing.T) {
 		body, metadata := m.Encode()
 		got, err := pubsubq.DecodeMessage(body, metadata)
 		if err != nil || got.ID != m.ID || !maps.Equal(got.Trace, m.Trace) {
-			t.Errorf("%+v became %+v, %v (body %s)", m, got, err, body)
+			t.Errorf("message %+v came back as %+v, %v, want it unchanged (body %s)", m, got, err, body)
 		}
 	}
 }
@@ -26,14 +26,14 @@ func TestMessageRoundTrip(t *testing.T) {
 func TestMessageLeavesForeignMetadataOut(t *testing.T) {
 	m := pubsubq.Message{ID: "j", Trace: map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "", "baggage": "b"}}
 	if _, metadata := m.Encode(); !maps.Equal(metadata, map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}) {
-		t.Errorf("metadata is %v", metadata)
+		t.Errorf("metadata = %v, want the traceparent only", metadata)
 	}
 }
 
 func TestDecodeMessageOfAnotherVersion(t *testing.T) {
 	got, err := pubsubq.DecodeMessage([]byte(` {"new":[1], "id":"j" } `), nil)
 	if err != nil || got.ID != "j" {
-		t.Errorf("got %+v, %v", got, err)
+		t.Errorf("decode = %+v, %v, want id j and no error", got, err)
 	}
 }
 
@@ -70,13 +70,13 @@ func FuzzDecodeMessage(f *testing.F) {
 		m, err := pubsubq.DecodeMessage(body, map[string]string{"traceparent": trace})
 		if err != nil {
 			if !errors.Is(err, pubsubq.ErrMalformed) {
-				t.Errorf("decode %q: %v", body, err)
+				t.Errorf("decode %q = %v, want ErrMalformed", body, err)
 			}
 			return
 		}
 		again, err := pubsubq.DecodeMessage(m.Encode())
 		if err != nil || again.ID != m.ID || !maps.Equal(again.Trace, m.Trace) {
-			t.Errorf("%q became %+v, then %+v, %v", body, m, again, err)
+			t.Errorf("%q became %+v, then %+v, %v, want the same again", body, m, again, err)
 		}
 	})
 }

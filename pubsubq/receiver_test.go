@@ -12,7 +12,7 @@ import (
 	"gocloud.dev/pubsub"
 )
 
-// receiverOf opens the subscriptions in turn, the last again and again; nil fails.
+// receiverOf opens the subscriptions in turn, and then the last one each time. A nil one fails.
 func receiverOf(batch int, told *[]error, subs ...*fakeSub) *pubsubq.Receiver {
 	opened := 0
 	return pubsubq.NewReceiver(func(context.Context) (*pubsub.Subscription, error) {
@@ -50,7 +50,7 @@ func TestReceiveAckNack(t *testing.T) {
 			ds, err := r.Receive(t.Context(), 1)
 			if err != nil || len(ds) != 1 || ds[0].LoggableID != string(ds[0].Body) || !ds[0].As(new(int)) ||
 				ds[0].Origin != (pubsubq.Origin{ID: "named", Deliveries: 2}) {
-				t.Fatalf("received %q, %v", bodies(ds), err)
+				t.Fatalf("received %q, %v, want one message with its id, origin and type", bodies(ds), err)
 			}
 			if i == 1 {
 				ds[0].Nack()
@@ -60,13 +60,13 @@ func TestReceiveAckNack(t *testing.T) {
 			ds[0].Ack()
 		}
 		if err := r.Shutdown(t.Context()); err != nil || !sub.closed {
-			t.Errorf("shutdown: %v, closed %v", err, sub.closed)
+			t.Errorf("shutdown = %v, closed = %v, want no error and the subscription closed", err, sub.closed)
 		}
 		if _, acked, nacked := sub.seen(); !slices.Equal(acked, []string{"m1", "m3"}) || !slices.Equal(nacked, []string{"m2"}) {
-			t.Errorf("acked %q, nacked %q", acked, nacked)
+			t.Errorf("acked %q, nacked %q, want m1 and m3, and m2", acked, nacked)
 		}
 		if _, err := r.Receive(t.Context(), 1); !errors.Is(err, pubsubq.ErrShutdown) {
-			t.Errorf("receive after shutdown: %v", err)
+			t.Errorf("receive after shutdown = %v, want ErrShutdown", err)
 		}
 	})
 }
@@ -82,7 +82,7 @@ func TestReceiveTakesWhatIsThere(t *testing.T) {
 			for got < sub.limit {
 				ds, err := r.Receive(t.Context(), 7)
 				if err != nil || len(ds) < 1 || len(ds) > 7 {
-					t.Fatalf("received %d, %v", len(ds), err)
+					t.Fatalf("received %d messages, %v, want 1 to 7", len(ds), err)
 				}
 				got += len(ds)
 				for _, d := range ds {
@@ -91,12 +91,12 @@ func TestReceiveTakesWhatIsThere(t *testing.T) {
 			}
 		}
 		if ds, err := r.Receive(t.Context(), 0); err == nil {
-			t.Errorf("received %d of 0", len(ds))
+			t.Errorf("received %d messages with a max of 0, want an error", len(ds))
 		}
 	})
 }
 
-// With fetches of one, no more is taken from the broker than was asked for, but for two.
+// With fetches of one message, at most two more are taken from the broker than were asked for.
 func TestReceiveDoesNotHoard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sub := newFakeSub(1000)
@@ -110,7 +110,7 @@ func TestReceiveDoesNotHoard(t *testing.T) {
 			asked += len(ds)
 			synctest.Wait()
 			if given, _, _ := sub.seen(); given > asked+2 {
-				t.Errorf("%d taken, %d delivered", given, asked)
+				t.Errorf("%d taken for %d delivered, want at most 2 more", given, asked)
 			}
 			for _, d := range ds {
 				d.Ack()
@@ -121,7 +121,7 @@ func TestReceiveDoesNotHoard(t *testing.T) {
 		}
 		given, acked, nacked := sub.seen()
 		if len(acked) != asked || len(acked)+len(nacked) != given {
-			t.Errorf("of %d taken, %d were delivered and acked, %d given back", given, len(acked), len(nacked))
+			t.Errorf("%d taken, %d acked, %d given back, want all delivered acked and the others given back", given, len(acked), len(nacked))
 		}
 	})
 }
@@ -147,7 +147,7 @@ func TestShutdownGivesBackWhatWasFetchedAhead(t *testing.T) {
 		}
 		synctest.Wait()
 		if given, acked, nacked := sub.seen(); len(acked)+len(nacked) != given || given == got {
-			t.Errorf("of %d taken, %d were acked, %d given back", given, len(acked), len(nacked))
+			t.Errorf("%d taken, %d acked, %d given back, want some ahead, and all of them given back", given, len(acked), len(nacked))
 		}
 	})
 }
@@ -159,13 +159,13 @@ func TestReceiveEndsWithItsContext(t *testing.T) {
 		for range 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			if ds, err := r.Receive(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("received %q, %v", bodies(ds), err)
+				t.Errorf("received %q, %v, want DeadlineExceeded", bodies(ds), err)
 			}
 			cancel()
 		}
 		sub.change(func() { sub.limit = 1 })
 		if ds, err := r.Receive(t.Context(), 1); err != nil || len(ds) != 1 {
-			t.Errorf("received %q, %v", bodies(ds), err)
+			t.Errorf("received %q, %v, want one message", bodies(ds), err)
 		} else {
 			ds[0].Ack()
 		}
@@ -188,12 +188,12 @@ func TestShutdownEndsReceive(t *testing.T) {
 			t.Error(err)
 		}
 		if err := <-done; !errors.Is(err, pubsubq.ErrShutdown) {
-			t.Errorf("receive: %v", err)
+			t.Errorf("receive = %v, want ErrShutdown", err)
 		}
 	})
 }
 
-// An ack that fails kills a gocloud subscription for good.
+// A failed ack ends a gocloud subscription for good.
 func TestASubscriptionThatDiesIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := newFakeSub(2), newFakeSub(1)
@@ -212,20 +212,20 @@ func TestASubscriptionThatDiesIsReplaced(t *testing.T) {
 		synctest.Wait()
 		three, err := r.Receive(t.Context(), 1)
 		if err != nil || len(three) != 1 {
-			t.Fatalf("received %q, %v", bodies(three), err)
+			t.Fatalf("received %q, %v, want one message of the second subscription", bodies(three), err)
 		}
 		if len(told) != 1 || !errors.Is(told[0], errBroken) {
-			t.Errorf("told %v", told)
+			t.Errorf("told %v, want the broken connection once", told)
 		}
 		if synctest.Wait(); first.closed {
-			t.Error("the dead one was closed before its last delivery was acked")
+			t.Error("the dead subscription was closed, want it open until its last delivery is acked")
 		}
 		first.change(func() { first.failAck = nil })
 		two[0].Ack()
 		three[0].Ack()
 		synctest.Wait()
 		if _, acked, _ := first.seen(); !first.closed || !slices.Equal(acked, []string{"m2"}) {
-			t.Errorf("the dead one: closed %v, acked %q", first.closed, acked)
+			t.Errorf("the dead subscription: closed = %v, acked %q, want it closed, with m2 acked", first.closed, acked)
 		}
 		if err := r.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -240,7 +240,7 @@ func TestASubscriptionIsNotHammered(t *testing.T) {
 		var told []error
 		r := receiverOf(1, &told, nil, nil, nil, nil, nil, nil, nil, nil, dead, dead, healthy)
 		start := time.Now()
-		for { // an impatient caller must not get around the pauses
+		for { // short contexts must not skip the pauses
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			ds, err := r.Receive(ctx, 1)
 			cancel()
@@ -253,7 +253,7 @@ func TestASubscriptionIsNotHammered(t *testing.T) {
 			}
 		}
 		if took := time.Since(start); len(told) != 10 || took < 10*time.Second || took > 2*time.Minute {
-			t.Errorf("%d failures in %v", len(told), took)
+			t.Errorf("%d failures in %v, want 10 in 10 seconds to 2 minutes", len(told), took)
 		}
 		if err := r.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -275,7 +275,7 @@ func TestNackWhereThereIsNone(t *testing.T) {
 			t.Error(err)
 		}
 		if _, acked, nacked := sub.seen(); len(nacked) != 0 || len(acked) != 1 {
-			t.Errorf("acked %q, nacked %q", acked, nacked)
+			t.Errorf("acked %q, nacked %q, want one ack and no nack", acked, nacked)
 		}
 	})
 }

@@ -10,47 +10,59 @@ import (
 	"gocloud.dev/pubsub"
 )
 
-// OpenTopic opens the topic that carries a named queue.
+var (
+	// ErrDelay says that a delay is longer than the queue supports. The caller leaves the message
+	// to sweep, which reads the record's due time.
+	ErrDelay = errors.New("delay is longer than the queue supports")
+
+	// ErrShutdown says that the Sender or Receiver has been shut down.
+	ErrShutdown = errors.New("has been shut down")
+)
+
+// OpenTopic opens the topic of a named queue.
 type OpenTopic func(ctx context.Context, queue string) (*pubsub.Topic, error)
 
 // SenderOptions are the options of a [Sender]. The zero value is fine.
 type SenderOptions struct {
-	// MaxDelay is the longest delay that the queues support natively; 0 means none.
+	// MaxDelay is the longest delay that the queues support. 0 means none.
 	MaxDelay time.Duration
 
-	// Delay sets the delay on a driver's own message. It is called from pubsub.Message.BeforeSend with that hook's
-	// function As: for SQS it sets DelaySeconds, for Service Bus ScheduledEnqueueTime. Required if MaxDelay > 0.
+	// Delay sets the delay on a driver's own message, for example DelaySeconds of SQS. It is called
+	// from pubsub.Message.BeforeSend with the function that the hook gets. Required if MaxDelay >
+	// 0.
 	Delay func(as func(any) bool, d time.Duration) error
 
-	// Timeout bounds one call of Send, since gocloud retries for ever what the driver calls retryable. The default
-	// is 10 seconds; negative means that only the caller's context bounds it.
+	// Timeout bounds one call of Send, because gocloud retries retryable errors without end. The
+	// default is 10 seconds. If it is negative, only the caller's context bounds the call.
 	Timeout time.Duration
 
-	// Concurrency is how many messages of one Send are handed to gocloud at the same time, so that its batcher packs
-	// them. The default is 200.
+	// Concurrency is how many messages of one Send are handed to gocloud at the same time, for its
+	// batcher to pack. The default is 200.
 	Concurrency int
 
-	// OnError is told of every failure that makes a topic be opened again. Optional. It must not block.
+	// OnError is called with each failure after which a topic is opened again. Optional. It must
+	// not block.
 	OnError func(queue string, err error)
 
-	// Direct, if not nil, is used instead of topics; MaxDelay and Delay are then not needed.
+	// Direct, if not nil, is used instead of topics. MaxDelay and Delay are then ignored.
 	Direct Direct
 }
 
-// Sender sends to named queues (lanes). Topics are opened on first use and reopened after a failure. All methods may
-// be called concurrently.
+// Sender sends to named queues. It opens their topics on first use, and again after a failure. All
+// methods may be called concurrently.
 type Sender struct {
 	open OpenTopic
 	opts SenderOptions
 
 	mu     sync.Mutex
-	lanes  map[string]*topicLane
+	topics map[string]*queueTopic
 	closed bool
 }
 
-// NewSender returns a Sender that opens its topics with open, which may be nil if opts.Direct is set.
+// NewSender returns a Sender that opens its topics with open, which may be nil if opts.Direct is
+// set.
 func NewSender(open func(ctx context.Context, queue string) (*pubsub.Topic, error), opts *SenderOptions) *Sender {
-	s := &Sender{open: open, lanes: map[string]*topicLane{}}
+	s := &Sender{open: open, topics: map[string]*queueTopic{}}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -66,26 +78,27 @@ func NewSender(open func(ctx context.Context, queue string) (*pubsub.Topic, erro
 	return s
 }
 
-// foreverDelay is what a queue in this process supports.
-const foreverDelay = time.Duration(1<<63 - 1)
+// noLimit is the longest delay of a queue in this process.
+const noLimit = time.Duration(1<<63 - 1)
 
-// MaxDelay returns the longest delay that the queue supports, 0 if it supports none.
+// MaxDelay returns the longest delay that the queue supports, or 0.
 func (s *Sender) MaxDelay(queue string) time.Duration {
 	switch {
 	case s.opts.Direct != nil:
-		return foreverDelay
+		return noLimit
 	case s.opts.Delay == nil:
 		return 0
 	}
 	return s.opts.MaxDelay
 }
 
-// Send sends the messages to the named queue, to be received after the delay; 0 or less means at once.
+// Send sends the messages to the named queue, to be received after the delay. A delay of 0 or less
+// means at once.
 //
-// After nil, the queue has all of them. After [ErrDelay] or [ErrShutdown], nothing was sent. After any other error
-// some may not have been sent, and any may still arrive, also later: gocloud goes on in the background when the
-// context has ended, and if one message of a packed batch fails it reports all as failed. If the process dies inside,
-// the same holds. So sends must be idempotent, as hints are.
+// After nil, the queue has all messages. After [ErrDelay] or [ErrShutdown], it has none. After any
+// other error, and when the process dies inside, each message may or may not arrive, now or later:
+// gocloud continues in the background when the context has ended, and when one message of a batch
+// fails it reports all of them as failed. So sends must be idempotent, as hints are.
 func (s *Sender) Send(ctx context.Context, queue string, delay time.Duration, msgs ...Message) error {
 	if len(msgs) == 0 {
 		return nil
@@ -100,9 +113,10 @@ func (s *Sender) Send(ctx context.Context, queue string, delay time.Duration, ms
 	return nil
 }
 
-// Submit sends a job to the named submit queue. Errors are as with [Sender.Send]; a submission with a Key is idempotent,
-// and one without may, sent again after an error, become two jobs. Sub.Delay and sub.At are not delays of the
-// message: submit writes them into the job's record.
+// Submit sends a job to the named submit queue. Errors mean what they mean for [Sender.Send]. A
+// submission with a Key is idempotent. Without a Key it may become two jobs when it is sent again
+// after an error. Sub.Delay and sub.At do not delay the message: the receiver writes them into the
+// job's record.
 func (s *Sender) Submit(ctx context.Context, queue string, sub Submission) error {
 	body, err := sub.Encode()
 	if err != nil {
@@ -122,7 +136,7 @@ func (s *Sender) sendRaw(ctx context.Context, queue string, delay time.Duration,
 	if s.opts.Direct != nil {
 		return s.sendDirect(ctx, queue, delay, raws)
 	}
-	lane, err := s.lane(queue)
+	queueTopic, err := s.topicOf(queue)
 	if err != nil {
 		return err
 	}
@@ -132,12 +146,12 @@ func (s *Sender) sendRaw(ctx context.Context, queue string, delay time.Duration,
 		ctx, cancel = context.WithTimeout(ctx, s.opts.Timeout)
 		defer cancel()
 	}
-	topic, err := lane.acquire(ctx)
+	topic, err := queueTopic.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	err = s.sendAll(ctx, topic.topic, delay, raws)
-	lane.release(topic, err, caller.Err() != nil)
+	queueTopic.release(topic, err, caller.Err() != nil)
 	return err
 }
 
@@ -151,7 +165,8 @@ func (s *Sender) sendDirect(ctx context.Context, queue string, delay time.Durati
 	return s.opts.Direct.SendDirect(ctx, queue, max(delay, 0), raws)
 }
 
-// sendAll hands all messages to the topic at about the same time: gocloud's batcher packs what waits.
+// sendAll hands the messages to the topic at about the same time, so that gocloud's batcher packs
+// them.
 func (s *Sender) sendAll(ctx context.Context, topic *pubsub.Topic, delay time.Duration, raws []Raw) error {
 	if len(raws) == 1 {
 		return topic.Send(ctx, s.portable(raws[0], delay))
@@ -188,7 +203,8 @@ func (s *Sender) sendAll(ctx context.Context, topic *pubsub.Topic, delay time.Du
 	return nil
 }
 
-// portable makes gocloud's form of a message. A Message may be sent only once, so it is made anew each time.
+// portable returns gocloud's form of a message. Each call needs a new one, because gocloud sends a
+// Message only once.
 func (s *Sender) portable(raw Raw, delay time.Duration) *pubsub.Message {
 	m := &pubsub.Message{Body: raw.Body, Metadata: raw.Metadata}
 	if delay > 0 {
@@ -197,32 +213,33 @@ func (s *Sender) portable(raw Raw, delay time.Duration) *pubsub.Message {
 	return m
 }
 
-// lane returns the lane of a queue, made on first use.
-func (s *Sender) lane(queue string) (*topicLane, error) {
+// topicOf returns the topic of a queue, made on first use.
+func (s *Sender) topicOf(queue string) (*queueTopic, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrShutdown
 	}
-	l := s.lanes[queue]
-	if l == nil {
-		l = newTopicLane(queue, s.open, s.opts.OnError)
-		s.lanes[queue] = l
+	t := s.topics[queue]
+	if t == nil {
+		t = newQueueTopic(queue, s.open, s.opts.OnError)
+		s.topics[queue] = t
 	}
-	return l, nil
+	return t, nil
 }
 
-// Shutdown ends the Sender: it waits until the messages being sent are sent, or until ctx ends, and closes the topics.
-// Later sends return [ErrShutdown]. It does not close a [Direct] queue, which may have other users.
+// Shutdown ends the Sender: it waits until the messages that are being sent are sent, or until ctx
+// ends, and closes the topics. Later sends return [ErrShutdown]. It does not close a [Direct]
+// queue, which may have other users.
 func (s *Sender) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	lanes := s.lanes
-	s.lanes = nil
+	topics := s.topics
+	s.topics = nil
 	s.mu.Unlock()
 	var errs []error
-	for _, queue := range sortedKeys(lanes) {
-		if err := lanes[queue].shutdown(ctx); err != nil {
+	for _, queue := range sortedKeys(topics) {
+		if err := topics[queue].shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("pubsubq: shut down queue %q: %w", queue, err))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"gocloud.dev/pubsub"
 )
 
-// opener hands out fake topics in turn, the last one again and again; nil fails.
+// opener opens fake topics in turn, and then the last one each time. A nil one fails.
 type opener struct {
 	topics []*fakeTopic
 	opened int
@@ -43,16 +43,16 @@ func TestSendPacksMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(topic.bodies) != 500 || len(topic.sizes) > 10 {
-			t.Errorf("%d messages in %d batches", len(topic.bodies), len(topic.sizes))
+			t.Errorf("%d messages in %d batches, want 500 in at most 10", len(topic.bodies), len(topic.sizes))
 		}
 		if err := s.Shutdown(t.Context()); err != nil || !topic.closed {
-			t.Errorf("shutdown: %v, closed %v", err, topic.closed)
+			t.Errorf("shutdown = %v, closed = %v, want no error and the topic closed", err, topic.closed)
 		}
 		if err := s.Send(t.Context(), "work", 0, some(1)...); !errors.Is(err, pubsubq.ErrShutdown) {
-			t.Errorf("send after shutdown: %v", err)
+			t.Errorf("send after shutdown = %v, want ErrShutdown", err)
 		}
 		if !slices.Equal(o.queues, []string{"work"}) {
-			t.Errorf("opened %q", o.queues)
+			t.Errorf("opened %q, want work once", o.queues)
 		}
 	})
 }
@@ -73,7 +73,7 @@ func TestSendWithDelay(t *testing.T) {
 			Delay: func(as func(any) bool, d time.Duration) error {
 				var name string
 				if !as(&name) || name != "as" {
-					t.Error("as is not the driver's")
+					t.Error("the hook did not get the driver's As")
 				}
 				delays = append(delays, d)
 				return nil
@@ -86,7 +86,7 @@ func TestSendWithDelay(t *testing.T) {
 			}
 		}
 		if err := s.Send(t.Context(), "work", s.MaxDelay("work")+1, some(1)...); !errors.Is(err, pubsubq.ErrDelay) {
-			t.Errorf("too long: %v", err)
+			t.Errorf("send with a longer delay = %v, want ErrDelay", err)
 		}
 		if want := []time.Duration{time.Minute, 15 * time.Minute}; !slices.Equal(delays, want) {
 			t.Errorf("delays are %v, want %v", delays, want)
@@ -97,7 +97,7 @@ func TestSendWithDelay(t *testing.T) {
 func TestNoDelayWithoutAHook(t *testing.T) {
 	s := pubsubq.NewSender(nil, &pubsubq.SenderOptions{MaxDelay: time.Hour})
 	if err := s.Send(t.Context(), "work", time.Second, some(1)...); !errors.Is(err, pubsubq.ErrDelay) {
-		t.Errorf("send: %v", err)
+		t.Errorf("send = %v, want ErrDelay", err)
 	}
 }
 
@@ -114,14 +114,14 @@ func TestATopicThatFailsIsReplaced(t *testing.T) {
 		}
 		first.fail = errBroken
 		if err := send(); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), `queue "work"`) {
-			t.Errorf("send on the broken topic: %v", err)
+			t.Errorf("send on the broken topic = %v, want its error, with the queue", err)
 		}
 		if err := send(); err != nil {
-			t.Errorf("the next send: %v", err)
+			t.Errorf("the next send = %v, want no error", err)
 		}
 		synctest.Wait()
 		if !first.closed || second.closed || len(told) != 1 {
-			t.Errorf("closed: %v, %v; told %v", first.closed, second.closed, told)
+			t.Errorf("closed = %v, %v, told %v, want only the first closed, and told once", first.closed, second.closed, told)
 		}
 	})
 }
@@ -134,11 +134,11 @@ func TestAMessageThatIsRefusedLeavesTheTopic(t *testing.T) {
 		defer s.Shutdown(t.Context())
 		for range 3 {
 			if err := s.Send(t.Context(), "work", 0, some(1)...); !errors.Is(err, errTooBig) {
-				t.Errorf("send: %v", err)
+				t.Errorf("send = %v, want errTooBig", err)
 			}
 		}
 		if o.opened != 1 {
-			t.Errorf("opened %d times", o.opened)
+			t.Errorf("opened %d times, want once", o.opened)
 		}
 	})
 }
@@ -154,12 +154,12 @@ func TestABrokerThatIsDownIsNotHammered(t *testing.T) {
 		sends := 0
 		for ; s.Send(t.Context(), "work", 0, some(1)...) != nil; sends++ {
 			if took := time.Since(start); took > 10*time.Minute {
-				t.Fatalf("not opened in %v", took)
+				t.Fatalf("not opened after %v, want it within 10 minutes", took)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
 		if sends < 1000 || o.opened != 31 {
-			t.Errorf("%d sends failed, %d times opened", sends, o.opened)
+			t.Errorf("%d sends failed and %d topics were opened, want at least 1000 and 31", sends, o.opened)
 		}
 	})
 }
@@ -172,14 +172,14 @@ func TestASendThatHangsEnds(t *testing.T) {
 		start := time.Now()
 		err := s.Send(t.Context(), "work", 0, some(1)...)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
-			t.Errorf("send: %v after %v", err, time.Since(start))
+			t.Errorf("send = %v after %v, want DeadlineExceeded after 10 seconds", err, time.Since(start))
 		}
 		time.Sleep(time.Minute)
 		if err := s.Send(t.Context(), "work", 0, some(1)...); err != nil {
-			t.Errorf("the next send: %v", err)
+			t.Errorf("the next send = %v, want no error", err)
 		}
 		if synctest.Wait(); !hung.closed {
-			t.Error("the topic that hung is still open")
+			t.Error("the topic that hung is open, want it closed")
 		}
 	})
 }
@@ -193,10 +193,10 @@ func TestSubmit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := s.Submit(t.Context(), "submit", pubsubq.Submission{}); err == nil {
-			t.Error("submitted without a kind")
+			t.Error("submit without a kind = nil, want an error")
 		}
 		if want := []string{`{"kind":"a.b","delay":"1h0m0s"}`}; !slices.Equal(topic.bodies, want) {
-			t.Errorf("sent %q", topic.bodies)
+			t.Errorf("sent %q, want %q", topic.bodies, want)
 		}
 	})
 }

@@ -11,20 +11,20 @@ import (
 
 // Submission is a job submitted through a queue.
 type Submission struct {
-	Kind        string            // the kind of the job: required
-	Args        json.RawMessage   // its arguments, any JSON value; nil for none
+	Kind        string            // the kind of the job; required
+	Args        json.RawMessage   // its arguments, any JSON value; nil: none
 	Key         string            // makes the submission idempotent
 	At          time.Time         // when to start; not together with Delay
 	Delay       time.Duration     // how long to wait before starting
-	Queue       string            // the lane of work; empty for that of the kind
+	Queue       string            // the work queue; empty: the kind's
 	Tags        []string          // for finding the job again
 	Held        bool              // wait for a release
-	MaxAttempts *int              // nil for that of the kind
+	MaxAttempts *int              // nil: the kind's
 	Source      string            // who submitted it, for people
-	Trace       map[string]string // W3C traceparent and tracestate; travels as metadata, not in the body
+	Trace       map[string]string // W3C traceparent and tracestate; they travel as metadata
 }
 
-// submissionJSON is our JSON form. Its field names are the only ones that ParseSubmission accepts.
+// submissionJSON is our JSON form. ParseSubmission accepts no other field names.
 type submissionJSON struct {
 	Kind        string          `json:"kind"`
 	Args        json.RawMessage `json:"args,omitempty"`
@@ -42,7 +42,7 @@ var submissionFields = []string{
 	"kind", "args", "key", "at", "delay", "queue", "tags", "held", "max_attempts", "source",
 }
 
-// Encode returns our JSON form of s. The trace is not part of it: [Sender.Submit] sends it as metadata.
+// Encode returns our JSON form of s, without the trace, which [Sender.Submit] sends as metadata.
 func (s Submission) Encode() ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("pubsubq: encode submission of kind %q: %w", s.Kind, err)
@@ -64,15 +64,15 @@ func (s Submission) Encode() ([]byte, error) {
 	return body, nil
 }
 
-// check holds what is true of every valid submission, wherever it came from.
+// check returns an error if a submission is not valid, whatever its form was.
 func (s Submission) check() error {
 	switch {
 	case s.Kind == "":
-		return fmt.Errorf("no kind")
+		return fmt.Errorf("no kind: name the kind of the job")
 	case s.Delay < 0:
-		return fmt.Errorf("delay %v is negative", s.Delay)
+		return fmt.Errorf("delay is negative (%v): want 0 or more", s.Delay)
 	case s.Delay > 0 && !s.At.IsZero():
-		return fmt.Errorf("both at and delay are given")
+		return fmt.Errorf("both at and delay are given: give one of them")
 	case s.MaxAttempts != nil && *s.MaxAttempts < 1:
 		return fmt.Errorf("max_attempts is %d, want 1 or more", *s.MaxAttempts)
 	case len(s.Args) > 0 && !json.Valid(s.Args):
@@ -90,21 +90,23 @@ func (s Submission) check() error {
 
 // ParseSubmission reads a job from a body, in one of three forms.
 //
-// Our own JSON. All fields but kind are optional; at and delay exclude one another; a field that we do not know is
-// refused with the nearest name that we do know, because a mistyped option must not be lost silently:
+// Our own JSON. All fields but kind are optional. Field at and field delay are mutually exclusive.
+// An unknown field is an error that lists the known ones, because a mistyped option must not
+// be lost silently:
 //
 //	{"kind":"a.b","args":{...},"key":"..","at":"2026-11-21T08:00:00Z","delay":"90s","queue":"..",
 //	 "tags":["x"],"held":true,"max_attempts":3,"source":".."}
 //
-// A CloudEvent 1.0 in structured mode: a JSON object with specversion, type, source and id. A CloudEvent in binary
-// mode: the same attributes as metadata, and the body as its data; see [ParseEvent]. In both, type is the kind; data are
-// the arguments; source is the source; and [CloudEvent.Key] is the key, so that an event that is delivered twice makes
-// one job. Data that are not JSON become a JSON string: text as it is, everything else in base64. The attribute time is
-// when the event happened, and does not delay the job.
+// A CloudEvent 1.0 in structured mode: a JSON object with specversion, type, source and id. A
+// CloudEvent in binary mode: the same attributes as metadata, and the body as its data; see
+// [ParseEvent]. In both, type is the kind, data are the arguments, source is the source, and
+// [CloudEvent.Key] is the key, so that an event that is delivered twice makes one job. Data that
+// are not JSON become a JSON string: text as it is, other data in base64. The attribute time says
+// when the event happened. It does not delay the job.
 //
-// CloudEvents extension attributes carry the other options, as strings: piecekey, pieceat, piecedelay, piecequeue,
-// piecetags (separated by commas), pieceheld, piecemaxattempts. Other extensions are ignored, but one that begins
-// with "piece" and is not in this list is refused.
+// CloudEvents extension attributes carry the other options, as strings: piecekey, pieceat,
+// piecedelay, piecequeue, piecetags (separated by commas), pieceheld, piecemaxattempts. Other
+// extensions are ignored, except that an unknown one with the prefix "piece" is an error.
 //
 // Every error is [ErrMalformed], with what is wrong and where.
 func ParseSubmission(body []byte, metadata map[string]string) (Submission, error) {
@@ -165,7 +167,7 @@ func parseOwn(fields map[string]json.RawMessage) (Submission, error) {
 	return s, s.check()
 }
 
-// wantOf says in words what a field of our JSON form should hold.
+// wantOf describes the values of a field of our JSON form.
 func wantOf(field string) string {
 	switch field {
 	case "tags":
@@ -182,7 +184,7 @@ func wantOf(field string) string {
 	return "a string"
 }
 
-// setTimes reads at and delay, where empty means that there is none.
+// setTimes reads at and delay. Empty means none.
 func (s *Submission) setTimes(at, delay string) error {
 	var err error
 	if at != "" {
@@ -198,7 +200,7 @@ func (s *Submission) setTimes(at, delay string) error {
 	return nil
 }
 
-// cleanArgs copies args, since a broker may reuse the body, and makes null the same as none.
+// cleanArgs copies args, because a broker may reuse the body. It returns nil for null.
 func cleanArgs(args json.RawMessage) json.RawMessage {
 	args = bytes.TrimSpace(args)
 	if len(args) == 0 || string(args) == "null" {

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// Submission is the job that the event asks for: its type is the kind, its data are the arguments, and the extension
-// attributes that begin with "piece" are the options; see [ParseSubmission].
+// Submission returns the job that the event asks for. Its type is the kind, its data are the
+// arguments, and the extension attributes with the prefix "piece" are the options; see
+// [ParseSubmission].
 func (e CloudEvent) Submission() (Submission, error) {
 	s, err := e.options()
 	return s, e.malformed(err)
@@ -43,9 +44,10 @@ func (e CloudEvent) options() (Submission, error) {
 	return s, s.check()
 }
 
-// Key is the idempotency key of the event: all deliveries of the event have it, and no other event has it. It is the
-// source, a slash and the id; or "event/" and a digest of both, if that would be longer than a key may be, or could be
-// read as the key of another event: if the id has a slash, or the source begins with "event".
+// Key returns the idempotency key of the event: all deliveries of the event have it, and no other
+// event has it. It is the source, a slash and the id. If that is too long for a key, or could be
+// the key of another event, because the id has a slash or the source begins with "event", it is
+// "event/" and a digest of source and id.
 func (e CloudEvent) Key() string {
 	key := e.Source + "/" + e.ID
 	if len(key) <= maxKey && !strings.Contains(e.ID, "/") && !strings.HasPrefix(e.Source, "event") {

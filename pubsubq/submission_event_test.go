@@ -8,8 +8,8 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// Each broker's binding to CloudEvents spells the attributes its own way; SQS has no binding, and people use the HTTP
-// spelling or Kafka's.
+// Each binding of CloudEvents to a broker spells the attributes in its own way. SQS has no binding:
+// senders use the spelling of HTTP or Kafka.
 func TestEventsOfEveryBrokerAreTheSameEvent(t *testing.T) {
 	for name, prefix := range map[string]string{
 		"HTTP": "ce-", "HTTP canonical": "Ce-", "Pub/Sub": "ce-", "NATS": "ce-", "Kafka": "ce_", "SQS": "ce_",
@@ -21,21 +21,21 @@ func TestEventsOfEveryBrokerAreTheSameEvent(t *testing.T) {
 				prefix + "subject": "o/1", prefix + "region": "eu", prefix + "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "other": "x",
 			})
 			if err != nil || !ok {
-				t.Fatal(ok, err)
+				t.Fatalf("ParseEvent = %v, %v, want an event", ok, err)
 			}
 			if e.ID != "7" || e.Source != "/shop" || e.Type != "Order.Placed" || e.Subject != "o/1" ||
 				e.Attributes["region"] != "eu" || e.Attributes["other"] != "" || string(e.Data) != `{"n":1}` {
-				t.Errorf("%+v", e)
+				t.Errorf("event = %+v, want its attributes without the prefix, and its data", e)
 			}
 			s, err := e.Submission()
 			if err != nil || s.Kind != "Order.Placed" || s.Key != "/shop/7" || s.Trace["traceparent"] != "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" {
-				t.Errorf("%+v, %v", s, err)
+				t.Errorf("submission = %+v, %v, want kind Order.Placed, key /shop/7 and the trace", s, err)
 			}
 		})
 	}
 }
 
-func TestTheTraceOfAnEventGoesBeforeThatOfItsMessage(t *testing.T) {
+func TestTheTraceOfAnEventWinsOverItsMessages(t *testing.T) {
 	const structured = `{"specversion":"1.0","type":"a","source":"s","id":"1"`
 	for name, c := range map[string]struct {
 		body     string
@@ -53,7 +53,7 @@ func TestTheTraceOfAnEventGoesBeforeThatOfItsMessage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, err := pubsubq.ParseSubmission([]byte(c.body), c.metadata)
 			if err != nil || s.Trace["traceparent"] != c.want {
-				t.Errorf("%v, %v", s.Trace, err)
+				t.Errorf("trace = %v, %v, want %s", s.Trace, err, c.want)
 			}
 		})
 	}
@@ -62,7 +62,7 @@ func TestTheTraceOfAnEventGoesBeforeThatOfItsMessage(t *testing.T) {
 func TestWhatIsNoEvent(t *testing.T) {
 	for _, body := range []string{"", "x", "[]", `{"kind":"a"}`, "\xff"} {
 		if _, ok, err := pubsubq.ParseEvent([]byte(body), map[string]string{"ce-type": "a"}); ok || err != nil {
-			t.Errorf("%q: %v, %v", body, ok, err)
+			t.Errorf("ParseEvent(%q) = %v, %v, want false and no error", body, ok, err)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestALongKeyOfAnEventIsShortened(t *testing.T) {
 	long := strings.Repeat("s", 600)
 	a, b := key(long, "1"), key(long, "2")
 	if len(a) > 512 || a == b || a != key(long, "1") {
-		t.Errorf("%s %s", a, b)
+		t.Errorf("keys = %s and %s, want different ones of at most 512 bytes, the same each time", a, b)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestEventsHaveKeysOfTheirOwn(t *testing.T) {
 		event := pubsubq.CloudEvent{Source: e[0], ID: e[1]}
 		key := event.Key()
 		if other, ok := keys[key]; ok || len(key) > 512 {
-			t.Errorf("the key of (%.80q, %q) is %q, which is that of %s too, or too long", e[0], e[1], key, other)
+			t.Errorf("key of (%.80q, %q) = %q, want at most 512 bytes and not the key of %s", e[0], e[1], key, other)
 		}
 		keys[key] = e[0] + ", " + e[1]
 	}

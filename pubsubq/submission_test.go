@@ -145,7 +145,7 @@ func TestEncodeSubmissionThatIsWrong(t *testing.T) {
 	}
 }
 
-// What has been read can be sent on, and means the same.
+// What was parsed can be encoded, and means the same.
 func FuzzParseSubmission(f *testing.F) {
 	for _, seed := range []string{
 		`{"kind":"a.b","args":{"x":1},"key":"k","at":"2026-11-21T08:00:00.5+02:00","queue":"q","tags":["x"],"held":true,"max_attempts":3}`,
@@ -164,27 +164,28 @@ func FuzzParseSubmission(f *testing.F) {
 		})
 		if err != nil {
 			if !errors.Is(err, pubsubq.ErrMalformed) {
-				t.Errorf("parse %q: %v", body, err)
+				t.Errorf("parse %q = %v, want ErrMalformed", body, err)
 			}
 			return
 		}
 		encoded, err := s.Encode()
 		if err != nil {
-			t.Fatalf("parse %q gave %+v, which cannot be encoded: %v", body, s, err)
+			t.Fatalf("parse %q = %+v, which Encode refuses with %v, want no error", body, s, err)
 		}
 		again, err := pubsubq.ParseSubmission(encoded, s.Trace)
 		if err != nil {
-			t.Fatalf("%q became %s: %v", body, encoded, err)
+			t.Fatalf("%q became %s, which ParseSubmission refuses with %v, want no error", body, encoded, err)
 		}
 		normal(&s)
 		normal(&again)
 		if !reflect.DeepEqual(s, again) {
-			t.Errorf("%q became\n%+v, then\n%+v", body, s, again)
+			t.Errorf("%q became\n%+v, then\n%+v, want the same again", body, s, again)
 		}
 	})
 }
 
-// normal makes equal what means the same: the zone of a time, and the spaces and escapes of JSON.
+// normal removes differences that mean nothing: the zone of a time, and the spaces and escapes of
+// JSON.
 func normal(s *pubsubq.Submission) {
 	s.At = s.At.UTC()
 	s.Args, _ = json.Marshal(s.Args) //nolint:errchkjson // what was parsed can be written

@@ -9,13 +9,13 @@ import (
 	"gocloud.dev/pubsub"
 )
 
-// supervisor keeps a gocloud subscription alive. One non-retryable error, of a receive or of a background ack, kills a
-// subscription for good, and drivers do not redial: so it is replaced. The old one stays open until the deliveries that
-// came from it are acked.
+// supervisor keeps a gocloud subscription open. The first non-retryable error, of a receive or of a
+// background ack, ends a subscription for good, and drivers do not redial. So the supervisor
+// replaces it. The old subscription stays open until its deliveries are acked.
 type supervisor struct {
 	open OpenSubscription
 	opts ReceiverOptions
-	gate chan struct{}   // holds one token while nobody opens
+	gate chan struct{}   // holds one token unless the subscription is being opened
 	life context.Context // ends with shutdown
 	stop context.CancelFunc
 
@@ -26,7 +26,8 @@ type supervisor struct {
 	ending sync.WaitGroup // subscriptions being shut down in the background
 }
 
-// openSub is a subscription with the number of its users: calls of Receive and deliveries that are not ended.
+// openSub is a subscription with the number of its users, which are calls of Receive and unsettled
+// deliveries.
 type openSub struct {
 	sub   *pubsub.Subscription
 	users int
@@ -70,8 +71,8 @@ func (s *supervisor) untilShutdown(ctx context.Context) (context.Context, func()
 	return inner, func() { forget(); cancel() }
 }
 
-// acquire returns the subscription, opened if need be, after the pause that an earlier failure asks for. It counts
-// the caller as a user. It goes on until there is one, or until ctx ends.
+// acquire returns the subscription, with the caller as a user. If it must, it opens the
+// subscription, after the pause that follows a failure, until that succeeds or ctx ends.
 func (s *supervisor) acquire(ctx context.Context) (*openSub, error) {
 	for {
 		select {
@@ -94,7 +95,7 @@ func (s *supervisor) acquire(ctx context.Context) (*openSub, error) {
 			return nil, err
 		}
 		done := make(chan struct{})
-		go func() { // drivers dial on when their caller has left: then this is for the next one
+		go func() { // a driver may dial on after its caller has left: the next caller gets the subscription
 			s.reopen(context.WithoutCancel(ctx))
 			s.gate <- struct{}{}
 			close(done)
@@ -107,22 +108,7 @@ func (s *supervisor) acquire(ctx context.Context) (*openSub, error) {
 	}
 }
 
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
-// reopen opens the subscription, or notes that it could not.
+// reopen opens the subscription, or notes the failure.
 func (s *supervisor) reopen(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
@@ -144,7 +130,8 @@ func (s *supervisor) reopen(ctx context.Context) {
 	s.sub = &openSub{sub: opened}
 }
 
-// release ends one use. The last user of a dead subscription lets it be shut down, when all acks have been handed over.
+// release ends one use. A dead subscription is shut down after its last use, when gocloud has all
+// acks.
 func (s *supervisor) release(sub *openSub) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,10 +141,10 @@ func (s *supervisor) release(sub *openSub) {
 	}
 }
 
-// failed replaces a subscription that died, or notes that none could be opened (sub is nil), and begins a pause.
+// failed drops a subscription that died, and begins a pause. Sub is nil if the opening failed.
 func (s *supervisor) failed(sub *openSub, err error) {
 	s.mu.Lock()
-	if sub != nil && sub.dead { // another call of Receive has seen it first
+	if sub != nil && sub.dead { // another call of Receive has reported it
 		s.mu.Unlock()
 		return
 	}
@@ -174,7 +161,7 @@ func (s *supervisor) failed(sub *openSub, err error) {
 	s.opts.OnError(s.wrap(err))
 }
 
-// deliver wraps messages, each of which is now a user of the subscription in place of the caller.
+// deliver wraps messages. Each of them is a user of the subscription, and the caller no longer is.
 func (s *supervisor) deliver(sub *openSub, msgs []*pubsub.Message) []*Delivery {
 	s.mu.Lock()
 	sub.users += len(msgs) - 1
@@ -194,7 +181,7 @@ func (s *supervisor) deliver(sub *openSub, msgs []*pubsub.Message) []*Delivery {
 	return ds
 }
 
-// settle ends a message: with a driver that cannot nack, a nack is an ack.
+// settle acks or nacks a message. With a driver that cannot nack, a nack is an ack.
 func settle(m *pubsub.Message, ack bool) {
 	if ack || !m.Nackable() {
 		m.Ack()
@@ -203,15 +190,16 @@ func settle(m *pubsub.Message, ack bool) {
 	}
 }
 
-// end shuts a dead subscription down in the background: its Shutdown flushes acks that may never succeed.
+// end shuts a dead subscription down in the background, because its Shutdown flushes acks that may
+// never succeed.
 func (s *supervisor) end(sub *openSub) {
 	shut := func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
-		_ = Within(ctx, func() error { return sub.sub.Shutdown(ctx) }) // its error is the one that it died of, which OnError has had
+		_ = Within(ctx, func() error { return sub.sub.Shutdown(ctx) }) // OnError has had the error that it died of
 	}
 	if s.closed {
-		go shut() // nobody waits any more
+		go shut() // shutdown does not wait for it
 		return
 	}
 	s.ending.Go(shut)
@@ -231,7 +219,7 @@ func (s *supervisor) wrap(err error) error {
 }
 
 func (s *supervisor) shutdown(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute) // an earlier deadline of the caller stays
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // an earlier deadline of the caller remains
 	defer cancel()
 	s.mu.Lock()
 	s.closed = true

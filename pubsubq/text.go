@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// CheckText says why encoding/json would read other texts from JSON data than their sender wrote, or nil: it puts U+FFFD
-// in place of bytes that are not UTF-8, and of "\ud800" and the like, which are halves of characters. Two keys could
-// become one that way. The values of members with the names in raw are not looked into for halves, at any depth: they are
-// kept as they were written. Data that are not JSON are left to those who parse them.
+// CheckText returns an error if encoding/json would read other text from JSON data than the sender
+// wrote. It replaces bytes that are not UTF-8, and halves of surrogate pairs such as "\ud800", by
+// U+FFFD, which can make two keys equal. Values of members named in raw may have such halves, at
+// any depth, because they are stored as they are. Data that are not JSON are no error here: their
+// parser finds that.
 func CheckText(data []byte, raw ...string) error {
 	if !utf8.Valid(data) {
 		return errors.New("it is not valid UTF-8")
@@ -47,4 +50,14 @@ func CheckText(data []byte, raw ...string) error {
 			}
 		}
 	}
+}
+
+// unknownName returns an error that lists the valid names.
+func unknownName(what, name string, valid []string) error {
+	return fmt.Errorf("unknown %s %.40q: valid are %s", what, name, strings.Join(valid, ", "))
+}
+
+// sortedKeys gives an order, so that the first of several errors is always the same.
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
 }

@@ -21,7 +21,7 @@ func TestTextThatWouldBeReplacedIsRefused(t *testing.T) {
 	}
 }
 
-// What passes is read as it was written.
+// Text that passes is read as it was written.
 func FuzzCheckText(f *testing.F) {
 	for _, seed := range []string{`"\ud83d\ude00"`, `"\ud83d"`, `"a\\ud83d"`, `"\ufffd"`, "\"\xff\"", `"\u00e4"`} {
 		f.Add([]byte(seed))
@@ -34,7 +34,7 @@ func FuzzCheckText(f *testing.F) {
 		replaced := strings.ContainsRune(text, '\uFFFD')
 		meant := strings.Contains(string(data), "\uFFFD") || strings.Contains(strings.ToLower(string(data)), `\ufffd`)
 		if err := pubsubq.CheckText(data); (err != nil) != replaced && !meant {
-			t.Errorf("CheckText(%q) = %v, and it is read as %q", data, err, text)
+			t.Errorf("CheckText(%q) = %v, want an error exactly if text is replaced: it is read as %q", data, err, text)
 		}
 	})
 }

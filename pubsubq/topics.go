@@ -10,14 +10,15 @@ import (
 	"gocloud.dev/pubsub"
 )
 
-// topicLane keeps the topic of one queue open. A topic that failed is not used again: some drivers (RabbitMQ) never
-// redial. The first failure is answered by opening anew at the next Send; if that fails as well, sends fail at once
-// for a while, with the cause, because a hint that is not sent soon is better left to sweep.
-type topicLane struct {
+// queueTopic keeps the topic of one queue open. A topic that has failed is not used again, because
+// some drivers do not redial. After the first failure the next Send opens another topic. If that
+// fails too, sends fail at once for a while, with the cause, because a hint that is not sent soon
+// is better left to sweep.
+type queueTopic struct {
 	queue   string
 	open    OpenTopic
 	onError func(queue string, err error)
-	gate    chan struct{} // holds one token while nobody opens; makes opening interruptible by a context
+	gate    chan struct{} // holds one token unless the topic is being opened
 	life    context.Context
 	stop    context.CancelFunc
 
@@ -28,7 +29,7 @@ type topicLane struct {
 	ending sync.WaitGroup // topics being shut down in the background
 }
 
-// openTopic is a topic with the number of its users, so that it is shut down only after the last.
+// openTopic is a topic with the number of its users. It is shut down after the last one.
 type openTopic struct {
 	topic  *pubsub.Topic
 	users  int
@@ -36,38 +37,38 @@ type openTopic struct {
 	proven bool // has sent something
 }
 
-func newTopicLane(queue string, open OpenTopic, onError func(string, error)) *topicLane {
-	l := &topicLane{queue: queue, open: open, onError: onError, gate: make(chan struct{}, 1)}
-	l.life, l.stop = context.WithCancel(context.Background())
-	l.gate <- struct{}{}
-	return l
+func newQueueTopic(queue string, open OpenTopic, onError func(string, error)) *queueTopic {
+	q := &queueTopic{queue: queue, open: open, onError: onError, gate: make(chan struct{}, 1)}
+	q.life, q.stop = context.WithCancel(context.Background())
+	q.gate <- struct{}{}
+	return q
 }
 
-// acquire returns the topic, opened if need be. Every acquire that succeeds is followed by one release.
-func (l *topicLane) acquire(ctx context.Context) (*openTopic, error) {
+// acquire returns the topic, and opens it if it must. The caller must release it once.
+func (q *queueTopic) acquire(ctx context.Context) (*openTopic, error) {
 	for {
-		if t, err := l.current(); t != nil || err != nil {
+		if t, err := q.current(); t != nil || err != nil {
 			return t, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("open topic: %w", ctx.Err())
-		case <-l.gate:
+		case <-q.gate:
 		}
-		if t, err := l.current(); t != nil || err != nil { // opened by another while we waited
-			l.gate <- struct{}{}
+		if t, err := q.current(); t != nil || err != nil { // another caller has opened it
+			q.gate <- struct{}{}
 			return t, err
 		}
 		done := make(chan error, 1)
-		go func() { // drivers dial on when their caller has left: then this is for the next one
-			err := l.reopen(context.WithoutCancel(ctx))
-			l.gate <- struct{}{}
+		go func() { // a driver may dial on after its caller has left: the next caller gets the topic
+			err := q.reopen(context.WithoutCancel(ctx))
+			q.gate <- struct{}{}
 			done <- err
 		}()
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("open topic: %w", ctx.Err())
-		case <-l.life.Done():
+		case <-q.life.Done():
 			return nil, ErrShutdown
 		case err := <-done:
 			if err != nil {
@@ -77,103 +78,104 @@ func (l *topicLane) acquire(ctx context.Context) (*openTopic, error) {
 	}
 }
 
-// reopen opens the topic, or notes that it could not.
-func (l *topicLane) reopen(ctx context.Context) error {
+// reopen opens the topic, or notes the failure.
+func (q *queueTopic) reopen(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	forget := context.AfterFunc(l.life, cancel)
+	forget := context.AfterFunc(q.life, cancel)
 	defer forget()
-	topic, err := l.open(ctx, l.queue)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	topic, err := q.open(ctx, q.queue)
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	switch {
-	case l.closed && err == nil:
-		l.end(&openTopic{topic: topic})
+	case q.closed && err == nil:
+		q.end(&openTopic{topic: topic})
 		return ErrShutdown
-	case l.closed:
+	case q.closed:
 		return ErrShutdown
 	case err != nil:
 		err = fmt.Errorf("open topic: %w", err)
-		l.pause.failed(err)
-		l.onError(l.queue, err)
+		q.pause.failed(err)
+		q.onError(q.queue, err)
 		return err
 	default:
-		l.topic = &openTopic{topic: topic}
+		q.topic = &openTopic{topic: topic}
 		return nil
 	}
 }
 
-// current returns the open topic, nil if there is none and one may be opened now, or why none may be.
-func (l *topicLane) current() (*openTopic, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+// current returns the open topic. It returns nil if the topic must be opened first, and an error if
+// that is not allowed now.
+func (q *queueTopic) current() (*openTopic, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
 		return nil, ErrShutdown
 	}
-	if l.topic != nil {
-		l.topic.users++
-		return l.topic, nil
+	if q.topic != nil {
+		q.topic.users++
+		return q.topic, nil
 	}
-	if wait := l.pause.left(); wait > 0 {
-		return nil, fmt.Errorf("not tried again for %v after: %w", wait.Round(time.Millisecond), l.pause.err)
+	if wait := q.pause.left(); wait > 0 {
+		return nil, fmt.Errorf("not tried again for %v after: %w", wait.Round(time.Millisecond), q.pause.err)
 	}
 	return nil, nil
 }
 
-// release gives a topic back after a Send that ended with err. Given up by the caller is not a failure, and a message
-// that the driver refuses says nothing about the topic.
-func (l *topicLane) release(t *openTopic, err error, givenUp bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// release ends the use of a topic by a Send that ended with err. A cancelled caller does not mark
+// the topic as failed, nor does a message that the driver refuses.
+func (q *queueTopic) release(t *openTopic, err error, cancelled bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	t.users--
 	if err == nil {
 		if !t.proven {
 			t.proven = true
-			l.pause = pause{}
+			q.pause = pause{}
 		}
-	} else if !givenUp && !t.broken && gcerrors.Code(err) != gcerrors.InvalidArgument {
+	} else if !cancelled && !t.broken && gcerrors.Code(err) != gcerrors.InvalidArgument {
 		t.broken = true
-		if l.topic == t {
-			l.topic = nil
+		if q.topic == t {
+			q.topic = nil
 		}
-		if !t.proven { // one that has worked before is opened again without a pause
-			l.pause.failed(err)
+		if !t.proven { // after a topic that has worked, the next one is opened without a pause
+			q.pause.failed(err)
 		}
-		l.onError(l.queue, err)
+		q.onError(q.queue, err)
 	}
 	if t.broken && t.users == 0 {
-		l.end(t)
+		q.end(t)
 	}
 }
 
-// end shuts a topic down in the background: its Shutdown waits for what gocloud still retries.
-func (l *topicLane) end(t *openTopic) {
+// end shuts a topic down in the background, because its Shutdown waits for gocloud's retries.
+func (q *queueTopic) end(t *openTopic) {
 	shut := func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
-		_ = Within(ctx, func() error { return t.topic.Shutdown(ctx) }) // it is broken; there is nobody to tell
+		_ = Within(ctx, func() error { return t.topic.Shutdown(ctx) }) // the topic is broken anyway
 	}
-	if l.closed {
-		go shut() // nobody waits any more
+	if q.closed {
+		go shut() // shutdown does not wait for it
 		return
 	}
-	l.ending.Go(shut)
+	q.ending.Go(shut)
 }
 
-// shutdown closes the topic. Messages that are being sent are sent first, unless ctx ends before.
-func (l *topicLane) shutdown(ctx context.Context) error {
-	l.mu.Lock()
-	l.closed = true
-	t := l.topic
-	l.topic = nil
-	l.mu.Unlock()
-	l.stop()
+// shutdown closes the topic, after the messages that are being sent, or when ctx ends.
+func (q *queueTopic) shutdown(ctx context.Context) error {
+	q.mu.Lock()
+	q.closed = true
+	t := q.topic
+	q.topic = nil
+	q.mu.Unlock()
+	q.stop()
 	return Within(ctx, func() error {
 		var err error
 		if t != nil {
 			err = t.topic.Shutdown(ctx)
 		}
-		l.ending.Wait()
+		q.ending.Wait()
 		return err
 	})
 }

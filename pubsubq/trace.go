@@ -2,20 +2,22 @@ package pubsubq
 
 import "strings"
 
-// The names under which a trace travels, in metadata and as CloudEvents extensions alike.
+// The names of a trace, in metadata and as CloudEvents extensions.
 const (
 	traceparent = "traceparent"
 	tracestate  = "tracestate"
 )
 
-// maxTrace is the longest value of a trace that travels. W3C's Trace Context asks for 512 characters of tracestate at
-// least, and lets longer ones be dropped. Pub/Sub refuses a message with an attribute over 1024 bytes.
+// maxTrace is the longest value of a trace that travels. W3C's Trace Context requires at least 512
+// characters of tracestate, and allows to drop longer ones. Pub/Sub refuses a message with an
+// attribute over 1024 bytes.
 const maxTrace = 512
 
-// TraceOf returns the W3C traceparent and tracestate among a message's metadata, the attributes of a CloudEvent or the
-// trace of a record; nil if there is no valid traceparent. A tracestate that is over 512 bytes long, or not printable
-// ASCII, is left out: brokers would refuse the message that carries it. Other entries are left out, because brokers
-// limit the number of attributes.
+// TraceOf returns the W3C traceparent and tracestate of a message's metadata, of the attributes of
+// a CloudEvent, or of the trace of a record. It returns nil if there is no valid traceparent. A
+// tracestate that is over 512 bytes long, or not printable ASCII, is left out, because brokers
+// would refuse the message. Other entries are left out, because brokers limit the number of
+// attributes.
 func TraceOf(from map[string]string) map[string]string {
 	parent := from[traceparent]
 	if !isParent(parent) {
@@ -28,8 +30,8 @@ func TraceOf(from map[string]string) map[string]string {
 	return trace
 }
 
-// isParent reports whether s is a traceparent, as section 3.2 of W3C's Trace Context has it: version, trace id, span id
-// and flags, in lower-case hex. A version after 00 may have more fields.
+// isParent reports whether s is a traceparent by section 3.2 of W3C's Trace Context: version, trace
+// id, span id and flags, in lower-case hex. Versions after 00 may have more fields.
 func isParent(s string) bool {
 	const length = 55
 	if len(s) < length || len(s) > maxTrace || s[2] != '-' || s[35] != '-' || s[52] != '-' {

@@ -1,6 +1,7 @@
-// Package keep extends the time for which a broker hides received messages from other receivers, until they are
-// acked or nacked. Most brokers deliver a message again after a fixed time, and gocloud's drivers do not extend it.
-// The drivers below pubsubq use it; so does package infra/drivers/aws.
+// Package keep extends the time for which a broker hides received messages from other receivers,
+// until they are acked or nacked. Most brokers deliver a message again after a fixed time, and
+// gocloud's drivers do not extend it. The drivers below pubsubq use it; so does package
+// infra/drivers/aws.
 package keep
 
 import (
@@ -10,8 +11,8 @@ import (
 	"time"
 )
 
-// Keeper extends the messages that were added and not yet forgotten. It runs a goroutine only while it holds
-// something. All methods may be called concurrently.
+// Keeper extends the messages that were added and not yet forgotten. It runs a goroutine only while
+// it holds something. All methods may be called concurrently.
 type Keeper[K comparable, V any] struct {
 	every, hold time.Duration
 	extend      func(ctx context.Context, items map[K]V)
@@ -30,9 +31,9 @@ type item[V any] struct {
 	until time.Time // it is forgotten then
 }
 
-// New returns a Keeper that calls extend after each interval of length every, with all items that it holds. An item is
-// forgotten when hold has passed; with a hold of 0 or less nothing is held. Extend may call Forget, and must return
-// when its ctx ends.
+// New returns a Keeper that calls extend after each interval of length every, with all items that
+// it holds. An item is forgotten when hold has passed; with a hold of 0 or less nothing is held.
+// Extend may call Forget, and must return when its ctx ends.
 func New[K comparable, V any](every, hold time.Duration, extend func(ctx context.Context, items map[K]V)) *Keeper[K, V] {
 	life, stop := context.WithCancel(context.Background()) //nolint:gosec // Close calls stop
 	return &Keeper[K, V]{every: every, hold: hold, extend: extend, items: map[K]item[V]{}, life: life, stop: stop}

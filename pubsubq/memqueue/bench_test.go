@@ -31,7 +31,8 @@ func paths(q *memqueue.Queue, prefetch int) map[string]func() (*pubsubq.Sender, 
 	}
 }
 
-// BenchmarkThroughput sends from several goroutines, each in batches of the given size, and acks in one receiver.
+// BenchmarkThroughput sends from several goroutines, each in batches of the given size, and acks in
+// one receiver.
 func BenchmarkThroughput(b *testing.B) {
 	for _, path := range []string{"direct", "portable"} {
 		for _, c := range []struct{ senders, batch, prefetch int }{

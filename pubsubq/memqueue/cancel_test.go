@@ -6,13 +6,13 @@ import (
 	"testing/synctest"
 )
 
-// A receiver that gives up has chosen to before it knows that it was handed a message in the same moment: it must
-// return the message all the same, or the message would be in flight without an owner.
+// A receiver whose context ends in the moment in which it is handed a message must return the
+// message. Otherwise the message would be in flight without an owner.
 func TestAMessageInTheMomentOfACancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New(nil)
 		defer q.Close()
-		s, l := q.subscribe("q", nil), q.lane("q")
+		s, n := q.subscribe("q", nil), q.find("q")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var got []ticket
@@ -22,13 +22,13 @@ func TestAMessageInTheMomentOfACancellation(t *testing.T) {
 			defer close(done)
 			got, err = s.receive(ctx, 10)
 		}()
-		synctest.Wait() // it waits for a message or the context
+		synctest.Wait() // receive waits for a message or ctx
 
-		l.mu.Lock()
-		cancel() // it has chosen now, and waits for the lane
-		l.put(q.newItem([]byte("x"), nil, 0))
-		l.dispatch()
-		l.mu.Unlock()
+		n.mu.Lock()
+		cancel() // receive has taken the branch of ctx now, and waits for the mutex
+		n.put(newItem([]byte("x"), nil, 0))
+		n.dispatch()
+		n.mu.Unlock()
 
 		<-done
 		if err != nil || len(got) != 1 {

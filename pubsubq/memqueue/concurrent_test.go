@@ -43,17 +43,17 @@ func TestReceiversCompete(t *testing.T) {
 		cancel()
 		wg.Wait()
 		if len(got) != 500 {
-			t.Errorf("%d of 500 received", len(got))
+			t.Errorf("%d messages received, want 500", len(got))
 		}
 		for body, n := range got {
 			if n != 1 {
-				t.Errorf("%s was received %d times", body, n)
+				t.Errorf("%s was received %d times, want once", body, n)
 			}
 		}
 	})
 }
 
-// A receiver that gives up in the moment in which it is handed a message must not lose it.
+// A receiver whose context ends when it is handed a message must not lose it.
 func TestGivingUpLosesNothing(t *testing.T) {
 	q := memqueue.New(nil)
 	defer q.Close()
@@ -73,13 +73,13 @@ func TestGivingUpLosesNothing(t *testing.T) {
 		wg.Wait()
 	}
 	if left := q.Len("q"); got+left != n || q.InFlight("q") != 0 {
-		t.Errorf("%d received and %d waiting of %d, %d in flight", got, left, n, q.InFlight("q"))
+		t.Errorf("%d received and %d waiting, want %d in sum; %d in flight, want 0", got, left, n, q.InFlight("q"))
 	}
 }
 
-// Everything at once, mostly for the race detector: every message is acked once, or more often if it was nacked.
+// All at once, for the race detector: each message is acked in the end.
 func TestManyAtOnce(t *testing.T) {
-	q := memqueue.New(&memqueue.QueueOptions{KeepDuplicates: true})
+	q := memqueue.New(nil)
 	defer q.Close()
 	s := pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q})
 	const senders, each = 4, 2000
@@ -121,7 +121,7 @@ func TestManyAtOnce(t *testing.T) {
 	cancel()
 	receivers.Wait()
 	if q.Len("q")+q.InFlight("q") != 0 {
-		t.Errorf("%d wait, %d in flight", q.Len("q"), q.InFlight("q"))
+		t.Errorf("%d wait, %d in flight, want none", q.Len("q"), q.InFlight("q"))
 	}
 }
 
@@ -132,7 +132,7 @@ func TestABacklog(t *testing.T) {
 	fill(t, q, n)
 	fill(t, q, n) // the same hints again
 	if q.Len("q") != n {
-		t.Errorf("%d wait", q.Len("q"))
+		t.Errorf("%d wait, want each hint once", q.Len("q"))
 	}
 	r := pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: "q"})
 	for got := 0; got < n; {
@@ -144,7 +144,7 @@ func TestABacklog(t *testing.T) {
 		ackAll(ds)
 	}
 	if q.Len("q")+q.InFlight("q") != 0 {
-		t.Errorf("%d wait, %d in flight", q.Len("q"), q.InFlight("q"))
+		t.Errorf("%d wait, %d in flight, want none", q.Len("q"), q.InFlight("q"))
 	}
 }
 

@@ -1,32 +1,50 @@
-// Package memqueue is a message queue within one process, made as a driver for gocloud's pubsub. gocloud's own
-// mempubsub copies every message to every subscription, polls four times a second, and loses what is sent before the
-// first subscription; this one is a queue of work:
-//
-//   - Subscriptions to one name compete: a message goes to one of them. Messages that are sent before there is any
-//     subscription wait.
-//   - Nothing polls. A waiting receiver is woken at once, and an idle queue has no running goroutine.
-//   - A message can be sent with a delay of any length, and nacked with one.
-//   - Messages come in the order in which they were sent, or in which their delay ended. One that is nacked, or whose
-//     ack deadline passed, goes to the end; those that a closed subscription gives back come first.
-//   - A hint that waits already is not queued twice; see [QueueOptions].
-//
-// A process that dies loses the queue. That costs its jobs no more than a delay, because messages are hints and sweep
-// sends them again.
+// Package memqueue is a message queue within one process, and a gocloud.dev pubsub driver for it.
 //
 //	q := memqueue.New(nil)
 //	defer q.Close()
+//	topic, sub := q.Topic("default"), q.Subscription("default", nil)
+//
+// A [Queue] is also a pubsubq.Direct: a Sender and a Receiver can use it without gocloud's portable
+// layer, with the same semantics at a fraction of the cost:
+//
 //	send := pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q})
 //	recv := pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: "default"})
 //
-// or, through gocloud, with the same semantics at several times the cost a message:
+// gocloud's own mempubsub copies each message to each subscription, polls four times a second, and
+// loses what is sent before the first subscription.
 //
-//	send := pubsubq.NewSender(func(_ context.Context, name string) (*pubsub.Topic, error) {
-//		return q.Topic(name), nil
-//	}, &pubsubq.SenderOptions{MaxDelay: memqueue.MaxDelay, Delay: memqueue.DelayHook})
-//	recv := pubsubq.NewReceiver(func(context.Context) (*pubsub.Subscription, error) {
-//		return q.Subscription("default", nil), nil
-//	}, nil)
+// # Delivery
 //
-// Time is that of package time, so a queue made inside a bubble of testing/synctest runs on the bubble's clock; it
-// must not be used from outside.
+// At least once while the process lives. A process that dies loses the queue, which delays its jobs
+// until sweep sends their hints again. Subscriptions to one name compete for its messages, and
+// messages wait for the first subscription.
+//
+// Messages come in the order in which they were sent or their delay ended. A message that is nacked,
+// or whose ack deadline has passed, goes to the end. Messages that a closed subscription gives back
+// go to the front.
+//
+// A hint, which is a message in the form of pubsubq.Message.Encode, is dropped while another one with
+// its id is ready: the receiver of that one will read the same record. A delayed hint is compared
+// when its delay has ended. Other messages are always kept, since two equal submissions are two jobs.
+//
+// Nothing polls: a waiting receiver is woken at once, and an idle queue runs no goroutine.
+//
+// # Delay
+//
+// [DelayHook] delays a message for any time, and Options.NackDelay a nacked one.
+//
+// # Connections
+//
+// None. A name is created on first use. A queue that is made inside a bubble of testing/synctest
+// runs on the bubble's clock, and must not be used from outside.
+//
+// # Limits
+//
+// The memory of the process.
+//
+// # As
+//
+//   - Topic: driver.Topic
+//   - Subscription: driver.Subscription
+//   - Message.BeforeSend: *Outgoing
 package memqueue

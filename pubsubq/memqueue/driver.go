@@ -11,26 +11,26 @@ import (
 	"gocloud.dev/pubsub/driver"
 )
 
-// MaxDelay is the longest delay: there is no limit.
+// MaxDelay is the longest delay. There is no limit.
 const MaxDelay = time.Duration(1<<63 - 1)
 
-// Outgoing is what BeforeSend sees of a message: its function As fills in a **Outgoing.
+// Outgoing is a message for BeforeSend, whose function gives a *Outgoing.
 type Outgoing struct {
 	// Delay keeps the message back.
 	Delay time.Duration
 }
 
-// DelayHook is for pubsubq.SenderOptions.Delay, together with [MaxDelay].
+// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook
+// gets.
 func DelayHook(as func(any) bool, d time.Duration) error {
 	var out *Outgoing
 	if !as(&out) {
-		return errors.New("memqueue: DelayHook is used with another driver")
+		return fmt.Errorf("delay %v: this is not a message of memqueue", d)
 	}
 	out.Delay = d
 	return nil
 }
 
-// topic implements gocloud's driver.Topic.
 type topic struct {
 	queue *Queue
 	name  string
@@ -55,7 +55,7 @@ func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 				return fmt.Errorf("before send: %w", err)
 			}
 		}
-		items[i] = t.queue.newItem(m.Body, m.Metadata, out.Delay)
+		items[i] = newItem(m.Body, m.Metadata, out.Delay)
 	}
 	if err := t.queue.send(t.name, items); err != nil {
 		return err
@@ -71,16 +71,25 @@ func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 }
 
 func (*topic) IsRetryable(error) bool                 { return false }
-func (*topic) As(any) bool                            { return false }
 func (*topic) ErrorAs(error, any) bool                { return false }
 func (*topic) ErrorCode(err error) gcerrors.ErrorCode { return codeOf(err) }
 func (*topic) Close() error                           { return nil }
 
+// As gives access to the driver.
+func (t *topic) As(i any) bool {
+	p, ok := i.(*driver.Topic)
+	if ok {
+		*p = t
+	}
+	return ok
+}
+
 // driverSub implements gocloud's driver.Subscription.
 type driverSub struct{ *subscription }
 
-// ReceiveBatch waits until there is a message or ctx ends, which gocloud's Shutdown does; it never returns empty-handed
-// after a second as most drivers do, so that an idle queue does nothing at all.
+// ReceiveBatch waits until there is a message or gocloud's Shutdown cancels ctx. Other drivers
+// return without a message after a second. This one does not, so that an idle queue does nothing at
+// all.
 func (s *driverSub) ReceiveBatch(ctx context.Context, max int) ([]*driver.Message, error) {
 	received, err := s.receive(ctx, max)
 	if err != nil {
@@ -111,9 +120,17 @@ func (s *driverSub) SendNacks(_ context.Context, ids []driver.AckID) error {
 
 func (*driverSub) CanNack() bool                          { return true }
 func (*driverSub) IsRetryable(error) bool                 { return false }
-func (*driverSub) As(any) bool                            { return false }
 func (*driverSub) ErrorAs(error, any) bool                { return false }
 func (*driverSub) ErrorCode(err error) gcerrors.ErrorCode { return codeOf(err) }
+
+// As gives access to the driver.
+func (s *driverSub) As(i any) bool {
+	p, ok := i.(*driver.Subscription)
+	if ok {
+		*p = s
+	}
+	return ok
+}
 
 func tickets(ids []driver.AckID) []ticket {
 	ts := make([]ticket, 0, len(ids))

@@ -7,24 +7,24 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// item is one message. It is in exactly one place: ready, delayed, or in flight at a subscription. A million may wait,
-// so it is kept small: the body is a string that the hint shares.
+// item is one message. It is ready, delayed, or in flight at one subscription. It is small, because
+// a million may wait: the hint is a part of the body.
 type item struct {
 	body     string
 	metadata map[string]string
-	hint     string    // the id if it is a hint, which may not be ready twice; else empty
+	hint     string    // the id of a hint, which may be ready once; empty for other messages
 	number   uint64    // the order of sending
-	due      time.Time // when its delay ends; when in flight, its ack deadline
+	due      time.Time // when its delay ends; in flight: its ack deadline
 
-	sub        *subscription // in flight at; nil if it waits
+	sub        *subscription // where it is in flight; nil while it waits
 	prev, next *item         // in flight: the list of its subscription
-	tries      uint32        // deliveries so far: tells a late ack of an earlier one
+	tries      uint32        // deliveries so far; a late ack has an earlier number
 }
 
-// newItem copies what the caller may reuse. A delay is turned into a time when it is sent.
-func (q *Queue) newItem(body []byte, metadata map[string]string, delay time.Duration) *item {
+// newItem copies the body and the metadata, which the caller may reuse.
+func newItem(body []byte, metadata map[string]string, delay time.Duration) *item {
 	it := &item{body: string(body), metadata: maps.Clone(metadata)}
-	if id, ok := pubsubq.HintID(body); ok && !q.opts.KeepDuplicates {
+	if id, ok := pubsubq.HintID(body); ok {
 		it.hint = it.body[len(it.body)-len(`"}`)-len(id) : len(it.body)-len(`"}`)]
 	}
 	if delay > 0 {
@@ -33,7 +33,7 @@ func (q *Queue) newItem(body []byte, metadata map[string]string, delay time.Dura
 	return it
 }
 
-// ring is the ready messages, a queue that can grow at both ends.
+// ring holds the ready messages. It grows at both ends.
 type ring struct {
 	buf   []*item // its length is a power of two
 	head  int
@@ -71,12 +71,12 @@ func (r *ring) popFront() *item {
 	r.buf[r.head] = nil
 	r.head = (r.head + 1) & (len(r.buf) - 1)
 	if r.count--; r.count == 0 && len(r.buf) > 1<<16 {
-		*r = ring{} // a backlog has passed: let its memory go
+		*r = ring{} // free the memory of a backlog
 	}
 	return it
 }
 
-// delayHeap is the delayed messages, the one that is due first on top; for container/heap.
+// delayHeap holds the delayed messages, the first due on top, for container/heap.
 type delayHeap []*item
 
 func (h delayHeap) Len() int      { return len(h) }

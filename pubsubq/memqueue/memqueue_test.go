@@ -25,7 +25,7 @@ type ends struct {
 func onEach(t *testing.T, sub *memqueue.Options, test func(t *testing.T, on ends)) {
 	t.Run("direct", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := memqueue.New(&memqueue.QueueOptions{Subscription: sub})
+			q := memqueue.New(sub)
 			defer q.Close()
 			test(t, ends{q, pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q}), func(*memqueue.Options) *pubsubq.Receiver {
 				return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: "q"})
@@ -34,7 +34,7 @@ func onEach(t *testing.T, sub *memqueue.Options, test func(t *testing.T, on ends
 	})
 	t.Run("portable", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := memqueue.New(&memqueue.QueueOptions{Subscription: sub})
+			q := memqueue.New(sub)
 			defer q.Close()
 			send := pubsubq.NewSender(func(_ context.Context, name string) (*pubsub.Topic, error) {
 				return q.Topic(name), nil
@@ -94,23 +94,23 @@ func TestOrderAndNothingLostBeforeTheFirstReceiver(t *testing.T) {
 	onEach(t, nil, func(t *testing.T, on ends) {
 		on.sendIDs(t, 0, "a", "b", "c", "d")
 		if n := on.q.Len("q"); n != 4 {
-			t.Errorf("%d wait", n)
+			t.Errorf("%d wait, want 4", n)
 		}
 		r := on.receive(nil)
 		defer r.Shutdown(t.Context())
 		ds := next(t, r, 4)
 		if got := ids(t, ds); got != "a b c d" {
-			t.Errorf("received %s", got)
+			t.Errorf("received %s, want a b c d", got)
 		}
 		if n := on.q.Len("q"); n != 0 {
-			t.Errorf("%d wait", n)
+			t.Errorf("%d wait, want none", n)
 		}
 		if n := on.q.InFlight("q"); n != 4 {
-			t.Errorf("%d are in flight", n)
+			t.Errorf("%d are in flight, want 4", n)
 		}
 		ackAll(ds)
 		if synctest.Wait(); on.q.InFlight("q") != 0 {
-			t.Errorf("%d are in flight after the acks", on.q.InFlight("q"))
+			t.Errorf("%d are in flight after the acks, want none", on.q.InFlight("q"))
 		}
 	})
 }
@@ -147,7 +147,7 @@ func TestNackComesAgain(t *testing.T) {
 		}
 		ackAll(next(t, r, 1))
 		if synctest.Wait(); on.q.Len("q")+on.q.InFlight("q") != 0 {
-			t.Error("something is left")
+			t.Error("messages are left after the ack, want none")
 		}
 	})
 }
@@ -163,7 +163,7 @@ func TestNackDelay(t *testing.T) {
 		start := time.Now()
 		ackAll(next(t, r, 1))
 		if took := time.Since(start); took != time.Minute {
-			t.Errorf("came again after %v", took)
+			t.Errorf("came again after %v, want a minute", took)
 		}
 	})
 }
@@ -181,19 +181,19 @@ func TestAckDeadline(t *testing.T) {
 		inTime := next(t, r, 1)
 		again := next(t, r, 1)
 		if took := time.Since(start); ids(t, again) != "a" || took != time.Minute {
-			t.Errorf("received %s after %v", ids(t, again), took)
+			t.Errorf("received %s after %v, want a after a minute", ids(t, again), took)
 		}
 		ackAll(inTime)
 		ackAll(late) // no longer counts
 		again2 := next(t, r, 1)
 		if took := time.Since(start); ids(t, again2) != "a" || took != 2*time.Minute {
-			t.Errorf("received %s after %v", ids(t, again2), took)
+			t.Errorf("received %s after %v, want a after two minutes", ids(t, again2), took)
 		}
 		ackAll(again2)
 		synctest.Wait()
 		time.Sleep(time.Hour) // virtual time
 		if synctest.Wait(); on.q.Len("q")+on.q.InFlight("q") != 0 {
-			t.Error("something is left")
+			t.Error("messages are left after the ack, want none")
 		}
 	})
 }
@@ -213,7 +213,7 @@ func TestShutdownGivesBack(t *testing.T) {
 		defer second.Shutdown(t.Context())
 		again := next(t, second, 2)
 		if got := ids(t, again); got != "b c" {
-			t.Errorf("received %s", got)
+			t.Errorf("received %s, want b c", got)
 		}
 		ackAll(again)
 	})
@@ -241,20 +241,6 @@ func TestHintsThatWaitAreNotQueuedTwice(t *testing.T) {
 	})
 }
 
-func TestKeepDuplicates(t *testing.T) {
-	q := memqueue.New(&memqueue.QueueOptions{KeepDuplicates: true})
-	defer q.Close()
-	s := pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q})
-	for range 3 {
-		if err := s.Send(t.Context(), "q", 0, pubsubq.Message{ID: "a"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := q.Len("q"); n != 3 {
-		t.Errorf("%d wait", n)
-	}
-}
-
 func TestMetadataTravels(t *testing.T) {
 	onEach(t, nil, func(t *testing.T, on ends) {
 		trace := map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
@@ -266,7 +252,7 @@ func TestMetadataTravels(t *testing.T) {
 		defer r.Shutdown(t.Context())
 		ds := next(t, r, 1)
 		if m, err := pubsubq.DecodeMessage(ds[0].Body, ds[0].Metadata); err != nil || m.Trace["traceparent"] != "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" {
-			t.Errorf("received %+v, %v", m, err)
+			t.Errorf("received %+v, %v, want the trace as it was sent", m, err)
 		}
 		ackAll(ds)
 	})
@@ -292,21 +278,21 @@ func TestCloseEndsEverything(t *testing.T) {
 			}
 		}
 		if err := <-done; !errors.Is(err, memqueue.ErrClosed) || !errors.Is(err, pubsubq.ErrShutdown) {
-			t.Errorf("receive: %v", err)
+			t.Errorf("receive = %v, want ErrClosed and ErrShutdown", err)
 		}
 		if err := s.Send(t.Context(), "q", 0, pubsubq.Message{ID: "x"}); !errors.Is(err, memqueue.ErrClosed) {
-			t.Errorf("send: %v", err)
+			t.Errorf("send = %v, want ErrClosed", err)
 		}
 		other := pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: "other"})
 		if _, err := other.Receive(t.Context(), 1); !errors.Is(err, memqueue.ErrClosed) {
-			t.Errorf("receive from another: %v", err)
+			t.Errorf("receive from another name = %v, want ErrClosed", err)
 		}
 	})
 }
 
 func TestWrongHook(t *testing.T) {
 	if err := memqueue.DelayHook(func(any) bool { return false }, time.Second); err == nil {
-		t.Error("accepted another driver")
+		t.Error("DelayHook = nil for another driver's message, want an error")
 	}
 }
 

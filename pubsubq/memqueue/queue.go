@@ -15,102 +15,92 @@ import (
 // ErrClosed says that the queue, or the subscription, has been closed.
 var ErrClosed = errors.New("memqueue: closed")
 
-// QueueOptions are the options of a [Queue]. The zero value is fine.
-type QueueOptions struct {
-	// KeepDuplicates switches off that a hint ([pubsubq.Message] with the same id, in the form that Encode writes)
-	// adds nothing while one like it is ready and not yet received. Of two such, the receiver of the first reads a
-	// record that is as new as the receiver of the second would. Delayed messages count only once their delay has
-	// ended, and other messages are always kept: two equal submissions are two jobs.
-	KeepDuplicates bool
-
-	// Subscription is used for subscriptions that are opened without options.
-	Subscription *Options
-}
-
-// Options are the options of a subscription.
+// Options are the options of a subscription. The zero value is good.
 type Options struct {
-	// AckDeadline is how long a message may be neither acked nor nacked before it is delivered again; 0 is for ever.
-	// In one process a receiver does not vanish, so this is only a net for bugs. Without any Options it is one hour.
+	// AckDeadline is how long a message may be neither acked nor nacked before it is delivered
+	// again. 0 means no limit. It is a safety net for bugs: in one process, a receiver does not
+	// vanish.
 	AckDeadline time.Duration
 
 	// NackDelay is how long a nacked message waits before it is delivered again.
 	NackDelay time.Duration
 
-	// Prefetch is how many messages gocloud's portable layer may fetch at a time. It fetches ahead, so it then holds
-	// up to this many messages, and more, that nobody has asked for. The default is 1, which holds two at the most.
-	// [pubsubq.Direct] fetches nothing ahead.
+	// Prefetch is how many messages gocloud's portable layer may fetch at a time. It fetches ahead,
+	// so it holds this many messages or more that were not asked for. The default is 1, which holds
+	// at most two. [pubsubq.Direct] fetches nothing ahead.
 	Prefetch int
 }
 
-// Queue is a set of named queues in this process, each made on first use. All methods may be called concurrently.
+// Queue is a set of named queues in this process, each created on first use. All methods may be
+// called concurrently.
 type Queue struct {
-	opts QueueOptions
+	opts Options // of subscriptions that are opened without options
 
 	mu     sync.RWMutex
-	lanes  map[string]*lane
+	named  map[string]*namedQueue
 	closed bool
 }
 
 var _ pubsubq.Direct = (*Queue)(nil)
 
-// New returns an empty Queue. Opts may be nil.
-func New(opts *QueueOptions) *Queue {
-	q := &Queue{lanes: map[string]*lane{}}
-	if opts != nil {
-		q.opts = *opts
+// New returns an empty Queue. Subscriptions that are opened without options use opts, which may be
+// nil: then they have an ack deadline of one hour.
+func New(opts *Options) *Queue {
+	if opts == nil {
+		opts = &Options{AckDeadline: time.Hour}
 	}
-	if q.opts.Subscription == nil {
-		q.opts.Subscription = &Options{AckDeadline: time.Hour}
-	}
-	return q
+	return &Queue{named: map[string]*namedQueue{}, opts: *opts}
 }
 
 // Topic opens the named queue for sending through gocloud. Its Shutdown closes this topic only.
 func (q *Queue) Topic(name string) *pubsub.Topic {
-	// One handler and no size limit: while it runs, whatever arrives is packed for its next turn.
+	// One handler and no size limit: messages that arrive while it runs are one batch of its next
+	// turn.
 	return pubsub.NewTopic(&topic{queue: q, name: name}, &batcher.Options{MaxHandlers: 1})
 }
 
-// Subscription opens the named queue for receiving through gocloud. Its Shutdown gives back what was not acked.
+// Subscription opens the named queue for receiving through gocloud. Its Shutdown gives back
+// messages that were not acked.
 func (q *Queue) Subscription(name string, opts *Options) *pubsub.Subscription {
 	s := q.subscribe(name, opts)
 	fetch := &batcher.Options{MaxHandlers: 1, MaxBatchSize: max(s.opts.Prefetch, 1)}
 	return pubsub.NewSubscription(&driverSub{s}, fetch, &batcher.Options{MaxHandlers: 1})
 }
 
-// Len returns how many messages wait on the named queue, ready or delayed. Those that have been received are not
-// counted; see [Queue.InFlight].
+// Len returns how many messages wait on the named queue, ready or delayed. Received messages are
+// not counted; see [Queue.InFlight].
 func (q *Queue) Len(name string) int {
-	l := q.peek(name)
-	if l == nil {
+	n := q.peek(name)
+	if n == nil {
 		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ready.len() + len(l.delayed)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.ready.len() + len(n.delayed)
 }
 
-// InFlight returns how many messages of the named queue have been received and neither acked nor nacked.
+// InFlight returns how many messages of the named queue have been received and neither acked nor
+// nacked.
 func (q *Queue) InFlight(name string) int {
-	l := q.peek(name)
-	if l == nil {
+	n := q.peek(name)
+	if n == nil {
 		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.inFlight
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.inFlight
 }
 
-// Close ends the queue: waiting receivers return, timers stop, and all messages are gone. Later sends fail with
-// [ErrClosed]. Close may be called twice.
+// Close ends the queue: waiting receivers return, timers stop, and all messages are dropped. Later
+// sends fail with [ErrClosed]. Close may be called twice.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	q.closed = true
-	lanes := q.lanes
-	q.lanes = map[string]*lane{}
+	all := q.named
+	q.named = map[string]*namedQueue{}
 	q.mu.Unlock()
-	for _, l := range lanes {
-		l.close()
+	for _, n := range all {
+		n.close()
 	}
 	return nil
 }
@@ -122,7 +112,7 @@ func (q *Queue) SendDirect(ctx context.Context, queue string, delay time.Duratio
 	}
 	items := make([]*item, len(msgs))
 	for i, m := range msgs {
-		items[i] = q.newItem(m.Body, m.Metadata, delay)
+		items[i] = newItem(m.Body, m.Metadata, delay)
 	}
 	return q.send(queue, items)
 }
@@ -139,8 +129,8 @@ func (q *Queue) SubscribeDirect(queue string) (pubsubq.DirectSubscription, error
 }
 
 func (q *Queue) send(name string, items []*item) error {
-	l := q.lane(name)
-	if l == nil || !l.send(items) {
+	n := q.find(name)
+	if n == nil || !n.send(items) {
 		return fmt.Errorf("send to %q: %w", name, ErrClosed)
 	}
 	return nil
@@ -148,36 +138,36 @@ func (q *Queue) send(name string, items []*item) error {
 
 func (q *Queue) subscribe(name string, opts *Options) *subscription {
 	if opts == nil {
-		opts = q.opts.Subscription
+		opts = &q.opts
 	}
-	l := q.lane(name)
-	if l == nil { // closed: a subscription that says so when it is used
-		l = newLane()
-		l.close()
+	n := q.find(name)
+	if n == nil { // closed: the subscription returns ErrClosed when it is used
+		n = newNamedQueue()
+		n.close()
 	}
-	return &subscription{lane: l, opts: *opts}
+	return &subscription{queue: n, opts: *opts}
 }
 
-func (q *Queue) peek(name string) *lane {
+func (q *Queue) peek(name string) *namedQueue {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	return q.lanes[name]
+	return q.named[name]
 }
 
-// lane returns the named lane, made on first use; nil if the queue is closed.
-func (q *Queue) lane(name string) *lane {
-	if l := q.peek(name); l != nil {
-		return l
+// find returns the queue of a name, created on first use, or nil if q is closed.
+func (q *Queue) find(name string) *namedQueue {
+	if n := q.peek(name); n != nil {
+		return n
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return nil
 	}
-	l := q.lanes[name]
-	if l == nil {
-		l = newLane()
-		q.lanes[name] = l
+	n := q.named[name]
+	if n == nil {
+		n = newNamedQueue()
+		q.named[name] = n
 	}
-	return l
+	return n
 }

@@ -9,20 +9,20 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// subscription is one consumer of a lane. All its fields are guarded by the mutex of the lane.
+// subscription is one consumer of a named queue, whose mutex guards all fields.
 type subscription struct {
-	lane *lane
-	opts Options
+	queue *namedQueue
+	opts  Options
 
-	// What is in flight here, in the order of delivery and so of ack deadlines too.
+	// The messages in flight here, in the order of delivery, which is the order of ack deadlines.
 	first, last *item
 	timer       *time.Timer
 	armed       bool
 	closed      bool
 }
 
-// ticket names one delivery of a message. If the message has been delivered again since, the ticket is void. Who holds
-// one may read of the item only what never changes: body, metadata and number.
+// ticket names one delivery of a message. It is void when the message has been delivered again. The
+// holder of a ticket may read only the item's body, metadata and number, which never change.
 type ticket struct {
 	it  *item
 	try uint32
@@ -30,23 +30,23 @@ type ticket struct {
 
 // receive waits for a message and returns up to max.
 func (s *subscription) receive(ctx context.Context, max int) ([]ticket, error) {
-	l := s.lane
+	n := s.queue
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	if s.closed || l.closed {
-		l.mu.Unlock()
+	n.mu.Lock()
+	if s.closed || n.closed {
+		n.mu.Unlock()
 		return nil, ErrClosed
 	}
-	if l.ready.len() > 0 {
-		tickets := l.take(s, max)
-		l.mu.Unlock()
+	if n.ready.len() > 0 {
+		tickets := n.take(s, max)
+		n.mu.Unlock()
 		return tickets, nil
 	}
 	w := &waiter{sub: s, max: max, answer: make(chan []ticket, 1)}
-	l.waiters = append(l.waiters, w)
-	l.mu.Unlock()
+	n.waiters = append(n.waiters, w)
+	n.mu.Unlock()
 	select {
 	case tickets, ok := <-w.answer:
 		if !ok {
@@ -55,22 +55,22 @@ func (s *subscription) receive(ctx context.Context, max int) ([]ticket, error) {
 		return tickets, nil
 	case <-ctx.Done():
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.unwait(w) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.unwait(w) {
 		return nil, ctx.Err()
 	}
-	if tickets, ok := <-w.answer; ok { // answered in the same moment: these must not be lost
+	if tickets, ok := <-w.answer; ok { // answered in the same moment; these must not be lost
 		return tickets, nil
 	}
 	return nil, ErrClosed
 }
 
-// launch notes that a message is in flight here. The caller holds mu.
-func (s *subscription) launch(it *item) {
+// deliver adds a message to the ones in flight. The caller holds mu.
+func (s *subscription) deliver(it *item) {
 	it.sub = s
 	it.tries++
-	s.lane.inFlight++
+	s.queue.inFlight++
 	it.prev, it.next = s.last, nil
 	if s.last != nil {
 		s.last.next = it
@@ -86,8 +86,8 @@ func (s *subscription) launch(it *item) {
 	}
 }
 
-// land removes a message from what is in flight. The caller holds mu.
-func (s *subscription) land(it *item) {
+// retire removes a message from the ones in flight. The caller holds mu.
+func (s *subscription) retire(it *item) {
 	if it.prev != nil {
 		it.prev.next = it.next
 	} else {
@@ -100,7 +100,7 @@ func (s *subscription) land(it *item) {
 	}
 	it.prev, it.next, it.sub = nil, nil, nil
 	it.due = time.Time{}
-	s.lane.inFlight--
+	s.queue.inFlight--
 }
 
 func (s *subscription) arm(d time.Duration) {
@@ -112,56 +112,58 @@ func (s *subscription) arm(d time.Duration) {
 	}
 }
 
-// expire queues again what has been in flight for too long. The timer is not moved with every ack, so it may find that
-// nothing is.
+// expire queues messages again whose ack deadline has passed. It may find none, because acks do not
+// move the timer.
 func (s *subscription) expire() {
-	l := s.lane
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	n := s.queue
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	s.armed = false
-	if s.closed || l.closed {
+	if s.closed || n.closed {
 		return
 	}
 	now := time.Now()
 	for s.first != nil && !now.Before(s.first.due) {
 		it := s.first
-		s.land(it)
-		l.put(it)
+		s.retire(it)
+		n.put(it)
 	}
 	if s.first != nil {
 		s.arm(s.first.due.Sub(now))
 	}
-	l.dispatch()
+	n.dispatch()
 }
 
-// settle ends deliveries. Those that are over already, by an earlier call or the ack deadline, are passed over.
+// settle ends deliveries. A delivery that was ended before, by a call or by the ack deadline, is
+// skipped.
 func (s *subscription) settle(ack bool, tickets ...ticket) {
-	l := s.lane
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	n := s.queue
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, t := range tickets {
-		if t.it.sub != s || t.it.tries != t.try || l.closed {
+		if t.it.sub != s || t.it.tries != t.try || n.closed {
 			continue
 		}
-		s.land(t.it)
+		s.retire(t.it)
 		if ack {
 			continue
 		}
 		if s.opts.NackDelay > 0 {
 			t.it.due = time.Now().Add(s.opts.NackDelay)
 		}
-		l.put(t.it)
+		n.put(t.it)
 	}
 	if !ack {
-		l.dispatch()
+		n.dispatch()
 	}
 }
 
-// Close implements [pubsubq.DirectSubscription] and gocloud's driver. What is given back comes before what waits.
+// Close implements [pubsubq.DirectSubscription] and gocloud's driver. Messages in flight go to the
+// front of the queue.
 func (s *subscription) Close() error {
-	l := s.lane
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	n := s.queue
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if s.closed {
 		return nil
 	}
@@ -169,24 +171,24 @@ func (s *subscription) Close() error {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	kept := l.waiters[:0:0]
-	for _, w := range l.waiters {
+	kept := n.waiters[:0:0]
+	for _, w := range n.waiters {
 		if w.sub == s {
 			close(w.answer)
 		} else {
 			kept = append(kept, w)
 		}
 	}
-	l.waiters = kept
+	n.waiters = kept
 	for s.last != nil {
 		it := s.last
-		s.land(it)
-		if !l.closed && l.isNew(it) {
-			l.ready.pushFront(it)
+		s.retire(it)
+		if !n.closed && n.isNew(it) {
+			n.ready.pushFront(it)
 		}
 	}
-	if !l.closed {
-		l.dispatch()
+	if !n.closed {
+		n.dispatch()
 	}
 	return nil
 }

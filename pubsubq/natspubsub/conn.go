@@ -25,8 +25,8 @@ type Conn struct {
 
 var errClosed = errors.New("connection is closed")
 
-// NewConn returns a connection to one of the servers, a list separated by commas as nats.Connect takes it. It is dialled
-// on first use. The options are applied after the package's own.
+// NewConn returns a connection to one of the servers, a list separated by commas as nats.Connect
+// takes it. It is dialled on first use. The options are applied after the package's own.
 func NewConn(servers string, opts ...nats.Option) *Conn {
 	own := []nats.Option{
 		nats.Timeout(5 * time.Second),
@@ -55,8 +55,8 @@ func (c *Conn) Get(context.Context) (*nats.Conn, error) {
 	return conn, nil
 }
 
-// Close closes the connection after the server has read all that was sent. Later calls of Get fail. Close may be called
-// twice.
+// Close closes the connection after the server has read all that was sent. Later calls of Get fail.
+// Close may be called twice.
 func (c *Conn) Close(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +69,8 @@ func (c *Conn) Close(ctx context.Context) error {
 	return nil
 }
 
-// flush waits until the server has read all that was sent. nats.go requires a deadline, which gocloud's contexts lack.
+// flush waits until the server has read all that was sent. nats.go requires a deadline, which
+// gocloud's contexts lack.
 func flush(ctx context.Context, conn *nats.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()

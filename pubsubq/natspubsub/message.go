@@ -14,8 +14,9 @@ import (
 // MaxDelay is the longest delay that [DelayHook] takes.
 const MaxDelay = 365 * 24 * time.Hour
 
-// The headers of a scheduled message, which nats.go does not name yet. A scheduled message goes to a subject of its own,
-// which is the target's and scheduled and an id, because the server keeps one schedule a subject.
+// The headers of a scheduled message, which nats.go does not name yet. A scheduled message goes to
+// a subject of its own, which is the target's and scheduled and an id, because the server keeps one
+// schedule a subject.
 const (
 	scheduleHeader = "Nats-Schedule"
 	targetHeader   = "Nats-Schedule-Target"
@@ -29,7 +30,8 @@ type outgoing struct {
 	delay time.Duration
 }
 
-// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook gets.
+// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook
+// gets.
 func DelayHook(as func(any) bool, d time.Duration) error {
 	var m *outgoing
 	if !as(&m) {
@@ -83,8 +85,8 @@ func decode(own jetstream.Msg) *driver.Message {
 	return m
 }
 
-// escape percent-encodes the bytes that a header cannot carry, as section 3.1.3.2 of CloudEvents' binding to NATS says.
-// nats.go would drop such a name without an error, and trim such a value.
+// escape percent-encodes the bytes that a header cannot carry, as section 3.1.3.2 of CloudEvents'
+// binding to NATS says. nats.go would drop such a name without an error, and trim such a value.
 func escape(s string, plain func(c byte) bool) string {
 	var b strings.Builder
 	for i := range len(s) {

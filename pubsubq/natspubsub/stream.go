@@ -19,7 +19,8 @@ type Options struct {
 	// Consumer is the name of the durable consumer that subscriptions share. Default "workers".
 	Consumer string
 
-	// MustExist makes it an error that the stream or consumer does not exist. Otherwise it is created.
+	// MustExist makes it an error that the stream or consumer does not exist. Otherwise it is
+	// created.
 	MustExist bool
 	// Replicas is how many servers store a stream that is created. Default 1.
 	Replicas int
@@ -30,7 +31,8 @@ type Options struct {
 	// AckWait is how long a consumer that is created waits for an ack or nack. Default 30 seconds.
 	AckWait time.Duration
 
-	// Hold is how long the ack wait of one message is extended. Default 15 minutes; negative: not at all.
+	// Hold is how long the ack wait of one message is extended. Default 15 minutes; negative: not
+	// at all.
 	Hold time.Duration
 	// NackDelay is how long a nacked message waits before it comes again.
 	NackDelay time.Duration
@@ -51,8 +53,8 @@ func (o *Options) withDefaults(subject string) *Options {
 	return &out
 }
 
-// confirmTime is how long a stream may take to confirm a publish. A confirm can be lost while the connection lives, and
-// nothing else ends the wait for it.
+// confirmTime is how long a stream may take to confirm a publish. A confirm can be lost while the
+// connection lives, and nothing else ends the wait for it.
 const confirmTime = 5 * time.Second
 
 // ensure opens the stream, and creates it if it does not exist.
@@ -97,8 +99,9 @@ func (o *Options) config(subject string) jetstream.StreamConfig {
 	return c
 }
 
-// takes returns an error if a stream does not store messages to the subject. Such a stream belongs to somebody else,
-// whose messages would be received here. Streams that copy from other streams may have any subjects.
+// takes returns an error if a stream does not store messages to the subject. Such a stream belongs
+// to somebody else, whose messages would be received here. Streams that copy from other streams may
+// have any subjects.
 func takes(c jetstream.StreamConfig, subject string) error {
 	covers := func(pattern string) bool { return covers(pattern, subject) }
 	if c.Mirror != nil || len(c.Sources) > 0 || slices.ContainsFunc(c.Subjects, covers) {

@@ -42,7 +42,8 @@ func OpenSubscription(ctx context.Context, conn *Conn, subject string, opts *Opt
 		&batcher.Options{MaxBatchSize: maxBatch, MaxHandlers: 1}), nil
 }
 
-// ackWait returns how long a consumer waits for an ack. A consumer that exists keeps the time that it was created with.
+// ackWait returns how long a consumer waits for an ack. A consumer that exists keeps the time that
+// it was created with.
 func ackWait(c jetstream.ConsumerConfig, asked time.Duration) time.Duration {
 	if c.AckWait > 0 {
 		asked = c.AckWait
@@ -63,8 +64,8 @@ func extend(ctx context.Context, items map[jetstream.Msg]struct{}) {
 	}
 }
 
-// subscription pulls from the durable consumer. It asks for messages only when there is room, so that the server pushes
-// none ahead.
+// subscription pulls from the durable consumer. It asks for messages only when there is room, so
+// that the server pushes none ahead.
 type subscription struct {
 	conn      *nats.Conn
 	consumer  jetstream.Consumer
@@ -136,7 +137,8 @@ func (s *subscription) settle(ctx context.Context, ids []driver.AckID, do func(j
 	return nil
 }
 
-// IsRetryable returns false: pubsubq opens a new subscription instead, which creates the consumer again if it is gone.
+// IsRetryable returns false: pubsubq opens a new subscription instead, which creates the consumer
+// again if it is gone.
 func (*subscription) IsRetryable(error) bool { return false }
 
 // As gives access to the consumer and the driver.

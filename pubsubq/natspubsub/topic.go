@@ -42,8 +42,8 @@ func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 		if err != nil {
 			return err
 		}
-		// The id names this publish, not the record that the message is about: a publish that nats.go repeats is stored
-		// once, and the same record may be sent again at any time.
+		// The id names this publish, not the record that the message is about: a publish that
+		// nats.go repeats is stored once, and the same record may be sent again at any time.
 		id := nuid.Next()
 		out.Header.Set(jetstream.MsgIDHeader, id)
 		if out.delay > 0 {
@@ -70,7 +70,8 @@ func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 	return nil
 }
 
-// IsRetryable returns false: pubsubq opens a new topic instead, which creates the stream again if it is gone.
+// IsRetryable returns false: pubsubq opens a new topic instead, which creates the stream again if
+// it is gone.
 func (*topic) IsRetryable(error) bool { return false }
 
 // As gives access to the connection and the driver.
@@ -92,7 +93,8 @@ func (*topic) ErrorAs(error, any) bool { return false }
 // ErrorCode classifies an error.
 func (*topic) ErrorCode(err error) gcerrors.ErrorCode { return errorCode(err) }
 
-// Close ends the subscription and the goroutine that nats.go has for confirms. The connection stays open.
+// Close ends the subscription and the goroutine that nats.go has for confirms. The connection stays
+// open.
 func (t *topic) Close() error {
 	t.js.CleanupPublisher()
 	return nil

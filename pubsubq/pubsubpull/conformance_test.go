@@ -59,7 +59,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// publisher is the least driver of topics: gocloud's, which users take, does not give its driver to the suite.
+// publisher is the least driver of topics: gocloud's, which users take, does not give its driver to
+// the suite.
 type publisher struct {
 	client *raw.Client
 	name   string

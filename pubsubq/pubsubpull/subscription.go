@@ -26,7 +26,8 @@ const (
 	waitMessage = 20 * time.Second
 	// pauseEmpty is the pause after a pull that was answered at once, and empty.
 	pauseEmpty = 100 * time.Millisecond
-	// extendEvery is the interval at which deadlines are extended. The shortest deadline of a subscription is 10 seconds.
+	// extendEvery is the interval at which deadlines are extended. The shortest deadline of a
+	// subscription is 10 seconds.
 	extendEvery = 4 * time.Second
 	// extendTo is the deadline in seconds that an extended message gets.
 	extendTo = 20
@@ -38,12 +39,13 @@ const (
 type Options struct {
 	// Prefetch is how many messages are pulled at a time. Default 1.
 	Prefetch int
-	// Hold is how long the deadline of one message is extended. Default 15 minutes; negative: not at all.
+	// Hold is how long the deadline of one message is extended. Default 15 minutes; negative: not
+	// at all.
 	Hold time.Duration
 }
 
-// OpenSubscription opens a subscription by its full name, projects/P/subscriptions/S. It does not check that it exists.
-// Opts may be nil.
+// OpenSubscription opens a subscription by its full name, projects/P/subscriptions/S. It does not
+// check that it exists. Opts may be nil.
 func OpenSubscription(client *apiv1.SubscriptionAdminClient, name string, opts *Options) *pubsub.Subscription {
 	var o Options
 	if opts != nil {

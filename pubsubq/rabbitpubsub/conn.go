@@ -32,8 +32,9 @@ type Conn struct {
 
 var errClosed = errors.New("connection is closed")
 
-// NewConn returns a connection to a URL as amqp.ParseURI takes it. It is dialled on first use, and again by the next Get
-// after it was lost. Zero fields of config get the package's defaults: a heartbeat of 10 seconds and TLS 1.2 or newer.
+// NewConn returns a connection to a URL as amqp.ParseURI takes it. It is dialled on first use, and
+// again by the next Get after it was lost. Zero fields of config get the package's defaults: a
+// heartbeat of 10 seconds and TLS 1.2 or newer.
 func NewConn(url string, config amqp.Config) *Conn {
 	config.Heartbeat = cmp.Or(config.Heartbeat, heartbeat)
 	if config.TLSClientConfig == nil {

@@ -14,10 +14,11 @@ import (
 type Options struct {
 	// MustExist makes it an error that the queue does not exist. Otherwise it is created, durable.
 	MustExist bool
-	// Type is the type of a queue that is created: "quorum", which is replicated and the default, or "classic".
+	// Type is the type of a queue that is created: "quorum", which is replicated and the default,
+	// or "classic".
 	Type string
-	// DelayExchange is the exchange of the plugin that delays messages; see [DelayHook]. It is created and bound to the
-	// queue, unless MustExist is set. Default: none.
+	// DelayExchange is the exchange of the plugin that delays messages; see [DelayHook]. It is
+	// created and bound to the queue, unless MustExist is set. Default: none.
 	DelayExchange string
 	// Prefetch is how many messages the broker pushes ahead of their acks. Default 1.
 	Prefetch int
@@ -51,9 +52,9 @@ func (o *Options) channel(ctx context.Context, c *Conn, queue string) (*amqp.Cha
 	return ch, nil
 }
 
-// ensure creates the queue if it does not exist, and binds it to the exchange of delayed messages. An existing queue is
-// left as it is, whatever its type. The broker closes the channel of a declaration that fails, so each declaration has a
-// channel of its own.
+// ensure creates the queue if it does not exist, and binds it to the exchange of delayed messages.
+// An existing queue is left as it is, whatever its type. The broker closes the channel of a
+// declaration that fails, so each declaration has a channel of its own.
 func (o *Options) ensure(conn *amqp.Connection, queue string) error {
 	err := onChannel(conn, func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)

@@ -46,8 +46,9 @@ func OpenSubscription(ctx context.Context, conn *Conn, queue string, opts *Optio
 
 // subscription consumes a queue on one channel. It fails for good when the channel has failed.
 //
-// The broker pushes up to prefetch messages, and then waits for acks. A receive beyond that gets messages one by one:
-// nothing is pushed ahead of need, and held messages do not block other messages.
+// The broker pushes up to prefetch messages, and then waits for acks. A receive beyond that gets
+// messages one by one: nothing is pushed ahead of need, and held messages do not block other
+// messages.
 type subscription struct {
 	queue    string
 	prefetch int
@@ -175,15 +176,16 @@ func message(d amqp.Delivery) *driver.Message {
 			set(k, text)
 		}
 	}
-	// In AMQP the content type is a property, where CloudEvents have the type of their data. Without it, JSON is assumed.
+	// In AMQP the content type is a property, where CloudEvents have the type of their data.
+	// Without it, JSON is assumed.
 	if d.ContentType != "" && d.ContentType != "application/json" {
 		set("content-type", d.ContentType)
 	}
 	return m
 }
 
-// SendAcks acks deliveries. On a lost channel it does nothing: the broker delivers them again, and the next receive
-// returns the error.
+// SendAcks acks deliveries. On a lost channel it does nothing: the broker delivers them again, and
+// the next receive returns the error.
 func (s *subscription) SendAcks(_ context.Context, ids []driver.AckID) error {
 	return s.settle(ids, func(tag uint64) error { return s.ch.Ack(tag, false) })
 }

@@ -19,10 +19,12 @@ const (
 	delayHeader = "x-delay" // the plugin's
 )
 
-// MaxDelay is the longest delay that [DelayHook] takes: the plugin's header is a signed number of milliseconds.
+// MaxDelay is the longest delay that [DelayHook] takes: the plugin's header is a signed number of
+// milliseconds.
 const MaxDelay = (1<<31 - 1) * time.Millisecond
 
-// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook gets.
+// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook
+// gets.
 func DelayHook(as func(any) bool, d time.Duration) error {
 	var m *amqp.Publishing
 	if !as(&m) {
@@ -60,7 +62,8 @@ type topic struct {
 
 var _ driver.Topic = (*topic)(nil)
 
-// SendBatch publishes the messages, and waits until the broker has confirmed each, which means that it is on disk.
+// SendBatch publishes the messages, and waits until the broker has confirmed each, which means that
+// it is on disk.
 func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -21,18 +21,19 @@ const waitMessage = 2 * time.Second
 
 // Options are the options of a subscription. The zero value is good.
 type Options struct {
-	// Subscription is the subscription to receive from, if the name is that of a topic.
+	// Subscription is the subscription to receive from, if the name names a topic.
 	Subscription string
 	// Prefetch is how many messages are fetched at a time. Default 1.
 	Prefetch int
 	// Renew is the interval at which locks are renewed. Default 10 seconds.
 	Renew time.Duration
-	// Hold is how long the lock of one message is renewed. Default 15 minutes; negative: not at all.
+	// Hold is how long the lock of one message is renewed. Default 15 minutes; negative: not at
+	// all.
 	Hold time.Duration
 }
 
-// OpenSubscription opens a queue, or a subscription of a topic, for receiving. It does not check that it exists. Opts may
-// be nil.
+// OpenSubscription opens a queue, or a subscription of a topic, for receiving. It does not check
+// that it exists. Opts may be nil.
 func OpenSubscription(client *azservicebus.Client, name string, opts *Options) (*pubsub.Subscription, error) {
 	var o Options
 	if opts != nil {
@@ -55,7 +56,8 @@ func OpenSubscription(client *azservicebus.Client, name string, opts *Options) (
 		&batcher.Options{MaxBatchSize: 1, MaxHandlers: 10}), nil
 }
 
-// receiver has the methods of *azservicebus.Receiver that a subscription uses. Tests have another one.
+// receiver has the methods of *azservicebus.Receiver that a subscription uses. Tests have another
+// one.
 type receiver interface {
 	ReceiveMessages(ctx context.Context, most int, opts *azservicebus.ReceiveMessagesOptions) ([]*azservicebus.ReceivedMessage, error)
 	CompleteMessage(ctx context.Context, m *azservicebus.ReceivedMessage, opts *azservicebus.CompleteMessageOptions) error
@@ -125,7 +127,8 @@ func incoming(m *azservicebus.ReceivedMessage) *driver.Message {
 			out.Metadata[k] = text
 		}
 	}
-	// In AMQP the content type is a property, where CloudEvents have the type of their data. Without it, JSON is assumed.
+	// In AMQP the content type is a property, where CloudEvents have the type of their data.
+	// Without it, JSON is assumed.
 	if m.ContentType != nil && *m.ContentType != "" && *m.ContentType != "application/json" {
 		if out.Metadata == nil {
 			out.Metadata = map[string]string{}
@@ -190,7 +193,8 @@ func (*subscription) ErrorAs(err error, i any) bool { return errorAs(err, i) }
 // ErrorCode classifies the library's error.
 func (*subscription) ErrorCode(err error) gcerrors.ErrorCode { return errorCode(err) }
 
-// Close stops renewing and closes the link. Messages that are neither acked nor nacked come again when their lock ends.
+// Close stops renewing and closes the link. Messages that are neither acked nor nacked come again
+// when their lock ends.
 func (s *subscription) Close() error {
 	s.kept.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)

@@ -22,7 +22,8 @@ const (
 	closeTime = 5 * time.Second
 )
 
-// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook gets.
+// DelayHook delays a message. Call it in pubsub.Message.BeforeSend, with the function that the hook
+// gets.
 func DelayHook(as func(any) bool, d time.Duration) error {
 	var m *azservicebus.Message
 	if !as(&m) {
@@ -49,7 +50,8 @@ type topic struct {
 
 var _ driver.Topic = (*topic)(nil)
 
-// SendBatch sends the messages, as many in one transfer as fit. After an error some of them may have been sent.
+// SendBatch sends the messages, as many in one transfer as fit. After an error some of them may
+// have been sent.
 func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 	if err := t.send(ctx, ms); err != nil {
 		return fmt.Errorf("send to %s: %w", t.name, err)

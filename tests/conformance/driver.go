@@ -15,16 +15,18 @@ import (
 type DriverHarness struct {
 	// Create creates a topic, or what has its place, for example a queue. Optional.
 	Create func(t *testing.T, topic string)
-	// Subscribe creates a subscription of a topic. Optional: without it, a subscription has the name of its topic.
+	// Subscribe creates a subscription of a topic. Optional: without it, a subscription has the
+	// name of its topic.
 	Subscribe func(t *testing.T, topic, subscription string)
-	// Remove removes a topic and its subscriptions, while they are open. The driver must then find that they are gone.
+	// Remove removes a topic and its subscriptions, while they are open. The driver must then find
+	// that they are gone.
 	Remove func(t *testing.T, topic string)
 	// Topic and Subscription open what was created. Their As must give the driver.
 	Topic        func(t *testing.T, name string) *pubsub.Topic
 	Subscription func(t *testing.T, name string) *pubsub.Subscription
 
-	// Cannot has the cases of go-cloud's suite that the driver cannot pass, each with the reason. They are skipped; a name
-	// that is no case fails.
+	// Cannot has the cases of go-cloud's suite that the driver cannot pass, each with the reason.
+	// They are skipped; a name that is no case fails.
 	Cannot map[string]string
 
 	// The types that As must give, made by [As]. A nil one is not tested.
@@ -139,8 +141,8 @@ func (h *driverHarness) MakeNonexistentSubscription(ctx context.Context) (driver
 // Close does nothing: the harness's functions clean up with the test.
 func (*driverHarness) Close() {}
 
-// MaxBatchSizes returns 0: the drivers have no limit as small as the suite's batches.
-func (*driverHarness) MaxBatchSizes() (int, int) { return 0, 0 }
+// MaxBatchSizes returns 0 and 0: the drivers have no limit as small as the suite's batches.
+func (*driverHarness) MaxBatchSizes() (send, ack int) { return 0, 0 }
 
 // SupportsMultipleSubscriptions returns true: a driver that does not has the case in Cannot.
 func (*driverHarness) SupportsMultipleSubscriptions() bool { return true }

@@ -157,7 +157,8 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 	return drivers.NewQueue(b, log), nil
 }
 
-// dialOptions are read when the connection is dialled: a file that is missing must not keep a process from starting.
+// dialOptions are read when the connection is dialled: a file that is missing must not keep a
+// process from starting.
 func (l *place) dialOptions(log *slog.Logger) []nats.Option {
 	opts := []nats.Option{
 		nats.Name("piecework"),
@@ -188,8 +189,9 @@ func (l *place) dialOptions(log *slog.Logger) []nats.Option {
 	return opts
 }
 
-// origin reads the identity and the delivery count of a message. Its id is its place in the stream, with the time of its
-// arrival, because a stream that was deleted and created again counts from the start.
+// origin reads the identity and the delivery count of a message. Its id is its place in the stream,
+// with the time of its arrival, because a stream that was deleted and created again counts from the
+// start.
 func origin(as func(any) bool) pubsubq.Origin {
 	var m jetstream.Msg
 	if !as(&m) {

@@ -13,11 +13,13 @@ import (
 	"github.com/piecework/piecework/pubsubq/rabbitpubsub"
 )
 
-// deadLetter finds a queue's dead-letter exchange in the broker's complaint about a declaration without one.
+// deadLetter finds a queue's dead-letter exchange in the broker's complaint about a declaration
+// without one.
 var deadLetter = regexp.MustCompile(`'x-dead-letter-exchange' for queue .* current is the value '([^']*)'`)
 
-// inspect tells whether a queue has a dead-letter exchange among its arguments. The protocol has no question for that; but
-// the broker refuses the declaration of a queue that is there with other arguments, and says which.
+// inspect tells whether a queue has a dead-letter exchange among its arguments. The protocol has no
+// question for that; but the broker refuses the declaration of a queue that is there with other
+// arguments, and says which.
 func (p *place) inspect(c *rabbitpubsub.Conn) func(context.Context, string) (*drivers.LaneFacts, error) {
 	return func(ctx context.Context, lane string) (*drivers.LaneFacts, error) {
 		conn, err := c.Get(ctx)

@@ -16,14 +16,15 @@
 //
 // # Environment and credentials
 //
-// User and password in the URL; neither is logged. Rights: write on the default exchange, read on the queues, configure
-// if declare is true.
+// User and password in the URL; neither is logged. Rights: write on the default exchange, read on
+// the queues, configure if declare is true.
 //
 // # Limits
 //
-// Messages are small, so the broker's limits do not matter. A broker of version 4 drops a message of a quorum queue that
-// was given back 20 times, if its policy does not say otherwise: sweep sends the hint again. A message that is held for
-// longer than the broker's consumer_timeout (30 minutes) costs its connection's channel, which is opened again.
+// Messages are small, so the broker's limits do not matter. A broker of version 4 drops a message
+// of a quorum queue that was given back 20 times, if its policy does not say otherwise: sweep sends
+// the hint again. A message that is held for longer than the broker's consumer_timeout (30 minutes)
+// costs its connection's channel, which is opened again.
 //
 // # Delivery
 //
@@ -122,8 +123,8 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 // deliveryCount is the header in which quorum queues count earlier deliveries of a message.
 const deliveryCount = "x-delivery-count"
 
-// origin reads the identity and the delivery count of a message. The id is the sender's, and may be empty. Classic queues
-// do not count deliveries, but mark all after the first.
+// origin reads the identity and the delivery count of a message. The id is the sender's, and may be
+// empty. Classic queues do not count deliveries, but mark all after the first.
 func origin(as func(any) bool) pubsubq.Origin {
 	var d amqp.Delivery
 	if !as(&d) {

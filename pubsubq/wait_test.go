@@ -12,10 +12,11 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// dialTime is how long a driver dials a broker that does not answer. It does not look at its context.
+// dialTime is how long a driver dials a broker that does not answer, whatever its context.
 const dialTime = 25 * time.Second
 
-// A driver that dials on when its caller has left holds no caller up, and what it has opened in the end is used.
+// A driver that dials on after its caller has left does not hold callers up, and they use what it
+// opens.
 func TestReceiveDoesNotWaitForADriverThatDials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sub, opened := newFakeSub(1), 0
@@ -30,21 +31,21 @@ func TestReceiveDoesNotWaitForADriverThatDials(t *testing.T) {
 			_, err := r.Receive(ctx, 1)
 			cancel()
 			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
-				t.Errorf("receive: %v after %v", err, took)
+				t.Errorf("receive = %v after %v, want DeadlineExceeded after a second", err, took)
 			}
 		}
 		ds, err := r.Receive(t.Context(), 1)
 		if err != nil || len(ds) != 1 || opened != 1 {
-			t.Fatalf("received %q, %v, opened %d times", bodies(ds), err, opened)
+			t.Fatalf("received %q, %v, opened %d times, want one message and one opening", bodies(ds), err, opened)
 		}
 		ds[0].Ack()
 		if err := r.Shutdown(t.Context()); err != nil || !sub.closed {
-			t.Errorf("shutdown: %v, closed %v", err, sub.closed)
+			t.Errorf("shutdown = %v, closed = %v, want no error and the subscription closed", err, sub.closed)
 		}
 	})
 }
 
-// What a driver opens after the end is closed again.
+// What a driver opens after Shutdown is closed.
 func TestShutdownDoesNotWaitForADriverThatDials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sub, topic := newFakeSub(1), &fakeTopic{}
@@ -70,20 +71,20 @@ func TestShutdownDoesNotWaitForADriverThatDials(t *testing.T) {
 		}
 		for range 2 {
 			if err := <-ended; !errors.Is(err, pubsubq.ErrShutdown) {
-				t.Errorf("the call that was under way: %v", err)
+				t.Errorf("the call that was under way = %v, want ErrShutdown", err)
 			}
 		}
 		if took := time.Since(start); took > time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("shutdown took %v, want at most a second", took)
 		}
 		time.Sleep(time.Minute)
 		if synctest.Wait(); !sub.closed || len(told) > 0 {
-			t.Errorf("closed %v, told %v", sub.closed, told)
+			t.Errorf("closed = %v, told %v, want it closed and nothing told", sub.closed, told)
 		}
 	})
 }
 
-// Senders fail at once while a broker that does not answer is left alone, and not only after their own time.
+// During the pause after a failed dial, senders fail at once, and not at their own timeout.
 func TestSendersDoNotWaitForADriverThatDials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic, opened := &fakeTopic{}, 0
@@ -98,17 +99,17 @@ func TestSendersDoNotWaitForADriverThatDials(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := s.Send(ctx, "work", 0, some(1)...); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > time.Second {
-			t.Errorf("send: %v after %v", err, time.Since(start))
+			t.Errorf("send = %v after %v, want DeadlineExceeded after a second", err, time.Since(start))
 		}
 		time.Sleep(time.Until(start.Add(dialTime)))
 		synctest.Wait()
 		start = time.Now()
 		if err := s.Send(t.Context(), "work", 0, some(1)...); !errors.Is(err, errBroken) || time.Since(start) > 0 {
-			t.Errorf("send in the pause: %v after %v", err, time.Since(start))
+			t.Errorf("send in the pause = %v after %v, want errBroken at once", err, time.Since(start))
 		}
 		time.Sleep(time.Second)
 		if err := s.Send(t.Context(), "work", 0, some(1)...); err != nil {
-			t.Errorf("send: %v", err)
+			t.Errorf("send after the pause = %v, want no error", err)
 		}
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -153,9 +154,9 @@ func TestShutdownEndsWithItsContext(t *testing.T) {
 			err := shutdown(ctx)
 			cancel()
 			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 5*time.Second {
-				t.Errorf("%s: %v after %v", name, err, took)
+				t.Errorf("shutdown of the %s = %v after %v, want DeadlineExceeded within 5 seconds", name, err, took)
 			}
 		}
-		time.Sleep(dialTime) // what was left to end by itself
+		time.Sleep(dialTime) // for the calls that continue in the background
 	})
 }
