@@ -103,10 +103,13 @@ func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.W
 	if opts.Timing == (store.Timing{}) {
 		opts.Timing = localdev.Timing()
 	}
+	if opts.Now == nil {
+		opts.Now = d.now
+	}
 	if opts.Rand == nil {
 		opts.Rand = d.rand
 	}
-	if opts.Pause == nil {
+	if opts.Pause == nil && !d.opts.wall {
 		opts.Pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
 	st, err := store.New(coll, &opts)

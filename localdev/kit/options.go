@@ -44,10 +44,10 @@ func Log(log *slog.Logger) Option { return func(o *options) { o.config.Log = log
 // Seed makes other ids and jitter than those of seed 1.
 func Seed(seed uint64) Option { return func(o *options) { o.seed = seed } }
 
-// Config configures the runtime. Clock, randomness, log and worker's name default to the kit's.
+// Config configures the runtime. Its clock, randomness, log and worker's name default to the kit's.
 func Config(cfg functions.Config) Option { return func(o *options) { o.config = cfg } }
 
-// Store configures the store. Timing, randomness and pauses default to the kit's.
+// Store configures the store. Its timing, clock, randomness and pauses default to the kit's.
 func Store(opts store.Options) Option { return func(o *options) { o.store = opts } }
 
 // Hooks puts hooks between the store and its collection, to count, delay or fail what it does.
