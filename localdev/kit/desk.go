@@ -100,9 +100,6 @@ func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.W
 	}
 	d.closed = append(d.closed, coll)
 	opts, cfg := d.opts.store, d.opts.config
-	if opts.Timing == (store.Timing{}) {
-		opts.Timing = localdev.Timing()
-	}
 	if opts.Now == nil {
 		opts.Now = d.now
 	}
@@ -125,7 +122,10 @@ func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.W
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Parallel, cfg.Worker = 1, cmp.Or(cfg.Worker, worker)
+	if !d.opts.wall {
+		cfg.Parallel = 1 // the same order each time
+	}
+	cfg.Worker = cmp.Or(cfg.Worker, worker)
 	rt, err := functions.New(jobs, functions.Backends{Store: st, Queue: sender{d, wire}, Blobs: d.blobs(wire)}, cfg)
 	return rt, st, err
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
 )
@@ -25,6 +26,7 @@ type options struct {
 
 func newOptions(opts []Option) options {
 	o := options{start: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), seed: 1, points: 200}
+	o.store.Timing = localdev.Timing()
 	for _, f := range opts {
 		f(&o)
 	}
@@ -47,7 +49,8 @@ func Seed(seed uint64) Option { return func(o *options) { o.seed = seed } }
 // Config configures the runtime. Its clock, randomness, log and worker's name default to the kit's.
 func Config(cfg functions.Config) Option { return func(o *options) { o.config = cfg } }
 
-// Store configures the store. Its timing, clock, randomness and pauses default to the kit's.
+// Store configures the store. Its clock, randomness and pauses default to the kit's, but its timing to the store's own
+// instead of [localdev.Timing].
 func Store(opts store.Options) Option { return func(o *options) { o.store = opts } }
 
 // Hooks puts hooks between the store and its collection, to count, delay or fail what it does.
