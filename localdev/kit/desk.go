@@ -92,7 +92,8 @@ func (d *desk) move(to time.Time) {
 	}
 }
 
-// runtime returns a runtime over the desk's state. A wire, if there is one, counts its writes and can end it.
+// runtime returns a runtime over the desk's state. A wire, if there is one, counts its writes and
+// can end it.
 func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.Wire) (*functions.Runtime, *store.Store, error) {
 	coll := relay.New(d.coll, d.opts.hooks)
 	if wire != nil {
@@ -194,7 +195,8 @@ func (d *desk) next() (pubsubq.Message, bool) {
 	return m, true
 }
 
-// event returns when a message or a record is due next, after now and not after until; false if nothing is.
+// event returns when a message or a record is due next, after now and not after until; false if
+// nothing is.
 func (d *desk) event(ctx context.Context, st *store.Store, until time.Time) (time.Time, bool, error) {
 	now := d.now()
 	best := until.Add(time.Nanosecond)
