@@ -1,6 +1,7 @@
 package localdev
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,52 +14,51 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// DefaultDir is the data directory, unless Config names another: below the working directory.
+// DefaultDir is the default data directory, relative to the working directory.
 const DefaultDir = ".piecework"
 
-// Config says where a Stack keeps its data, and how it runs. The zero value is fine.
+// Config configures a Stack. The zero value is valid.
 type Config struct {
-	// Dir is the data directory. It is made if there is none. Default DefaultDir.
+	// Dir is the data directory. It is made if missing. Default DefaultDir.
 	Dir string
-	// Store is the URL of the store: sqlite:///path/to/file, sqlite::memory:, postgres://... or mem://. The last is
-	// gocloud's own memory store, which looks at every record on each query: for small things only. Default: the file
-	// piecework.db in Dir.
+	// Store is the URL of the store: sqlite:///path/to/file, sqlite::memory:, postgres://... or
+	// mem://. The last is gocloud's memory store, which reads every record on each query: for small
+	// amounts only. Default: the file piecework.db in Dir.
 	Store string
-	// Blobs is the URL of the blobs: file:///path/to/folder or mem://, or that of a driver which the program imports.
-	// Default: the folder blobs in Dir.
+	// Blobs is the URL of the blobs: file:///path/to/folder, mem://, or a URL of a driver that the
+	// program imports. Default: the folder blobs in Dir.
 	Blobs string
-	// Queues names the lanes of work to pull from, beside those of the registered kinds.
+	// Queues names queues to pull from, in addition to the queues of the registered kinds.
 	Queues []string
-	// Worker configures the worker. SweepEvery is 1 second by default here, and DrainGrace 10 seconds.
+	// Worker configures the worker. SweepEvery is 1 second by default here, and DrainGrace 10
+	// seconds.
 	Worker worker.Options
 	// Runtime configures the runtime. StopGrace is 5 seconds by default here.
 	Runtime functions.Config
-	// Timing configures the store; a field that is zero means that of [Timing]. Processes that share a store should
-	// have the same.
+	// Timing configures the store. A zero field defaults to the field of [Timing]. Processes that
+	// share a store should use the same timing.
 	Timing store.Timing
-	// Log gets what an operator should know, unless Runtime or Worker have logs of their own. Default slog.Default().
+	// Log is the log for operators. Runtime and Worker may have other logs. Default slog.Default().
 	Log *slog.Logger
 }
 
-// Timing is the default of Config.Timing. Leases are short, because the process that notices a death is the next one
-// on the same machine, with the same clock. The queue in the process keeps messages back for up to an hour, so that
-// retries and schedules within it start to the millisecond; later ones are started by sweep.
+// Timing is the default of Config.Timing. Leases are short, because the process that notices a
+// death runs on the same machine, with the same clock. The queue in the process delays messages by
+// up to an hour, so retries and schedules within an hour start to the millisecond. Sweep starts
+// later ones.
 func Timing() store.Timing {
 	return store.Timing{
 		Lease: 10 * time.Second, Grace: time.Minute, MaxGrace: time.Hour, Skew: 250 * time.Millisecond, Native: time.Hour,
 	}
 }
 
-// withDefaults fills in what is missing, and says what cannot work.
+// withDefaults fills in defaults and refuses values that cannot work.
 func (c Config) withDefaults(jobs *functions.Registry) (Config, error) {
 	if jobs == nil {
 		return c, fmt.Errorf("%w: localdev: the registry is nil", functions.ErrConfig)
 	}
-	if c.Dir == "" {
-		c.Dir = DefaultDir
-	}
 	var err error
-	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
+	if c.Dir, err = filepath.Abs(cmp.Or(c.Dir, DefaultDir)); err != nil {
 		return c, fmt.Errorf("%w: localdev: data directory %q: %w", functions.ErrConfig, c.Dir, err)
 	}
 	c.Queues = append(append(slices.Clone(c.Queues), jobs.Queues()...), functions.DefaultQueue)
@@ -72,14 +72,14 @@ func (c Config) withDefaults(jobs *functions.Registry) (Config, error) {
 		return c, fmt.Errorf("%w: localdev: %w", functions.ErrConfig, err)
 	}
 	def := Timing()
-	set(&c.Timing.Lease, def.Lease)
-	set(&c.Timing.Grace, max(def.Grace, c.Timing.Lease))
-	set(&c.Timing.MaxGrace, max(def.MaxGrace, c.Timing.Grace))
-	set(&c.Timing.Skew, def.Skew)
-	set(&c.Timing.Native, min(def.Native, c.Timing.MaxGrace)) // Recover looks ahead as far as MaxGrace
-	set(&c.Worker.SweepEvery, time.Second)
-	set(&c.Worker.DrainGrace, 10*time.Second)
-	set(&c.Runtime.StopGrace, 5*time.Second)
+	c.Timing.Lease = cmp.Or(c.Timing.Lease, def.Lease)
+	c.Timing.Grace = cmp.Or(c.Timing.Grace, max(def.Grace, c.Timing.Lease))
+	c.Timing.MaxGrace = cmp.Or(c.Timing.MaxGrace, max(def.MaxGrace, c.Timing.Grace))
+	c.Timing.Skew = cmp.Or(c.Timing.Skew, def.Skew)
+	c.Timing.Native = cmp.Or(c.Timing.Native, min(def.Native, c.Timing.MaxGrace)) // Recover looks MaxGrace ahead
+	c.Worker.SweepEvery = cmp.Or(c.Worker.SweepEvery, time.Second)
+	c.Worker.DrainGrace = cmp.Or(c.Worker.DrainGrace, 10*time.Second)
+	c.Runtime.StopGrace = cmp.Or(c.Runtime.StopGrace, 5*time.Second)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -87,10 +87,4 @@ func (c Config) withDefaults(jobs *functions.Registry) (Config, error) {
 		c.Runtime.Log = c.Log
 	}
 	return c, nil
-}
-
-func set(d *time.Duration, def time.Duration) {
-	if *d == 0 {
-		*d = def
-	}
 }

@@ -23,10 +23,11 @@ const (
 // formatVersion is the layout of the data directory that this version writes.
 const formatVersion = 1
 
-// formatText is what the file says.
+// formatText is the content of formatFile.
 var formatText = fmt.Appendf(nil, "{\"format\": %d}\n", formatVersion)
 
-// openDir makes the data directory, if anything is kept there, and refuses one of a newer version.
+// openDir makes the data directory, unless store and blobs are elsewhere, and refuses a directory
+// of a newer version.
 func openDir(c Config) error {
 	if c.Store != "" && c.Blobs != "" {
 		return nil
@@ -44,7 +45,8 @@ func openDir(c Config) error {
 	return nil
 }
 
-// checkFormat refuses a data directory that this version cannot read. One that does not say is fs.ErrNotExist.
+// checkFormat refuses a data directory that this version cannot read. It returns fs.ErrNotExist if
+// there is no format.
 func checkFormat(dir string) error {
 	text, err := os.ReadFile(filepath.Join(dir, formatFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,8 +72,9 @@ func checkFormat(dir string) error {
 	return nil
 }
 
-// holdsNothing reports whether a directory has no more than the file of its format: a version that did not write that
-// file whole may have ended at its first start, for want of room.
+// holdsNothing reports whether a directory has only the file of its format. An older version, which
+// did not write that file atomically, may have left it incomplete at its first start on a full
+// disk.
 func holdsNothing(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
@@ -82,7 +85,7 @@ func holdsNothing(dir string) bool {
 	return err == nil
 }
 
-// writeWhole writes a file so that it is there whole, and on disk, or not at all.
+// writeWhole writes a file atomically and syncs it.
 func writeWhole(name string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
@@ -90,7 +93,7 @@ func writeWhole(name string, text []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Close() // perhaps a second time
+			_ = f.Close() // it may be closed already
 			_ = os.Remove(f.Name())
 		}
 	}()

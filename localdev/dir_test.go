@@ -29,7 +29,8 @@ func startsIn(t *testing.T, dir string) {
 	}
 }
 
-// A first start that ended amid its first file is no reason never to start again, unless there are data.
+// A first start that ended amid its first file is no reason never to start again, unless there are
+// data.
 func TestStartAfterAFirstStartThatWasCut(t *testing.T) {
 	const whole = "{\"format\": 1}\n"
 	for n := range len(whole) {

@@ -12,10 +12,12 @@ import (
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore"
+	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
 
@@ -41,7 +43,17 @@ func openStore(ctx context.Context, c Config) (*docstore.Collection, error) {
 	}
 }
 
-// SQLOptions is how the records are laid out in SQLite and PostgreSQL.
+// OpenMemory opens gocloud's memory store for records, with the lock that it needs: see
+// [relay.Locked].
+func OpenMemory() (*docstore.Collection, error) {
+	inner, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	if err != nil {
+		return nil, fmt.Errorf("open store in memory: %w", err)
+	}
+	return relay.Locked(inner), nil
+}
+
+// SQLOptions returns the layout of the records in SQLite and PostgreSQL.
 func SQLOptions() *sqldocstore.Options {
 	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
 	for _, name := range store.Columns() {
@@ -54,8 +66,8 @@ func SQLOptions() *sqldocstore.Options {
 	return o
 }
 
-// openBlobs opens the bucket, and says in which directory it is, if it is one. A directory that is missing is made on
-// demand.
+// openBlobs opens the bucket, and returns its directory if it is one. With create it makes a
+// missing directory.
 func openBlobs(ctx context.Context, c Config, create bool) (bucket *blob.Bucket, dir string, err error) {
 	address := c.Blobs
 	if address == "" {
@@ -82,7 +94,7 @@ func openBlobs(ctx context.Context, c Config, create bool) (bucket *blob.Bucket,
 	return bucket, "", nil
 }
 
-// openFolder opens a directory as a bucket, as blobout wants it.
+// openFolder opens a directory as a bucket with the options that blobout needs.
 func openFolder(dir string, create bool) (*blob.Bucket, string, error) {
 	b, err := fileblob.OpenBucket(dir, &fileblob.Options{CreateDir: create, NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
 	if err != nil {
@@ -91,7 +103,7 @@ func openFolder(dir string, create bool) (*blob.Bucket, string, error) {
 	return b, dir, nil
 }
 
-// folder is the directory of a file URL; on Windows, /C:/x is C:\x.
+// folder returns the directory of a file URL. On Windows, /C:/x is C:\x.
 func folder(u *url.URL) string {
 	path := u.Path
 	if runtime.GOOS == "windows" {
@@ -100,7 +112,7 @@ func folder(u *url.URL) string {
 	return filepath.FromSlash(path)
 }
 
-// urlPath is an absolute file name in the form that a URL has it.
+// urlPath returns an absolute file name as the path of a URL.
 func urlPath(name string) string {
 	name = filepath.ToSlash(name)
 	if !strings.HasPrefix(name, "/") {
@@ -109,7 +121,7 @@ func urlPath(name string) string {
 	return (&url.URL{Path: name}).EscapedPath()
 }
 
-// blobStore is the outputs' side of a bucket.
+// blobStore returns the store of the outputs in a bucket.
 func blobStore(bucket *blob.Bucket, dir string) *blobout.Store {
 	return blobout.New(bucket, &blobout.Options{Dir: dir})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/piecework/piecework/tests/postgres"
 )
 
-// Two processes over one PgBouncer in transaction mode, which has fewer connections to the server than either of them
-// opens, run all their jobs and have nothing to complain of.
+// Two processes over one PgBouncer in transaction mode, which has fewer connections to the server
+// than either of them opens, run all their jobs and have nothing to complain of.
 func TestTwoStacksBehindAPooler(t *testing.T) {
 	pooler := postgres.StartPooler(t, postgres.Start(t), "transaction")
 	jobs := functions.NewRegistry()

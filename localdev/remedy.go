@@ -16,34 +16,34 @@ import (
 	"github.com/piecework/piecework/store/sqldocstore"
 )
 
-// dirError says of a directory that cannot be used what to do about it.
+// dirError wraps an error of the data directory with what to do about it.
 func dirError(dir string, err error) error {
 	remedy := "choose another directory"
 	switch {
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
 		remedy = "make it writable for this user, or choose another directory"
 	case errors.Is(err, syscall.ENOSPC):
-		remedy = "the disk is full: make room, or choose another directory"
+		remedy = "the disk is full: free some space, or choose another directory"
 	case errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrExist):
-		remedy = "there is a file of that name on the way: move it, or choose another directory"
+		remedy = "a file of that name is in the way: move it, or choose another directory"
 	}
 	return fmt.Errorf("%w: data directory %s: %s: %w", functions.ErrConfig, dir, remedy, err)
 }
 
-// storeError says of a store that cannot be opened what to do about it.
+// storeError wraps an error of opening the store with what to do about it.
 func storeError(address string, err error) error {
 	text := strings.ToLower(err.Error())
 	file := sqliteFile(address)
 	remedy := ""
 	switch {
 	case strings.Contains(text, "not a database") || strings.Contains(text, "malformed"):
-		remedy = "the file is damaged, or is no SQLite database: restore it from a backup, or move it away to begin with an empty one"
+		remedy = "the file is damaged, or is not a SQLite database: restore it from a backup, or move it away to start with an empty one"
 	case sqldocstore.ErrorCode(err) == gcerrors.InvalidArgument:
 		return fmt.Errorf("%w: store %s: %w", functions.ErrConfig, functions.RedactURL(address), err)
 	case sqldocstore.ErrorCode(err) == gcerrors.ResourceExhausted || errors.Is(err, syscall.ENOSPC):
-		remedy = "the disk is full: make room"
+		remedy = "the disk is full: free some space"
 	case errors.Is(err, sqldocstore.ErrUnavailable) && file != "":
-		remedy = "another process keeps it locked: end that process, or choose another file"
+		remedy = "another process has locked it: end that process, or choose another file"
 	case errors.Is(err, sqldocstore.ErrUnavailable):
 		remedy = "the database cannot be reached: check the address, and that the server runs"
 	case strings.Contains(text, "readonly") || strings.Contains(text, "read-only") || errors.Is(err, fs.ErrPermission):
@@ -59,7 +59,7 @@ func storeError(address string, err error) error {
 	return fmt.Errorf("open store %s: %s: %w", functions.RedactURL(address), remedy, err)
 }
 
-// sqliteFile is the file that a store's URL names, "" if it names none.
+// sqliteFile returns the file that a store's URL names, or "" if it names none.
 func sqliteFile(address string) string {
 	rest, ok := strings.CutPrefix(address, sqldocstore.SchemeSQLite+":")
 	if !ok || strings.HasPrefix(rest, ":memory:") {

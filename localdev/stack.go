@@ -19,7 +19,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Stack is a running system. Make one with Start, and end it with Stop.
+// Stack is a running system. Start makes one, and Stop ends it.
 type Stack struct {
 	cfg    Config
 	coll   *docstore.Collection
@@ -36,11 +36,11 @@ type Stack struct {
 	stop   func() error
 }
 
-// Start opens a store, blobs and a queue in this process, and starts a worker for jobs. It returns when jobs can be
-// submitted; what an earlier process left is taken up in the background. The context bounds the opening only: what
-// was started runs until Stop.
+// Start opens a store, blobs and a queue in this process, and starts a worker. It returns when jobs
+// can be submitted; jobs of an earlier process are resumed in the background. The context limits
+// the opening only: the system runs until Stop.
 //
-// It returns functions.ErrConfig for what cannot work, and says what to do.
+// It returns functions.ErrConfig for a configuration that cannot work, and says what to do.
 func Start(ctx context.Context, jobs *functions.Registry, cfg Config) (*Stack, error) {
 	cfg, err := cfg.withDefaults(jobs)
 	if err != nil {
@@ -54,11 +54,11 @@ func Start(ctx context.Context, jobs *functions.Registry, cfg Config) (*Stack, e
 	run, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = sync.OnceValue(s.close)
 	go func() { s.ran <- s.worker.Run(run) }()
-	s.back.Go(func() { s.takeUp(run) })
+	s.back.Go(func() { s.resume(run) })
 	return s, nil
 }
 
-// open opens everything in order.
+// open opens all parts in order.
 func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) {
 	if err := openDir(s.cfg); err != nil {
 		return err
@@ -81,11 +81,11 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	if err != nil {
 		return err
 	}
-	lanes := map[string]*pubsubq.Receiver{}
+	queues := map[string]*pubsubq.Receiver{}
 	for _, queue := range s.cfg.Queues {
-		lanes[queue] = s.receiver(queue)
+		queues[queue] = s.receiver(queue)
 	}
-	s.worker, err = worker.New(s.rt, lanes, s.receiver(functions.SubmitQueue), &s.cfg.Worker)
+	s.worker, err = worker.New(s.rt, queues, s.receiver(functions.SubmitQueue), &s.cfg.Worker)
 	return err
 }
 
@@ -93,10 +93,11 @@ func (s *Stack) receiver(queue string) *pubsubq.Receiver {
 	return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: s.queue, Queue: queue})
 }
 
-// takeUp sends the messages that an earlier process had in its queue when it died: at once those of jobs that wait, and
-// once the leases which it held must have run out, those of jobs that it ran. Another process over the same store may be
-// alive and have them in its own queue: nothing tells, and a second message of a job does no harm.
-func (s *Stack) takeUp(ctx context.Context) {
+// resume sends the messages that an earlier process had in its queue when it died: at once for jobs
+// that wait, and for jobs that it ran when its leases must have run out. Another process over the
+// same store may be alive and have the same messages in its own queue. This process cannot know,
+// and a second message of a job does no harm.
+func (s *Stack) resume(ctx context.Context) {
 	t := s.rt.Timing()
 	for _, after := range []struct {
 		wait    time.Duration
@@ -114,48 +115,50 @@ func (s *Stack) takeUp(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.cfg.Log.LogAttrs(ctx, slog.LevelError, "not all messages of jobs that this process found in the store were sent; sweep will send the others",
+			s.cfg.Log.LogAttrs(ctx, slog.LevelError, "could not send messages for all jobs found in the store; sweep will send the rest",
 				slog.Any("error", err))
 		case res.Resent+res.Lost > 0:
-			s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "sent messages of jobs that this process found in the store",
+			s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "sent messages for jobs found in the store",
 				slog.Int("waiting", res.Resent), slog.Int("running", res.Lost))
 		}
 	}
 }
 
-// Client returns a client that submits jobs and asks after them.
+// Client returns a client that submits and reads jobs.
 func (s *Stack) Client() *functions.Client { return s.rt.Client() }
 
-// Runtime returns the runtime, whose verbs may be called beside the worker.
+// Runtime returns the runtime. Its verbs may be called beside the worker.
 func (s *Stack) Runtime() *functions.Runtime { return s.rt }
 
-// Collection returns the store's collection. Nothing but package store should write to it.
+// Collection returns the store's collection. Only package store should write to it.
 func (s *Stack) Collection() *docstore.Collection { return s.coll }
 
 // Blobs returns the store of the outputs.
 func (s *Stack) Blobs() *blobout.Store { return s.blobs }
 
-// Bucket returns the bucket in which the outputs lie.
+// Bucket returns the bucket of the outputs.
 func (s *Stack) Bucket() *blob.Bucket { return s.bucket }
 
 // Queue returns the queue in this process.
 func (s *Stack) Queue() *memqueue.Queue { return s.queue }
 
-// Sender returns the sender to the queue in this process. Its Submit, with functions.SubmitQueue, submits a job by
-// message.
+// Sender returns the sender to the queue in this process. Its Submit with functions.SubmitQueue
+// submits a job by message.
 func (s *Stack) Sender() *pubsubq.Sender { return s.sender }
 
 // Config returns the configuration in force, defaults filled in.
 func (s *Stack) Config() Config { return s.cfg }
 
-// SubmitMessage puts a submission on the submit queue, in our JSON form or as a CloudEvent, as if it came from a
-// broker. Nil means that it is in the queue, in memory: the job is stored a moment later, or the message parked.
+// SubmitMessage puts a submission on the submit queue, in our JSON form or as a CloudEvent, as if
+// it came from a broker. Nil means that the message is in the queue, in memory: a moment later the
+// job is stored or the message parked.
 func (s *Stack) SubmitMessage(ctx context.Context, body []byte, metadata map[string]string) error {
 	return s.queue.SendDirect(ctx, functions.SubmitQueue, 0, []pubsubq.Raw{{Body: body, Metadata: metadata}})
 }
 
-// Stop ends the system. Running jobs have Config.Worker.DrainGrace to finish and are then handed back; when ctx ends
-// before that, they are left behind at once, which costs them a restart when their leases have run out.
+// Stop ends the system. Running jobs have Config.Worker.DrainGrace to finish and are then handed
+// back. When ctx ends before that, Stop abandons them at once, and they restart when their leases
+// have run out.
 func (s *Stack) Stop(ctx context.Context) error {
 	s.cancel()
 	var err error
@@ -169,7 +172,7 @@ func (s *Stack) Stop(ctx context.Context) error {
 	return errors.Join(err, s.stop())
 }
 
-// close closes what was opened, the last first.
+// close closes all opened parts in reverse order.
 func (s *Stack) close() error {
 	s.back.Wait()
 	var errs []error

@@ -131,7 +131,8 @@ func eventually(t *testing.T, f func() error) {
 	}
 }
 
-// What waited when a process ended runs in the next one, although the queue was in memory; scheduled jobs too.
+// What waited when a process ended runs in the next one, although the queue was in memory;
+// scheduled jobs too.
 func TestNextProcessTakesUpWhatWaits(t *testing.T) {
 	dir := t.TempDir()
 	declared := functions.NewRegistry()
@@ -154,7 +155,8 @@ func TestNextProcessTakesUpWhatWaits(t *testing.T) {
 	}
 }
 
-// A process cannot know whether another one over the same store is alive, and does not say that it has died.
+// A process cannot know whether another one over the same store is alive, and does not say that it
+// has died.
 func TestTheLogOfASecondProcess(t *testing.T) {
 	dir := t.TempDir()
 	first := start(t, double(), localdev.Config{Dir: dir})

@@ -1,6 +1,7 @@
 package localdev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,20 +17,18 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// Storage is what a Stack has stored: for tools that look at it.
+// Storage is the stored state of a Stack, for tools that read it.
 type Storage struct {
 	Records *docstore.Collection
 	Bucket  *blob.Bucket
 	Blobs   *blobout.Store // over Bucket
 }
 
-// OpenStorage opens what a Stack of this configuration has stored, without one or beside one. Of the configuration,
-// only Dir, Store and Blobs count. A data directory that holds no store is fs.ErrNotExist, and is left as it is.
+// OpenStorage opens the stored state of a Stack, which may be running or not. It uses only Dir,
+// Store and Blobs of the configuration. It returns fs.ErrNotExist for a data directory without a
+// store, and makes nothing.
 func OpenStorage(ctx context.Context, c Config) (s *Storage, err error) {
-	if c.Dir == "" {
-		c.Dir = DefaultDir
-	}
-	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
+	if c.Dir, err = filepath.Abs(cmp.Or(c.Dir, DefaultDir)); err != nil {
 		return nil, fmt.Errorf("%w: localdev: data directory %q: %w", functions.ErrConfig, c.Dir, err)
 	}
 	if err := findStorage(c); err != nil {
@@ -47,11 +46,11 @@ func OpenStorage(ctx context.Context, c Config) (s *Storage, err error) {
 	return s, nil
 }
 
-// findStorage refuses what is not there: opening it would make it, or find nothing in it.
+// findStorage refuses missing state. Opening would make it, or find nothing.
 func findStorage(c Config) error {
 	for _, address := range []string{c.Store, c.Blobs} {
 		if strings.HasPrefix(address, "mem:") || strings.HasPrefix(address, "sqlite::memory:") {
-			return fmt.Errorf("%w: %s is in the memory of the process that made it, and cannot be opened by another",
+			return fmt.Errorf("%w: %s is in the memory of another process, and cannot be opened from here",
 				functions.ErrConfig, address)
 		}
 	}
@@ -66,10 +65,10 @@ func findStorage(c Config) error {
 	if err := checkFormat(c.Dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil // older than the file that says it
+	return nil // older than the file of the format
 }
 
-// Close closes what OpenStorage opened.
+// Close closes the store and the bucket.
 func (s *Storage) Close() error {
 	return errors.Join(s.Bucket.Close(), s.Records.Close())
 }

@@ -13,7 +13,7 @@ import (
 func TestWithoutAccountsNoProxies(t *testing.T) {
 	jobs, runs := doubles()
 	w := newWorld(t, jobs, nil)
-	id := w.submit("test.double", 1)
+	id := w.kit.Submit("test.double", 1)
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"} {
 		for _, path := range []string{"/push/execute", "/push/submit", "/events", "/sweep"} {
 			rec := w.expect(http.StatusForbidden, path, hint(id), name, "203.0.113.7")

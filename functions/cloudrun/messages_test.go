@@ -30,7 +30,7 @@ func TestAHintRunsItsJobInWhateverFormItComes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			jobs, runs := doubles()
 			w := newWorld(t, jobs, nil)
-			id := w.submit("test.double", 21)
+			id := w.kit.Submit("test.double", 21)
 			for range 3 {
 				if rec := push(w, id); rec.Code != http.StatusNoContent || rec.Body.Len() > 0 {
 					t.Errorf("status %d: %s", rec.Code, rec.Body)
@@ -121,7 +121,7 @@ func TestAMessageMakesOneJobHoweverOftenItComes(t *testing.T) {
 			push(w)
 			info := w.only("test.double")
 			w.expect(http.StatusNoContent, "/push/execute", hint(info.ID))
-			if info = w.get(info.ID); string(info.Result) != "8" {
+			if info = w.kit.Job(info.ID); string(info.Result) != "8" {
 				t.Errorf("result %s", info.Result)
 			}
 		})
@@ -142,7 +142,7 @@ func TestWhatCannotBeHandledNowComesAgain(t *testing.T) {
 	jobs, runs := doubles()
 	functions.Declare[int, int](jobs, "test.elsewhere")
 	w := newWorld(t, jobs, nil)
-	elsewhere, id := w.submit("test.elsewhere", 1), w.submit("test.double", 1)
+	elsewhere, id := w.kit.Submit("test.elsewhere", 1), w.kit.Submit("test.double", 1)
 	rec := w.expect(http.StatusServiceUnavailable, "/push/execute", hint(elsewhere))
 	if after := rec.Header().Get("Retry-After"); after != "5" {
 		t.Errorf("Retry-After %q", after)
@@ -234,7 +234,7 @@ func blocks() (jobs *functions.Registry, started chan string, release chan struc
 func TestBeyondTheLimitMessagesAreRefusedAtOnce(t *testing.T) {
 	jobs, started, release := blocks()
 	w := newWorld(t, jobs, &cloudrun.Options{Concurrency: 1})
-	first, second := w.submit("test.block", nil), w.submit("test.block", nil)
+	first, second := w.kit.Submit("test.block", nil), w.kit.Submit("test.block", nil)
 	done := make(chan int)
 	go func() { done <- w.post("/push/execute", hint(first)).Code }()
 	<-started
@@ -254,7 +254,7 @@ func TestBeyondTheLimitMessagesAreRefusedAtOnce(t *testing.T) {
 func TestADuplicateOfARunningJobIsDropped(t *testing.T) {
 	jobs, started, release := blocks()
 	w := newWorld(t, jobs, nil)
-	id := w.submit("test.block", nil)
+	id := w.kit.Submit("test.block", nil)
 	done := make(chan int)
 	go func() { done <- w.post("/push/execute", hint(id)).Code }()
 	<-started
@@ -270,7 +270,7 @@ func TestAJobGoesOnWhenItsCallerHasGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jobs, started, release := blocks()
 		w := newWorld(t, jobs, nil)
-		id := w.submit("test.block", nil)
+		id := w.kit.Submit("test.block", nil)
 		ctx, leave := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -305,9 +305,9 @@ func TestAJobLongerThanTheTimeoutGoesOn(t *testing.T) {
 			return at, nil
 		})
 		w := newWorld(t, jobs, &cloudrun.Options{Timeout: 30 * time.Second})
-		id := w.submit("test.long", 100)
+		id := w.kit.Submit("test.long", 100)
 		requests := 0
-		for start := time.Now(); w.get(id).State != store.Succeeded; requests++ {
+		for start := time.Now(); w.kit.Job(id).State != store.Succeeded; requests++ {
 			if requests > 10 {
 				t.Fatalf("no end after %v", time.Since(start))
 			}
@@ -317,7 +317,7 @@ func TestAJobLongerThanTheTimeoutGoesOn(t *testing.T) {
 				t.Errorf("a request took %v", took)
 			}
 		}
-		if info := w.get(id); requests != 5 || string(info.Result) != "100" || info.Attempt != 1 {
+		if info := w.kit.Job(id); requests != 5 || string(info.Result) != "100" || info.Attempt != 1 {
 			t.Errorf("%d requests, %+v", requests, info)
 		}
 	})
@@ -328,7 +328,7 @@ func TestAJobIsCancelledBeforeTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jobs, _, _ := blocks()
 		w := newWorld(t, jobs, &cloudrun.Options{Timeout: 30 * time.Second})
-		id := w.submit("test.block", nil)
+		id := w.kit.Submit("test.block", nil)
 		begin := time.Now()
 		w.expect(http.StatusNoContent, "/push/execute", hint(id))
 		if took := time.Since(begin); took > 26*time.Second {

@@ -105,7 +105,7 @@ func TestServesBothVersionsOfHTTP(t *testing.T) {
 		set(&protocols)
 		transport := &http.Transport{Protocols: &protocols}
 		client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-		id := s.submit("test.double", 4)
+		id := s.kit.Submit("test.double", 4)
 		res, err := client.Post(s.url+"/push/execute", "application/json", strings.NewReader(wrap("1", hint(id), nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestServesBothVersionsOfHTTP(t *testing.T) {
 func TestDrainLetsRunningJobsFinish(t *testing.T) {
 	jobs, started, release := blocks()
 	s := serve(t, newWorld(t, jobs, nil))
-	id := s.submit("test.block", nil)
+	id := s.kit.Submit("test.block", nil)
 	status := make(chan int, 1)
 	go func() {
 		res, err := http.Post(s.url+"/push/execute", "application/json", strings.NewReader(hint(id)))
@@ -166,7 +166,7 @@ func TestDrainHandsBackWhatDoesNotFinish(t *testing.T) {
 			return nil, functions.Continue(map[string]int{"at": 3})
 		})
 		w := newWorld(t, jobs, nil)
-		stubborn, careful := w.submit("test.block", nil), w.submit("test.careful", nil)
+		stubborn, careful := w.kit.Submit("test.block", nil), w.kit.Submit("test.careful", nil)
 		codes := make(chan int, 2)
 		for _, id := range []string{stubborn, careful} {
 			go func() { codes <- w.post("/push/execute", hint(id)).Code }()
@@ -204,7 +204,7 @@ func TestAHandlerThatDoesNotReturnIsLeftBehind(t *testing.T) {
 			return "late", nil
 		})
 		w := newWorld(t, jobs, nil)
-		id := w.submit("test.deaf", nil)
+		id := w.kit.Submit("test.deaf", nil)
 		done := make(chan struct{})
 		go func() { defer close(done); w.post("/push/execute", hint(id)) }()
 		<-started
@@ -224,7 +224,7 @@ func TestSweepSaysWhatItDid(t *testing.T) {
 		jobs, _ := doubles()
 		w := newWorld(t, jobs, nil)
 		for range 3 {
-			w.submit("test.double", 1, functions.After(time.Minute))
+			w.kit.Submit("test.double", 1, functions.After(time.Minute))
 		}
 		var res functions.SweepResult
 		sweep := func() {
@@ -242,10 +242,8 @@ func TestSweepSaysWhatItDid(t *testing.T) {
 		if sweep(); res.Looked != 3 || res.Started != 3 || res.More || res.Lag < 59*time.Second {
 			t.Errorf("%+v", res)
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if len(w.sent) != 3 {
-			t.Errorf("%d messages", len(w.sent))
+		if sent := w.kit.Messages(); len(sent) != 3 {
+			t.Errorf("%d messages, want 3", len(sent))
 		}
 	})
 }
@@ -257,7 +255,7 @@ func TestASweepIsBounded(t *testing.T) {
 		w := newWorld(t, jobs, &cloudrun.Options{SweepFor: 10 * time.Second})
 		const all = 50
 		for range all {
-			w.submit("test.double", 1, functions.After(time.Minute))
+			w.kit.Submit("test.double", 1, functions.After(time.Minute))
 		}
 		time.Sleep(2 * time.Minute)
 		w.slow.Store(int64(4 * time.Second))
@@ -291,7 +289,7 @@ func TestASweepEndsWithItsRequest(t *testing.T) {
 		jobs, _ := doubles()
 		w := newWorld(t, jobs, &cloudrun.Options{Timeout: 15 * time.Second, SweepFor: time.Hour})
 		for range 50 {
-			w.submit("test.double", 1, functions.After(time.Minute))
+			w.kit.Submit("test.double", 1, functions.After(time.Minute))
 		}
 		time.Sleep(2 * time.Minute)
 		w.slow.Store(int64(4 * time.Second))
@@ -329,7 +327,7 @@ func TestDrainEndsWaits(t *testing.T) {
 				if w.Server, err = cloudrun.New(w.rt, &cloudrun.Options{API: tt.wrap(api)}); err != nil {
 					t.Fatal(err)
 				}
-				id, rec, begin := w.submit("test.double", 1), httptest.NewRecorder(), time.Now()
+				id, rec, begin := w.kit.Submit("test.double", 1), httptest.NewRecorder(), time.Now()
 				answered := make(chan time.Duration, 1)
 				go func() {
 					w.ServeHTTP(rec, request(t, http.MethodGet, "/v1/jobs/"+id+"/wait?timeout=60s", ""))

@@ -59,7 +59,7 @@ func TestGoodTokensAreTaken(t *testing.T) {
 		"other audience": rsaKey.sign(t, "RS256", with(map[string]any{"aud": "https://other.example"})),
 	} {
 		t.Run(name, func(t *testing.T) {
-			id := w.submit("test.double", 1)
+			id := w.kit.Submit("test.double", 1)
 			for _, scheme := range []string{"Bearer ", "bearer  "} {
 				rec := httptest.NewRecorder()
 				r := request(t, http.MethodPost, "/push/execute", wrap("1", hint(id), nil), "Authorization", scheme+token)
@@ -84,7 +84,7 @@ func TestBadTokensAreRefusedAndNothingRuns(t *testing.T) {
 	elliptic := i.newKey("e", "ES256")
 	jobs, runs := doubles()
 	w := newWorld(t, jobs, &cloudrun.Options{Callers: i.callers()})
-	id := w.submit("test.double", 1)
+	id := w.kit.Submit("test.double", 1)
 	sign := func(changes map[string]any) string { return "Bearer " + genuine.sign(t, "RS256", with(changes)) }
 	whole := genuine.sign(t, "RS256", good())
 	parts := strings.Split(whole, ".")

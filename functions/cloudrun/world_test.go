@@ -10,60 +10,38 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore/driver"
 
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/cloudrun"
-	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/localdev/kit"
-	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
 	"github.com/piecework/piecework/tests/printed"
 )
 
-// world is a server over a store and blobs in memory, and what it sends.
+// world is a server over a system in memory.
 type world struct {
 	*cloudrun.Server
 
 	t    *testing.T
+	kit  *kit.Kit
 	rt   *functions.Runtime
 	away atomic.Bool  // the store does not answer
 	slow atomic.Int64 // how many nanoseconds a query takes
 	log  printed.Text
-
-	mu   sync.Mutex
-	sent []pubsubq.Message
 }
-
-// Send takes the hints.
-func (w *world) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sent = append(w.sent, msgs...)
-	return nil
-}
-
-// MaxDelay is none.
-func (*world) MaxDelay(string) time.Duration { return 0 }
 
 var errAway = errors.New("the store is away")
 
 func newWorld(t *testing.T, jobs *functions.Registry, opts *cloudrun.Options) *world {
 	t.Helper()
 	w := &world{t: t}
-	inner, err := localdev.OpenMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	coll := relay.New(inner, relay.Hooks{Actions: func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+	hooks := relay.Hooks{Actions: func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
 		if !w.away.Load() {
 			return next(ctx, acts)
 		}
@@ -81,26 +59,15 @@ func newWorld(t *testing.T, jobs *functions.Registry, opts *cloudrun.Options) *w
 		}
 		time.Sleep(time.Duration(w.slow.Load())) // in virtual time
 		return next(ctx, q)
-	}})
-	st, err := store.New(coll, &store.Options{Pause: func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket := memblob.OpenBucket(nil)
+	}}
 	log := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.rt, err = functions.New(jobs, functions.Backends{Store: st, Blobs: blobout.New(bucket, nil), Queue: w}, functions.Config{Log: log, Worker: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.kit = kit.New(t, jobs, kit.WallClock(), kit.Log(log), kit.Hooks(hooks),
+		kit.Store(store.Options{Pause: func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }}))
+	w.rt = w.kit.Runtime()
+	var err error
 	if w.Server, err = cloudrun.New(w.rt, opts); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = w.rt.Close()
-		_ = bucket.Close()
-		_ = coll.Close()
-		_ = inner.Close()
-	})
 	return w
 }
 
@@ -151,28 +118,10 @@ func wrap(id, data string, attributes map[string]string) string {
 	return string(text)
 }
 
-func (w *world) submit(kind string, args any, opts ...functions.SubmitOption) string {
-	w.t.Helper()
-	receipt, err := w.rt.Client().Submit(w.t.Context(), kind, args, opts...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return receipt.ID
-}
-
-func (w *world) get(id string) functions.Info {
-	w.t.Helper()
-	info, err := w.rt.Client().Get(w.t.Context(), id)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return info
-}
-
 // state checks a job's state.
 func (w *world) state(id string, want store.State) functions.Info {
 	w.t.Helper()
-	info := w.get(id)
+	info := w.kit.Job(id)
 	if info.State != want {
 		w.t.Errorf("state %s, want %s:\n%s", info.State, want, kit.History(info))
 	}
@@ -186,7 +135,7 @@ func (w *world) only(kind string) functions.Info {
 	if err != nil || len(page.Jobs) != 1 {
 		w.t.Fatalf("want one job of %s: %+v, %v\n%s", kind, page.Jobs, err, w.log.String())
 	}
-	return w.get(page.Jobs[0].ID)
+	return w.kit.Job(page.Jobs[0].ID)
 }
 
 // contains checks that a text has some others in it.

@@ -6,66 +6,38 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore"
-	"gocloud.dev/docstore/memdocstore"
 
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
 
 // world is a small deployment with a record in every state that a job can come to.
 type world struct {
+	*kit.Kit
+
 	coll   *docstore.Collection
 	bucket *blob.Bucket
 	rt     *functions.Runtime
 	now    time.Time
-	queue  []pubsubq.Message
 	ids    map[string]string // the records, by what they are examples of
 }
-
-func (w *world) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
-	w.queue = append(w.queue, msgs...)
-	return nil
-}
-
-func (w *world) MaxDelay(string) time.Duration { return 0 }
 
 func newWorld(t *testing.T) *world { return newWorldOf(t, store.TTLNone) }
 
 // newWorldOf makes the world over a store that may delete by itself.
 func newWorldOf(t *testing.T, ttl store.TTL) *world {
 	t.Helper()
-	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{
-		coll: coll, bucket: memblob.OpenBucket(nil), ids: map[string]string{},
-		now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
-	}
-	s, err := store.New(coll, &store.Options{TTL: ttl, Now: func() time.Time { return w.now }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.rt, err = functions.New(kinds(), functions.Backends{Store: s, Queue: w, Blobs: blobout.New(w.bucket, nil)},
-		functions.Config{Now: func() time.Time { return w.now }, Worker: "test", InlineLists: 1000, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = w.rt.Close()
-		_ = w.bucket.Close()
-		_ = coll.Close()
-	})
+	w := &world{ids: map[string]string{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	w.Kit = kit.New(t, kinds(), kit.StartAt(w.now), kit.Store(store.Options{TTL: ttl}), kit.Config(functions.Config{InlineLists: 1000}))
+	w.coll, w.bucket, w.rt = w.Records(), w.Bucket(), w.Runtime()
 	w.fill(t)
 	return w
 }
@@ -124,11 +96,7 @@ func (w *world) fill(t *testing.T) {
 	w.submit(t, "parts", letter{Text: "to all, again", Bad: 1, Copies: 8})
 	w.submit(t, "held", letter{}, functions.Held())
 	w.submit(t, "scheduled", letter{}, functions.After(time.Hour))
-	for len(w.queue) > 0 {
-		m := w.queue[0]
-		w.queue = w.queue[1:]
-		w.rt.Execute(t.Context(), m)
-	}
+	w.Drain()
 	w.submit(t, "cancelled", letter{})
 	if _, err := w.rt.Client().Cancel(t.Context(), w.ids["cancelled"], "a test"); err != nil {
 		t.Fatal(err)
@@ -154,11 +122,7 @@ func (w *world) fill(t *testing.T) {
 
 func (w *world) submit(t *testing.T, as string, args letter, opts ...functions.SubmitOption) {
 	t.Helper()
-	r, err := w.rt.Client().Submit(t.Context(), "letter", args, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.ids[as] = r.ID
+	w.ids[as] = w.Submit("letter", args, opts...)
 }
 
 func (w *world) check(t *testing.T, o Options) Report {

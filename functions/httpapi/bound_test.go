@@ -27,11 +27,9 @@ func TestWaitsHaveABound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, &httpapi.Options{MaxWaits: 2})
 		id := d.submit(t, `{"kind":"test.order"}`)
+		d.kit.Messages() // so that it does not run
 		ended := d.submit(t, `{"kind":"test.order","args":{"item":"`+strings.Repeat("x", 50_000)+`"}}`)
-		d.mu.Lock()
-		d.queue = d.queue[1:]
-		d.mu.Unlock()
-		d.run(t)
+		d.kit.Drain()
 		var wg sync.WaitGroup
 		for range 2 {
 			wg.Go(func() {
@@ -243,7 +241,7 @@ func TestTheStatusIsSetOnce(t *testing.T) {
 func TestOutputsAreReadWithoutArguments(t *testing.T) {
 	d := newDesk(t, nil)
 	id := d.submit(t, `{"kind":"test.files","args":"`+strings.Repeat("x", 50_000)+`"}`)
-	d.run(t)
+	d.kit.Drain()
 	for it := d.bucket.List(nil); ; {
 		o, err := it.Next(t.Context())
 		if errors.Is(err, io.EOF) {

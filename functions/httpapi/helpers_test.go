@@ -10,44 +10,29 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore"
-	"gocloud.dev/docstore/memdocstore"
 
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi"
 	"github.com/piecework/piecework/functions/httpapi/wire"
-	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 )
 
-// desk is an API over a runtime in memory whose jobs run when the test says so.
+// desk is an API over a system in memory whose jobs run when the test says so.
 type desk struct {
 	*httpapi.API
+	kit    *kit.Kit
 	rt     *functions.Runtime
 	bucket *blob.Bucket
 	coll   *docstore.Collection
-	random atomic.Pointer[func() uint64] // in place of random numbers
-
-	mu    sync.Mutex
-	queue []pubsubq.Message
+	random atomic.Pointer[func() uint64] // replaces random numbers
 }
-
-func (d *desk) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.queue = append(d.queue, msgs...)
-	return nil
-}
-
-func (d *desk) MaxDelay(string) time.Duration { return 0 }
 
 type order struct {
 	Item  string `json:"item"`
@@ -88,58 +73,26 @@ func newDesk(t testing.TB, opts *httpapi.Options) *desk {
 // newDeskOf is newDesk with other kinds.
 func newDeskOf(t testing.TB, reg *functions.Registry, opts *httpapi.Options) *desk {
 	t.Helper()
-	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.New(coll, &store.Options{Patience: 50 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket := memblob.OpenBucket(nil)
-	d := &desk{bucket: bucket, coll: coll}
-	quiet := slog.New(slog.DiscardHandler)
-	d.rt, err = functions.New(reg, functions.Backends{Store: s, Queue: d, Blobs: blobout.New(bucket, nil)},
-		functions.Config{Worker: "test", Log: quiet, MaxArgs: 100_000, Rand: func() uint64 {
+	d := &desk{}
+	d.kit = kit.New(t, reg, kit.WallClock(), kit.Store(store.Options{Patience: 50 * time.Millisecond}),
+		kit.Config(functions.Config{MaxArgs: 100_000, Rand: func() uint64 {
 			if f := d.random.Load(); f != nil {
 				return (*f)()
 			}
 			return rand.Uint64()
-		}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = d.rt.Close()
-		_ = bucket.Close()
-		_ = coll.Close()
-	})
+		}}))
+	d.rt, d.bucket, d.coll = d.kit.Runtime(), d.kit.Bucket(), d.kit.Records()
 	if opts == nil {
 		opts = &httpapi.Options{}
 	}
 	if opts.Log == nil {
-		opts.Log = quiet
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	var err error
 	if d.API, err = httpapi.New(d.rt, opts); err != nil {
 		t.Fatal(err)
 	}
 	return d
-}
-
-// run executes what is queued.
-func (d *desk) run(t testing.TB) {
-	t.Helper()
-	for {
-		d.mu.Lock()
-		if len(d.queue) == 0 {
-			d.mu.Unlock()
-			return
-		}
-		m := d.queue[0]
-		d.queue = d.queue[1:]
-		d.mu.Unlock()
-		d.rt.Execute(t.Context(), m)
-	}
 }
 
 // ask sends a request from this machine and returns the answer.

@@ -21,7 +21,7 @@ func TestSubmitGetAndResult(t *testing.T) {
 	if w.Header().Get("Location") != "jobs/"+receipt.ID {
 		t.Errorf("Location %q", w.Header().Get("Location"))
 	}
-	d.run(t)
+	d.kit.Drain()
 	job := want[functions.Info](t, d.ask(t, "GET", "/v1/jobs/"+receipt.ID, ""), 200)
 	if job.State != store.Succeeded || string(job.Result) != `{"item":"nut","count":3}` {
 		t.Errorf("job %s with result %s", job.State, job.Result)
@@ -90,7 +90,7 @@ func TestSubmitRefusals(t *testing.T) {
 func TestPastTimeRunsNow(t *testing.T) {
 	d := newDesk(t, nil)
 	id := d.submit(t, `{"kind":"test.order","at":"2001-01-01T00:00:00Z"}`)
-	d.run(t)
+	d.kit.Drain()
 	if job := want[functions.Info](t, d.ask(t, "GET", "/v1/jobs/"+id, ""), 200); job.State != store.Succeeded {
 		t.Errorf("job is %s", job.State)
 	}
@@ -169,7 +169,7 @@ func TestCancelRetryRelease(t *testing.T) {
 	if job = want[functions.Info](t, d.ask(t, "POST", "/v1/jobs/"+later+"/retry", ""), 200); job.State.Final() {
 		t.Errorf("retried: %s", job.State)
 	}
-	d.run(t)
+	d.kit.Drain()
 	p := refused(t, d.ask(t, "POST", "/v1/jobs/"+held+"/retry", ""), 409, "cannot")
 	if p.Code != "wrong_state" {
 		t.Errorf("code %q", p.Code)
@@ -214,7 +214,7 @@ func TestIDsOfOtherRecords(t *testing.T) {
 func TestOperation(t *testing.T) {
 	d := newDesk(t, nil)
 	d.submit(t, `{"kind":"test.order"}`)
-	d.run(t)
+	d.kit.Drain()
 	kinds := want[wire.Kinds](t, d.ask(t, "GET", "/v1/kinds", ""), 200)
 	if len(kinds.Kinds) != 2 || kinds.Kinds[1].Name != "test.order" || fmt.Sprint(kinds.Kinds[1].Fields) != "[item count]" {
 		t.Errorf("kinds %+v", kinds)

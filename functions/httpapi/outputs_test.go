@@ -18,7 +18,7 @@ func TestOutputs(t *testing.T) {
 		t.Errorf("outputs of a queued job: %+v", list.Outputs)
 	}
 	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/big.txt", ""), 404, "visible when it has succeeded")
-	d.run(t)
+	d.kit.Drain()
 	list = want[wire.Outputs](t, d.ask(t, "GET", "/v1/jobs/"+id+"/outputs", ""), 200)
 	if len(list.Outputs) != 4 {
 		t.Fatalf("outputs %+v", list.Outputs)
@@ -74,7 +74,7 @@ func TestOutputs(t *testing.T) {
 func TestOutputThatCannotBeReadIsRefused(t *testing.T) {
 	d := newDesk(t, nil)
 	id := d.submit(t, `{"kind":"test.files"}`)
-	d.run(t)
+	d.kit.Drain()
 	for list := d.bucket.List(nil); ; {
 		blob, err := list.Next(t.Context())
 		if errors.Is(err, io.EOF) {
@@ -98,7 +98,7 @@ func TestOutputThatCannotBeReadIsRefused(t *testing.T) {
 func TestOutputRanges(t *testing.T) {
 	d := newDesk(t, nil)
 	id := d.submit(t, `{"kind":"test.files"}`)
-	d.run(t)
+	d.kit.Drain()
 	ask := func(headers ...string) *httptest.ResponseRecorder {
 		return d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/big.txt", "", headers...)
 	}

@@ -19,7 +19,7 @@ func TestWaitAnswersWhenTheJobEnds(t *testing.T) {
 		answer := make(chan *httptest.ResponseRecorder)
 		go func() { answer <- d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timeout=50s", "") }()
 		<-time.After(10 * time.Second)
-		d.run(t)
+		d.kit.Drain()
 		got := want[wire.Waited](t, <-answer, 200)
 		if !got.Done || got.Job.State != store.Succeeded || time.Since(start) > 13*time.Second {
 			t.Errorf("%+v after %v", got, time.Since(start))

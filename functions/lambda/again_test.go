@@ -34,7 +34,7 @@ func delivered(id string, n int) events.SQSMessage {
 // What is given back again and again comes later each time, and what came together does not come together again.
 func TestWhatIsGivenBackComesLaterEachTime(t *testing.T) {
 	w := newWorld(t, foreign(), functions.Config{})
-	id := w.submit(t, "elsewhere", 1)
+	id := w.kit.Submit("elsewhere", 1)
 	for n, least := range map[int]time.Duration{
 		0: 5 * time.Second, 1: 5 * time.Second, 2: 10 * time.Second, 4: 40 * time.Second, 9: 1280 * time.Second, 1000: 20480 * time.Second,
 	} {
@@ -62,9 +62,9 @@ func TestWhatIsGivenBackComesLaterEachTime(t *testing.T) {
 func TestTheQueueIsToldWhileOthersRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, foreign(), functions.Config{})
-		ids := []string{w.submit(t, "sleep", 600_000)}
+		ids := []string{w.kit.Submit("sleep", 600_000)}
 		for range 25 {
-			ids = append(ids, w.submit(t, "elsewhere", 1))
+			ids = append(ids, w.kit.Submit("elsewhere", 1))
 		}
 		start := time.Now()
 		var calls []string
@@ -83,7 +83,7 @@ func TestTheQueueIsToldWhileOthersRun(t *testing.T) {
 func TestWhatIsHandedBackAtTheEndComesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
-		records := hints(w.submit(t, "sleep", 1000), w.submit(t, "sleep", 1000), w.submit(t, "sleep", 1000))
+		records := hints(w.kit.Submit("sleep", 1000), w.kit.Submit("sleep", 1000), w.kit.Submit("sleep", 1000))
 		ctx, cancel := context.WithCancel(t.Context())
 		o := w.options()
 		hide := o.Hide
@@ -113,7 +113,7 @@ func TestAQueueThatCannotBeTold(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var log printed.Text
 			w := newWorld(t, foreign(), functions.Config{})
-			a, b := w.submit(t, "sleep", 1), w.submit(t, "elsewhere", 1)
+			a, b := w.kit.Submit("sleep", 1), w.kit.Submit("elsewhere", 1)
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 			defer cancel()
 			over, start := make(chan struct{}), time.Now()
@@ -136,7 +136,7 @@ func TestAQueueThatCannotBeTold(t *testing.T) {
 func TestTheQueueCanBeToldAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{Margin: time.Second})
-		records := hints(w.submit(t, "sleep", 9000), w.submit(t, "sleep", 1))
+		records := hints(w.kit.Submit("sleep", 9000), w.kit.Submit("sleep", 1))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		var told time.Time

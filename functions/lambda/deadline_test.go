@@ -27,7 +27,7 @@ func TestWhatHasNotStartedIsHandedBack(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
 		var ids []string
 		for range 6 {
-			ids = append(ids, w.submit(t, "sleep", 15_000))
+			ids = append(ids, w.kit.Submit("sleep", 15_000))
 		}
 		o := w.options()
 		o.Concurrency = 2
@@ -39,12 +39,12 @@ func TestWhatHasNotStartedIsHandedBack(t *testing.T) {
 		}
 		ids = ids[:0]
 		for range 8 {
-			ids = append(ids, w.submit(t, "sleep", 20_000))
+			ids = append(ids, w.kit.Submit("sleep", 20_000))
 		}
 		failed, err = deliver(invocation(t, time.Minute), t, w.execute(t, o), hints(ids...))
 		wantBack(t, failed, err, "m6", "m7") // they could start at 60s
 		for _, id := range ids[6:] {
-			if i := w.get(t, id); i.State != store.Queued || i.Attempt != 0 || len(i.Attempts) != 0 {
+			if i := w.kit.Job(id); i.State != store.Queued || i.Attempt != 0 || len(i.Attempts) != 0 {
 				t.Errorf("job is %s after %d attempts: %+v", i.State, i.Attempt, i.Attempts)
 			}
 		}
@@ -53,7 +53,7 @@ func TestWhatHasNotStartedIsHandedBack(t *testing.T) {
 		}
 		// The third round began at 40s and had to end by 55s.
 		for _, id := range ids[4:6] {
-			if i := w.get(t, id); i.State != store.Retrying || i.Attempts[0].Outcome != store.OutcomeTimeout {
+			if i := w.kit.Job(id); i.State != store.Retrying || i.Attempts[0].Outcome != store.OutcomeTimeout {
 				t.Errorf("job is %s: %+v", i.State, i.Attempts)
 			}
 		}
@@ -77,14 +77,14 @@ func TestALongJobContinues(t *testing.T) {
 			reg := functions.NewRegistry()
 			functions.Handle(reg, "steps", handler)
 			w := newWorld(t, reg, functions.Config{})
-			id := w.submit(t, "steps", 30)
+			id := w.kit.Submit("steps", 30)
 			h := w.execute(t, nil)
 			rounds := 0
-			for ; w.get(t, id).State == store.Queued; rounds++ {
+			for ; w.kit.Job(id).State == store.Queued; rounds++ {
 				failed, err := deliver(invocation(t, 20*time.Second), t, h, hints(id))
 				wantBack(t, failed, err)
 			}
-			if i := w.get(t, id); i.State != store.Succeeded || i.Attempt != 1 || rounds != 3 || string(i.Result) != "30" {
+			if i := w.kit.Job(id); i.State != store.Succeeded || i.Attempt != 1 || rounds != 3 || string(i.Result) != "30" {
 				t.Errorf("%s: job is %s, attempt %d, result %s, after %d invocations", name, i.State, i.Attempt, i.Result, rounds)
 			}
 		}
@@ -120,14 +120,14 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHandlersDo(t *testing.T) {
 		})
 		log := &printed.Text{}
 		w := newWorld(t, reg, functions.Config{Log: logger(log)})
-		stuck, good := w.submit(t, "stuck", 0), w.submit(t, "sleep", 1000)
+		stuck, good := w.kit.Submit("stuck", 0), w.kit.Submit("sleep", 1000)
 		start := time.Now()
 		failed, err := deliver(invocation(t, time.Minute), t, w.execute(t, nil), hints(stuck, good))
 		wantBack(t, failed, err)
 		if left := time.Minute - time.Since(start); left <= 0 || left > 2500*time.Millisecond {
 			t.Errorf("answered %v before the deadline", left)
 		}
-		if i := w.get(t, stuck); i.State != store.Retrying {
+		if i := w.kit.Job(stuck); i.State != store.Retrying {
 			t.Errorf("job is %s", i.State)
 		}
 		if got := w.states(t, good); got != "succeeded" {
@@ -144,15 +144,15 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHandlersDo(t *testing.T) {
 func TestAFunctionWithTooShortATimeoutSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
-		id := w.submit(t, "sleep", 1)
+		id := w.kit.Submit("sleep", 1)
 		_, err := deliver(invocation(t, 3*time.Second), t, w.execute(t, nil), hints(id))
 		wantErr(t, err, "none of 1 messages", "last 10s before the function's timeout")
-		if i := w.get(t, id); i.State != store.Queued || i.Attempt != 0 {
+		if i := w.kit.Job(id); i.State != store.Queued || i.Attempt != 0 {
 			t.Errorf("job is %s", i.State)
 		}
 		// With a margin that fits, it works.
 		w = newWorld(t, sleeper(), functions.Config{Margin: 500 * time.Millisecond})
-		failed, err := deliver(invocation(t, 3*time.Second), t, w.execute(t, nil), hints(w.submit(t, "sleep", 1)))
+		failed, err := deliver(invocation(t, 3*time.Second), t, w.execute(t, nil), hints(w.kit.Submit("sleep", 1)))
 		wantBack(t, failed, err)
 	})
 }
@@ -161,18 +161,18 @@ func TestAFunctionWithTooShortATimeoutSaysSo(t *testing.T) {
 func TestShutdownHandsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
-		a, b := w.submit(t, "sleep", 60_000), w.submit(t, "sleep", 60_000)
+		a, b := w.kit.Submit("sleep", 60_000), w.kit.Submit("sleep", 60_000)
 		ctx, cancel := context.WithCancelCause(invocation(t, 15*time.Minute))
 		time.AfterFunc(time.Second, func() { cancel(functions.ErrShutdown) })
 		failed, err := deliver(ctx, t, w.execute(t, &lambda.Options{Concurrency: 1}), hints(a, b))
 		wantBack(t, failed, err, "m1")
 		for _, id := range []string{a, b} {
-			if i := w.get(t, id); i.State != store.Queued || i.Attempt != 0 {
+			if i := w.kit.Job(id); i.State != store.Queued || i.Attempt != 0 {
 				t.Errorf("job is %s, attempt %d", i.State, i.Attempt)
 			}
 		}
-		if !strings.Contains(w.get(t, a).Attempts[0].Error+string(w.get(t, a).Attempts[0].Outcome), "handed back") {
-			t.Errorf("%+v", w.get(t, a).Attempts)
+		if !strings.Contains(w.kit.Job(a).Attempts[0].Error+string(w.kit.Job(a).Attempts[0].Outcome), "handed back") {
+			t.Errorf("%+v", w.kit.Job(a).Attempts)
 		}
 	})
 }

@@ -19,7 +19,7 @@ func TestJobsOfAnEventRunSideBySide(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
 		var ids []string
 		for range 10 {
-			ids = append(ids, w.submit(t, "sleep", 1000))
+			ids = append(ids, w.kit.Submit("sleep", 1000))
 		}
 		start, before := time.Now(), len(w.lists)
 		failed, err := deliver(t.Context(), t, w.execute(t, w.options()), hints(ids...))
@@ -44,7 +44,7 @@ func TestConcurrencyIsKept(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
 		var ids []string
 		for range 10 {
-			ids = append(ids, w.submit(t, "sleep", 1000))
+			ids = append(ids, w.kit.Submit("sleep", 1000))
 		}
 		start := time.Now()
 		failed, err := deliver(t.Context(), t, w.execute(t, &lambda.Options{Concurrency: 4}), hints(ids...))
@@ -61,7 +61,7 @@ func TestOnlyWhatCannotBeHandledComesBack(t *testing.T) {
 		reg := sleeper()
 		functions.Declare[int, int](reg, "elsewhere")
 		w := newWorld(t, reg, functions.Config{})
-		good, bad, other := w.submit(t, "sleep", 1), w.submit(t, "sleep", -1), w.submit(t, "elsewhere", 1)
+		good, bad, other := w.kit.Submit("sleep", 1), w.kit.Submit("sleep", -1), w.kit.Submit("elsewhere", 1)
 		records := hints(good, bad, other, good, "job-none")
 		records = append(records, record(queueARN, "", "what is this?"))
 		failed, err := deliver(t.Context(), t, w.execute(t, w.options()), records)
@@ -84,7 +84,7 @@ func TestAnEventOfWhichNothingWorkedFails(t *testing.T) {
 	reg := functions.NewRegistry()
 	functions.Declare[int, int](reg, "elsewhere")
 	w := newWorld(t, reg, functions.Config{})
-	_, err := deliver(t.Context(), t, w.execute(t, nil), hints(w.submit(t, "elsewhere", 1), w.submit(t, "elsewhere", 2)))
+	_, err := deliver(t.Context(), t, w.execute(t, nil), hints(w.kit.Submit("elsewhere", 1), w.kit.Submit("elsewhere", 2)))
 	wantErr(t, err, "none of 2 messages", "no handler here")
 	if !errors.Is(err, store.ErrKind) {
 		t.Errorf("error %v", err)
@@ -96,7 +96,7 @@ func TestAPanicIsItsJobsOwn(t *testing.T) {
 		reg := sleeper()
 		functions.Handle(reg, "burst", func(context.Context, *functions.Job[int]) (int, error) { panic("oh") }, functions.MaxAttempts(1))
 		w := newWorld(t, reg, functions.Config{})
-		a, b, c := w.submit(t, "sleep", 5), w.submit(t, "burst", 0), w.submit(t, "sleep", 5)
+		a, b, c := w.kit.Submit("sleep", 5), w.kit.Submit("burst", 0), w.kit.Submit("sleep", 5)
 		failed, err := deliver(t.Context(), t, w.execute(t, nil), hints(a, b, c))
 		wantBack(t, failed, err)
 		if got := w.states(t, a, b, c); got != "succeeded failed succeeded" {

@@ -32,7 +32,7 @@ func TestGroupsOfAFIFOQueueKeepTheirOrder(t *testing.T) {
 		for i, c := range []struct{ group, kind string }{
 			{"a", "note"}, {"b", "note"}, {"a", "elsewhere"}, {"b", "note"}, {"a", "note"}, {"b", "note"}, {"a", "note"},
 		} {
-			records = append(records, record(fifoARN, c.group, hint(w.submit(t, c.kind, i))))
+			records = append(records, record(fifoARN, c.group, hint(w.kit.Submit(c.kind, i))))
 		}
 		start := time.Now()
 		failed, err := deliver(t.Context(), t, w.execute(t, w.options()), records)
@@ -59,7 +59,7 @@ func TestGroupsOfAStandardQueueRunSideBySide(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
 		var records []events.SQSMessage
 		for range 5 {
-			records = append(records, record(queueARN, "tenant", hint(w.submit(t, "sleep", 1000))))
+			records = append(records, record(queueARN, "tenant", hint(w.kit.Submit("sleep", 1000))))
 		}
 		start := time.Now()
 		failed, err := deliver(t.Context(), t, w.execute(t, nil), records)

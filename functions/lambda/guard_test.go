@@ -29,7 +29,7 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHooksDo(t *testing.T) {
 				})
 				log := &printed.Text{}
 				w := newWorld(t, reg, functions.Config{Log: logger(log)})
-				quick, slow := w.submit(t, "sleep", 1), w.submit(t, "sleep", 15_000)
+				quick, slow := w.kit.Submit("sleep", 1), w.kit.Submit("sleep", 15_000)
 				told, stop := context.WithTimeout(t.Context(), time.Hour)
 				defer stop()
 				h := w.execute(t, &lambda.Options{

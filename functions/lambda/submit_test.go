@@ -24,7 +24,7 @@ func (w *world) jobs(t *testing.T) (args, keys []string) {
 		t.Fatal(err)
 	}
 	for _, j := range list.Jobs {
-		i := w.get(t, j.ID)
+		i := w.kit.Job(j.ID)
 		args, keys = append(args, string(i.Args)), append(keys, i.Key)
 	}
 	slices.Sort(args)
@@ -57,8 +57,8 @@ func TestMessagesBecomeJobsOnce(t *testing.T) {
 	if err != nil || len(parked) != 2 {
 		t.Errorf("parked %+v, error %v", parked, err)
 	}
-	if len(w.queue) != 3 {
-		t.Errorf("%d messages sent for 3 jobs", len(w.queue))
+	if sent := w.kit.Messages(); len(sent) != 3 {
+		t.Errorf("%d messages sent for 3 jobs, want 3", len(sent))
 	}
 }
 

@@ -19,7 +19,7 @@ func TestSweepTakesWhatSchedulersSend(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, sleeper(), functions.Config{})
-			w.submit(t, "sleep", 1)
+			w.kit.Submit("sleep", 1)
 			time.Sleep(3 * time.Minute)
 			h := made(t)(lambda.Sweep(w.Runtime, nil))
 			answer, err := h(invocation(t, time.Minute), json.RawMessage(event))
@@ -27,8 +27,9 @@ func TestSweepTakesWhatSchedulersSend(t *testing.T) {
 				t.Fatalf("%s: %v", event, err)
 			}
 			text, err := json.Marshal(answer)
-			if err != nil || !strings.Contains(string(text), `"looked":1`) || !strings.Contains(string(text), `"resent":1`) || len(w.queue) != 2 {
-				t.Errorf("%s: %s, %d messages, error %v", event, text, len(w.queue), err)
+			sent := len(w.kit.Messages())
+			if err != nil || !strings.Contains(string(text), `"looked":1`) || !strings.Contains(string(text), `"resent":1`) || sent != 2 {
+				t.Errorf("%s: %s, %d messages, error %v, want 2 messages of 1 job", event, text, sent, err)
 			}
 		})
 	}
@@ -39,7 +40,7 @@ func TestSweepInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{})
 		for range 50 {
-			w.submit(t, "sleep", 1)
+			w.kit.Submit("sleep", 1)
 		}
 		time.Sleep(3 * time.Minute)
 		h := made(t)(lambda.Sweep(w.Runtime, nil))
@@ -66,7 +67,7 @@ func TestSweepEndsBeforeItsDeadline(t *testing.T) {
 			return time.Now()
 		}})
 		for range 3000 {
-			w.submit(t, "sleep", 1)
+			w.kit.Submit("sleep", 1)
 		}
 		time.Sleep(3 * time.Minute)
 		slow = 500 * time.Millisecond

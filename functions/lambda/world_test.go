@@ -13,13 +13,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore/driver"
 
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/lambda"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
@@ -31,22 +29,15 @@ const (
 	fifoARN  = "arn:aws:sqs:eu-central-1:123456789012:piecework-orders.fifo"
 )
 
-// world is a runtime in memory, whose messages the test takes and delivers.
+// world is a system in memory, whose messages the test takes and delivers.
 type world struct {
 	*functions.Runtime
 
+	kit    *kit.Kit
 	mu     sync.Mutex
-	queue  []pubsubq.Message
 	outs   []functions.Outcome
 	lists  []string                 // of the store
 	hidden map[string]time.Duration // by message
-}
-
-func (w *world) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.queue = append(w.queue, msgs...)
-	return nil
 }
 
 // count notes an action list.
@@ -61,32 +52,11 @@ func (w *world) count(ctx context.Context, acts []*driver.Action, next relay.Run
 	return next(ctx, acts)
 }
 
-func (w *world) MaxDelay(string) time.Duration { return 0 }
-
 func newWorld(t *testing.T, reg *functions.Registry, cfg functions.Config) *world {
 	t.Helper()
-	coll, err := localdev.OpenMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &world{hidden: map[string]time.Duration{}}
-	st, err := store.New(relay.New(coll, relay.Hooks{Actions: w.count}), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket := memblob.OpenBucket(nil)
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	w.Runtime, err = functions.New(reg, functions.Backends{Store: st, Queue: w, Blobs: blobout.New(bucket, nil)}, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = w.Close()
-		_ = bucket.Close()
-		_ = coll.Close()
-	})
+	w.kit = kit.New(t, reg, kit.WallClock(), kit.Config(cfg), kit.Store(store.Options{}), kit.Hooks(relay.Hooks{Actions: w.count}))
+	w.Runtime = w.kit.Runtime()
 	return w
 }
 
@@ -123,31 +93,12 @@ func made(t *testing.T) func(lambda.Handler, error) lambda.Handler {
 	}
 }
 
-// submit submits a job and returns its id.
-func (w *world) submit(t *testing.T, kind string, args any) string {
-	t.Helper()
-	r, err := w.Client().Submit(t.Context(), kind, args)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.ID
-}
-
-func (w *world) get(t *testing.T, id string) functions.Info {
-	t.Helper()
-	i, err := w.Client().Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
-}
-
 // states are the states of jobs, in order.
 func (w *world) states(t *testing.T, ids ...string) string {
 	t.Helper()
 	var all []string
 	for _, id := range ids {
-		all = append(all, string(w.get(t, id).State))
+		all = append(all, string(w.kit.Job(id).State))
 	}
 	return strings.Join(all, " ")
 }

@@ -92,7 +92,8 @@ func (d *desk) move(to time.Time) {
 	}
 }
 
-// runtime returns a runtime over the desk's state. A wire, if there is one, counts its writes and can end it.
+// runtime returns a runtime over the desk's state. A wire, if there is one, counts its writes and
+// can end it.
 func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.Wire) (*functions.Runtime, *store.Store, error) {
 	coll := relay.New(d.coll, d.opts.hooks)
 	if wire != nil {
@@ -100,13 +101,13 @@ func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.W
 	}
 	d.closed = append(d.closed, coll)
 	opts, cfg := d.opts.store, d.opts.config
-	if opts.Timing == (store.Timing{}) {
-		opts.Timing = localdev.Timing()
+	if opts.Now == nil {
+		opts.Now = d.now
 	}
 	if opts.Rand == nil {
 		opts.Rand = d.rand
 	}
-	if opts.Pause == nil {
+	if opts.Pause == nil && !d.opts.wall {
 		opts.Pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
 	st, err := store.New(coll, &opts)
@@ -122,7 +123,10 @@ func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.W
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Parallel, cfg.Worker = 1, cmp.Or(cfg.Worker, worker)
+	if !d.opts.wall {
+		cfg.Parallel = 1 // the same order each time
+	}
+	cfg.Worker = cmp.Or(cfg.Worker, worker)
 	rt, err := functions.New(jobs, functions.Backends{Store: st, Queue: sender{d, wire}, Blobs: d.blobs(wire)}, cfg)
 	return rt, st, err
 }
@@ -191,7 +195,8 @@ func (d *desk) next() (pubsubq.Message, bool) {
 	return m, true
 }
 
-// event returns when a message or a record is due next, after now and not after until; false if nothing is.
+// event returns when a message or a record is due next, after now and not after until; false if
+// nothing is.
 func (d *desk) event(ctx context.Context, st *store.Store, until time.Time) (time.Time, bool, error) {
 	now := d.now()
 	best := until.Add(time.Nanosecond)

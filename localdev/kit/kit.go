@@ -5,11 +5,12 @@
 //	k.Wait(id) // moves the clock through retries and schedules
 //	k.RequireSucceeded(id)
 //
-// [Torture] runs handlers under duplicate deliveries, lost leases and a crash at each of their writes, and
-// reports what differs from an undisturbed run.
+// [Torture] runs handlers under duplicate deliveries, lost leases and a crash at each of their
+// writes, and reports what differs from an undisturbed run.
 //
-// kit.go makes a kit, options.go has its options, run.go moves its clock, assert.go looks at its jobs; desk.go
-// has the store, queue, blobs and clock behind it; torture.go has Torture, and ending.go compares its runs.
+// kit.go makes a kit, options.go has its options, run.go moves its clock, assert.go looks at its
+// jobs; desk.go has the store, queue, blobs and clock behind it; torture.go has Torture, and
+// ending.go compares its runs.
 package kit
 
 import (
@@ -26,12 +27,12 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Kit is the whole system for a test. Jobs run only within a call of Drain, Advance or Wait, on the kit's
-// own clock, which only these calls move. A test of a retry after an hour takes microseconds, and runs the
-// same each time.
+// Kit is the whole system for a test. Jobs run only within a call of Drain, Advance or Wait, on the
+// kit's own clock, which only these calls move. A test of a retry after an hour takes microseconds,
+// and runs the same each time.
 //
-// A handler runs on a goroutine of its own and in real time, so it must not wait for the clock. For handlers
-// that sleep, or to test timeouts, use [WallClock] in a bubble of testing/synctest.
+// A handler runs on a goroutine of its own and in real time, so it must not wait for the clock. For
+// handlers that sleep, or to test timeouts, use [WallClock] in a bubble of testing/synctest.
 type Kit struct {
 	t     testing.TB
 	opts  options
@@ -80,7 +81,8 @@ func (k *Kit) Blobs() *blobout.Store { return k.desk.blobs(nil) }
 // Now returns the time of the kit's clock.
 func (k *Kit) Now() time.Time { return k.desk.now() }
 
-// Messages takes all messages out of the queue, also delayed ones, in the order in which they were sent.
+// Messages takes all messages out of the queue, also delayed ones, in the order in which they were
+// sent.
 func (k *Kit) Messages() []pubsubq.Message { return k.desk.takeAll() }
 
 // Submit submits a job and returns its id. It does not run it yet.
@@ -94,8 +96,8 @@ func (k *Kit) Submit(kind string, args any, opts ...functions.SubmitOption) stri
 	return r.ID
 }
 
-// Message submits by message: our JSON form or a CloudEvent. It returns the job's id, or "" if the message
-// was parked; Client.Parked lists it then.
+// Message submits by message: our JSON form or a CloudEvent. It returns the job's id, or "" if the
+// message was parked; Client.Parked lists it then.
 func (k *Kit) Message(body []byte, metadata map[string]string) string {
 	k.t.Helper()
 	out := k.rt.Submit(k.context(), body, metadata, "")

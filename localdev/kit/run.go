@@ -16,7 +16,8 @@ const (
 	farAhead = 10 * 366 * 24 * time.Hour
 )
 
-// Drain runs all jobs that can run now, and those that they submit, and returns the number of attempts.
+// Drain runs all jobs that can run now, and those that they submit, and returns the number of
+// attempts.
 func (k *Kit) Drain() int {
 	k.t.Helper()
 	attempts := 0
@@ -67,8 +68,8 @@ func (k *Kit) execute(msg pubsubq.Message) bool {
 	return true
 }
 
-// Advance moves the clock by d. It stops whenever something is due and runs it: a delayed message, a retry, a
-// schedule, a lease that ran out, a record to remove.
+// Advance moves the clock by d. It stops whenever something is due and runs it: a delayed message,
+// a retry, a schedule, a lease that ran out, a record to remove.
 func (k *Kit) Advance(d time.Duration) {
 	k.t.Helper()
 	until := k.Now().Add(d)
@@ -78,7 +79,8 @@ func (k *Kit) Advance(d time.Duration) {
 	k.settle()
 }
 
-// step runs what can run now and moves the clock to what is due next; false if nothing is due until then.
+// step runs what can run now and moves the clock to what is due next; false if nothing is due until
+// then.
 func (k *Kit) step(until time.Time) bool {
 	k.t.Helper()
 	k.settle()
@@ -110,8 +112,8 @@ func (k *Kit) Sweep() functions.SweepResult {
 	return res
 }
 
-// Wait moves the clock until a job has ended, and returns the job. The test fails if the job waits for something
-// other than time.
+// Wait moves the clock until a job has ended, and returns the job. The test fails if the job waits
+// for something other than time.
 func (k *Kit) Wait(id string) functions.Info {
 	k.t.Helper()
 	for limit := k.Now().Add(farAhead); ; {

@@ -12,20 +12,22 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Torture runs the handlers of a registry on some jobs: first undisturbed, and then again from the start for
-// each disturbance. At each write of the worker (a claim, a checkpoint, a file, the end of the job, a message) the
-// worker
+// Torture runs the handlers of a registry on some jobs: first undisturbed, and then again from the
+// start for each disturbance. At each write of the worker (a claim, a checkpoint, a file, the end
+// of the job, a message) the worker
 //
 //   - dies before the write,
 //   - dies after the write, before it learns its outcome,
-//   - or freezes until its lease has run out and another worker has done the job, and then continues.
+//   - or freezes until its lease has run out and another worker has done the job, and then
+//     continues.
 //
-// In one more run every message arrives twice. Each time the jobs must end as in the undisturbed run: in the same
-// state, with the same result and the same files, byte for byte, and with one success each. The test fails with
-// one line for each difference. The line names the disturbance; give that name to [Only] to repeat it alone.
+// In one more run every message arrives twice. Each time the jobs must end as in the undisturbed
+// run: in the same state, with the same result and the same files, byte for byte, and with one
+// success each. The test fails with one line for each difference. The line names the disturbance;
+// give that name to [Only] to repeat it alone.
 //
-// What handlers keep in memory survives a death here, unlike in production. A handler that uses other systems
-// needs fakes that keep their state.
+// What handlers keep in memory survives a death here, unlike in production. A handler that uses
+// other systems needs fakes that keep their state.
 func Torture(t testing.TB, jobs *functions.Registry, subs []functions.Submission, opts ...Option) {
 	t.Helper()
 	tt := &torture{t: t, jobs: jobs, subs: subs, opts: newOptions(opts)}

@@ -19,7 +19,7 @@ import (
 
 // run runs a command line and returns its exit status.
 func run(ctx context.Context, args []string, c *console) int {
-	ctx, stop := interrupted(ctx)
+	ctx, stop := withInterrupt(ctx)
 	defer stop()
 	root := rootCommand(c)
 	root.SetArgs(args)
@@ -34,20 +34,20 @@ func run(ctx context.Context, args []string, c *console) int {
 		err = errInterrupted
 	}
 	if f := cmd.Flags().Lookup("json"); f != nil && f.Value.String() == "true" {
-		c.JSON = true // a command may have a flag of its own
+		c.JSON = true // parsed after an error too
 	}
-	err = misuse(cmd, err)
+	err = usageError(cmd, err)
 	var quiet *silent
 	if failed := c.out.failed(); failed != nil && (err == nil || errors.As(err, &quiet)) {
-		err = failed // whatever the status was to tell, its text is missing
+		err = failed // the output is incomplete, whatever the exit status was
 	}
 	c.report(err)
 	return exitStatus(err)
 }
 
-// interrupted returns a context that ends with ctrl-C or a request to terminate. The second of these ends the process,
-// as if nobody listened.
-func interrupted(ctx context.Context) (context.Context, func()) {
+// withInterrupt returns a context that ends with ctrl-C or SIGTERM. A second signal ends the
+// process at once.
+func withInterrupt(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -63,8 +63,8 @@ func interrupted(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { close(done); signal.Stop(signals); cancel(nil) }
 }
 
-// misuse turns cobra's own errors into those of usage.
-func misuse(cmd *cobra.Command, err error) error {
+// usageError turns cobra's own errors into usage errors.
+func usageError(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -88,9 +88,9 @@ const (
 func rootCommand(c *console) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "piecework",
-		Short: "Background jobs: run them here, ask after them, steer them",
+		Short: "Background jobs: run, inspect and control them",
 		Long: "Piecework runs background jobs. Begin with \"piecework up\", which starts everything in one process on this\n" +
-			"machine, or with \"piecework demo\", which shows a real job.\n\n" + exitHelp,
+			"machine, or with \"piecework demo\", which runs a real job.\n\n" + exitHelp,
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetIn(c.In)
@@ -100,7 +100,7 @@ func rootCommand(c *console) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.BoolVar(&c.JSON, "json", false, "print one JSON document, on one line")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupJobs, Title: "Jobs, on a running server:"},
-		&cobra.Group{ID: groupAfter, Title: "Looking after the system:"})
+		&cobra.Group{ID: groupAfter, Title: "Maintenance:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, cmd := range commands {
 			cmd.GroupID = group
@@ -135,8 +135,8 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	return usage("%w\nSee: %s --help", err, cmd.CommandPath())
 }
 
-// takes checks the number of arguments; what names them, as the command's Use does.
-func takes(least, most int, what string) cobra.PositionalArgs {
+// wantArgs checks the number of arguments. The text what names them, as the command's Use does.
+func wantArgs(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		see := "; see: " + cmd.CommandPath() + " --help"
 		switch {
@@ -152,16 +152,16 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// asks gives a command the flags of those that ask a server.
-func (c *console) asks(cmd *cobra.Command) *cobra.Command {
+// serverCommand adds the flags of commands that call a server.
+func (c *console) serverCommand(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&c.url, "url", c.value("url"), help("url"))
 	cmd.Flags().StringVar(&c.token, "token", "", help("token"))
 	return cmd
 }
 
-// client returns a client of the server that a command asks.
+// client returns a client of the server that a command calls.
 func (c *console) client() (*apiclient.Client, error) {
-	if err := c.checkEnv(deployed...); err != nil {
+	if err := c.checkEnv(deploymentVars...); err != nil {
 		return nil, err
 	}
 	token := c.token

@@ -9,17 +9,18 @@ import (
 	"github.com/piecework/piecework/localdev"
 )
 
-// setting is a piece of configuration. The command line wins over the environment, and that over the default.
+// setting is one configuration value. The command line takes precedence over the environment, and
+// the environment over the default.
 type setting struct {
 	env, flag string
 	def       string
 	doc       string
 }
 
-// settings are all there are, of the server and of the commands that ask one.
+// settings are all settings, of the server and of the commands that call it.
 var settings = []setting{
-	{"PIECEWORK_URL", "url", "http://127.0.0.1:7433", "the server that commands ask"},
-	{"PIECEWORK_TOKEN", "token", "", "the token to show it"},
+	{"PIECEWORK_URL", "url", "http://127.0.0.1:7433", "the server that commands call"},
+	{"PIECEWORK_TOKEN", "token", "", "the token for the server"},
 
 	{"PIECEWORK_ADDR", "addr", "127.0.0.1:7433", "where to listen; without tokens, on this machine only"},
 	{"PIECEWORK_DIR", "dir", localdev.DefaultDir, "the data directory"},
@@ -37,7 +38,7 @@ func lookup(flag string) setting {
 	return settings[i]
 }
 
-// value is what a setting has if the command line does not say.
+// value is a setting's value without the command line.
 func (c *console) value(flag string) string {
 	s := lookup(flag)
 	if v, ok := c.Env[s.env]; ok && v != "" {
@@ -54,18 +55,19 @@ func help(flag string) string {
 
 const envPrefix = "PIECEWORK_"
 
-// foreign are prefixes of variables that are not for this program: tests have switches of their own.
-var foreign = []string{"PIECEWORK_TEST_", "PIECEWORK_REQUIRE_"}
+// foreignPrefixes are prefixes of variables that this program ignores: switches of tests.
+var foreignPrefixes = []string{"PIECEWORK_TEST_", "PIECEWORK_REQUIRE_"}
 
-// deployed are variables of deployments: a shell that has them for the doctor may well ask the deployment's API too.
-var deployed = []string{
+// deploymentVars are variables of deployments. A shell that has them for the doctor may call the
+// deployment's API too.
+var deploymentVars = []string{
 	"PIECEWORK_QUEUES", "PIECEWORK_LEASE", "PIECEWORK_GRACE", "PIECEWORK_MAX_GRACE", "PIECEWORK_SKEW", "PIECEWORK_MARGIN",
 	"PIECEWORK_SUBMIT", "PIECEWORK_PROBE_QUEUE", "PIECEWORK_FUNCTION", "PIECEWORK_FUNCTION_TIMEOUT", "PIECEWORK_STREAM",
 	"PIECEWORK_PUSH_AUDIENCE", "PIECEWORK_PUSH_ACCOUNTS",
 }
 
-// checkEnv refuses variables that look like settings and are none: a misspelt one would be ignored in silence. Also are
-// names that are known to others.
+// checkEnv refuses unknown variables with the prefix of settings, since a misspelt one would be
+// ignored silently. The names in also are allowed too.
 func (c *console) checkEnv(also ...string) error {
 	known := slices.Clone(also)
 	for _, s := range settings {
@@ -74,7 +76,7 @@ func (c *console) checkEnv(also ...string) error {
 	var wrong []string
 	for name := range c.Env {
 		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) ||
-			slices.ContainsFunc(foreign, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			slices.ContainsFunc(foreignPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
 			continue
 		}
 		wrong = append(wrong, functions.UnknownName("environment variable", name, known))

@@ -26,8 +26,8 @@ func TestMisspeltVariablesAreRefused(t *testing.T) {
 	}
 }
 
-// The shell that ran the doctor of a deployment can ask the deployment's API. Package drivers has the list of its
-// variables, which it tells whoever misspells one beyond recognition.
+// The shell that ran the doctor of a deployment can ask the deployment's API. Package drivers has
+// the list of its variables, which it tells whoever misspells one beyond recognition.
 func TestVariablesOfDeploymentsAreKnown(t *testing.T) {
 	_, err := drivers.FromEnv([]string{"PIECEWORK_XXXXXXXXXXXXXXXXXXXXXXXXXXXXX=1"})
 	if err == nil {
@@ -47,7 +47,7 @@ func TestVariablesOfDeploymentsAreKnown(t *testing.T) {
 	if r := cli(t, "", append(env, "PIECEWORK_URL=http://127.0.0.1:1"), "list"); r.code != exitUnreachable {
 		t.Errorf("%+v", r)
 	}
-	for _, name := range deployed {
+	for _, name := range deploymentVars {
 		if !slices.Contains(names, name) {
 			t.Errorf("%s is no variable of deployments any more", name)
 		}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 )
 
-// console is what a command reads from and prints on.
+// console has the input and the outputs of a command.
 type console struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -24,17 +24,17 @@ type console struct {
 
 	colours bool // Out is a terminal that wants colours
 	outTerm int  // the file descriptor of Out, if it is a terminal; otherwise -1
-	errTerm int  // likewise of Err
+	errTerm int  // the file descriptor of Err, if it is a terminal; otherwise -1
 	inTerm  bool // In is a terminal
 
-	url, token string // of the server that commands ask
+	url, token string // of the server that commands call
 
-	out *watched // Out, which tells what went wrong
+	out *output // Out, which keeps its first error
 }
 
 // newConsole returns the console of a process.
 func newConsole(in io.Reader, out, errs io.Writer, environ []string) *console {
-	watch := &watched{w: out}
+	watch := &output{w: out}
 	c := &console{In: in, Out: watch, out: watch, Err: errs, Env: map[string]string{}, Now: time.Now, outTerm: terminal(out), errTerm: terminal(errs)}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
@@ -55,7 +55,7 @@ func terminal(w io.Writer) int {
 	return -1
 }
 
-// Width is the width of Out in characters, 0 if it is no terminal.
+// Width is the width of Out in characters, 0 if it is not a terminal.
 func (c *console) Width() int { return width(c.outTerm) }
 
 func width(fd int) int {
@@ -72,23 +72,24 @@ func width(fd int) int {
 // Printf prints for people.
 func (c *console) Printf(format string, args ...any) { sayf(c.Out, format, args...) }
 
-// Notef prints beside what scripts read.
+// Notef prints on standard error, beside the output that scripts read.
 func (c *console) Notef(format string, args ...any) { sayf(c.Err, format, args...) }
 
-// Hintf prints for people who sit at a terminal, beside what scripts read.
+// Hintf prints on standard error if that is a terminal and --json is not set.
 func (c *console) Hintf(format string, args ...any) {
 	if c.errTerm >= 0 && !c.JSON {
 		c.Notef(format, args...)
 	}
 }
 
-// sayf prints what is plain. The console's writer keeps an error of standard output; there is nowhere to tell one of
-// standard error.
+// sayf prints text without control characters. The console's writer keeps an error of standard
+// output; an error of standard error cannot be reported.
 func sayf(w io.Writer, format string, args ...any) {
 	_, _ = io.WriteString(w, plain(fmt.Sprintf(format, args...)))
 }
 
-// PrintJSON prints a document on one line: indented, one that is nested deeply would be many times its size.
+// PrintJSON prints a document on one line. Indentation would multiply the size of a deeply nested
+// document.
 func (c *console) PrintJSON(v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -100,14 +101,14 @@ func (c *console) PrintJSON(v any) error {
 	return err //nolint:wrapcheck // the console's writer has wrapped it
 }
 
-// watched is standard output. It keeps the first error: what nobody can read was not done.
-type watched struct {
+// output is standard output. It keeps the first error, which becomes the command's error.
+type output struct {
 	w   io.Writer
 	mu  sync.Mutex
 	err error
 }
 
-func (w *watched) Write(p []byte) (int, error) {
+func (w *output) Write(p []byte) (int, error) {
 	n, err := w.w.Write(p)
 	if err != nil {
 		err = fmt.Errorf("cannot print: %w", err)
@@ -119,7 +120,7 @@ func (w *watched) Write(p []byte) (int, error) {
 }
 
 // failed returns the first error.
-func (w *watched) failed() error {
+func (w *output) failed() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err

@@ -85,7 +85,8 @@ func demoProcess(ctx context.Context, o demo.Options) *exec.Cmd {
 		"--checkpoint-every", strconv.Itoa(o.CheckpointEvery))
 }
 
-// programName is what the reader types to call this program. `go run` builds it where the reader cannot find it.
+// programName is what the reader types to call this program. `go run` builds it where the reader
+// cannot find it.
 func programName() string {
 	if program, err := os.Executable(); err == nil && strings.Contains(filepath.ToSlash(program), "/go-build") {
 		return "go run ./localdev/piecework"

@@ -20,7 +20,7 @@ type failArgs struct {
 	Times int `json:"times"` // how many attempts fail before one succeeds
 }
 
-// examples are the kinds that `piecework up` runs, to try things out with.
+// examples are the kinds of `piecework up`.
 func examples() *functions.Registry {
 	jobs := functions.NewRegistry()
 	functions.Handle(jobs, "demo.echo", echo)
@@ -35,7 +35,7 @@ func echo(_ context.Context, job *functions.Job[json.RawMessage]) (json.RawMessa
 	return job.Args, nil
 }
 
-// sleep does nothing for a while, with progress and checkpoints: killed in the middle, it sleeps only what is left.
+// sleep waits with progress and checkpoints: after a kill, it sleeps only for the rest.
 func sleep(ctx context.Context, job *functions.Job[sleepArgs]) (string, error) {
 	total, err := time.ParseDuration(job.Args.For)
 	if err != nil || total < 0 {
@@ -67,7 +67,7 @@ func sleep(ctx context.Context, job *functions.Job[sleepArgs]) (string, error) {
 	return fmt.Sprintf("slept %v in %d attempts", total, job.Attempt), nil
 }
 
-// fail fails as often as it is told to.
+// fail fails as often as its arguments say.
 func fail(_ context.Context, job *functions.Job[failArgs]) (string, error) {
 	if job.Attempt <= job.Args.Times {
 		return "", fmt.Errorf("attempt %d of %d that fail", job.Attempt, job.Args.Times)

@@ -12,7 +12,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// The exit statuses, for scripts. They never change.
+// The exit statuses for scripts. They never change.
 const (
 	exitOK          = 0
 	exitError       = 1 // anything else
@@ -20,14 +20,14 @@ const (
 	exitFailed      = 3 // the job failed
 	exitCancelled   = 4 // the job was cancelled or skipped
 	exitNotFound    = 5 // there is no such job or output
-	exitTimeout     = 6 // the time was up; the job goes on
+	exitTimeout     = 6 // the wait timed out; the job goes on
 	exitUnreachable = 7 // no server answers
 	exitInterrupted = 130
 )
 
-// exitHelp is the same for people.
+// exitHelp explains the exit statuses in help texts.
 const exitHelp = `Exit status: 0 done, 1 error, 2 wrong command line or configuration, 3 the job failed, 4 the job was
-cancelled or skipped, 5 no such job or output, 6 the time was up, 7 no server answers, 130 interrupted.`
+cancelled or skipped, 5 no such job or output, 6 timed out, 7 no server answers, 130 interrupted.`
 
 // statusError is an error with an exit status of its own.
 type statusError struct {
@@ -43,12 +43,12 @@ func usage(format string, args ...any) error {
 	return &statusError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// silent is an error whose text was printed, or needs none.
+// silent is an error whose text was printed already, or is not needed.
 type silent struct{ status int }
 
 func (e *silent) Error() string { return fmt.Sprintf("exit status %d", e.status) }
 
-// exitStatus tells scripts what became of a command.
+// exitStatus returns the exit status of a command that ended with err.
 func exitStatus(err error) int {
 	var told *statusError
 	var quiet *silent
@@ -68,10 +68,10 @@ func exitStatus(err error) int {
 	}
 }
 
-// errInterrupted: the user pressed ctrl-C.
+// errInterrupted means that the user pressed ctrl-C.
 var errInterrupted = errors.New("interrupted")
 
-// stateStatus is the exit status that tells of a job that has ended.
+// stateStatus returns an error with the exit status for the final state of a job.
 func stateStatus(i functions.Info) error {
 	switch i.State {
 	case store.Failed:
@@ -106,16 +106,16 @@ func (c *console) report(err error) {
 	}
 	to := *c
 	to.Out = c.Err
-	_ = to.PrintJSON(map[string]any{"error": p}) // nowhere else to tell it
+	_ = to.PrintJSON(map[string]any{"error": p}) // nowhere else to report it
 }
 
-// inFlags says in the words of the command line what the API says in its own.
+// inFlags replaces names of the API with names of the command line.
 var inFlags = strings.NewReplacer("body.kind", "KIND", "body.args", "ARGS", "body.key", "--key", "body.at", "--at", "body.delay", "--in",
 	"body.queue", "--queue", "body.tags", "--tag", "body.max_attempts", "--max-attempts", "body.timeout", "--time-limit",
 	"body.deadline", "--deadline", "body.retention", "--retention", "body.reason", "--reason", "body.for", "--for", "body.limit", "--limit",
 	"query.kind", "--kind", "query.tag", "--tag", "query.limit", "--limit", "query.cursor", "--cursor", "path.id", "ID")
 
-// explain is an error's text, with what to do about it where the error does not say.
+// explain returns an error's text, with what to do about it if the error does not say that.
 func explain(c *console, err error) string {
 	text := err.Error()
 	var refused *wire.Problem

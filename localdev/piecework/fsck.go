@@ -15,7 +15,7 @@ import (
 	"github.com/piecework/piecework/localdev"
 )
 
-// fsckFlags say where to look and how strictly.
+// fsckFlags are the flags of fsck.
 type fsckFlags struct {
 	dir, store, blobs string
 	deep, repair      bool
@@ -25,11 +25,11 @@ type fsckFlags struct {
 func fsckCommand(c *console) *cobra.Command {
 	var f fsckFlags
 	cmd := &cobra.Command{
-		Use: "fsck", Short: "Check the stored state for broken rules", Args: takes(0, 0, ""),
+		Use: "fsck", Short: "Check the stored state for broken rules", Args: wantArgs(0, 0, ""),
 		Long: "Reads the store and the files directly, without a server, and reports every rule that the stored state breaks.\n" +
 			"It changes nothing without --repair, and may run beside a server. The exit status is 1 if there is a problem.\n" +
-			"With --repair it removes files over a day old that nothing refers to: those that an ended job does not list, and those\n" +
-			"of jobs and parked messages that have no record.",
+			"With --repair it removes files over a day old that nothing refers to: files that an ended job does not list, and\n" +
+			"files of jobs and parked messages without a record.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd.Context(), c, f) },
 	}
 	flags := cmd.Flags()
@@ -43,7 +43,7 @@ func fsckCommand(c *console) *cobra.Command {
 }
 
 func check(ctx context.Context, c *console, f fsckFlags) error {
-	if err := c.checkEnv(deployed...); err != nil {
+	if err := c.checkEnv(deploymentVars...); err != nil {
 		return err
 	}
 	state, err := openState(ctx, f)
@@ -99,7 +99,7 @@ func (c *console) fsck(r fsck.Report) {
 	c.Printf("%s\n", c.paint("31", count(len(r.Problems), "problem", "problems")))
 }
 
-// openState opens what a server has stored.
+// openState opens the store and the files of a server.
 func openState(ctx context.Context, f fsckFlags) (*localdev.Storage, error) {
 	state, err := localdev.OpenStorage(ctx, localdev.Config{Dir: f.dir, Store: f.store, Blobs: f.blobs})
 	if errors.Is(err, fs.ErrNotExist) {

@@ -14,9 +14,9 @@ import (
 )
 
 func getCommand(c *console) *cobra.Command {
-	return c.asks(&cobra.Command{
-		Use: "get ID", Aliases: []string{"show"}, Short: "Show a job", Args: takes(1, 1, "the ID of a job"),
-		Long: "Shows a job: its state, what it waits for, its attempts, result and files.\n\n" + exitHelp,
+	return c.serverCommand(&cobra.Command{
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a job", Args: wantArgs(1, 1, "the ID of a job"),
+		Long: "Shows a job: its state, why it waits, its attempts, result and files.\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -74,7 +74,7 @@ func (c *console) job(j functions.Info) {
 	c.outputs(j.Outputs)
 }
 
-// attempts shows the attempts of a job that needed more than one, or failed.
+// attempts shows the attempts of a job with more than one, or with a failed one.
 func (c *console) attempts(j functions.Info) {
 	if len(j.Attempts) == 0 || len(j.Attempts) == 1 && j.Attempts[0].Error == "" {
 		return
@@ -103,7 +103,7 @@ func (c *console) outputs(list []functions.OutputInfo) {
 	t.print(c)
 }
 
-// attempts says how many attempts were used of how many.
+// attempts formats the number of attempts used and allowed.
 func attempts(j functions.Info) string {
 	if j.Limits.MaxAttempts == 0 {
 		return fmt.Sprint(j.Attempt)
@@ -111,10 +111,10 @@ func attempts(j functions.Info) string {
 	return fmt.Sprintf("%d/%d", j.Attempt, j.Limits.MaxAttempts)
 }
 
-// maxJSON is how much of a value is shown; --json shows it all.
+// maxJSON limits how much of a value is shown; --json shows all of it.
 const maxJSON = 2000
 
-// jsonText is a value on one line.
+// jsonText formats a value on one line.
 func jsonText(v json.RawMessage) string {
 	var b bytes.Buffer
 	if len(v) == 0 || json.Compact(&b, v) != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Each command's help is tidy, and tells what it means to leave a flag out, where that is not to narrow or to add nothing.
+// Each command's help is tidy, and tells what it means to leave a flag out, where that is not to
+// narrow or to add nothing.
 func TestTheHelpTellsDefaults(t *testing.T) {
 	nothing := []string{"token", "tokens", "token-file", "key", "at", "in", "kind", "state", "tag", "queue", "cursor", "reason", "output"}
 	for _, cmd := range rootCommand(newConsole(strings.NewReader(""), nil, nil, nil)).Commands() {

@@ -17,10 +17,9 @@ func listCommand(c *console) *cobra.Command {
 	var f wire.List
 	var scan int
 	cmd := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List jobs, newest first", Args: takes(0, 0, ""),
-		Long: "Lists jobs, newest first; failed jobs by the time they failed, with --state failed.\n" +
-			"Behind newer jobs that are not wanted it goes on by itself, until it has looked at as many as --scan says; then it\n" +
-			"tells how far it has looked, and how to go on.",
+		Use: "list", Aliases: []string{"ls"}, Short: "List jobs, newest first", Args: wantArgs(0, 0, ""),
+		Long: "Lists jobs, newest first. With --state failed it lists failed jobs by the time of their failure.\n" +
+			"It looks at up to --scan jobs for those that match. Then it prints how far it looked, and how to continue.",
 		Example: "  piecework list --state failed\n  piecework list --kind demo.sleep --json | jq -r '.jobs[].id'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
@@ -33,7 +32,7 @@ func listCommand(c *console) *cobra.Command {
 			if scan < 1 {
 				return usage("--scan %d: must be at least 1", scan)
 			}
-			list, err := scanned(cmd.Context(), client, f, scan)
+			list, err := scanJobs(cmd.Context(), client, f, scan)
 			if err != nil {
 				return err
 			}
@@ -44,21 +43,22 @@ func listCommand(c *console) *cobra.Command {
 			return nil
 		},
 	}
-	flags := c.asks(cmd).Flags()
+	flags := c.serverCommand(cmd).Flags()
 	flags.StringVar(&f.Kind, "kind", "", "only jobs of this kind")
 	flags.StringVar(&f.State, "state", "", "only jobs in this state: "+strings.Join(stateNames(), ", "))
 	flags.StringVar(&f.Tag, "tag", "", "only jobs with this tag")
 	flags.IntVar(&f.Limit, "limit", 50, "how many to show, at most 1000")
-	flags.IntVar(&scan, "scan", 100_000, "how many jobs to look at, about, while fewer than --limit are found")
-	flags.BoolVar(&f.Payloads, "payloads", false, "with arguments and results of up to 32 KiB, for --json; without it those over 512 bytes are left out")
-	flags.StringVar(&f.Cursor, "cursor", "", "go on where a list ended")
+	flags.IntVar(&scan, "scan", 100_000, "about how many jobs to look at, while fewer than --limit match")
+	flags.BoolVar(&f.Payloads, "payloads", false, "with --json: include arguments and results of up to 32 KiB (default: up to 512 bytes)")
+	flags.StringVar(&f.Cursor, "cursor", "", "continue where a list ended")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(stateNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	_ = cmd.RegisterFlagCompletionFunc("kind", c.completeKinds)
 	return cmd
 }
 
-// scanned lists jobs until it has as many as the filter's limit, has looked at most or more, or is at the end.
-func scanned(ctx context.Context, client *apiclient.Client, f wire.List, most int) (functions.List, error) {
+// scanJobs lists jobs until it has the filter's limit, has looked at most or more, or is at the
+// end.
+func scanJobs(ctx context.Context, client *apiclient.Client, f wire.List, most int) (functions.List, error) {
 	list := functions.List{Jobs: []functions.Info{}}
 	for limit := cmp.Or(f.Limit, 50); ; {
 		page, err := client.List(ctx, f)
@@ -66,7 +66,7 @@ func scanned(ctx context.Context, client *apiclient.Client, f wire.List, most in
 			return list, err
 		}
 		list.Jobs, list.Next = append(list.Jobs, page.Jobs...), page.Next
-		list.Scanned += max(page.Scanned, 1) // older servers do not tell
+		list.Scanned += max(page.Scanned, 1) // older servers do not count
 		if !page.Until.IsZero() {
 			list.Until = page.Until
 		}
@@ -106,7 +106,7 @@ func (c *console) list(l functions.List) {
 	}
 }
 
-// note is what there is to say of a job in a few words.
+// note describes a job in a few words.
 func note(j functions.Info) string {
 	switch {
 	case j.State == store.Running && j.Progress != nil:

@@ -10,7 +10,8 @@ import (
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
-// A list goes on by itself behind jobs that are not wanted, and says how far it has looked where it stops.
+// A list goes on by itself behind jobs that are not wanted, and says how far it has looked where it
+// stops.
 func TestListGoesOnBehindNewerJobs(t *testing.T) {
 	s := start(t, t.TempDir())
 	client, err := apiclient.New(s.url, nil)

@@ -13,8 +13,8 @@ import (
 )
 
 func kindsCommand(c *console) *cobra.Command {
-	return c.asks(&cobra.Command{
-		Use: "kinds", Short: "List the kinds of jobs that the server knows", Args: takes(0, 0, ""),
+	return c.serverCommand(&cobra.Command{
+		Use: "kinds", Short: "List the kinds of jobs that the server knows", Args: wantArgs(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -37,12 +37,12 @@ func kindsCommand(c *console) *cobra.Command {
 	})
 }
 
-// kindRow is a kind's line.
+// kindRow returns the table row of a kind.
 func kindRow(k functions.KindInfo) []string {
 	if k.Queue == "" {
-		return []string{k.Name, "no", "", "", "", "", ""} // jobs of it were submitted once; nobody here knows more
+		return []string{k.Name, "no", "", "", "", "", ""} // known from a submitted job only
 	}
-	runs, tries, limit, kept := "no", "no limit", "none", "for ever"
+	runs, tries, limit, kept := "no", "no limit", "none", "forever"
 	if k.Handled {
 		runs = "yes"
 	}
@@ -80,9 +80,9 @@ func (c *console) completeKinds(cmd *cobra.Command, args []string, _ string) ([]
 func sweepCommand(c *console) *cobra.Command {
 	var s wire.Sweep
 	cmd := &cobra.Command{
-		Use: "sweep", Short: "Look after what is due, now", Args: takes(0, 0, ""),
-		Long: "Starts jobs whose time has come, sends lost messages again, ends attempts whose worker died, and removes what is\n" +
-			"past its retention. \"piecework up\" does it every second by itself; elsewhere a timer does.",
+		Use: "sweep", Short: "Sweep now", Args: wantArgs(0, 0, ""),
+		Long: "Starts jobs whose time has come, sends lost messages again, ends attempts whose worker died, and removes jobs\n" +
+			"past their retention. \"piecework up\" sweeps every second; deployments sweep on a timer.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -95,18 +95,18 @@ func sweepCommand(c *console) *cobra.Command {
 			if c.JSON {
 				return c.PrintJSON(r)
 			}
-			c.swept(r)
+			c.printSweep(r)
 			return nil
 		},
 	}
-	flags := c.asks(cmd).Flags()
-	flags.IntVar(&s.Limit, "limit", 0, "how many records to look at, at most (default: all that are due)")
-	flags.StringVar(&s.For, "for", "", "how long to go on, as in 20s (default: half of what a request may take)")
+	flags := c.serverCommand(cmd).Flags()
+	flags.IntVar(&s.Limit, "limit", 0, "the most records to look at (default: all that are due)")
+	flags.StringVar(&s.For, "for", "", "how long to sweep, as in 20s (default: half of the request timeout)")
 	return cmd
 }
 
-// swept says what a sweep did, leaving out what did not happen.
-func (c *console) swept(r functions.SweepResult) {
+// printSweep prints what a sweep did, and omits zeros.
+func (c *console) printSweep(r functions.SweepResult) {
 	var parts []string
 	for _, p := range []struct {
 		n    int
@@ -133,8 +133,8 @@ func (c *console) swept(r functions.SweepResult) {
 }
 
 func statsCommand(c *console) *cobra.Command {
-	return c.asks(&cobra.Command{
-		Use: "stats", Short: "Count what the server's process did since it started", Args: takes(0, 0, ""),
+	return c.serverCommand(&cobra.Command{
+		Use: "stats", Short: "Show counters of the server's process since its start", Args: wantArgs(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {

@@ -20,7 +20,7 @@ import (
 func outputCommand(c *console) *cobra.Command {
 	var to string
 	cmd := &cobra.Command{
-		Use: "output ID [NAME]", Aliases: []string{"outputs"}, Short: "List a job's files, or fetch one", Args: takes(1, 2, "the ID of a job, and the NAME of an output or none"),
+		Use: "output ID [NAME]", Aliases: []string{"outputs"}, Short: "List a job's files, or fetch one", Args: wantArgs(1, 2, "the ID of a job, and the NAME of an output or none"),
 		Long: "Without NAME lists the files of a job. With NAME writes that file to standard output, or with -o to a file,\n" +
 			"which appears whole or not at all.\n\n" + exitHelp,
 		Example: "  piecework output job-... nearest.csv | head\n  piecework output job-... nearest.csv -o nearest.csv",
@@ -38,7 +38,7 @@ func outputCommand(c *console) *cobra.Command {
 			return c.fetch(cmd.Context(), client, args[0], args[1], to)
 		},
 	}
-	c.asks(cmd).Flags().StringVarP(&to, "output", "o", "", "the file to write; - for standard output")
+	c.serverCommand(cmd).Flags().StringVarP(&to, "output", "o", "", "the file to write; - for standard output")
 	return cmd
 }
 
@@ -98,10 +98,10 @@ func (c *console) fetch(ctx context.Context, client *apiclient.Client, id, name,
 	return nil
 }
 
-// errChanged: what came is not what the server said it is.
-var errChanged = errors.New("what arrived is not what was written: its checksum differs")
+// errChanged means that the checksum of the received bytes differs from the server's.
+var errChanged = errors.New("the received bytes have another checksum than the output")
 
-// copyChecked copies and compares the checksum, if there is one.
+// copyChecked copies, and compares the checksum if the server sent one.
 func copyChecked(w io.Writer, r io.Reader, info functions.OutputInfo) (int64, error) {
 	sum := sha256.New()
 	n, err := io.Copy(io.MultiWriter(w, sum), r)
@@ -114,7 +114,7 @@ func copyChecked(w io.Writer, r io.Reader, info functions.OutputInfo) (int64, er
 	return n, nil
 }
 
-// writeFile writes a file beside its place, and moves it there when it is whole.
+// writeFile writes a temporary file beside name, and renames it when it is complete.
 func writeFile(name string, r io.Reader, info functions.OutputInfo) (int64, error) {
 	if st, err := os.Stat(name); err == nil && !st.Mode().IsRegular() {
 		if st.IsDir() {

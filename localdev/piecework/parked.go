@@ -14,7 +14,7 @@ func parkedCommand(c *console) *cobra.Command {
 	var limit int
 	var cursor string
 	cmd := &cobra.Command{
-		Use: "parked", Short: "List, replay or remove messages that could not be made jobs", Args: takes(0, 0, ""),
+		Use: "parked", Short: "List, replay or remove messages that could not be made jobs", Args: wantArgs(0, 0, ""),
 		Long:    "Lists messages of the submit queue that could not be made jobs, with the reason, newest first.",
 		Example: "  piecework parked --json | jq -r '.parked[].id' | xargs piecework parked replay",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -44,23 +44,23 @@ func parkedCommand(c *console) *cobra.Command {
 			return nil
 		},
 	}
-	flags := c.asks(cmd).Flags()
+	flags := c.serverCommand(cmd).Flags()
 	flags.IntVar(&limit, "limit", 50, "how many to show, at most 1000")
-	flags.StringVar(&cursor, "cursor", "", "go on where a list ended")
+	flags.StringVar(&cursor, "cursor", "", "continue where a list ended")
 	cmd.AddCommand(
 		unparkCommand(c, "replay", "Submit parked messages again",
-			"A message whose job is there is parked no more; the others stay, and the reason is told. It is safe to repeat.",
+			"A message that becomes a job is no longer parked. The others stay, and their reasons are printed. It is safe to repeat.",
 			(*apiclient.Client).ReplayParked),
 		unparkCommand(c, "remove", "Delete parked messages", "", (*apiclient.Client).RemoveParked))
 	return cmd
 }
 
-// unparkCommand is a command that does one thing to some parked messages.
+// unparkCommand returns a command that applies one operation to parked messages.
 func unparkCommand(
 	c *console, name, short, long string, do func(*apiclient.Client, context.Context, string) (wire.Unparked, error),
 ) *cobra.Command {
-	return c.asks(&cobra.Command{
-		Use: name + " ID...", Short: short, Args: takes(1, -1, "the ID of a parked message, or several"),
+	return c.serverCommand(&cobra.Command{
+		Use: name + " ID...", Short: short, Args: wantArgs(1, -1, "the ID of a parked message, or several"),
 		Long: strings.TrimSpace(short+". "+long) + "\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			client, err := c.client()
@@ -68,20 +68,20 @@ func unparkCommand(
 				return err
 			}
 			return eachID(c, ids, func(id string) (wire.Unparked, error) { return do(client, cmd.Context(), id) },
-				func(u wire.Unparked) { c.Printf("%s %s\n", u.ID, became(name, u)) },
+				func(u wire.Unparked) { c.Printf("%s %s\n", u.ID, unparked(name, u)) },
 				func(all []wire.Unparked) any { return map[string][]wire.Unparked{"unparked": all} })
 		},
 	})
 }
 
-// became says what became of a message.
-func became(name string, u wire.Unparked) string {
+// unparked describes what happened to a message.
+func unparked(name string, u wire.Unparked) string {
 	switch {
 	case u.Job != "":
 		return u.Job
 	case name == "remove":
 		return "removed"
 	default:
-		return "nobody is interested in it"
+		return "no trigger wants it"
 	}
 }

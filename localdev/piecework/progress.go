@@ -9,8 +9,8 @@ import (
 	"github.com/piecework/piecework/localdev/piecework/internal/line"
 )
 
-// progress shows how a job gets on: in one line that is written over and over on a terminal, in a line for each change
-// of its state, and now and then for its progress, elsewhere.
+// progress shows the progress of a job: on a terminal in one line that it rewrites, elsewhere in a
+// line for each change of state, and for progress every ten seconds.
 type progress struct {
 	c    *console
 	bar  *line.Line
@@ -20,7 +20,7 @@ type progress struct {
 
 func newProgress(c *console) *progress { return &progress{c: c, bar: line.New(c.Err)} }
 
-// every is how often progress is told where it cannot be drawn.
+// every is the interval of progress lines without a terminal.
 const every = 10 * time.Second
 
 // see shows the job as it is now.
@@ -33,7 +33,7 @@ func (p *progress) see(j functions.Info) {
 		return
 	}
 	if j.Done() {
-		return // its end is told anyway
+		return // the end is printed anyway
 	}
 	now := p.c.Now()
 	text := string(j.State)
@@ -51,13 +51,13 @@ func (p *progress) see(j functions.Info) {
 	p.c.Notef("%s %s\n", j.ID, text)
 }
 
-// clear takes the line away, for another to be printed in its place.
+// clear removes the line, so that another can be printed in its place.
 func (p *progress) clear() { p.bar.Clear() }
 
 // cells is how many characters the bar has.
 const cells = 24
 
-// line is the line on a terminal.
+// line returns the line for a terminal.
 func (p *progress) line(j functions.Info) string {
 	text := string(j.State)
 	if q := j.Progress; q != nil && !j.Done() && q.Total > 0 {
@@ -77,7 +77,7 @@ func (p *progress) line(j functions.Info) string {
 	return text
 }
 
-// progressText says how far a job is.
+// progressText describes how far a job is.
 func progressText(p functions.ProgressInfo) string {
 	text := ""
 	switch {

@@ -78,9 +78,9 @@ func TestWhatIsShown(t *testing.T) {
 	golden(t, "job", func(c *console) { c.job(jobs()[4]) })
 	golden(t, "job-running", func(c *console) { c.job(jobs()[0]) })
 	golden(t, "sweep", func(c *console) {
-		c.swept(functions.SweepResult{})
-		c.swept(functions.SweepResult{Looked: 1, Started: 1})
-		c.swept(functions.SweepResult{Looked: 7, Started: 3, Resent: 2, Failures: 2, More: true})
+		c.printSweep(functions.SweepResult{})
+		c.printSweep(functions.SweepResult{Looked: 1, Started: 1})
+		c.printSweep(functions.SweepResult{Looked: 7, Started: 3, Resent: 2, Failures: 2, More: true})
 	})
 	golden(t, "fsck", func(c *console) {
 		c.fsck(fsck.Report{Records: 3, Jobs: 2, Blobs: 1, Bytes: 5_000, ByState: map[store.State]int{"queued": 1, "failed": 1},

@@ -7,7 +7,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// paint colours a text on a terminal that wants it.
+// paint colours a text, if the terminal shows colours.
 func (c *console) paint(code, text string) string {
 	if !c.colours || text == "" {
 		return text
@@ -37,7 +37,7 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// when says when t is, seen from now: "3m ago", "in 2h".
+// when describes t relative to now: "3m ago", "in 2h".
 func (c *console) when(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -52,12 +52,12 @@ func (c *console) when(t time.Time) string {
 	}
 }
 
-// moment is when, with the time itself.
+// moment describes t relative to now and as a local time.
 func (c *console) moment(t time.Time) string {
 	return fmt.Sprintf("%s (%s)", c.when(t), t.Local().Format("2006-01-02 15:04:05"))
 }
 
-// short is a duration in its largest unit, or the largest two while they are small.
+// short formats a duration in its largest unit, or in the largest two if the number is small.
 func short(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -77,7 +77,7 @@ func short(d time.Duration) string {
 	}
 }
 
-// size is a number of bytes in a unit that people read.
+// size formats a number of bytes with a decimal unit.
 func size(n int64) string {
 	const unit = 1000
 	if n < unit {

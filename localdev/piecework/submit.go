@@ -30,12 +30,12 @@ func submitCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "submit KIND [ARGS]",
 		Short: "Submit a job and print its id",
-		Long: "Submits a job of a kind. ARGS are JSON, @FILE for what a file holds, or - for standard input; left out: null.\n\n" +
+		Long: "Submits a job of a kind. ARGS are JSON, @FILE for the content of a file, or - for standard input. Default: null.\n\n" +
 			"Prints the job's id. With --wait it waits for the end as \"piecework wait\" does.\n\n" + exitHelp,
 		Example: `  piecework submit demo.echo '{"hello":"world"}' --wait
   piecework submit demo.sleep '{"for":"20s"}' --in 5m --tag test
   piecework submit banking.statement @args.json --key acct-42/2026-11 --at 2026-12-01T06:00:00Z`,
-		Args: takes(1, 2, "KIND [ARGS]"),
+		Args: wantArgs(1, 2, "KIND [ARGS]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("max-attempts") {
 				f.sub.MaxAttempts = &f.maxAttempts
@@ -44,19 +44,19 @@ func submitCommand(c *console) *cobra.Command {
 		},
 		ValidArgsFunction: c.completeKinds,
 	}
-	flags := c.asks(cmd).Flags()
+	flags := c.serverCommand(cmd).Flags()
 	flags.StringVar(&f.sub.Key, "key", "", "idempotency key: the same kind and key is the same job")
-	flags.StringVar(&f.at, "at", "", "start not before this time: 2026-12-01T06:00:00Z, or \"2026-12-01 06:00\" in local time")
-	flags.StringVar(&f.sub.Delay, "in", "", "start not before this long from now, as in 90s or 1h30m")
-	flags.StringVar(&f.sub.Queue, "queue", "", "the lane of work (default: that of the kind)")
+	flags.StringVar(&f.at, "at", "", "start no earlier than this time: 2026-12-01T06:00:00Z, or \"2026-12-01 06:00\" in local time")
+	flags.StringVar(&f.sub.Delay, "in", "", "start after this delay, as in 90s or 1h30m")
+	flags.StringVar(&f.sub.Queue, "queue", "", "the queue (default: the kind's)")
 	flags.StringSliceVar(&f.sub.Tags, "tag", nil, "a label to find the job by; can be repeated")
-	flags.BoolVar(&f.sub.Held, "held", false, "do not start before \"piecework release\"")
-	flags.IntVar(&f.maxAttempts, "max-attempts", 0, "how often to try in all, -1 for ever (default: that of the kind)")
-	flags.StringVar(&f.sub.Timeout, "time-limit", "", "how long one attempt may take, 0s without limit (default: that of the kind)")
-	flags.StringVar(&f.sub.Deadline, "deadline", "", "how long from now until it fails if it has not ended (default: that of the kind)")
-	flags.StringVar(&f.sub.Retention, "retention", "", "how long to keep it after its end, 0s for ever (default: that of the kind)")
-	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for its end")
-	flags.DurationVar(&f.timeout, "timeout", 0, "with --wait: how long to wait at most (default: without limit)")
+	flags.BoolVar(&f.sub.Held, "held", false, "do not start until \"piecework release\"")
+	flags.IntVar(&f.maxAttempts, "max-attempts", 0, "the most attempts, -1 without limit (default: the kind's)")
+	flags.StringVar(&f.sub.Timeout, "time-limit", "", "the longest attempt, 0s without limit (default: the kind's)")
+	flags.StringVar(&f.sub.Deadline, "deadline", "", "when the job fails if it has not ended, counted from now (default: the kind's)")
+	flags.StringVar(&f.sub.Retention, "retention", "", "how long to keep the job after its end, 0s forever (default: the kind's)")
+	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for the end of the job")
+	flags.DurationVar(&f.timeout, "timeout", 0, "with --wait: the longest wait (default: without limit)")
 	return cmd
 }
 
@@ -69,7 +69,7 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 		}
 	}
 	if f.at != "" && f.sub.Delay != "" {
-		return usage("give --at or --in, not both")
+		return usage("--at and --in are mutually exclusive")
 	}
 	if f.sub.At, err = parseTime(f.at); err != nil {
 		return err
@@ -80,7 +80,7 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 	}
 	receipt, err := client.Submit(ctx, f.sub)
 	if err != nil {
-		return unsure(err, f.sub)
+		return explainUnsure(err, f.sub)
 	}
 	switch {
 	case f.wait:
@@ -92,20 +92,20 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 	c.Printf("%s\n", receipt.ID)
 	note := string(receipt.State)
 	if receipt.Existing {
-		note = "the key exists; this is that job, which is " + note
+		note = "the job with this key exists already: " + note
 	}
 	c.Hintf("%s\n", c.dim(note+"; see: "+programName()+" wait "+receipt.ID))
 	return nil
 }
 
-// unsure says what to do about a submission whose fate is not known.
-func unsure(err error, sub wire.Submit) error {
+// explainUnsure says what to do after an error that leaves open whether the job was submitted.
+func explainUnsure(err error, sub wire.Submit) error {
 	var refused *wire.Problem
 	if errors.As(err, &refused) && refused.Status < 500 || errors.Is(err, apiclient.ErrUnreachable) {
 		return err
 	}
 	if sub.Key == "" {
-		return fmt.Errorf("%w\nThe job may have been submitted all the same: look with \"piecework list --kind %s\". With --key, submitting again is safe", err, sub.Kind)
+		return fmt.Errorf("%w\nThe job may have been submitted: check with \"piecework list --kind %s\". With --key, submitting again is safe", err, sub.Kind)
 	}
 	return fmt.Errorf("%w\nSubmit again with the same --key to be sure", err)
 }
@@ -130,9 +130,9 @@ func (c *console) arguments(text string) (json.RawMessage, error) {
 	if err := json.Unmarshal(data, &v); err != nil {
 		hint := ""
 		if from == "the arguments" && !strings.ContainsAny(text, `"{[`) {
-			hint = "; text must be in quotes within those of the shell: '\"" + oneLine(text) + "\"'"
+			hint = "; a JSON string needs quotes within the shell's quotes: '\"" + oneLine(text) + "\"'"
 		} else if from == "the arguments" && strings.HasPrefix(text, "{") && !strings.Contains(text, `"`) {
-			hint = "; the shell took the quotes away: put all of it in single quotes"
+			hint = "; the shell removed the quotes: put the whole argument in single quotes"
 		}
 		return nil, usage("%s: not JSON: %w%s", from, err, hint)
 	}
@@ -142,7 +142,7 @@ func (c *console) arguments(text string) (json.RawMessage, error) {
 // timeForms are the ways to write a time.
 var timeForms = []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
 
-// parseTime reads a time, in local time unless it says otherwise.
+// parseTime reads a time. Without a zone it is local time.
 func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

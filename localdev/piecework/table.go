@@ -6,7 +6,7 @@ import (
 	"github.com/piecework/piecework/localdev/piecework/internal/line"
 )
 
-// table is lines of cells, printed in columns that are as wide as their longest cell.
+// table is rows of cells. A column is as wide as its longest cell.
 type table struct {
 	head []string
 	rows [][]string
@@ -14,10 +14,10 @@ type table struct {
 
 func newTable(head ...string) *table { return &table{head: head} }
 
-// add adds a line. Cells may have colours of this program's.
+// add adds a row. Cells may have this program's colours.
 func (t *table) add(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = cellBreaks.Replace(plain(cell)) // now, so that the widths are those of what is printed
+		cells[i] = cellBreaks.Replace(plain(cell)) // before the widths are measured
 	}
 	t.rows = append(t.rows, cells)
 }
@@ -27,7 +27,7 @@ var cellBreaks = strings.NewReplacer("\n", " ", "\t", " ")
 // gap separates columns.
 const gap = "  "
 
-// print prints the table, the last column cut so that a line fits a terminal.
+// print prints the table. It cuts the last column to the width of a terminal.
 func (t *table) print(c *console) {
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {

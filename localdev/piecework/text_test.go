@@ -66,7 +66,7 @@ func TestNothingHiddenIsPrinted(t *testing.T) {
 	for what, show := range map[string]func(c *console){
 		"get":      func(c *console) { c.job(job) },
 		"list":     func(c *console) { c.list(functions.List{Jobs: []functions.Info{job}, Next: bad}) },
-		"wait":     func(c *console) { c.ended(job) },
+		"wait":     func(c *console) { c.printEnd(job) },
 		"progress": func(c *console) { newProgress(c).see(job) },
 		"an error": func(c *console) { c.report(usage("no job %s", bad)) },
 		"JSON":     func(c *console) { c.JSON = true; _ = c.PrintJSON(job) },

@@ -20,7 +20,7 @@ import (
 	"github.com/piecework/piecework/localdev"
 )
 
-// upFlags are what the server can be told.
+// upFlags are the flags of the server.
 type upFlags struct {
 	addr, dir, store, blobs, concurrency, tokens, tokenFile, log string
 	queues                                                       []string
@@ -31,13 +31,13 @@ func upCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start everything in one process on this machine",
-		Long: "Starts a store, a queue, files, a worker with a few example kinds, and the HTTP API. What is submitted survives\n" +
-			"the end of the process: start it again over the same directory and it goes on.\n\n" +
+		Long: "Starts a store, a queue, files, a worker with a few example kinds, and the HTTP API. Submitted jobs survive\n" +
+			"the end of the process: start it again over the same directory and they continue.\n\n" +
 			"Ctrl-C stops it gracefully: running jobs finish, or are handed back with their checkpoints. A second ctrl-C\n" +
-			"leaves at once, which loses nothing either: the jobs start again when their leases have run out.",
+			"ends it at once and loses nothing either: the jobs run again when their leases have run out.",
 		Example: "  piecework up\n  piecework up --addr 127.0.0.1:8000 --dir /var/lib/piecework\n" +
 			"  PIECEWORK_TOKENS=operator:ops:$(openssl rand -hex 16) piecework up --addr :7433",
-		Args: takes(0, 0, ""),
+		Args: wantArgs(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), c, f) },
 	}
 	flags := cmd.Flags()
@@ -48,7 +48,7 @@ func upCommand(c *console) *cobra.Command {
 		flags.StringVar(to, name, c.value(name), help(name))
 	}
 	flags.StringVar(&f.tokens, "tokens", "", help("tokens"))
-	flags.StringSliceVar(&f.queues, "queue", nil, "another lane of work to take jobs from; can be repeated")
+	flags.StringSliceVar(&f.queues, "queue", nil, "another queue to take jobs from; can be repeated")
 	return cmd
 }
 
@@ -96,7 +96,7 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	return api.Serve(ctx, ln)
 }
 
-// listenError says what to do about an address that cannot be listened on.
+// listenError says what to do if listening on an address fails.
 func listenError(addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -123,9 +123,9 @@ func (c *console) logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(c.Err, opts)), nil
 }
 
-// welcome says what runs, and what to do next.
+// welcome prints what runs, and what to do next.
 func (c *console) welcome(stack *localdev.Stack, ln net.Listener, who []httpapi.Token) error {
-	url := "http://" + reachable(ln.Addr())
+	url := "http://" + clientAddress(ln.Addr())
 	cfg := stack.Config()
 	if c.JSON {
 		return c.PrintJSON(map[string]any{
@@ -148,12 +148,13 @@ func (c *console) welcome(stack *localdev.Stack, ln net.Listener, who []httpapi.
 	c.Printf("\nTry, in another terminal:\n")
 	c.Printf("  %s submit demo.sleep '{\"for\":\"20s\"}' --wait%s\n", program, at)
 	c.Printf("  %s list%s\n\n", program, at)
-	c.Printf("Ctrl-C stops it; nothing that was submitted is lost.\n")
+	c.Printf("Ctrl-C stops it. No submitted job is lost.\n")
 	return nil
 }
 
-// reachable is an address that clients on this machine can use: that of "everywhere" is none.
-func reachable(addr net.Addr) string {
+// clientAddress returns the address for clients on this machine: 127.0.0.1 if the server listens on
+// all interfaces.
+func clientAddress(addr net.Addr) string {
 	at, ok := addr.(*net.TCPAddr)
 	if ok && at.IP.IsUnspecified() {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.Port))
@@ -161,11 +162,11 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// leaveAfter is how long stopping may take before the process gives up on it.
+// leaveAfter limits a graceful stop.
 const leaveAfter = time.Minute
 
-// stop ends the server gracefully, or at once if the user asks again. It says so to a user who has asked for the end,
-// and not where the server could not begin.
+// stop ends the server gracefully, or at once at a second signal. It prints what it does if the
+// user asked for the end, but not if the start failed.
 func (c *console) stop(ctx context.Context, stack *localdev.Stack) error {
 	asked := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveAfter)
@@ -173,12 +174,12 @@ func (c *console) stop(ctx context.Context, stack *localdev.Stack) error {
 	ctx, again := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer again()
 	if asked && !c.JSON {
-		c.Notef("\nStopping: what runs finishes, or is handed back to go on later. Ctrl-C again leaves at once.\n")
+		c.Notef("\nStopping: running jobs finish, or are handed back to continue later. Ctrl-C again stops at once.\n")
 	}
 	err := stack.Stop(ctx)
 	if errors.Is(err, functions.ErrShutdown) || ctx.Err() != nil {
 		if !c.JSON {
-			c.Notef("Left at once. What ran starts again when its lease has run out.\n")
+			c.Notef("Stopped at once. Running jobs start again when their leases have run out.\n")
 		}
 		return &silent{exitInterrupted}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is this program's version: that of the module, or the commit it was built from.
+// version is the module's version, or the commit that the program was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -33,7 +33,7 @@ func version() string {
 
 func versionCommand(c *console) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: takes(0, 0, ""),
+		Use: "version", Short: "Print the version", Args: wantArgs(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			if c.JSON {
 				return c.PrintJSON(map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})

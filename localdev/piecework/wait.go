@@ -16,9 +16,9 @@ import (
 func waitCommand(c *console) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "wait ID", Short: "Wait for a job's end and print its result", Args: takes(1, 1, "the ID of a job"),
-		Long: "Waits until a job has ended, and shows how it gets on meanwhile: a progress bar on a terminal, lines elsewhere,\n" +
-			"both on standard error. Then it prints the result on standard output.\n\n" + exitHelp,
+		Use: "wait ID", Short: "Wait for a job's end and print its result", Args: wantArgs(1, 1, "the ID of a job"),
+		Long: "Waits until a job has ended, and shows its progress on standard error: a bar on a terminal, lines elsewhere.\n" +
+			"Then it prints the result on standard output.\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.client()
 			if err != nil {
@@ -27,11 +27,11 @@ func waitCommand(c *console) *cobra.Command {
 			return wait(cmd.Context(), c, client, args[0], timeout)
 		},
 	}
-	c.asks(cmd).Flags().DurationVar(&timeout, "timeout", 0, "how long to wait at most, as in 10m (default: without limit)")
+	c.serverCommand(cmd).Flags().DurationVar(&timeout, "timeout", 0, "the longest wait, as in 10m (default: without limit)")
 	return cmd
 }
 
-// wait waits for a job's end and says what became of it.
+// wait waits for the end of a job and prints it.
 func wait(ctx context.Context, c *console, client *apiclient.Client, id string, timeout time.Duration) error {
 	if timeout < 0 {
 		return usage("--timeout %v: cannot be negative", timeout)
@@ -46,12 +46,12 @@ func wait(ctx context.Context, c *console, client *apiclient.Client, id string, 
 	p.clear()
 	if errors.Is(err, context.DeadlineExceeded) {
 		if job.ID == "" {
-			job = look(ctx, client, id)
+			job = getOnce(ctx, client, id)
 		}
 		if c.JSON && job.ID != "" {
 			return errors.Join(c.PrintJSON(job), &silent{exitTimeout})
 		}
-		return &statusError{exitTimeout, fmt.Errorf("job %s is %s after %v; it goes on", id, orUnknown(job.State), timeout)}
+		return &statusError{exitTimeout, fmt.Errorf("job %s is %s after %v; it goes on", id, stateText(job.State), timeout)}
 	}
 	if errors.Is(err, errInterrupted) {
 		c.Hintf("the job goes on; wait again with: %s wait %s\n", programName(), id)
@@ -62,12 +62,12 @@ func wait(ctx context.Context, c *console, client *apiclient.Client, id string, 
 	if c.JSON {
 		return errors.Join(c.PrintJSON(job), stateStatus(job))
 	}
-	c.ended(job)
+	c.printEnd(job)
 	return stateStatus(job)
 }
 
-// look looks at a job once more, when the time for that is over.
-func look(ctx context.Context, client *apiclient.Client, id string) functions.Info {
+// getOnce returns a job after the context has ended; the zero value if that fails.
+func getOnce(ctx context.Context, client *apiclient.Client, id string) functions.Info {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	job, err := client.Get(ctx, id)
@@ -77,16 +77,16 @@ func look(ctx context.Context, client *apiclient.Client, id string) functions.In
 	return job
 }
 
-// orUnknown is a state that may not have been seen.
-func orUnknown(s store.State) string {
+// stateText describes a state that may be unknown.
+func stateText(s store.State) string {
 	if s == "" {
 		return "not known to have ended"
 	}
 	return string(s)
 }
 
-// ended says what became of a job: to people on standard error, its result on standard output.
-func (c *console) ended(j functions.Info) {
+// printEnd prints how a job ended: for people on standard error, its result on standard output.
+func (c *console) printEnd(j functions.Info) {
 	took := ""
 	if !j.Started.IsZero() && j.Ended.After(j.Started) {
 		took = " in " + short(j.Ended.Sub(j.Started))

@@ -13,17 +13,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gocloud.dev/blob/memblob"
-	"gocloud.dev/docstore/memdocstore"
-
 	"go.opentelemetry.io/otel/propagation"
 
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
 	"github.com/piecework/piecework/functions/httpapi/wire"
-	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 )
 
@@ -31,19 +27,10 @@ const operator = "operator-0123456789"
 
 // desk is a server whose jobs run when the test says so.
 type desk struct {
-	rt    *functions.Runtime
-	queue chan pubsubq.Message
+	kit *kit.Kit
+	rt  *functions.Runtime
 	*httptest.Server
 }
-
-func (d *desk) Send(_ context.Context, _ string, _ time.Duration, msgs ...pubsubq.Message) error {
-	for _, m := range msgs {
-		d.queue <- m
-	}
-	return nil
-}
-
-func (d *desk) MaxDelay(string) time.Duration { return 0 }
 
 func newDesk(t *testing.T) (*desk, *apiclient.Client) {
 	t.Helper()
@@ -56,44 +43,20 @@ func newDesk(t *testing.T) (*desk, *apiclient.Client) {
 		_, err = io.WriteString(w, j.Args)
 		return j.Args, err
 	})
-	coll, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.New(coll, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := &desk{kit: kit.New(t, reg, kit.WallClock())}
+	d.rt = d.kit.Runtime()
 	quiet := slog.New(slog.DiscardHandler)
-	bucket := memblob.OpenBucket(nil)
-	d := &desk{queue: make(chan pubsubq.Message, 100)}
-	d.rt, err = functions.New(reg, functions.Backends{Store: s, Queue: d, Blobs: blobout.New(bucket, nil)}, functions.Config{Log: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
 	api, err := httpapi.New(d.rt, &httpapi.Options{Log: quiet, Tokens: []httpapi.Token{{Value: operator, Role: httpapi.Operator}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Server = httptest.NewServer(api)
-	t.Cleanup(func() {
-		d.Server.Close()
-		_ = bucket.Close()
-		_ = coll.Close()
-	})
+	t.Cleanup(d.Server.Close)
 	c, err := apiclient.New(d.URL, &apiclient.Options{Token: operator, Patience: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d, c
-}
-
-// run executes what is queued.
-func (d *desk) run(t *testing.T) {
-	t.Helper()
-	for len(d.queue) > 0 {
-		d.rt.Execute(t.Context(), <-d.queue)
-	}
 }
 
 func TestEveryMethod(t *testing.T) {
@@ -117,7 +80,7 @@ func TestEveryMethod(t *testing.T) {
 	if waited.Done {
 		t.Error("done before it ran")
 	}
-	d.run(t)
+	d.kit.Drain()
 	seen := 0
 	job, err := c.Wait(ctx, receipt.ID, func(functions.Info) { seen++ })
 	check("wait", err)
@@ -185,16 +148,20 @@ func TestASubmissionTakesItsTraceAlong(t *testing.T) {
 	if _, err := c.SubmitMany(ctx, []wire.Submit{{Kind: "test.file", Args: json.RawMessage(`"y"`)}}); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if m := <-d.queue; m.Trace["traceparent"] != parent || m.Trace["tracestate"] != "a=b" {
+	hints := d.kit.Messages()
+	if len(hints) != 2 {
+		t.Errorf("%d messages, want 2", len(hints))
+	}
+	for _, m := range hints {
+		if m.Trace["traceparent"] != parent || m.Trace["tracestate"] != "a=b" {
 			t.Errorf(`got %v, want m.Trace["traceparent"] == parent && m.Trace["tracestate"] == "a=b"`, m.Trace)
 		}
 	}
 	if _, err := c.Submit(t.Context(), wire.Submit{Kind: "test.file", Args: json.RawMessage(`"z"`)}); err != nil {
 		t.Fatal(err)
 	}
-	if m := <-d.queue; m.Trace != nil {
-		t.Errorf("without a trace: %v", m.Trace)
+	if hints := d.kit.Messages(); len(hints) != 1 || hints[0].Trace != nil {
+		t.Errorf("messages = %+v, want one without a trace", hints)
 	}
 }
 

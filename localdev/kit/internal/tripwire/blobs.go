@@ -10,7 +10,8 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// Blobs returns a bucket that forwards to inner, with the wire before a blob is completed or removed.
+// Blobs returns a bucket that forwards to inner, with the wire before a blob is completed or
+// removed.
 func Blobs(inner *blob.Bucket, wire *Wire) *blob.Bucket {
 	return blob.NewBucket(&blobs{inner, wire})
 }
@@ -23,10 +24,10 @@ type blobs struct {
 // ErrorCode classifies an error.
 func (b *blobs) ErrorCode(err error) gcerrors.ErrorCode { return code(err) }
 
-// As gives access to what is behind.
+// As forwards.
 func (b *blobs) As(i any) bool { return b.inner.As(i) }
 
-// ErrorAs gives access to the errors of what is behind.
+// ErrorAs forwards.
 func (b *blobs) ErrorAs(err error, i any) bool { return b.inner.ErrorAs(err, i) }
 
 // Attributes forwards.
@@ -89,7 +90,7 @@ func (r reader) Attributes() *driver.ReaderAttributes {
 	return &driver.ReaderAttributes{ContentType: r.inner.ContentType(), ModTime: r.inner.ModTime(), Size: r.inner.Size()}
 }
 
-// NewTypedWriter forwards; the wire is before Close, which makes the blob.
+// NewTypedWriter forwards. The wire is before Close, which completes the blob.
 func (b *blobs) NewTypedWriter(ctx context.Context, key, contentType string, opts *driver.WriterOptions) (driver.Writer, error) {
 	if err := b.wire.alive(); err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ type writer struct {
 	key    string
 }
 
-// Close completes the blob. At a death before it, nothing is seen of it.
+// Close completes the blob. After a death before Close, the blob does not exist.
 func (w *writer) Close() error {
 	defer w.cancel()
 	err := w.wire.Do("end of file "+w.key, w.Writer.Close)
@@ -138,5 +139,5 @@ func (b *blobs) SignedURL(context.Context, string, *driver.SignedURLOptions) (st
 	return "", errors.ErrUnsupported
 }
 
-// Close leaves the bucket behind open.
+// Close leaves the inner bucket open.
 func (b *blobs) Close() error { return nil }

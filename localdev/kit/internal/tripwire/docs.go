@@ -11,12 +11,13 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// Docs returns a collection that forwards to inner, with the wire before each list that writes.
+// Docs returns a collection that forwards to inner, with the wire before each action list that
+// writes.
 func Docs(inner *docstore.Collection, wire *Wire) *docstore.Collection {
 	return relay.New(inner, relay.Hooks{Actions: wire.actions, Query: wire.query, Code: code})
 }
 
-// actions stands before a list of actions.
+// actions is the hook of action lists.
 func (w *Wire) actions(ctx context.Context, actions []*driver.Action, next relay.Run) driver.ActionListError {
 	writes, key := 0, ""
 	for _, a := range actions {
@@ -51,7 +52,7 @@ func (w *Wire) actions(ctx context.Context, actions []*driver.Action, next relay
 	return out
 }
 
-// query stands before a query, and before each document of it.
+// query is the hook of queries and of each of their documents.
 func (w *Wire) query(ctx context.Context, q *driver.Query, next relay.Ask) (it driver.DocumentIterator, err error) {
 	err = w.read(func() error {
 		it, err = next(ctx, q)
@@ -60,7 +61,7 @@ func (w *Wire) query(ctx context.Context, q *driver.Query, next relay.Ask) (it d
 	return documents{it, w}, err
 }
 
-// read makes what only reads happen, or not.
+// read performs a read, unless the process is dead.
 func (w *Wire) read(do func() error) error {
 	if err := w.alive(); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package tripwire stands between a runtime and what it writes to, and can end the runtime at any of its effects:
-// from then on nothing that it does takes effect, as if its process had died.
+// Package tripwire wraps the store, blobs and queue of a runtime, and can cut the runtime off at
+// any of its writes. From then on none of its writes takes effect, as if its process had died.
 package tripwire
 
 import (
@@ -9,14 +9,14 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// ErrDead is the error of every effect after the wire was cut.
+// ErrDead is the error of every operation after the wire was cut.
 var ErrDead = errors.New("the process is dead")
 
-// Wire counts the effects of one runtime: writes of records, messages, files that are completed or removed. It is safe
-// for concurrent use. A nil wire lets everything pass.
+// Wire counts the effects of one runtime: writes of records, messages, completed and removed files.
+// It is safe for concurrent use. A nil wire lets everything pass.
 type Wire struct {
-	// Trip is called before each effect with its number, from 1, and a description. It may take its time, and says
-	// what happens.
+	// Trip is called before each effect with its number, from 1, and a description, and returns its
+	// fate. It may block.
 	Trip func(n int, what string) Fate
 
 	mu   sync.Mutex
@@ -24,24 +24,17 @@ type Wire struct {
 	dead bool
 }
 
-// Fate is what happens at an effect.
+// Fate says what happens to an effect.
 type Fate int
 
 // The fates.
 const (
 	Pass      Fate = iota // it happens
 	DieBefore             // the process dies, and it does not happen
-	DieAfter              // it happens, and the process dies before it learns so
+	DieAfter              // it happens, and the process dies before it learns the outcome
 )
 
-// Effects is how many there were.
-func (w *Wire) Effects() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.n
-}
-
-// Do makes an effect happen, or not.
+// Do performs an effect, or not, as its fate says.
 func (w *Wire) Do(what string, effect func() error) error {
 	if w == nil {
 		return effect()
@@ -59,7 +52,7 @@ func (w *Wire) Do(what string, effect func() error) error {
 		w.cut()
 		return ErrDead
 	case DieAfter:
-		_ = effect() // nobody learns of it
+		_ = effect() // the process dies before it learns the outcome
 		w.cut()
 		return ErrDead
 	default:
@@ -73,7 +66,7 @@ func (w *Wire) cut() {
 	w.dead = true
 }
 
-// alive is nil, or ErrDead: for what only reads.
+// alive returns ErrDead if the wire was cut. Reads use it.
 func (w *Wire) alive() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,7 +76,7 @@ func (w *Wire) alive() error {
 	return nil
 }
 
-// code gives ErrDead a code that nobody tries again for.
+// code gives ErrDead a code that is never retried.
 func code(err error) gcerrors.ErrorCode {
 	if errors.Is(err, ErrDead) {
 		return gcerrors.PermissionDenied
@@ -91,5 +84,5 @@ func code(err error) gcerrors.ErrorCode {
 	return gcerrors.Code(err)
 }
 
-// Dead reports whether the process has died. A nil wire's never does.
+// Dead reports whether the process has died. With a nil wire it never dies.
 func (w *Wire) Dead() bool { return w != nil && w.alive() != nil }

@@ -1,6 +1,8 @@
-// Package demo is `piecework demo`: a real job over real data that people can watch, interrupt and kill.
+// Package demo is `piecework demo`: a real job over real data that people can watch, interrupt and
+// kill.
 //
-// For each US ZIP code the job finds the nearest airport. Its handler does what a long job should do:
+// For each US ZIP code the job finds the nearest airport. Its handler does what a long job should
+// do:
 //
 //   - It goes on from its last checkpoint (LoadCheckpoint), also in the middle of a file.
 //   - It saves a checkpoint every so many rows (Checkpoint) and reports progress (Progress).
@@ -11,8 +13,9 @@
 //
 // However often it is interrupted, its files are the same to the byte.
 //
-// demo.go runs the job in this process, kill.go kills its process in the middle and goes on, report.go
-// prints; job.go has the job, tables.go its computation, files.go what lies in the demo's directory.
+// demo.go runs the job in this process, kill.go kills its process in the middle and goes on,
+// report.go prints; job.go has the job, tables.go its computation, files.go what lies in the demo's
+// directory.
 package demo
 
 import (
@@ -36,7 +39,8 @@ type Options struct {
 	Dir string
 	// Pace slows the job down to this duration; 0 is full speed.
 	Pace time.Duration
-	// CheckpointEvery is the number of rows between two checkpoints; 0 means DefaultCheckpointEvery.
+	// CheckpointEvery is the number of rows between two checkpoints; 0 means
+	// DefaultCheckpointEvery.
 	CheckpointEvery int
 	// JSON prints one JSON document at the end, on one line, and nothing else.
 	JSON bool
@@ -65,8 +69,8 @@ type Report struct {
 // ErrDiffers means that a file, or the way to it, is not as it must be.
 var ErrDiffers = errors.New("the demo found a difference")
 
-// Run runs the job in a system in this process. It goes on with a job that an interrupted demo left in
-// the directory; otherwise it submits one. It returns ErrDiffers if a file has the wrong sum.
+// Run runs the job in a system in this process. It goes on with a job that an interrupted demo left
+// in the directory; otherwise it submits one. It returns ErrDiffers if a file has the wrong sum.
 func Run(ctx context.Context, o Options) error { return o.run(ctx, nil) }
 
 func (o Options) run(ctx context.Context, killed *Killed) (err error) {
@@ -172,8 +176,8 @@ func (o Options) follow(ctx context.Context, client *functions.Client, id string
 	}
 }
 
-// compare returns an error that wraps ErrDiffers for each file with another sum than the independent
-// program's, and for a killed job that did not go on from its last checkpoint.
+// compare returns an error that wraps ErrDiffers for each file with another sum than the
+// independent program's, and for a killed job that did not go on from its last checkpoint.
 func (r *Report) compare(args Args) error {
 	var errs []error
 	differ := func(format string, values ...any) {
@@ -193,7 +197,7 @@ func (r *Report) compare(args Args) error {
 		differ("the second worker went on from row %d, the last checkpoint stood at row %d", r.Result.FromRow, saved)
 	}
 	if len(r.Attempts) < 2 || r.Attempts[0].Outcome != store.OutcomeLost {
-		differ("%d attempts, the first of which was not lost", len(r.Attempts))
+		differ("%d attempts, the first not lost; want a lost one and another", len(r.Attempts))
 	}
 	return errors.Join(errs...)
 }

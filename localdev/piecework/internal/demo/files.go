@@ -59,8 +59,8 @@ func fetch(ctx context.Context, client *functions.Client, id, dir string) ([]Fil
 // logFile marks a directory as the demo's, and keeps log lines off the terminal.
 const logFile = "demo.log"
 
-// prepare makes the directory, or takes that of an earlier demo, and opens the log there. It refuses a
-// directory with files that no demo wrote, so that it overwrites nothing of the user's.
+// prepare makes the directory, or reuses the one of an earlier demo, and opens the log there. It
+// refuses a directory with files that no demo wrote, so that it overwrites nothing of the user's.
 func prepare(dir string) (log *slog.Logger, closeLog func() error, err error) {
 	if dir == "" {
 		return nil, nil, fmt.Errorf("%w: the directory has no name", functions.ErrInvalid)

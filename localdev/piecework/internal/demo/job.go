@@ -36,7 +36,8 @@ const (
 
 // Args are the job's arguments. The zero value is valid.
 type Args struct {
-	// CheckpointEvery is the number of rows between two checkpoints; 0 means DefaultCheckpointEvery.
+	// CheckpointEvery is the number of rows between two checkpoints; 0 means
+	// DefaultCheckpointEvery.
 	CheckpointEvery int `json:"checkpoint_every,omitempty"`
 	// PaceMS slows the job down to this many milliseconds for the whole table; 0 is full speed.
 	PaceMS int64 `json:"pace_ms,omitempty"`
@@ -69,7 +70,7 @@ type cursor struct {
 	Checkpoints int              `json:"checkpoints"` // including this one
 }
 
-// Register registers the job. A failed attempt is retried at once, because somebody is watching.
+// Register registers the job. A failed attempt is retried at once, because people watch.
 func Register(reg *functions.Registry) {
 	shared := functions.Share(reg, "tables of the demo", func(context.Context) (*tables, error) { return load() }, nil)
 	functions.Handle(reg, Kind, handler{shared}.nearest, functions.Timeout(2*maxPace), functions.Retries(functions.Constant(0)))
@@ -137,7 +138,8 @@ type run struct {
 	csv  *csv.Writer
 }
 
-// begin loads the last checkpoint and opens the first file, which holds what it held at the checkpoint.
+// begin loads the last checkpoint and opens the first file, which holds what it held at the
+// checkpoint.
 func (r *run) begin(ctx context.Context) error {
 	r.at.States = map[string]state{}
 	resumed, err := r.job.LoadCheckpoint(ctx, &r.at)
@@ -154,8 +156,8 @@ func (r *run) begin(ctx context.Context) error {
 	return r.csv.Write([]string{"zip_code", "iata", "airport", "distance_km"})
 }
 
-// compute computes and writes the rows before until, and reports progress. A checkpoint keeps what the
-// file holds, so the CSV writer holds back nothing at the end.
+// compute computes and writes the rows before until, and reports progress. A checkpoint keeps what
+// the file holds, so the CSV writer holds back nothing at the end.
 func (r *run) compute(until int) error {
 	var zip []string
 	for ; r.at.Row < until; r.at.Row++ {

@@ -72,8 +72,8 @@ func (c *cutContext) Err() error {
 }
 
 func TestFilesAreTheSameWhereverTheJobIsCutOff(t *testing.T) {
-	// Each number is the strides of one attempt; the attempt after the last succeeds. A checkpoint is due after
-	// 40, 80, ...
+	// Each number is the strides of one attempt; the attempt after the last succeeds. A checkpoint
+	// is due after 40, 80, ...
 	for _, strides := range [][]int{{0}, {1}, {39}, {40}, {41}, {79, 1, 0, 41}, {841}, {100, 200, 300, 240, 1}} {
 		reg, attempts := jobs(), 0
 		reg.Use(func(ctx context.Context, _ functions.Info, next func(context.Context) error) error {
@@ -129,8 +129,9 @@ func TestBadArgumentsFailAtOnce(t *testing.T) {
 	}
 }
 
-// The search must find what a comparison with every airport finds. No result may depend on the last bits of a
-// float: the nearest airport is nearer than the second by a margin, and no distance is at a rounding edge.
+// The search must find what a comparison with every airport finds. No result may depend on the last
+// bits of a float: the nearest airport is nearer than the second by a margin, and no distance is at
+// a rounding edge.
 func TestSearchEqualsComparingWithEveryAirport(t *testing.T) {
 	if testing.Short() {
 		t.Skip("142 million distances")

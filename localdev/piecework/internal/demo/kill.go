@@ -17,9 +17,9 @@ type Killed struct {
 	At     time.Time `json:"at"`
 }
 
-// Kill runs the demo in the process of cmd, which must call Run with the same options and print plain
-// lines. It kills that process with SIGKILL in the middle of the job. Then it calls Run, whose worker goes
-// on from the last checkpoint when the lease of the dead one has run out.
+// Kill runs the demo in the process of cmd, which must call Run with the same options and print
+// plain lines. It kills that process with SIGKILL in the middle of the job. Then it calls Run,
+// whose worker goes on from the last checkpoint when the lease of the dead one has run out.
 func Kill(ctx context.Context, o Options, cmd *exec.Cmd) error {
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

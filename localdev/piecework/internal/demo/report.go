@@ -33,8 +33,8 @@ func (o Options) opening(r *Report) {
 	}
 }
 
-// progress shows how far a job is: in one line that it rewrites on a terminal, elsewhere in a line for
-// each tenth.
+// progress shows how far a job is: in one line that it rewrites on a terminal, elsewhere in a line
+// for each tenth.
 type progress struct {
 	o     Options
 	line  *line.Line

@@ -65,9 +65,9 @@ func newPlace(lat, lon float64, row []string) place {
 	return place{math.Cos(lat) * math.Cos(lon), math.Cos(lat) * math.Sin(lon), math.Sin(lat), row}
 }
 
-// nearest returns the airport nearest to a ZIP code, and the distance in kilometres to one decimal. It
-// walks north and south from the ZIP code and stops on each side where the difference along the axis of
-// the Earth alone exceeds the best distance.
+// nearest returns the airport nearest to a ZIP code, and the distance in kilometres to one decimal.
+// It walks north and south from the ZIP code and stops on each side where the difference along the
+// axis of the Earth alone exceeds the best distance.
 func (t *tables) nearest(zip *place) (best *place, km float64) {
 	least := math.Inf(1)
 	closer := func(a *place) bool {
@@ -93,7 +93,8 @@ func chordSquared(a, b *place) float64 {
 	return x*x + y*y + z*z
 }
 
-// kilometres returns the distance along the surface to one decimal. The radius is the mean of WGS 84.
+// kilometres returns the distance along the surface to one decimal. The radius is the mean of WGS
+// 84.
 func kilometres(chordSquared float64) float64 {
 	const radius = 6371.0088
 	return math.Round(2*radius*math.Asin(min(1, math.Sqrt(chordSquared)/2))*10) / 10
@@ -102,8 +103,8 @@ func kilometres(chordSquared float64) float64 {
 // decimal writes kilometres with one decimal.
 func decimal(km float64) string { return strconv.FormatFloat(km, 'f', 1, 64) }
 
-// state adds up the ZIP codes of one state. It is part of the checkpoint, and sums integers (tenths of a
-// kilometre), so the result does not depend on where a run was cut.
+// state adds up the ZIP codes of one state. It is part of the checkpoint, and sums integers (tenths
+// of a kilometre), so the result does not depend on where a run was cut.
 type state struct {
 	ZIPCodes int64 `json:"zip_codes"`
 	Sum      int64 `json:"sum"`

@@ -1,5 +1,5 @@
-// Package line writes one line of a terminal: text that is cut to the width, bars of progress, and a line that is
-// written over and over in place.
+// Package line writes one line of a terminal: text cut to the width, progress bars, and a line that
+// is rewritten in place.
 package line
 
 import (
@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Line is a line that shows how things stand, written over and over. Clear it before anything else is printed.
+// Line is a status line that is rewritten in place. Clear it before printing anything else.
 type Line struct {
 	out   io.Writer
 	drawn bool
@@ -18,14 +18,14 @@ type Line struct {
 // New returns a line of the terminal behind out. Nothing is shown yet.
 func New(out io.Writer) *Line { return &Line{out: out} }
 
-// Show shows a text in place of what was shown, cut so that it does not wrap in a terminal of that width. Who closed
-// the terminal does not want to know more, and there is nowhere else to tell it.
+// Show replaces the line with a text, cut so that it does not wrap in a terminal of that width. It
+// ignores errors: there is nowhere else to report them.
 func (l *Line) Show(text string, width int) {
 	_, _ = fmt.Fprintf(l.out, "\r%s\x1b[K", Cut(text, width-1))
 	l.drawn = true
 }
 
-// Clear takes the line away, for another to be printed in its place.
+// Clear removes the line, so that another can be printed in its place.
 func (l *Line) Clear() {
 	if l.drawn {
 		_, _ = fmt.Fprint(l.out, "\r\x1b[K")
@@ -33,7 +33,7 @@ func (l *Line) Clear() {
 	}
 }
 
-// Bar is a bar of so many cells that shows done of total, whatever a handler reports as these.
+// Bar returns a bar of so many cells that shows done of total. Any values are allowed.
 func Bar(done, total int64, cells int) string {
 	full := 0
 	if total > 0 {
@@ -42,7 +42,7 @@ func Bar(done, total int64, cells int) string {
 	return strings.Repeat("█", full) + strings.Repeat("░", cells-full)
 }
 
-// Visible is how many characters of a text are seen: all but colours.
+// Visible counts the characters of a text without its colours.
 func Visible(s string) int {
 	n, escape := 0, false
 	for _, r := range s {
@@ -58,7 +58,8 @@ func Visible(s string) int {
 	return n
 }
 
-// Cut shortens a text to n characters, with a sign that there was more. One with colours stays as it is.
+// Cut shortens a text to n characters, the last of them an ellipsis. It leaves a text with colours
+// as it is.
 func Cut(s string, n int) string {
 	if n <= 0 {
 		return ""

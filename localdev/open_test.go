@@ -12,8 +12,8 @@ import (
 	"github.com/piecework/piecework/localdev"
 )
 
-// gocloud's memory store by itself crashes the process when a query reads a document that is being updated. The race
-// detector sees it before that.
+// gocloud's memory store by itself crashes the process when a query reads a document that is being
+// updated. The race detector sees it before that.
 func TestMemoryStoreBearsQueriesBesideWrites(t *testing.T) {
 	s := start(t, double(), localdev.Config{Store: "mem://", Blobs: "mem://"})
 	ctx, stop := context.WithCancel(t.Context())
