@@ -3,7 +3,6 @@ package functions
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +11,6 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/store"
 )
-
-// blobPart is blobout's name for a blob with what it must contain.
-type blobPart = blobout.Part
 
 // Client submits jobs and asks after them. It is safe for concurrent use.
 type Client struct{ rt *Runtime }
@@ -154,14 +150,6 @@ func (rt *Runtime) missed(ctx context.Context, j store.Job, err error) error {
 	return err
 }
 
-// unpack returns a payload's JSON.
-func (rt *Runtime) unpack(ctx context.Context, p store.Payload) (json.RawMessage, error) {
-	if p.Blob == nil {
-		return json.RawMessage(p.Inline), nil
-	}
-	return rt.blobs.Get(ctx, asPart(*p.Blob))
-}
-
 // Cancel cancels a job. One that waits is cancelled at once; the handler of one that runs has its context cancelled
 // with ErrCancelRequested, at the latest after Config.CancelPoll, and the job is cancelled when it returns an error.
 // If it returns a result instead, the job has succeeded. Cancelling a cancelled job changes nothing; one that ended
@@ -176,10 +164,10 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 		a := c.rt.running[id]
 		c.rt.mu.Unlock()
 		if a != nil {
-			a.look(j)
+			a.noteRecord(j)
 		}
 	} else {
-		c.rt.ended(ctx, j)
+		c.rt.countEnd(ctx, j)
 		c.rt.followUp(ctx, j)
 	}
 	return c.rt.info(j), nil

@@ -36,7 +36,7 @@
 // adapters (worker and localdev here, lambda and cloudrun on those platforms).
 //
 //	hop        file         what it does                                     if the process dies right after
-//	accept     message.go   makes submissions of a message                   it comes again; keys tell what was done
+//	accept     accept.go    makes submissions of a message                   it comes again; keys tell what was done
 //	submit     submit.go    creates the record, then sends its id            no message: sweep sends it when due
 //	claim      execute.go   takes a lease with a token of its own            the lease runs out; sweep ends the attempt
 //	run        attempt.go   the handler, with heartbeats and deadlines       the same; the checkpoint stays
@@ -75,9 +75,9 @@
 //
 // # Where things are
 //
-// define.go has the registry, options.go the options, retry.go the retry policies, outcome.go the directives,
+// registry.go has the registry, options.go the options, retry.go the retry policies, outcome.go the directives,
 // errors.go the errors and the table of what becomes of each, client.go the client, list.go its lists, watch.go how
-// it waits, parked.go what it does to parked messages, info.go and inspect.go what it answers, hooks.go middleware and end
+// it waits, parked.go what it does to parked messages, info.go and why.go what it answers, hooks.go middleware and end
 // hooks, guard.go what calls code of the program, resource.go resources that handlers share, runtime.go the
 // configuration. trigger.go has the triggers, trigger_route.go what a message asks for, telemetry_trace.go the spans and
 // telemetry_metrics.go the metrics.

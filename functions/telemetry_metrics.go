@@ -161,8 +161,8 @@ func (t *meters) park(ctx context.Context, queue string) {
 	}
 }
 
-// ended counts a job that an attempt, an operator or sweep has brought into its present state.
-func (rt *Runtime) ended(ctx context.Context, j store.Job) {
+// countEnd counts a job that an attempt, an operator or sweep has brought into its present state.
+func (rt *Runtime) countEnd(ctx context.Context, j store.Job) {
 	switch rt.stats.ended(j); {
 	case j.State.Final():
 		rt.tel.count(ctx, rt.tel.meters.ended, j, string(j.State))

@@ -113,7 +113,7 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 			})
 		}
 		c.Attempt.Start(w.work, spawn, func(out functions.Outcome) {
-			w.lazy.ended(h, c.Attempt.LeftBehind())
+			w.lazy.ended(h, out.Abandoned)
 			w.tell(l.queue, out)
 			w.attempts.Done()
 		})
