@@ -33,7 +33,7 @@ func (rt *Runtime) Execute(ctx context.Context, msg pubsubq.Message) Outcome {
 // kind that has no handler here is left to others. The results are in the order of the messages.
 func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed {
 	claimed := make([]Claimed, len(msgs))
-	if err := rt.open(); err != nil {
+	if err := rt.checkOpen(); err != nil {
 		for i := range claimed {
 			claimed[i].Outcome = outcomeOf(err)
 		}
@@ -50,7 +50,7 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 	results := rt.store.ClaimMany(ctx, ids, claims)
 	rt.claimLate(ctx, ids, claims, results)
 	for i, m := range msgs {
-		if claimed[i] = rt.claimed(ctx, m, results[i], claims[i], now); claimed[i].Attempt == nil {
+		if claimed[i] = rt.attemptOf(ctx, m, results[i], claims[i], now); claimed[i].Attempt == nil {
 			rt.suspects.leave(claims[i].Token)
 		}
 	}
@@ -84,8 +84,8 @@ func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.C
 	}
 }
 
-// claimed makes an attempt of a claim that won, or tells what becomes of the message that brought it.
-func (rt *Runtime) claimed(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now time.Time) Claimed {
+// attemptOf makes an attempt of a claim that won, or tells what becomes of the message that brought it.
+func (rt *Runtime) attemptOf(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now time.Time) Claimed {
 	if r.Err != nil {
 		out := outcomeOf(r.Err)
 		out.JobID = m.ID
@@ -124,7 +124,7 @@ func (rt *Runtime) count(ctx context.Context, out Outcome) {
 	case Drop:
 		rt.stats.Dropped.Add(1)
 	case Retry:
-		rt.stats.Retries.Add(1)
+		rt.stats.MessagesReturned.Add(1)
 	}
 }
 

@@ -1,10 +1,12 @@
 package functions
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -14,7 +16,7 @@ import (
 
 // pack stores data inline if it is at most store.MaxInline long, and otherwise as a blob of the job.
 func (rt *Runtime) pack(ctx context.Context, id, name string, data []byte) (store.Payload, error) {
-	return packed(data, func() (store.Blob, error) {
+	return packWith(data, func() (store.Blob, error) {
 		part, err := rt.blobs.Put(ctx, id, name, data)
 		return asBlob(part), err
 	})
@@ -22,11 +24,11 @@ func (rt *Runtime) pack(ctx context.Context, id, name string, data []byte) (stor
 
 // pack stores data inline if it is at most store.MaxInline long, and otherwise as a blob of the attempt.
 func (w *workspace) pack(ctx context.Context, name string, data []byte) (store.Payload, error) {
-	return packed(data, func() (store.Blob, error) { return w.put(ctx, name, data) })
+	return packWith(data, func() (store.Blob, error) { return w.put(ctx, name, data) })
 }
 
-// packed returns the payload of data, which put stores if it is too long for the record.
-func packed(data []byte, put func() (store.Blob, error)) (store.Payload, error) {
+// packWith returns the payload of data, which put stores if it is too long for the record.
+func packWith(data []byte, put func() (store.Blob, error)) (store.Payload, error) {
 	if len(data) <= store.MaxInline {
 		return store.Payload{Inline: jsontext.Value(data)}, nil
 	}
@@ -57,6 +59,50 @@ func (rt *Runtime) unpack(ctx context.Context, p store.Payload) (json.RawMessage
 		return json.RawMessage(p.Inline), nil
 	}
 	return rt.blobs.Get(ctx, asPart(*p.Blob))
+}
+
+// encodeArgs writes the arguments as JSON and checks that the kind can read them; all of them, unless lenient.
+func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
+	data, err := json.Marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArgs, err)
+	}
+	if !utf8.Valid(data) { // of a json.RawMessage or a MarshalJSON: the record cannot hold it
+		return nil, fmt.Errorf("%w: not UTF-8", ErrArgs)
+	}
+	if len(data) > rt.cfg.MaxArgs {
+		return nil, fmt.Errorf("%w: arguments are %d bytes of JSON, at most %d; put large data into a blob and pass its key",
+			ErrTooLarge, len(data), rt.cfg.MaxArgs)
+	}
+	if err := checkDepth(data); err != nil {
+		return nil, err
+	}
+	if !k.fits(args) {
+		if _, err := k.decode(data, !lenient); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// maxDepth is how deep arguments and results may be nested. encoding/json reads 10,000 levels, and a record or a list of
+// jobs has some around them.
+const maxDepth = 9_900
+
+// checkDepth refuses JSON that is nested too deep.
+func checkDepth(data []byte) error {
+	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) <= maxDepth {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for {
+		if _, err := d.ReadToken(); err != nil {
+			return nil //nolint:nilerr // the end
+		}
+		if d.StackDepth() > maxDepth {
+			return fmt.Errorf("%w: JSON is nested deeper than %d levels", ErrTooLarge, maxDepth)
+		}
+	}
 }
 
 // blobPart is blobout's name for a blob with its size and checksum.

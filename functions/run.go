@@ -248,8 +248,8 @@ func (a *Attempt) abandon() *handled {
 
 // countAbandoned counts the handlers that were abandoned and have not returned.
 func (rt *Runtime) countAbandoned(j store.Job, by int64) {
-	rt.stats.LeftBehind.Add(by)
-	rt.tel.leftBehind(context.Background(), j, by)
+	rt.stats.HandlersAbandoned.Add(by)
+	rt.tel.abandoned(context.Background(), j, by)
 }
 
 // read takes all that counts from what a handler returned. It returns the error of the attempt.

@@ -111,7 +111,7 @@ func TestAMessageWhoseJobCannotBeClaimedComesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)
-		if n := first.rt.Stats().Retries.Load(); n < 2 {
+		if n := first.rt.Stats().MessagesReturned.Load(); n < 2 {
 			t.Errorf("the message was given back %d times in 30 seconds, want it delivered again and again", n)
 		}
 		first.stop(t)

@@ -44,7 +44,7 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 			r.submit(t, "deaf", 0)
 		}
 		time.Sleep(time.Second)
-		if n := rt.Stats().LeftBehind.Load(); n != slots || alive.Load() != slots {
+		if n := rt.Stats().HandlersAbandoned.Load(); n != slots || alive.Load() != slots {
 			t.Errorf("%d handlers are left behind by the figures, %d go on; want %d", n, alive.Load(), slots)
 		}
 		if id := r.submit(t, "fine", 0); log.HasLine("no job can be started") {
@@ -58,8 +58,8 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		fine := r.submit(t, "fine", 0)
 		time.Sleep(10 * time.Second)
-		if alive.Load() != 2*slots || most.Load() != 2*slots || rt.Stats().LeftBehind.Load() != 2*slots {
-			t.Errorf("%d handlers go on, %d at most, %d by the figures; want %d", alive.Load(), most.Load(), rt.Stats().LeftBehind.Load(), 2*slots)
+		if alive.Load() != 2*slots || most.Load() != 2*slots || rt.Stats().HandlersAbandoned.Load() != 2*slots {
+			t.Errorf("%d handlers go on, %d at most, %d by the figures; want %d", alive.Load(), most.Load(), rt.Stats().HandlersAbandoned.Load(), 2*slots)
 		}
 		if s := r.state(t, fine); s != store.Queued {
 			t.Errorf("state %s, want queued: there is no slot", s)
@@ -72,7 +72,7 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 		if s := r.state(t, fine); s != store.Succeeded {
 			t.Errorf("state %s, want succeeded: the handlers have returned", s)
 		}
-		if n := rt.Stats().LeftBehind.Load(); n != 0 || alive.Load() != 0 {
+		if n := rt.Stats().HandlersAbandoned.Load(); n != 0 || alive.Load() != 0 {
 			t.Errorf("%d handlers are left behind by the figures, %d go on; want none", n, alive.Load())
 		}
 		g := r.submit(t, "fine", 0)

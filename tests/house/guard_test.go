@@ -39,7 +39,7 @@ var calledInGuard = []string{
 	"functions.Foreign.parsed",     // into a value without methods
 	"functions.FromMessage",        // its function: within Trigger.try
 	"functions.Handle",             // the handler: within Attempt.invoke
-	"functions.Registry.ended",     // within Runtime.runHooks
+	"functions.Registry.callEndHooks",     // within Runtime.runHooks
 	"functions.Registry.wrap",      // middleware: within Attempt.invoke
 	"functions.Runtime.encodeArgs", // within Runtime.prepare
 	"functions.decodeArgs",         // kind.decode, whose callers are in this list or guarded
