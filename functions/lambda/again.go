@@ -114,7 +114,7 @@ func (e *event) tellAll(ctx context.Context) {
 	}
 	if t.failed != nil {
 		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "the queue could not be told when messages should come again; they come when their visibility timeout is over",
-			slog.String("queue", e.msgs[0].lane), slog.Int("given_back", e.count), slog.Any("error", t.failed))
+			slog.String("queue", e.msgs[0].queue), slog.Int("given_back", e.count), slog.Any("error", t.failed))
 	}
 }
 
@@ -130,7 +130,7 @@ func (e *event) giveBack(ctx context.Context, i int, out functions.Outcome) {
 		m := e.msgs[i]
 		e.failed[i] = err
 		e.count++
-		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "message is given back", slog.String("queue", m.lane),
+		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "message is given back", slog.String("queue", m.queue),
 			slog.String("message", m.record.MessageId), slog.Int("deliveries", m.deliveries()), slog.Any("error", err))
 		e.told.back = append(e.told.back, GivenBack{m.record, after})
 		err = errBehind

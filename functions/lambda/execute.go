@@ -52,7 +52,7 @@ func (f *queueFunction) claim(
 	for i, m := range msgs {
 		hint, err := functions.ReadHint(m.body, m.metadata)
 		if err != nil {
-			out := f.rt.Park(soon, m.lane, m.body, m.metadata, err)
+			out := f.rt.Park(soon, m.queue, m.body, m.metadata, err)
 			over[i] = true
 			done(i, out)
 			continue

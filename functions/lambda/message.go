@@ -13,7 +13,7 @@ import (
 // message is a message of an event, read.
 type message struct {
 	record   *events.SQSMessage
-	lane     string
+	queue    string
 	id       string // the same when the message is delivered again
 	body     []byte
 	metadata map[string]string
@@ -25,7 +25,7 @@ const encodedBody = "base64encoded"
 // read undoes what gocloud.dev/pubsub/awssnssqs does to a message when it sends it, and what SNS does when it passes one
 // on without raw delivery. It is gocloud's own reading, so that a message means the same here and in a worker.
 func (f *queueFunction) read(r *events.SQSMessage) message {
-	m := message{record: r, lane: f.lane(r.EventSourceARN), id: r.MessageId}
+	m := message{record: r, queue: f.queueOf(r.EventSourceARN), id: r.MessageId}
 	body, raw := r.Body, attributes(r)
 	if n, ok := notificationOf(r.Body); ok && len(raw) == 0 {
 		body, raw = n.Message, n.attributes()

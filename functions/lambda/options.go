@@ -22,7 +22,7 @@ type Options struct {
 	Concurrency int
 	// Lane gives the name of the queue in this system, by its ARN. Default: the last part of the ARN. It is where
 	// messages that nobody can read are parked, and what the log says. Where it panics, the default stands in for it.
-	Lane func(arn string) string
+	QueueName func(arn string) string
 	// Hide, if not nil, is told which messages are given back, and after how long each should come again: it may call
 	// ChangeMessageVisibilityBatch. It may be called several times for an event, one after the other, and has until
 	// ctx ends. An error is logged, once for an event. Without Hide messages come when their visibility timeout is over, or

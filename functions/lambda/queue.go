@@ -208,7 +208,7 @@ func panicked(err error) functions.Outcome {
 	return functions.Outcome{Verdict: functions.Retry, Err: fmt.Errorf("%w\n%s", err, guard.StackOf(err))}
 }
 
-// callTime is how long OnOutcome and Lane may take, which must not block.
+// callTime is how long OnOutcome and QueueName may take, which must not block.
 const callTime = 250 * time.Millisecond
 
 // tell calls Options.OnOutcome.
@@ -226,16 +226,16 @@ func (f *queueFunction) tell(ctx context.Context, queue string, out functions.Ou
 	}
 }
 
-// lane calls Options.Lane. Where that fails, the default stands in for it.
-func (f *queueFunction) lane(arn string) string {
-	if f.opts.Lane == nil {
+// queueOf calls Options.QueueName. If that fails, the default replaces it.
+func (f *queueFunction) queueOf(arn string) string {
+	if f.opts.QueueName == nil {
 		return queueName(arn)
 	}
-	name, err := guard.Within(context.Background(), &f.calls, "Lane", callTime, func(context.Context) (string, error) {
-		return f.opts.Lane(arn), nil
+	name, err := guard.Within(context.Background(), &f.calls, "QueueName", callTime, func(context.Context) (string, error) {
+		return f.opts.QueueName(arn), nil
 	})
 	if err != nil {
-		f.opts.Log.LogAttrs(context.Background(), slog.LevelError, "Lane failed; the name in the ARN stands in", slog.String("arn", arn),
+		f.opts.Log.LogAttrs(context.Background(), slog.LevelError, "QueueName failed; the name in the ARN replaces it", slog.String("arn", arn),
 			slog.Any("error", err), slog.String("stack", guard.StackOf(err)))
 		return queueName(arn)
 	}
@@ -244,7 +244,7 @@ func (f *queueFunction) lane(arn string) string {
 
 // end takes note of a message's end, and lets the one go that waits for it.
 func (e *event) end(ctx context.Context, end ended) {
-	e.f.tell(ctx, e.msgs[end.i].lane, end.out)
+	e.f.tell(ctx, e.msgs[end.i].queue, end.out)
 	if end.out.Verdict == functions.Retry {
 		e.giveBack(ctx, end.i, end.out)
 		return

@@ -206,9 +206,9 @@ func playChaos(t *testing.T, seed uint64) {
 			if cancel(); !kind {
 				wk.Leave()
 			}
-			_ = <-done // what it left behind is started again
+			_ = <-done // what it abandoned is started again
 			if n := most.Load(); n > 2*slots {
-				t.Errorf("%d handlers ran at once in a worker, want at most %d and as many that were left behind", n, slots)
+				t.Errorf("%d handlers ran at once in a worker, want at most %d and as many that were abandoned", n, slots)
 			}
 			_ = rt.Close()
 		}
@@ -239,7 +239,7 @@ func playChaos(t *testing.T, seed uint64) {
 	for _, stop := range stops {
 		stop(true)
 	}
-	time.Sleep(deafFor) // virtual time: those that were left behind return
+	time.Sleep(deafFor) // virtual time: those that were abandoned return
 	for _, j := range jobs {
 		k := want[j.Key]
 		if good := k.End == "fine"; good && j.State != store.Succeeded && len(j.Attempts) < 3 || !good && j.State != store.Failed {

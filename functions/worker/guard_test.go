@@ -45,7 +45,7 @@ func TestAHookThatMisbehavesKeepsNoSlot(t *testing.T) {
 					t.Errorf("%d of 6 jobs ran, with 2 slots and hooks that have 30 seconds each", n)
 				}
 				r.stop(t)
-				time.Sleep(48 * time.Hour) // virtual time: what was left behind returns
+				time.Sleep(48 * time.Hour) // virtual time: what was abandoned returns
 				synctest.Wait()
 			})
 		})

@@ -32,8 +32,8 @@ func (s *sweeper) run(ctx context.Context) {
 	}
 }
 
-// sweep sweeps for as long as there is something due. What cannot wait comes first in each of its calls: jobs that are to
-// be removed, however many there are, do not keep a lost attempt from being seen within an interval.
+// sweep sweeps for as long as something is due. Each call of Sweep removes jobs last, so that many removals do not keep a
+// lost attempt from being seen within an interval.
 func (s *sweeper) sweep(ctx context.Context) error {
 	var from functions.SweepCursor
 	for ctx.Err() == nil {

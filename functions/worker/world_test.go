@@ -69,21 +69,21 @@ func (w *world) runtime(reg *functions.Registry, cfg functions.Config) *function
 	return rt
 }
 
-// start starts a worker on lanes.
-func (w *world) start(reg *functions.Registry, opts worker.Options, lanes ...string) *running {
+// start starts a worker on queues.
+func (w *world) start(reg *functions.Registry, opts worker.Options, queues ...string) *running {
 	w.t.Helper()
-	return w.startOn(w.runtime(reg, functions.Config{}), opts, lanes...)
+	return w.startOn(w.runtime(reg, functions.Config{}), opts, queues...)
 }
 
-// startOn starts a worker of a runtime on lanes.
-func (w *world) startOn(rt *functions.Runtime, opts worker.Options, lanes ...string) *running {
+// startOn starts a worker of a runtime on queues.
+func (w *world) startOn(rt *functions.Runtime, opts worker.Options, queues ...string) *running {
 	w.t.Helper()
 	r := &running{rt: rt, done: make(chan error, 1)}
-	if len(lanes) == 0 {
-		lanes = []string{functions.DefaultQueue}
+	if len(queues) == 0 {
+		queues = []string{functions.DefaultQueue}
 	}
 	recv := map[string]*pubsubq.Receiver{}
-	for _, l := range lanes {
+	for _, l := range queues {
 		recv[l] = w.receiver(l)
 	}
 	var err error

@@ -30,9 +30,9 @@ func deaf() (reg *functions.Registry, alive *atomic.Int64, most *atomic.Int64, m
 	return reg, alive, most, may
 }
 
-// Handlers that are left behind are bounded: as many as there are slots go on beside the running ones. When they hold all
+// Handlers that are abandoned are bounded: as many as there are slots go on beside the running ones. When they hold all
 // slots, the log says what to do; when some return, jobs are started again.
-func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
+func TestHandlersThatAreAbandonedAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots = 4
 		reg, alive, most, may := deaf()
@@ -45,7 +45,7 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		if n := rt.Stats().HandlersAbandoned.Load(); n != slots || alive.Load() != slots {
-			t.Errorf("%d handlers are left behind by the figures, %d go on; want %d", n, alive.Load(), slots)
+			t.Errorf("%d handlers are abandoned by the figures, %d go on; want %d", n, alive.Load(), slots)
 		}
 		if id := r.submit(t, "fine", 0); log.HasLine("no job can be started") {
 			t.Error("the log says that nothing can be started, want all slots to be free")
@@ -73,7 +73,7 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 			t.Errorf("state %s, want succeeded: the handlers have returned", s)
 		}
 		if n := rt.Stats().HandlersAbandoned.Load(); n != 0 || alive.Load() != 0 {
-			t.Errorf("%d handlers are left behind by the figures, %d go on; want none", n, alive.Load())
+			t.Errorf("%d handlers are abandoned by the figures, %d go on; want none", n, alive.Load())
 		}
 		g := r.submit(t, "fine", 0)
 		time.Sleep(time.Second)
