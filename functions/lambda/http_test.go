@@ -252,7 +252,8 @@ func TestRequestsEndBeforeTheFunctionDoes(t *testing.T) {
 	})
 }
 
-// stream calls a streaming handler, and returns what Lambda reads: the prelude, and the body with its error.
+// stream calls a streaming handler, and returns what Lambda reads: the prelude, and the body with
+// its error.
 func stream(ctx context.Context, t *testing.T, h lambda.Handler, event string) (prelude answer, body string, err error) {
 	t.Helper()
 	v, err := h(ctx, json.RawMessage(event))

@@ -21,7 +21,8 @@ import (
 	"gocloud.dev/pubsub/awssnssqs"
 )
 
-// line is SQS and SNS as far as gocloud sees them: it keeps what is sent, in the form in which SQS would deliver it.
+// line is SQS and SNS as far as gocloud sees them: it keeps what is sent, in the form in which SQS
+// would deliver it.
 type line struct {
 	t   *testing.T
 	url string

@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// abandoned gives back the slots of attempts that have ended. It bounds the abandoned handlers, which still run: beyond
-// limit, each keeps its slot until another abandoned handler returns. So at most twice the limit run at once.
+// abandoned gives back the slots of attempts that have ended. It bounds the abandoned handlers,
+// which still run: beyond limit, each keeps its slot until another abandoned handler returns. So at
+// most twice the limit run at once.
 type abandoned struct {
 	slots *slots
 	limit int
@@ -31,7 +32,8 @@ func newAbandoned(s *slots, limit int, log *slog.Logger) *abandoned {
 	return &abandoned{slots: s, limit: limit, log: log}
 }
 
-// attemptEnded gives back the slot of an attempt, or keeps it if the attempt ended without its handler.
+// attemptEnded gives back the slot of an attempt, or keeps it if the attempt ended without its
+// handler.
 func (a *abandoned) attemptEnded(h *handler, without bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -46,7 +48,8 @@ func (a *abandoned) attemptEnded(h *handler, without bool) {
 	a.slots.put(h.share, 1)
 }
 
-// handlerReturned notes that a handler has returned. If it was abandoned, the slot that is kept longest becomes free.
+// handlerReturned notes that a handler has returned. If it was abandoned, the slot that is kept
+// longest becomes free.
 func (a *abandoned) handlerReturned(h *handler) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"github.com/piecework/piecework/tests/printed"
 )
 
-// A handler may return in the moment in which its attempt ends without it: it keeps no slot. The log tells each time that
-// all slots are kept, once.
+// A handler may return in the moment in which its attempt ends without it: it keeps no slot. The
+// log tells each time that all slots are kept, once.
 func TestSlotsThatAreKept(t *testing.T) {
 	const limit = 2
 	var log printed.Text

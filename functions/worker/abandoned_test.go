@@ -15,7 +15,8 @@ import (
 	"github.com/piecework/piecework/tests/printed"
 )
 
-// deaf registers kinds whose handlers do not care for their context: "deaf" goes on until it may return, "fine" returns.
+// deaf registers kinds whose handlers do not care for their context: "deaf" goes on until it may
+// return, "fine" returns.
 func deaf() (reg *functions.Registry, alive *atomic.Int64, most *atomic.Int64, may chan struct{}) {
 	reg, alive, most, may = functions.NewRegistry(), &atomic.Int64{}, &atomic.Int64{}, make(chan struct{})
 	functions.Handle(reg, "deaf", func(context.Context, *functions.Job[int]) (int, error) {
@@ -30,8 +31,9 @@ func deaf() (reg *functions.Registry, alive *atomic.Int64, most *atomic.Int64, m
 	return reg, alive, most, may
 }
 
-// Handlers that are abandoned are bounded: as many as there are slots go on beside the running ones. When they hold all
-// slots, the log says what to do; when some return, jobs are started again.
+// Handlers that are abandoned are bounded: as many as there are slots go on beside the running
+// ones. When they hold all slots, the log says what to do; when some return, jobs are started
+// again.
 func TestHandlersThatAreAbandonedAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots = 4

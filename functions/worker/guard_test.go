@@ -99,7 +99,8 @@ func TestFunctionsOfTheOptionsMayMisbehave(t *testing.T) {
 	}
 }
 
-// A message is acknowledged when its job is claimed, not before: nothing else may wake a worker for it.
+// A message is acknowledged when its job is claimed, not before: nothing else may wake a worker for
+// it.
 func TestAMessageWhoseJobCannotBeClaimedComesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

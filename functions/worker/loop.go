@@ -12,8 +12,8 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// pull calls round, which receives from a queue, until ctx ends or the queue is closed. After an error, also a panic,
-// it pauses, longer each time.
+// pull calls round, which receives from a queue, until ctx ends or the queue is closed. After an
+// error, also a panic, it pauses, longer each time.
 func (w *Worker) pull(ctx context.Context, queue string, round func(context.Context) error) {
 	pause := pause{first: 100 * time.Millisecond, most: 30 * time.Second}
 	for ctx.Err() == nil {
@@ -55,7 +55,8 @@ func jitter(d time.Duration, rnd uint64) time.Duration {
 	return d - tenth + time.Duration(rnd%uint64(2*tenth+1))
 }
 
-// spread adds up to half to d, so that messages that were given back together do not come again together.
+// spread adds up to half to d, so that messages that were given back together do not come again
+// together.
 func spread(d time.Duration) time.Duration {
 	if d < 2 {
 		return d
@@ -73,8 +74,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// safely calls f, in which a panic is an error with its stack. The loops go on after a panic, so that one message does not
-// take the worker down.
+// safely calls f, in which a panic is an error with its stack. The loops go on after a panic, so
+// that one message does not take the worker down.
 func safely(ctx context.Context, f func(ctx context.Context) error) error {
 	err := guard.Inline(func() error { return f(ctx) })
 	if stack := guard.StackOf(err); stack != "" {

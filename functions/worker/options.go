@@ -14,29 +14,33 @@ import (
 
 // Options configure a worker. The zero value of each field means its default.
 type Options struct {
-	// Concurrency is how many jobs run at once, all queues together. Default 100, which suits handlers that mostly wait for
-	// other systems. For handlers that compute, the number of cores is better.
+	// Concurrency is how many jobs run at once, all queues together. Default 100, which suits
+	// handlers that mostly wait for other systems. For handlers that compute, the number of cores
+	// is better.
 	//
-	// A handler that does not return within StopGrace of being told to stop is abandoned: its attempt ends without it. Up to
-	// Concurrency abandoned handlers may run beside the handlers of running jobs. Beyond that, each keeps a slot until it
-	// returns. When they keep all slots, nothing can be started any more: an error in the log says so, and the process must be
+	// A handler that does not return within StopGrace of being told to stop is abandoned: its
+	// attempt ends without it. Up to Concurrency abandoned handlers may run beside the handlers of
+	// running jobs. Beyond that, each keeps a slot until it returns. When they keep all slots,
+	// nothing can be started any more: an error in the log says so, and the process must be
 	// restarted.
 	Concurrency int
 	// PerQueue limits single queues further, by their name.
 	PerQueue map[string]int
 	// SubmitConcurrency is how many messages of the submit queue are handled at once. Default 32.
 	SubmitConcurrency int
-	// SubmitKey returns the idempotency key of a message of the submit queue that has none. Default: the broker's id of
-	// the message, if the driver knows it; see pubsubq.Origin. Without a key, a redelivery may make a second job. A message
-	// for which SubmitKey panics or takes longer than 10 seconds is parked.
+	// SubmitKey returns the idempotency key of a message of the submit queue that has none.
+	// Default: the broker's id of the message, if the driver knows it; see pubsubq.Origin. Without
+	// a key, a redelivery may make a second job. A message for which SubmitKey panics or takes
+	// longer than 10 seconds is parked.
 	SubmitKey func(*pubsubq.Delivery) string
 	// SweepEvery is how often this worker sweeps. Default 1 minute; negative: never.
 	SweepEvery time.Duration
-	// DrainGrace is how long running jobs have to finish once Run's context has ended. Default 25 seconds; negative:
-	// none.
+	// DrainGrace is how long running jobs have to finish once Run's context has ended. Default 25
+	// seconds; negative: none.
 	DrainGrace time.Duration
-	// OnOutcome, if not nil, is called with the outcome of each message and the name of its queue, for metrics and tests.
-	// It must not block. A call that panics or takes longer than 10 seconds is logged.
+	// OnOutcome, if not nil, is called with the outcome of each message and the name of its queue,
+	// for metrics and tests. It must not block. A call that panics or takes longer than 10 seconds
+	// is logged.
 	OnOutcome func(queue string, out functions.Outcome)
 	// Log gets what an operator should know. Default: the runtime's.
 	Log *slog.Logger

@@ -1,8 +1,8 @@
 package worker
 
-// pool runs functions on goroutines that stay for the next function. A goroutine starts with a small stack, which grows by
-// copying; for jobs of microseconds that copying costs more than the handler. The pool grows to as many goroutines as run
-// at once. Make one with newPool.
+// pool runs functions on goroutines that stay for the next function. A goroutine starts with a
+// small stack, which grows by copying; for jobs of microseconds that copying costs more than the
+// handler. The pool grows to as many goroutines as run at once. Make one with newPool.
 type pool struct {
 	next chan func()
 	quit chan struct{}
@@ -19,7 +19,8 @@ func (p *pool) run(f func()) {
 	}
 }
 
-// loop runs f, and then what comes, until the pool is closed. A function that ends its goroutine ends the loop with it.
+// loop runs f, and then what comes, until the pool is closed. A function that ends its goroutine
+// ends the loop with it.
 func (p *pool) loop(f func()) {
 	for {
 		f()

@@ -19,10 +19,11 @@ type puller struct {
 }
 
 const (
-	// pullsPerQueue is how many goroutines pull from a queue, so that one claims while another receives. With more, the
-	// claims of a busy queue would become smaller and cost more.
+	// pullsPerQueue is how many goroutines pull from a queue, so that one claims while another
+	// receives. With more, the claims of a busy queue would become smaller and cost more.
 	pullsPerQueue = 2
-	// maxPull is the most messages that are claimed at once: about as many as a store writes in one call.
+	// maxPull is the most messages that are claimed at once: about as many as a store writes in one
+	// call.
 	maxPull = 100
 	// patience is how long a message in hand waits for a slot before it is given back to others.
 	patience = time.Second
@@ -74,7 +75,8 @@ func (p *puller) slots(ctx context.Context, want int) int {
 	return p.w.slots.take(ctx, p.share, want)
 }
 
-// start claims the jobs of messages and starts them. Each message has a slot. Entries of ds that are settled become nil.
+// start claims the jobs of messages and starts them. Each message has a slot. Entries of ds that
+// are settled become nil.
 func (p *puller) start(ds []*pubsubq.Delivery) error {
 	w := p.w
 	unused := len(ds)

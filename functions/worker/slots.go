@@ -8,8 +8,9 @@ import (
 
 // slots is the limit on jobs that run at once, shared by the queues.
 //
-// A queue that waits for messages holds no slot, so that it does not keep other queues from them. So two queues may receive
-// for the same free slot. Then one of them waits in take with messages in hand, and gets the next slot.
+// A queue that waits for messages holds no slot, so that it does not keep other queues from them.
+// So two queues may receive for the same free slot. Then one of them waits in take with messages in
+// hand, and gets the next slot.
 type slots struct {
 	mu      sync.Mutex
 	free    int
@@ -45,9 +46,10 @@ type waiter struct {
 
 func newSlots(n int) *slots { return &slots{free: n} }
 
-// room waits until a queue may receive, and returns how many messages: its part of what is free, if other queues wait too.
-// It reserves nothing. Queues go in the order in which they came, and each lets the next go. Otherwise a busy queue, which
-// is back at once, would always be the first to find what another has waited for.
+// room waits until a queue may receive, and returns how many messages: its part of what is free, if
+// other queues wait too. It reserves nothing. Queues go in the order in which they came, and each
+// lets the next go. Otherwise a busy queue, which is back at once, would always be the first to
+// find what another has waited for.
 func (s *slots) room(ctx context.Context, queue *share) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,8 +116,8 @@ func (s *slots) next() {
 	}
 }
 
-// take waits for slots for messages in hand and takes 1 to want; 0 if ctx ends first. Queues get them in the order in
-// which they ask.
+// take waits for slots for messages in hand and takes 1 to want; 0 if ctx ends first. Queues get
+// them in the order in which they ask.
 func (s *slots) take(ctx context.Context, queue *share, want int) int {
 	s.mu.Lock()
 	if n := min(queue.room(s.free), want); n > 0 && len(s.takers) == 0 {

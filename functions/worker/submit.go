@@ -20,7 +20,8 @@ type submitter struct {
 // run pulls until ctx ends, and returns when all that it received is settled.
 func (s *submitter) run(ctx context.Context) { s.w.pull(ctx, functions.SubmitQueue, s.round) }
 
-// round receives some messages and makes jobs of them concurrently, so that the store can write them together.
+// round receives some messages and makes jobs of them concurrently, so that the store can write
+// them together.
 func (s *submitter) round(ctx context.Context) error {
 	if err := s.w.held.room(ctx); err != nil {
 		return err

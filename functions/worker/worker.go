@@ -39,9 +39,10 @@ type Worker struct {
 	leave    sync.Once
 }
 
-// New returns a worker that runs the jobs of rt. It pulls from queues, which are receivers by the name of their queue. It
-// makes jobs of the messages of submit, which may be nil. The worker owns the receivers from then on and shuts them down
-// at its end. The caller must close the runtime. Opts may be nil. An error is functions.ErrConfig.
+// New returns a worker that runs the jobs of rt. It pulls from queues, which are receivers by the
+// name of their queue. It makes jobs of the messages of submit, which may be nil. The worker owns
+// the receivers from then on and shuts them down at its end. The caller must close the runtime.
+// Opts may be nil. An error is functions.ErrConfig.
 func New(rt *functions.Runtime, queues map[string]*pubsubq.Receiver, submit *pubsubq.Receiver, opts *Options) (*Worker, error) {
 	var o Options
 	if opts != nil {
@@ -64,12 +65,12 @@ func New(rt *functions.Runtime, queues map[string]*pubsubq.Receiver, submit *pub
 // errLeft is the cause with which Leave cancels.
 var errLeft = fmt.Errorf("%w at once", functions.ErrShutdown)
 
-// Leave ends Run at once, also while it drains. It is for the second signal. Jobs that run then are started again by
-// sweep when their leases have run out.
+// Leave ends Run at once, also while it drains. It is for the second signal. Jobs that run then are
+// started again by sweep when their leases have run out.
 func (w *Worker) Leave() { w.leave.Do(func() { close(w.left) }) }
 
-// Run works until ctx ends or Leave is called, and then drains; see the package comment. It can be called once. It
-// returns nil when all attempts have ended.
+// Run works until ctx ends or Leave is called, and then drains; see the package comment. It can be
+// called once. It returns nil when all attempts have ended.
 func (w *Worker) Run(ctx context.Context) error {
 	if w.started.Swap(true) {
 		return errors.New("worker: Run was called before")

@@ -18,7 +18,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// world is what workers of a test share: a store, blobs and a queue, in memory and on the bubble's clock.
+// world is what workers of a test share: a store, blobs and a queue, in memory and on the bubble's
+// clock.
 type world struct {
 	t     *testing.T
 	store *store.Store
@@ -127,7 +128,8 @@ func (r *running) state(t *testing.T, id string) store.State {
 	return info.State
 }
 
-// sleeper registers a kind that sleeps for its argument in milliseconds and counts how many of it run at once.
+// sleeper registers a kind that sleeps for its argument in milliseconds and counts how many of it
+// run at once.
 func sleeper(kind string, opts ...functions.KindOption) (*functions.Registry, *gauge) {
 	reg, g := functions.NewRegistry(), &gauge{}
 	functions.Handle(reg, kind, g.sleep, opts...)
