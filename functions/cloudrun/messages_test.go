@@ -354,7 +354,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"but no audience":     {Callers: cloudrun.Callers{Accounts: []string{"a@b"}}},
 		"but no account":      {Callers: cloudrun.Callers{Audiences: []string{"a"}}},
 		"want the e-mail":     {Callers: cloudrun.Callers{Accounts: []string{"a"}, Audiences: []string{"a"}}},
-		"exclude one another": {Callers: cloudrun.Callers{Platform: true, Accounts: []string{"a@b"}, Audiences: []string{"a"}}},
+		"mutually exclusive":  {Callers: cloudrun.Callers{Platform: true, Accounts: []string{"a@b"}, Audiences: []string{"a"}}},
 	} {
 		if _, err := cloudrun.New(w.rt, &opts); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), text) {
 			t.Errorf("want %q: %v", text, err)

@@ -128,7 +128,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		`{"Records":[{"eventSource":"aws:sqs"}]}`:                    `an event of "aws:sqs"`,
 		`{"version":"2.0"}`:                                          "HTTP requests",
 		v2("GET", "/", "", "", `,"body":"?","isBase64Encoded":true`): "not base64",
-		v2("G T", "/", ""):                                           "cannot be",
+		v2("G T", "/", ""):                                           "invalid request",
 	} {
 		_, err := h(t.Context(), json.RawMessage(event))
 		wantErr(t, err, says)
