@@ -73,6 +73,32 @@ func TestALeaseCountsFromWhenItWasAskedFor(t *testing.T) {
 	})
 }
 
+// Progress that a heartbeat is writing when the handler returns is not lost with the heartbeat.
+func TestTheEndWritesProgressOfTheHeartbeatThatItCancels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		beating := make(chan struct{})
+		d := newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
+			job.Progress(1, 2, "half")
+			<-beating
+			return job.Args, nil
+		}), bubble)
+		id := d.submit(t, "shop.order", order{})
+		var writes atomic.Int64
+		d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			if acts[0].Kind == driver.Get || writes.Add(1) != 2 { // the second write is the heartbeat's
+				return next(ctx, acts)
+			}
+			close(beating)
+			<-ctx.Done()
+			return driver.ActionListError{{Index: 0, Err: ctx.Err()}}
+		}
+		d.Execute(t.Context(), d.take()[0].msg)
+		if i := d.get(t, id); i.State != store.Succeeded || i.Progress == nil || i.Progress.Message != "half" {
+			t.Errorf("state = %s, progress = %+v; want succeeded, with the progress that the heartbeat did not get through", i.State, i.Progress)
+		}
+	})
+}
+
 // A driver that panics in a heartbeat, or in the read of one who waits, does not take the process with it.
 func TestADriverPanicsBesideTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -329,7 +329,7 @@ func TestAHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 		}, functions.Timeout(time.Minute), functions.MaxTimeouts(1)), bubble)
 		start := time.Now()
 		i := d.once(t, "shop.order", order{})
-		if n := d.Stats().LeftBehind.Load(); n != 1 {
+		if n := d.Stats().HandlersAbandoned.Load(); n != 1 {
 			t.Errorf("%d handlers are left behind by the figures, want 1", n)
 		}
 		if took := time.Since(start); took != 90*time.Second || i.State != store.Failed || !strings.Contains(i.Error, "did not return within 30s") {
@@ -340,7 +340,7 @@ func TestAHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 		if i := d.get(t, i.ID); i.State != store.Failed || len(i.Result) != 0 {
 			t.Errorf("%+v", i)
 		}
-		if n := d.Stats().LeftBehind.Load(); n != 0 {
+		if n := d.Stats().HandlersAbandoned.Load(); n != 0 {
 			t.Errorf("%d handlers are left behind by the figures, want 0: it has returned", n)
 		}
 	})

@@ -1,9 +1,7 @@
 package functions
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +10,6 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/store"
 )
-
-// blobPart is blobout's name for a blob with what it must contain.
-type blobPart = blobout.Part
 
 // Client submits jobs and asks after them. It is safe for concurrent use.
 type Client struct{ rt *Runtime }
@@ -26,81 +21,6 @@ type Client struct{ rt *Runtime }
 // store.ErrUnavailable, after which the job may have been stored: submit again with the same Key to be sure.
 func (c *Client) Submit(ctx context.Context, kind string, args any, opts ...SubmitOption) (Receipt, error) {
 	return c.rt.submit(ctx, kind, args, opts)
-}
-
-// Submission is one of many jobs for SubmitMany.
-type Submission struct {
-	Kind    string
-	Args    any
-	Options []SubmitOption
-}
-
-// SubmitMany submits many jobs with bulk writes and batched messages. The receipts are in the order of the
-// submissions; one that was refused has its reason in Err, and does not keep the others from being submitted. The
-// error is nil if all were submitted, and otherwise says how many were not, and the first reason.
-func (c *Client) SubmitMany(ctx context.Context, subs []Submission) ([]Receipt, error) {
-	receipts := make([]Receipt, len(subs))
-	for start := 0; start < len(subs); start += submitBatch {
-		end := min(start+submitBatch, len(subs))
-		c.rt.submitSome(ctx, subs[start:end], receipts[start:end])
-		if last := receipts[end-1].Err; errors.Is(last, store.ErrUnavailable) {
-			for i := end; i < len(subs); i++ { // the next would wait as long again
-				receipts[i].Err = last
-			}
-			break
-		}
-	}
-	return receipts, manyError(receipts)
-}
-
-// submitSome submits a batch: one list of creations, then one of messages.
-func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts []Receipt) {
-	at := make([]int, 0, len(subs)) // of each job, the index of its submission
-	asked := make([]store.Job, 0, len(subs))
-	fresh := make([]store.Job, 0, len(subs))
-	unlearnt := map[string]error{} // so that a store that is away is waited for once
-	for i, s := range subs {
-		j, held, err := rt.prepare(ctx, s.Kind, s.Args, s.Options)
-		if err == nil && unlearnt[s.Kind] == nil {
-			unlearnt[s.Kind] = rt.learn(ctx, s.Kind)
-		}
-		err = cmp.Or(err, unlearnt[s.Kind])
-		if err != nil {
-			receipts[i].Err = err
-			continue
-		}
-		at, asked, fresh = append(at, i), append(asked, j), append(fresh, rt.store.NewJob(j, held, rt.now()))
-	}
-	ctx, span := rt.submitManySpan(ctx, fresh)
-	created := make([]store.Job, 0, len(fresh))
-	for n, r := range rt.store.CreateMany(ctx, fresh) {
-		i := at[n]
-		receipts[i], receipts[i].Err = rt.submitted(ctx, asked[n], r, false)
-		if r.Err == nil {
-			created = append(created, r.Job)
-		}
-	}
-	rt.nudge(ctx, created...)
-	rt.endSpan(span, manyError(receipts))
-}
-
-// submitBatch is how many jobs are prepared and stored before their messages are sent, so that the first run while the
-// last are being stored.
-const submitBatch = 500
-
-func manyError(receipts []Receipt) error {
-	n, first := 0, error(nil)
-	for _, r := range receipts {
-		if r.Err != nil {
-			if n++; first == nil {
-				first = r.Err
-			}
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d of %d jobs were not submitted; the first: %w", n, len(receipts), first)
 }
 
 // Get returns a job, its arguments and result included. store.ErrNotFound: there is none of that id, or its
@@ -125,18 +45,18 @@ func (rt *Runtime) whole(ctx context.Context, j store.Job) (Info, error) {
 	var err error
 	if j.Args.Blob != nil {
 		if i.Args, err = rt.unpack(ctx, j.Args); err != nil {
-			return i, rt.missed(ctx, j, fmt.Errorf("arguments of job %s: %w", j.ID, err))
+			return i, rt.readError(ctx, j, fmt.Errorf("arguments of job %s: %w", j.ID, err))
 		}
 	}
 	if j.Result.Blob != nil {
 		if i.Result, err = rt.unpack(ctx, j.Result); err != nil {
-			return i, rt.missed(ctx, j, fmt.Errorf("result of job %s: %w", j.ID, err))
+			return i, rt.readError(ctx, j, fmt.Errorf("result of job %s: %w", j.ID, err))
 		}
 	}
 	if j.OutputsIn != nil {
 		outputs, err := rt.outputsOf(ctx, j)
 		if err != nil {
-			return i, rt.missed(ctx, j, err)
+			return i, rt.readError(ctx, j, err)
 		}
 		i.Outputs = outputInfos(outputs)
 	}
@@ -144,22 +64,14 @@ func (rt *Runtime) whole(ctx context.Context, j store.Job) (Info, error) {
 	return i, nil
 }
 
-// missed is the error of a read for the job j: err, or that the job is gone, if its files went with it meanwhile.
-func (rt *Runtime) missed(ctx context.Context, j store.Job, err error) error {
+// readError is the error of a read for the job j: err, or that the job is gone, if its files went with it meanwhile.
+func (rt *Runtime) readError(ctx context.Context, j store.Job, err error) error {
 	if errors.Is(err, blobout.ErrNotFound) {
 		if _, gone := rt.store.Get(ctx, j.ID); errors.Is(gone, store.ErrNotFound) {
 			return gone
 		}
 	}
 	return err
-}
-
-// unpack returns a payload's JSON.
-func (rt *Runtime) unpack(ctx context.Context, p store.Payload) (json.RawMessage, error) {
-	if p.Blob == nil {
-		return json.RawMessage(p.Inline), nil
-	}
-	return rt.blobs.Get(ctx, asPart(*p.Blob))
 }
 
 // Cancel cancels a job. One that waits is cancelled at once; the handler of one that runs has its context cancelled
@@ -176,10 +88,10 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 		a := c.rt.running[id]
 		c.rt.mu.Unlock()
 		if a != nil {
-			a.look(j)
+			a.noteRecord(j)
 		}
 	} else {
-		c.rt.ended(ctx, j)
+		c.rt.countEnd(ctx, j)
 		c.rt.followUp(ctx, j)
 	}
 	return c.rt.info(j), nil
@@ -226,7 +138,7 @@ func (c *Client) Outputs(ctx context.Context, id string) ([]OutputInfo, error) {
 		return nil, err
 	}
 	outputs, err := c.rt.outputsOf(ctx, j)
-	return outputInfos(outputs), c.rt.missed(ctx, j, err)
+	return outputInfos(outputs), c.rt.readError(ctx, j, err)
 }
 
 // OutputFile is an output of a job that was looked up, and can be opened more than once.
@@ -251,7 +163,7 @@ func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, 
 	}
 	outputs, err := c.rt.outputsOf(ctx, j)
 	if err != nil {
-		return nil, c.rt.missed(ctx, j, err)
+		return nil, c.rt.readError(ctx, j, err)
 	}
 	names := make([]string, len(outputs))
 	for i, o := range outputs {

@@ -17,15 +17,15 @@ func (rt *Runtime) followUp(ctx context.Context, j store.Job) {
 	rt.watch.touch(j.ID)
 	switch {
 	case !j.State.Final():
-		rt.nudge(ctx, j)
+		rt.sendHints(ctx, j)
 	case len(j.Outbox) > 0:
-		rt.settle(ctx, ctx, j)
+		rt.runOutbox(ctx, ctx, j)
 	}
 }
 
 // hint is the message that wakes a worker for a job, and when it should arrive; false if none is due, because the
 // job waits for its time or for somebody else.
-func (rt *Runtime) hint(j store.Job) (delay time.Duration, ok bool) {
+func (rt *Runtime) hintFor(j store.Job) (delay time.Duration, ok bool) {
 	switch j.State {
 	case store.Queued:
 		return 0, true
@@ -37,8 +37,8 @@ func (rt *Runtime) hint(j store.Job) (delay time.Duration, ok bool) {
 	}
 }
 
-// nudge sends a job's message, if one is due.
-func (rt *Runtime) nudge(ctx context.Context, jobs ...store.Job) {
+// sendHints sends a job's message, if one is due.
+func (rt *Runtime) sendHints(ctx context.Context, jobs ...store.Job) {
 	type lane struct {
 		queue string
 		delay time.Duration
@@ -46,7 +46,7 @@ func (rt *Runtime) nudge(ctx context.Context, jobs ...store.Job) {
 	lanes := map[lane][]pubsubq.Message{}
 	var order []lane // so that a run can be repeated
 	for _, j := range jobs {
-		delay, ok := rt.hint(j)
+		delay, ok := rt.hintFor(j)
 		if !ok {
 			continue
 		}
@@ -66,9 +66,9 @@ func (rt *Runtime) nudge(ctx context.Context, jobs ...store.Job) {
 	}
 }
 
-// settle carries out the outbox of an ended job, its hooks until the context hooks ends. What fails stays in the outbox.
+// runOutbox carries out the outbox of an ended job, its hooks until the context hooks ends. What fails stays in the outbox.
 // It returns the job as it is then.
-func (rt *Runtime) settle(ctx, hooks context.Context, j store.Job) store.Job {
+func (rt *Runtime) runOutbox(ctx, hooks context.Context, j store.Job) store.Job {
 	var done []store.Effect
 	for _, e := range j.Outbox {
 		switch e {

@@ -23,7 +23,7 @@ func guarded[T any](
 ) (T, error) {
 	value, err := guard.Within(ctx, &rt.calls, key, limit, f)
 	if errors.Is(err, guard.ErrLate) {
-		rt.stats.Abandoned.Add(1)
+		rt.stats.CallsAbandoned.Add(1)
 	}
 	return value, err
 }

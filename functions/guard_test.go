@@ -140,7 +140,7 @@ func TestAnEndHookThatFailsIsCalledAgain(t *testing.T) {
 				if calls.Load() != 2 || most.Load() != 1 {
 					t.Errorf("%d calls, %d at once, want 2 calls, one after the other", calls.Load(), most.Load())
 				}
-				if n, want := d.Stats().Abandoned.Load(), int64(0); name != "hang" && n != want || name == "hang" && n != 1 {
+				if n, want := d.Stats().CallsAbandoned.Load(), int64(0); name != "hang" && n != want || name == "hang" && n != 1 {
 					t.Errorf("%d calls were abandoned", n)
 				}
 				wantState(t, d.get(t, id), store.Succeeded)

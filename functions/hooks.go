@@ -121,8 +121,8 @@ func (t *turn) check(err error, m Middleware) error {
 	return nil
 }
 
-// ended calls the end hooks.
-func (r *Registry) ended(ctx context.Context, job Info) error {
+// callEndHooks calls the end hooks.
+func (r *Registry) callEndHooks(ctx context.Context, job Info) error {
 	r.mu.Lock()
 	hooks := slices.Clone(r.hooks)
 	r.mu.Unlock()
@@ -147,7 +147,7 @@ func (rt *Runtime) runHooks(ctx context.Context, j store.Job) bool {
 		limit = min(limit, left-left/10) // the tenth is for hooks that do not return at once
 	}
 	_, err := guarded(ctx, rt, "hooks of "+j.ID, limit, func(ctx context.Context) (bool, error) {
-		return true, rt.reg.ended(ctx, rt.info(j))
+		return true, rt.reg.callEndHooks(ctx, rt.info(j))
 	})
 	if err != nil {
 		err = fmt.Errorf("end hook: %w", err)

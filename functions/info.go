@@ -39,7 +39,7 @@ type Info struct {
 	Outputs     []OutputInfo    `json:"outputs,omitempty" doc:"its files, once it has succeeded"`
 	OutputCount int             `json:"output_count,omitempty" doc:"how many files it has, once it has succeeded"`
 	Worker      string          `json:"worker,omitempty" doc:"who runs it"`
-	Heartbeat   time.Time       `json:"lease_until,omitzero" doc:"until when its worker holds it without another heartbeat"`
+	LeaseUntil  time.Time       `json:"lease_until,omitzero" doc:"until when its worker holds it without another heartbeat"`
 }
 
 // Limits are a job's limits; 0 means none.
@@ -149,7 +149,7 @@ func (rt *Runtime) info(j store.Job) Info {
 		i.Started = a.Start.Time()
 	}
 	if j.Lease != nil {
-		i.Worker, i.Started, i.Heartbeat = j.Lease.Worker, j.Lease.Start.Time(), j.Lease.Until.Time()
+		i.Worker, i.Started, i.LeaseUntil = j.Lease.Worker, j.Lease.Start.Time(), j.Lease.Until.Time()
 	}
 	i.Outputs, i.OutputCount = outputInfos(j.Outputs), len(j.Outputs)
 	if j.OutputsIn != nil {

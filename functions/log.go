@@ -1,8 +1,11 @@
 package functions
 
 import (
+	"context"
+	"errors"
 	"log/slog"
-	"sync/atomic"
+	"sync"
+	"time"
 
 	"github.com/piecework/piecework/store"
 )
@@ -30,53 +33,6 @@ func ReadableAttr(_ []string, a slog.Attr) slog.Attr {
 
 func errAttr(err error) slog.Attr { return slog.Any("error", err) }
 
-// Stats counts what a process did since it started. Read them with Load.
-type Stats struct {
-	Submitted  atomic.Int64 // jobs created
-	Existing   atomic.Int64 // submissions that found their job there
-	Parked     atomic.Int64 // messages that were put aside as malformed
-	Ignored    atomic.Int64 // messages that triggers know and have no interest in
-	Claimed    atomic.Int64 // attempts started
-	Succeeded  atomic.Int64 // jobs, likewise the next three
-	Failed     atomic.Int64
-	Cancelled  atomic.Int64
-	Skipped    atomic.Int64
-	Retried    atomic.Int64 // attempts that failed with another to come
-	Continued  atomic.Int64 // invocations that ended in Continue or Snooze
-	HandedBack atomic.Int64 // attempts that a shutdown ended
-	LeasesLost atomic.Int64 // attempts of this process that lost their lease
-	LeftBehind atomic.Int64 // handlers that go on though their attempts have ended; it falls when they return
-	Dropped    atomic.Int64 // messages that had nothing to do
-	Retries    atomic.Int64 // messages that were given back
-	SendErrors atomic.Int64 // messages that sweep will have to send
-	Abandoned  atomic.Int64 // hooks and other functions of the program that did not return in time
-}
-
-// ended counts an attempt's end by the state that the job is in after it.
-func (s *Stats) ended(j store.Job) {
-	switch j.State {
-	case store.Succeeded:
-		s.Succeeded.Add(1)
-	case store.Failed:
-		s.Failed.Add(1)
-	case store.Cancelled:
-		s.Cancelled.Add(1)
-	case store.Skipped:
-		s.Skipped.Add(1)
-	default:
-		if n := len(j.Attempts); n > 0 {
-			switch j.Attempts[n-1].Outcome {
-			case store.OutcomeContinued, store.OutcomeSnoozed:
-				s.Continued.Add(1)
-			case store.OutcomeHandBack:
-				s.HandedBack.Add(1)
-			default:
-				s.Retried.Add(1)
-			}
-		}
-	}
-}
-
 func timeAttr(key string, t store.Time) slog.Attr { return slog.Time(key, t.Time()) }
 func stateAttr(s store.State) slog.Attr           { return slog.String("state", string(s)) }
 func queueAttr(queue string) slog.Attr            { return slog.String("queue", queue) }
@@ -85,3 +41,48 @@ func idAttr(id string) slog.Attr                  { return slog.String("id", id)
 
 // clipText cuts a text for a record or a line.
 func clipText(s string, n int) string { return store.Clip(s, n) }
+
+// unhandledEvery is how often a process logs, for one reason, that it could not handle messages.
+const unhandledEvery = time.Minute
+
+// unhandled tells the log of messages that this process could not handle: each reason at once, and then once a minute
+// with how many there were. A message may come again every few seconds for as long as its reason lasts.
+type unhandled struct {
+	mu      sync.Mutex
+	reasons map[error]*reason // by the error of the rule that applies; nil: none does
+}
+
+type reason struct {
+	next  store.Time // when it may be logged again
+	since int        // messages that were not logged since
+}
+
+// note logs the outcome of a message if it says that the message could not be handled. A message that has nothing to do
+// is no trouble.
+func (u *unhandled) note(ctx context.Context, rt *Runtime, out Outcome) {
+	lost := errors.Is(out.Err, store.ErrTooLarge) || errors.Is(out.Err, store.ErrCorrupt)
+	if out.Verdict != Retry && !lost {
+		return
+	}
+	now, key := rt.now(), ruleOf(out.Err).err
+	u.mu.Lock()
+	if u.reasons == nil {
+		u.reasons = map[error]*reason{}
+	}
+	r := u.reasons[key]
+	if r == nil {
+		r = &reason{}
+		u.reasons[key] = r
+	}
+	r.since++
+	n := r.since
+	due := now >= r.next
+	if due {
+		r.next, r.since = now.Add(unhandledEvery), 0
+	}
+	u.mu.Unlock()
+	if due {
+		rt.log.LogAttrs(ctx, levelWarn, "messages could not be handled here; this is the last of them",
+			slog.String("job", out.JobID), countAttr(n), errAttr(out.Err))
+	}
+}

@@ -29,6 +29,8 @@ type Outcome struct {
 	After   time.Duration // Retry: how long to wait, if the queue can
 	JobID   string
 	Err     error // why, for the log; nil when all went well
+	// Abandoned says that the attempt ended without its handler, which did not stop in time and still runs.
+	Abandoned bool
 }
 
 // AffectsAll reports whether other messages would fare no better, because the store does not answer or the process shuts

@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"mime"
 	"path"
@@ -22,10 +21,10 @@ const MaxOutputs = 20_000
 // A checkpoint ends the part that is being written and starts another, so that what was written before the
 // checkpoint survives a crash after it. The parts are joined when the job succeeds.
 type Output struct {
-	attempt *Attempt
-	ctx     context.Context
-	name    string
-	ctype   string
+	work  *workspace
+	ctx   context.Context
+	name  string
+	ctype string
 
 	mu      sync.Mutex
 	listed  int          // parts that are listed in manifests
@@ -38,46 +37,15 @@ type Output struct {
 	err     error
 }
 
-// output opens a file of the attempt.
+// output opens an output of the attempt.
 func (a *Attempt) output(ctx context.Context, name string) (*Output, error) {
 	if err := blobout.CheckName(name); err != nil {
-		return nil, fmt.Errorf("%w: output of job %s: %w", ErrInvalid, a.seen().ID, err)
+		return nil, fmt.Errorf("%w: output of job %s: %w", ErrInvalid, a.ID(), err)
 	}
-	if cause := a.stopped(); errors.Is(cause, ErrLeaseLost) {
-		return nil, fmt.Errorf("output %q of job %s: %w", name, a.seen().ID, cause)
+	if cause := a.stopped(); isLost(cause) {
+		return nil, fmt.Errorf("output %q of job %s: %w", name, a.ID(), cause)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.over {
-		return nil, fmt.Errorf("output %q of job %s: %w", name, a.job.ID, errOver)
-	}
-	if o := a.byName[name]; o != nil {
-		if o.opened {
-			return nil, fmt.Errorf("%w: output %q of job %s was opened before in this attempt", ErrInvalid, name, a.job.ID)
-		}
-		o.opened, o.closed, o.ctx = true, false, ctx
-		return o, nil
-	}
-	if len(a.outputs) >= MaxOutputs {
-		return nil, fmt.Errorf("%w: output %q of job %s: the job has %d outputs, at most %d are possible; write fewer and larger ones",
-			ErrTooLarge, name, a.job.ID, len(a.outputs), MaxOutputs)
-	}
-	o := &Output{attempt: a, ctx: ctx, name: name, ctype: contentType(name), opened: true}
-	a.add(o)
-	return o, nil
-}
-
-// add takes up another output. The caller holds mu.
-func (a *Attempt) add(o *Output) {
-	a.outputs = append(a.outputs, o)
-	a.byName[o.name] = o
-}
-
-// named returns the output of that name, which must be there.
-func (a *Attempt) named(name string) *Output {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.byName[name]
+	return a.work.open(ctx, name)
 }
 
 // contentType guesses a type from a name's extension.
@@ -86,45 +54,6 @@ func contentType(name string) string {
 		return t
 	}
 	return "application/octet-stream"
-}
-
-// resumeOutputs takes up the outputs of the job's checkpoint.
-func (a *Attempt) resumeOutputs(ctx context.Context, j store.Job) error {
-	done, err := a.takeTurn(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	lists, err := a.rt.readManifests(ctx, j.OpenIn)
-	if err != nil {
-		return err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.loaded {
-		return nil
-	}
-	a.loaded = true
-	a.saved.lists = j.OpenIn
-	resume := func(o store.Output) *Output {
-		out := a.byName[o.Name]
-		if out == nil {
-			out = &Output{attempt: a, ctx: context.Background(), name: o.Name, ctype: o.ContentType, closed: true}
-			a.add(out)
-		}
-		return out
-	}
-	for _, list := range lists {
-		for _, o := range list {
-			out := resume(o)
-			out.listed += len(o.Parts)
-			out.size += o.Size()
-		}
-	}
-	for _, o := range j.Open {
-		resume(o).parts = slices.Clone(o.Parts)
-	}
-	return nil
 }
 
 // moved notes that the oldest of the parts are now listed in a manifest.
@@ -174,12 +103,12 @@ func (o *Output) Write(p []byte) (int, error) {
 
 // create starts the next part. The caller holds mu.
 func (o *Output) create() error {
-	a := o.attempt
-	if o.err = a.soil(); o.err != nil {
+	w := o.work
+	if o.err = w.markDirty(); o.err != nil {
 		return o.err
 	}
-	ctx, release := a.bound(o.ctx)
-	if o.writer, o.err = a.rt.blobs.Create(ctx, a.seen().ID, a.token, o.name, o.listed+len(o.parts), o.ctype); o.err != nil {
+	ctx, release := w.bound(o.ctx)
+	if o.writer, o.err = w.rt.blobs.Create(ctx, w.id, w.token, o.name, o.listed+len(o.parts), o.ctype); o.err != nil {
 		release()
 		return o.err
 	}
@@ -231,109 +160,4 @@ func (o *Output) abort() {
 	}
 	o.cut()
 	o.closed = true
-}
-
-// soil notes that the attempt may leave files that the record does not list. A handler that was left behind may not: the
-// attempt has ended without a word of them.
-func (a *Attempt) soil() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.left {
-		return errOver
-	}
-	a.dirty = true
-	return nil
-}
-
-// opened are the attempt's outputs at this moment.
-func (a *Attempt) opened() []*Output {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.outputs)
-}
-
-// flush ends the part of each output that is being written. It returns the parts that no manifest lists.
-func (a *Attempt) flush() ([]store.Output, error) {
-	var list []store.Output
-	for _, o := range a.opened() {
-		o.mu.Lock()
-		o.cut()
-		err := o.err
-		if len(o.parts) > 0 {
-			list = append(list, store.Output{Name: o.name, ContentType: o.ctype, Parts: slices.Clone(o.parts)})
-		}
-		o.mu.Unlock()
-		if err != nil {
-			return nil, fmt.Errorf("output %q of job %s: %w", o.name, a.ID(), err)
-		}
-	}
-	return list, nil
-}
-
-// publish closes all outputs and joins those that are in parts. It reports whether parts are left that the record
-// will not list.
-func (a *Attempt) publish(ctx context.Context) (list []store.Output, leftover bool, err error) {
-	for _, o := range a.opened() {
-		if err := o.Close(); err != nil {
-			return nil, false, fmt.Errorf("output %q of job %s: %w", o.name, a.ID(), err)
-		}
-	}
-	done, err := a.takeTurn(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	defer done()
-	list, err = a.flush()
-	if err != nil {
-		return nil, false, err
-	}
-	if len(a.saved.lists) > 0 {
-		lists, err := a.rt.readManifests(ctx, a.saved.lists)
-		if err != nil {
-			return nil, false, fmt.Errorf("outputs of job %s: %w", a.ID(), err)
-		}
-		list = store.Concat(append(lists, list)...)
-	}
-	for i := range list {
-		o := &list[i]
-		if len(o.Parts) < 2 || o.Size() > a.rt.cfg.JoinLimit {
-			continue
-		}
-		joined, err := a.rt.blobs.Join(ctx, a.ID(), a.joinToken(), o.Name, o.ContentType, asParts(o.Parts))
-		if err != nil {
-			return nil, false, fmt.Errorf("join output %q of job %s: %w", o.Name, a.ID(), err)
-		}
-		o.Parts, leftover = []store.Blob{asBlob(joined)}, true
-	}
-	return list, leftover, nil
-}
-
-// fileOutputs gives an end the job's outputs: in a manifest, if they are too many for the record.
-func (a *Attempt) fileOutputs(ctx context.Context, f *store.Finish, outputs []store.Output) error {
-	data, err := store.EncodeOutputs(outputs)
-	if err != nil || len(data) <= a.rt.cfg.InlineLists {
-		f.Outputs = outputs
-		return err
-	}
-	b, err := a.put(ctx, "outputs", data)
-	f.OutputsIn = &store.Manifest{Blob: b, Outputs: len(outputs)}
-	return err
-}
-
-// joinToken names where joined outputs lie: apart from the parts, one of which has the very name of the output.
-func (a *Attempt) joinToken() string { return a.token + "-joined" }
-
-// asPart and asBlob convert between the two packages' names for the same thing.
-func asPart(b store.Blob) blobout.Part {
-	return blobout.Part{Key: b.Key, Size: b.Size, SHA256: b.SHA256}
-}
-
-func asBlob(p blobout.Part) store.Blob { return store.Blob{Key: p.Key, Size: p.Size, SHA256: p.SHA256} }
-
-func asParts(blobs []store.Blob) []blobout.Part {
-	parts := make([]blobout.Part, len(blobs))
-	for i, b := range blobs {
-		parts[i] = asPart(b)
-	}
-	return parts
 }

@@ -53,7 +53,7 @@ func (c *Client) ReplayParked(ctx context.Context, id string) (jobID string, err
 	if err != nil {
 		return "", fmt.Errorf("parked message %s: %w", id, err)
 	}
-	jobID, err = c.rt.submitAsked(ctx, asked.requests)
+	jobID, err = c.rt.submitAll(ctx, asked.requests)
 	if err = errors.Join(asked.unknown, asked.refused, err); errors.Is(err, pubsubq.ErrMalformed) {
 		err = fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

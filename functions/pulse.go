@@ -40,8 +40,8 @@ func (p *pulse) remove(a *Attempt) {
 	delete(p.attempts, a)
 }
 
-// soon asks for a look at an attempt that has something to do at another time than it said.
-func (p *pulse) soon(a *Attempt) {
+// reschedule asks an attempt again when it has something to do, because that has changed.
+func (p *pulse) reschedule(a *Attempt) {
 	at := a.wake()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,7 +82,7 @@ func (p *pulse) fire() {
 	p.mu.Unlock()
 	for _, a := range due {
 		a.tend(now)
-		p.soon(a)
+		p.reschedule(a)
 	}
 }
 
@@ -99,57 +99,59 @@ func (p *pulse) stop() {
 func (a *Attempt) wake() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var t time.Time
-	if !a.beating {
-		t = a.nextWrite()
+	t := a.nextStop()
+	if a.lease.stopBeat == nil {
+		t = sooner(t, a.nextWrite())
 	}
-	if a.cause == nil && !a.ended {
-		t = sooner(t, a.at)
-	}
-	if !a.over {
-		t = sooner(t, a.leaveAt)
+	if !a.phase.over() {
+		t = sooner(t, a.limits.abandonAt)
 	}
 	return t
 }
 
-// tend does what is due, without waiting for the store: its time limit must not depend on whether the store answers.
+// tend does what is due. It does not wait for the store: a time limit must not depend on whether the store answers.
 func (a *Attempt) tend(now time.Time) {
 	a.mu.Lock()
-	limit := a.cause == nil && reached(a.at, now)
-	why := a.why
-	leave := !a.over && reached(a.leaveAt, now)
-	beat := !a.beating && reached(a.nextWrite(), now)
+	limit, why := reached(a.nextStop(), now), a.limits.why
+	leave := !a.phase.over() && reached(a.limits.abandonAt, now)
+	beat := a.lease.stopBeat == nil && reached(a.nextWrite(), now)
 	ctx := context.WithoutCancel(a.ctx)
 	if beat {
-		a.beating = true
-		ctx, a.stopBeat = context.WithTimeout(ctx, a.beatTime(now))
+		ctx, a.lease.stopBeat = context.WithTimeout(ctx, a.beatTime(now))
 	}
 	a.mu.Unlock()
 	if limit {
 		a.stop(why)
 	}
 	if leave {
-		go a.conclude(nil)
+		go func() {
+			if h := a.abandon(); h != nil {
+				a.conclude(h)
+			}
+		}()
 	}
 	if beat {
-		go func() {
-			err := guard.Inline(func() error { a.Beat(a.traced(ctx)); return nil })
-			if err != nil { // a panic of a driver, perhaps: it must not take the process with it
-				a.later()
-				a.rt.log.LogAttrs(ctx, levelError, "heartbeat failed", append(identity(a.seen()), troubleAttrs(err)...)...)
-			}
-			a.mu.Lock()
-			a.beating = false
-			a.stopBeat()
-			a.mu.Unlock()
-			a.rt.pulse.soon(a)
-		}()
+		go a.beatAlone(ctx)
 	}
 }
 
-// beatTime is how long a heartbeat may take: until the lease has run out, when a handler must be told to stop although
-// the store has not answered. One that comes too late, because the process was frozen, has its chance all the same: the
-// attempt may still hold the job. The caller holds mu.
+// beatAlone is Beat on a goroutine of its own.
+func (a *Attempt) beatAlone(ctx context.Context) {
+	err := guard.Inline(func() error { a.Beat(a.withSpan(ctx)); return nil })
+	if err != nil { // a panic, of a driver perhaps, must not end the process
+		a.backOff()
+		a.rt.log.LogAttrs(ctx, levelError, "heartbeat failed", append(identity(a.seen()), troubleAttrs(err)...)...)
+	}
+	a.mu.Lock()
+	a.lease.stopBeat()
+	a.lease.stopBeat = nil
+	a.mu.Unlock()
+	a.rt.pulse.reschedule(a)
+}
+
+// beatTime is how long a heartbeat may take: until the lease has run out, when the handler must be told to stop although
+// the store has not answered. After an expired lease, because the process was frozen, it still tries for a third of the
+// lease: if sweep has not ended the attempt, the write succeeds. The caller holds mu.
 func (a *Attempt) beatTime(now time.Time) time.Duration {
-	return max(a.leaseEnd.Sub(now), a.rt.Timing().Lease/3)
+	return max(a.lease.end.Sub(now), a.rt.Timing().Lease/3)
 }

@@ -50,7 +50,7 @@ func (s *sweep) recall(ctx context.Context, batch []store.Result) []store.Job {
 		}
 		if r.Job.Due <= s.now {
 			due = append(due, r)
-		} else if _, ok := s.rt.hint(r.Job); ok {
+		} else if _, ok := s.rt.hintFor(r.Job); ok {
 			send = append(send, r.Job)
 			s.add(func(res *SweepResult) { res.Resent++ })
 		}

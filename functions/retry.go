@@ -86,11 +86,11 @@ func backoffDelay(b store.Backoff, failures int, rnd uint64) time.Duration {
 	case "constant":
 		return low
 	case "linear":
-		return capped(low, uint64(failures), high)
+		return multiply(low, uint64(failures), high)
 	default:
 		ceiling := high
 		if failures < 63 {
-			ceiling = capped(low, 1<<failures, high)
+			ceiling = multiply(low, 1<<failures, high)
 		}
 		if ceiling <= low {
 			return low
@@ -99,8 +99,8 @@ func backoffDelay(b store.Backoff, failures int, rnd uint64) time.Duration {
 	}
 }
 
-// capped is d*n, at most limit, also where the product overflows.
-func capped(d time.Duration, n uint64, limit time.Duration) time.Duration {
+// multiply is d*n, at most limit, also where the product overflows.
+func multiply(d time.Duration, n uint64, limit time.Duration) time.Duration {
 	hi, lo := bits.Mul64(uint64(d), n)
 	if hi != 0 || lo > uint64(limit) {
 		return limit

@@ -6,12 +6,35 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/piecework/piecework/functions/internal/guard"
+	"github.com/piecework/piecework/store"
 )
 
-// returned is what a handler's call came to. All code of the handler's values and errors has run by then: nothing that
-// reads a returned calls a method of theirs.
-type returned struct {
+// Attempt is a job that this process holds under a lease. The claimer must call exactly one of Start, Execute and Run.
+// Start and Execute renew the lease themselves. With Run the caller must call Beat at the times that Beat returns.
+type Attempt struct {
+	life // the phase, and the lock of job, cancel, lease, limits and work
+
+	rt    *Runtime
+	kind  *kind
+	token string
+	start time.Time
+	span  trace.Span      // nil without a tracer
+	ctx   context.Context // of Start
+	done  func(Outcome)   // of Start; nil with Run
+
+	job    store.Job // as the attempt last saw or wrote it
+	cancel context.CancelCauseFunc
+	lease  leaseClock
+	limits limits
+	work   workspace
+}
+
+// handled is what a handler's call came to. All code of the handler's values and errors has run by then: nothing that
+// reads a handled calls a method of theirs.
+type handled struct {
 	result     []byte // JSON, if err is nil
 	err        error
 	stack      string     // if err is a panic
@@ -19,11 +42,29 @@ type returned struct {
 	checkpoint []byte     // JSON, if the directive saves one
 }
 
-// Start runs an attempt in a goroutine of its own, keeps its lease meanwhile, and when it has ended calls done with
-// the outcome, once. When ctx is cancelled, or near its deadline, the handler is told to stop. A handler that does not
-// stop within StopGrace of being told, or by half of the Margin before the deadline, is left behind: the attempt ends
-// without it, and nothing that it does later is kept. spawn runs a function concurrently, on a goroutine that the caller
-// keeps for it perhaps; nil: on a new one.
+// newAttempt returns the attempt of a job that was claimed at now.
+func (rt *Runtime) newAttempt(k *kind, j store.Job, token string, span trace.Span, now time.Time) *Attempt {
+	a := &Attempt{
+		life: life{phase: phaseClaimed}, rt: rt, kind: k, token: token, job: j, start: now, span: span, lease: newLeaseClock(rt, now),
+	}
+	a.work = newWorkspace(&a.life, rt, j, token)
+	return a
+}
+
+// ID returns the job's id.
+func (a *Attempt) ID() string { return a.work.id }
+
+// seen is the job as the attempt last saw it.
+func (a *Attempt) seen() store.Job {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.job
+}
+
+// Start runs the handler in a goroutine of its own and keeps the lease. When the attempt has ended, Start calls done
+// with the outcome, once. The handler is told to stop when ctx is cancelled and near its deadline. A handler that does
+// not return within StopGrace of that, or by half of the Margin before the deadline, is abandoned: the attempt ends
+// without it, and nothing that it does later is kept. spawn runs a function on another goroutine; nil starts a new one.
 func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outcome)) {
 	inner, release := a.begin(ctx)
 	a.mu.Lock()
@@ -33,8 +74,8 @@ func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outco
 		a.rt.pulse.remove(a)
 		done(out)
 	}
-	if a.cause != nil {
-		a.leave()
+	if a.limits.cause != nil {
+		a.limits.setGrace(&a.rt.cfg)
 	}
 	a.mu.Unlock()
 	a.rt.pulse.add(a)
@@ -46,21 +87,8 @@ func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outco
 	}
 }
 
-// conclude ends a started attempt with what its handler returned, or nil to leave the handler behind; unless it was ended
-// before: of a handler that returns and the clock that leaves it behind, the first counts.
-func (a *Attempt) conclude(r *returned) {
-	a.mu.Lock()
-	first := !a.over
-	a.over = true
-	a.mu.Unlock()
-	if !first {
-		return
-	}
-	if r == nil {
-		r = a.deserted()
-	}
-	a.done(a.finish(a.ctx, *r))
-}
+// conclude ends a started attempt.
+func (a *Attempt) conclude(h *handled) { a.done(a.finish(a.ctx, h)) }
 
 // Execute is Start that waits for the end.
 func (a *Attempt) Execute(ctx context.Context) Outcome {
@@ -69,56 +97,101 @@ func (a *Attempt) Execute(ctx context.Context) Outcome {
 	return <-out
 }
 
-// Run is Execute without heartbeats and time limits of its own: it is for callers that call Beat when it says, on a
-// clock of theirs. It does not look at that clock: a handler that does not stop has StopGrace, whenever the platform's
-// deadline is.
+// Run is Execute for callers with a clock of their own. The caller must call Beat, which sends heartbeats and enforces
+// time limits. A handler that does not stop is abandoned after StopGrace, whenever the platform's deadline is.
 func (a *Attempt) Run(ctx context.Context) Outcome {
 	inner, release := a.begin(ctx)
 	defer release()
-	done := make(chan *returned, 1)
-	go a.call(inner, func(r *returned) { done <- r })
+	done := make(chan *handled, 1)
+	go a.call(inner, func(h *handled) { done <- h })
 	select {
-	case r := <-done:
-		return a.finish(ctx, *r)
+	case h := <-done:
+		return a.finish(ctx, h)
 	case <-inner.Done():
 	}
 	a.mu.Lock()
-	a.patience = a.rt.cfg.StopGrace
-	grace := time.NewTimer(a.patience)
+	a.limits.grace = a.rt.cfg.StopGrace
+	grace := time.NewTimer(a.limits.grace)
 	a.mu.Unlock()
 	defer grace.Stop()
 	select {
-	case r := <-done:
-		return a.finish(ctx, *r)
+	case h := <-done:
+		return a.finish(ctx, h)
 	case <-grace.C:
-		return a.finish(ctx, *a.deserted())
 	}
+	if h := a.abandon(); h != nil {
+		return a.finish(ctx, h)
+	}
+	return a.finish(ctx, <-done)
 }
 
-// deserted leaves the handler behind, which did not stop when it was told to, and stands in for what it returns.
-func (a *Attempt) deserted() *returned {
-	a.leaveBehind()
+// begin starts the attempt: it sets the limits and returns the handler's context, and a function that releases it.
+func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
+	inner, cancel := context.WithCancelCause(a.withSpan(context.WithoutCancel(ctx)))
+	a.mu.Lock()
+	if !a.advance(eventStart) {
+		a.mu.Unlock()
+		panic("functions: attempt of job " + a.ID() + " was started before; call one of Start, Execute and Run, once")
+	}
+	a.cancel = cancel
+	a.limits.set(ctx, &a.rt.cfg, a.job, a.start)
+	if a.limits.cause != nil { // told before it was started
+		a.advance(eventStop)
+		cancel(a.limits.cause)
+	}
+	at := a.limits.at
+	a.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { a.stop(shutdownCause(ctx)) })
+	if !at.IsZero() {
+		inner = deadlineContext{inner, at}
+	}
+	return inner, func() { stop() }
+}
+
+// stop tells the handler to stop: it cancels the attempt's context. The first cause counts, unless the lease is lost.
+func (a *Attempt) stop(cause error) {
+	a.mu.Lock()
+	first := a.limits.cause == nil
+	if !first && (isLost(a.limits.cause) || !isLost(cause)) || !a.advance(eventStop) {
+		a.mu.Unlock()
+		return
+	}
+	a.limits.cause = cause
+	if a.cancel != nil {
+		a.cancel(cause) // a context keeps its first cause
+	}
+	if first && a.done != nil {
+		a.limits.setGrace(&a.rt.cfg)
+	}
+	a.mu.Unlock()
+	a.rt.pulse.reschedule(a)
+}
+
+// stopped is the cause with which the handler was told to stop, or nil.
+func (a *Attempt) stopped() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return &returned{err: fmt.Errorf("%w; the handler did not return within %v of it", a.cause, a.patience)}
+	return a.limits.cause
 }
 
-// call runs the handler and gives what came of it to then, whatever the handler does.
-func (a *Attempt) call(ctx context.Context, then func(*returned)) {
-	r := &returned{}
+// call runs the handler and gives what came of it to then, unless the handler was abandoned.
+func (a *Attempt) call(ctx context.Context, then func(*handled)) {
+	h := &handled{}
 	guard.Then(func() error {
 		value, err := a.invoke(ctx)
-		if a.isGone() { // a result would be encoded for nothing
+		if a.leaseGone() { // a result would be encoded for nothing
 			return ErrLeaseLost
 		}
-		return r.read(a.ID(), value, err)
+		return h.read(a.ID(), value, err)
 	}, func(err error) {
-		a.hasReturned()
+		if !a.handlerReturned() {
+			return
+		}
 		if err == guard.ErrGoexit { //nolint:errorlint // the handler itself, not something that it called
 			err = fmt.Errorf("the handler %w", err)
 		}
-		r.err, r.stack = err, guard.StackOf(err)
-		then(r)
+		h.err, h.stack = err, guard.StackOf(err)
+		then(h)
 	})
 }
 
@@ -139,7 +212,7 @@ func (a *Attempt) invoke(ctx context.Context) (any, error) {
 	var value any
 	call := a.rt.reg.wrap(a.rt.info(j), func(ctx context.Context) error {
 		v, err := a.kind.call(ctx, a, args)
-		value = v // also by a handler that the middleware did not wait for: then call gives an error
+		value = v // also if the middleware did not wait for the handler: then call returns an error
 		return err
 	})
 	if err := call(ctx); err != nil {
@@ -148,21 +221,52 @@ func (a *Attempt) invoke(ctx context.Context) (any, error) {
 	return value, nil
 }
 
-// read takes from what a handler returned all that counts. It returns the error of the attempt.
-func (r *returned) read(id string, value any, err error) error {
+// handlerReturned notes that the handler has returned, and reports whether it did so in time.
+func (a *Attempt) handlerReturned() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.advance(eventReturn)
+	if a.phase == phaseReturned {
+		return true
+	}
+	a.rt.countAbandoned(a.job, -1)
+	return false
+}
+
+// abandon gives up the handler, which did not stop in time, and returns what stands in for its result; nil if the handler
+// has returned or was abandoned before. From then on the handler's writes are cut off and new ones are refused.
+func (a *Attempt) abandon() *handled {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.advance(eventAbandon) {
+		return nil
+	}
+	a.rt.countAbandoned(a.job, 1)
+	a.work.cutOff()
+	return &handled{err: fmt.Errorf("%w; the handler did not return within %v of it", a.limits.cause, a.limits.grace)}
+}
+
+// countAbandoned counts the handlers that were abandoned and have not returned.
+func (rt *Runtime) countAbandoned(j store.Job, by int64) {
+	rt.stats.HandlersAbandoned.Add(by)
+	rt.tel.abandoned(context.Background(), j, by)
+}
+
+// read takes all that counts from what a handler returned. It returns the error of the attempt.
+func (h *handled) read(id string, value any, err error) error {
 	if err == nil {
-		if r.result, err = encode(value); err == nil {
-			err = checkDepth(r.result)
+		if h.result, err = encode(value); err == nil {
+			err = checkDepth(h.result)
 		}
 		if err != nil {
 			err = Permanent(fmt.Errorf("encode result: %w", err))
 		}
 	}
 	if d, ok := errors.AsType[*directive](err); ok {
-		r.directive = d
+		h.directive = d
 		if d.what == "continue" && d.save {
-			if r.checkpoint, err = encode(d.checkpoint); err != nil {
-				r.directive = nil
+			if h.checkpoint, err = encode(d.checkpoint); err != nil {
+				h.directive = nil
 				return fmt.Errorf("checkpoint of job %s: %w", id, err)
 			}
 			return d

@@ -221,8 +221,8 @@ func (rt *Runtime) Close() error {
 	return rt.closeResources()
 }
 
-// open gives ErrClosed after Close.
-func (rt *Runtime) open() error {
+// checkOpen returns ErrClosed after Close.
+func (rt *Runtime) checkOpen() error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.closed {

@@ -1,16 +1,13 @@
 package functions
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/piecework/piecework/functions/internal/ident"
@@ -25,6 +22,81 @@ type Receipt struct {
 	Err      error       `json:"-"` // of SubmitMany: why this one was not submitted
 }
 
+// Submission is one of many jobs for SubmitMany.
+type Submission struct {
+	Kind    string
+	Args    any
+	Options []SubmitOption
+}
+
+// SubmitMany submits many jobs with bulk writes and batched messages. The receipts are in the order of the
+// submissions; one that was refused has its reason in Err, and does not keep the others from being submitted. The
+// error is nil if all were submitted, and otherwise says how many were not, and the first reason.
+func (c *Client) SubmitMany(ctx context.Context, subs []Submission) ([]Receipt, error) {
+	receipts := make([]Receipt, len(subs))
+	for start := 0; start < len(subs); start += submitBatch {
+		end := min(start+submitBatch, len(subs))
+		c.rt.submitSome(ctx, subs[start:end], receipts[start:end])
+		if last := receipts[end-1].Err; errors.Is(last, store.ErrUnavailable) {
+			for i := end; i < len(subs); i++ { // the next would wait as long again
+				receipts[i].Err = last
+			}
+			break
+		}
+	}
+	return receipts, manyError(receipts)
+}
+
+// submitSome submits a batch: one list of creations, then one of messages.
+func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts []Receipt) {
+	at := make([]int, 0, len(subs)) // of each job, the index of its submission
+	asked := make([]store.Job, 0, len(subs))
+	fresh := make([]store.Job, 0, len(subs))
+	unlearnt := map[string]error{} // so that a store that is away is waited for once
+	for i, s := range subs {
+		j, held, err := rt.prepare(ctx, s.Kind, s.Args, s.Options)
+		if err == nil && unlearnt[s.Kind] == nil {
+			unlearnt[s.Kind] = rt.learn(ctx, s.Kind)
+		}
+		err = cmp.Or(err, unlearnt[s.Kind])
+		if err != nil {
+			receipts[i].Err = err
+			continue
+		}
+		at, asked, fresh = append(at, i), append(asked, j), append(fresh, rt.store.NewJob(j, held, rt.now()))
+	}
+	ctx, span := rt.submitManySpan(ctx, fresh)
+	created := make([]store.Job, 0, len(fresh))
+	for n, r := range rt.store.CreateMany(ctx, fresh) {
+		i := at[n]
+		receipts[i], receipts[i].Err = rt.receiptFor(ctx, asked[n], r, false)
+		if r.Err == nil {
+			created = append(created, r.Job)
+		}
+	}
+	rt.sendHints(ctx, created...)
+	rt.endSpan(span, manyError(receipts))
+}
+
+// submitBatch is how many jobs are prepared and stored before their messages are sent, so that the first run while the
+// last are being stored.
+const submitBatch = 500
+
+func manyError(receipts []Receipt) error {
+	n, first := 0, error(nil)
+	for _, r := range receipts {
+		if r.Err != nil {
+			if n++; first == nil {
+				first = r.Err
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d jobs were not submitted; the first: %w", n, len(receipts), first)
+}
+
 // submit checks a submission, creates its record and sends its message. If the process dies before the message is
 // sent, sweep sends it when the job is due.
 func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []SubmitOption) (Receipt, error) {
@@ -37,7 +109,7 @@ func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []Sub
 	}
 	ctx, span := rt.submitSpan(ctx, &j)
 	created, err := rt.store.Create(ctx, rt.store.NewJob(j, held, rt.now()))
-	receipt, err := rt.submitted(ctx, j, store.Result{Job: created, Err: err}, true)
+	receipt, err := rt.receiptFor(ctx, j, store.Result{Job: created, Err: err}, true)
 	if span != nil && receipt.Existing {
 		span.SetAttributes(keyExisting.Bool(true))
 	}
@@ -45,15 +117,15 @@ func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []Sub
 	return receipt, err
 }
 
-// submitted turns the creation of a record into a receipt, and sends its message if asked to.
-func (rt *Runtime) submitted(ctx context.Context, asked store.Job, r store.Result, send bool) (Receipt, error) {
+// receiptFor turns the creation of a record into a receipt, and sends its message if asked to.
+func (rt *Runtime) receiptFor(ctx context.Context, asked store.Job, r store.Result, send bool) (Receipt, error) {
 	receipt := Receipt{ID: r.Job.ID, State: r.Job.State}
 	switch {
 	case r.Err == nil:
 		rt.stats.Submitted.Add(1)
 		rt.tel.count(ctx, rt.tel.submitted, r.Job, "")
 		if send {
-			rt.nudge(ctx, r.Job)
+			rt.sendHints(ctx, r.Job)
 		}
 		return receipt, nil
 	case errors.Is(r.Err, store.ErrExists) && asked.Key != "":
@@ -83,7 +155,7 @@ func (rt *Runtime) discardArgs(ctx context.Context, asked store.Job) {
 // prepare makes the record of a submission, without its state.
 func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []SubmitOption) (store.Job, bool, error) {
 	var j store.Job
-	if err := rt.open(); err != nil {
+	if err := rt.checkOpen(); err != nil {
 		return j, false, err
 	}
 	k, err := rt.reg.kind(name)
@@ -135,50 +207,6 @@ func startAfter(now store.Time, d time.Duration) store.Time {
 		return 0
 	}
 	return now.Add(d)
-}
-
-// encodeArgs writes the arguments as JSON and checks that the kind can read them; all of them, unless lenient.
-func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
-	data, err := json.Marshal(args)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrArgs, err)
-	}
-	if !utf8.Valid(data) { // of a json.RawMessage or a MarshalJSON: the record cannot hold it
-		return nil, fmt.Errorf("%w: not UTF-8", ErrArgs)
-	}
-	if len(data) > rt.cfg.MaxArgs {
-		return nil, fmt.Errorf("%w: arguments are %d bytes of JSON, at most %d; put large data into a blob and pass its key",
-			ErrTooLarge, len(data), rt.cfg.MaxArgs)
-	}
-	if err := checkDepth(data); err != nil {
-		return nil, err
-	}
-	if !k.fits(args) {
-		if _, err := k.decode(data, !lenient); err != nil {
-			return nil, err
-		}
-	}
-	return data, nil
-}
-
-// maxDepth is how deep arguments and results may be nested. encoding/json reads 10,000 levels, and a record or a list of
-// jobs has some around them.
-const maxDepth = 9_900
-
-// checkDepth refuses JSON that is nested too deep.
-func checkDepth(data []byte) error {
-	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) <= maxDepth {
-		return nil
-	}
-	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	for {
-		if _, err := d.ReadToken(); err != nil {
-			return nil //nolint:nilerr // the end
-		}
-		if d.StackDepth() > maxDepth {
-			return fmt.Errorf("%w: JSON is nested deeper than %d levels", ErrTooLarge, maxDepth)
-		}
-	}
 }
 
 // learn puts a kind into the directory the first time this process submits one of it.

@@ -61,7 +61,7 @@ type SweepResult struct {
 //
 // If the process dies inside, the next sweep finds due again what this one did not do.
 func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, error) {
-	if err := rt.open(); err != nil {
+	if err := rt.checkOpen(); err != nil {
 		return SweepResult{}, err
 	}
 	if req.Parts < 0 || req.Part < 0 || req.Part >= max(req.Parts, 1) {
@@ -221,7 +221,7 @@ func (s *sweep) batch(ctx context.Context, until store.Time, table []noun) (more
 	s.result.Looked += len(refs)
 	for row, ids := range byNoun(table, refs) {
 		if len(ids) > 0 {
-			s.rt.nudge(ctx, table[row].step(s, ctx, ids)...)
+			s.rt.sendHints(ctx, table[row].step(s, ctx, ids)...)
 		}
 	}
 	switch {

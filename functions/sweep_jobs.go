@@ -71,15 +71,15 @@ func (s *sweep) advanceJob(ctx context.Context, r store.Result) store.Job {
 	case store.ActionStarted, store.ActionResent:
 		return j
 	case store.ActionLost:
-		s.rt.ended(ctx, j)
+		s.rt.countEnd(ctx, j)
 		s.rt.watch.touch(j.ID)
 		s.rt.log.LogAttrs(ctx, levelWarn, "attempt lost with its worker; another follows", identity(j)...)
 		return j
 	case store.ActionExpired, store.ActionGaveUp:
-		s.rt.ended(ctx, j)
+		s.rt.countEnd(ctx, j)
 		s.rt.log.LogAttrs(ctx, levelError, "job ended by sweep", append(identity(j), stateAttr(j.State), errAttr(errors.New(j.Error)))...)
 		s.rt.watch.touch(j.ID)
-		s.rt.settle(ctx, s.hooks, j)
+		s.rt.runOutbox(ctx, s.hooks, j)
 	}
 	return store.Job{}
 }
@@ -125,7 +125,7 @@ func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}
 	}
-	next := s.rt.settle(ctx, s.hooks, j)
+	next := s.rt.runOutbox(ctx, s.hooks, j)
 	if !next.SameEnd(j) {
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}

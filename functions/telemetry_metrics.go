@@ -15,18 +15,18 @@ import (
 
 // meters are the metrics of a process. Their attributes are the kind, the queue and the outcome, which are few.
 type meters struct {
-	submitted metric.Int64Counter
-	attempts  metric.Int64Counter
-	ended     metric.Int64Counter
-	retries   metric.Int64Counter
-	lost      metric.Int64Counter
-	parked    metric.Int64Counter
-	swept     metric.Int64Counter
-	delay     metric.Float64Histogram
-	duration  metric.Float64Histogram
-	running   metric.Int64UpDownCounter
-	left      metric.Int64UpDownCounter
-	lag       metric.Float64Gauge
+	submitted         metric.Int64Counter
+	attempts          metric.Int64Counter
+	jobsEnded         metric.Int64Counter
+	retries           metric.Int64Counter
+	lost              metric.Int64Counter
+	parked            metric.Int64Counter
+	swept             metric.Int64Counter
+	delay             metric.Float64Histogram
+	duration          metric.Float64Histogram
+	running           metric.Int64UpDownCounter
+	abandonedHandlers metric.Int64UpDownCounter
+	lag               metric.Float64Gauge
 
 	sets  sync.Map     // of labels to measurement
 	worst atomic.Int64 // lag of the sweep that goes on, in nanoseconds
@@ -55,7 +55,7 @@ func newMeters(m metric.Meter) (*meters, error) {
 	t := &meters{
 		submitted: counter("piecework.jobs.submitted", "{job}", "Jobs created."),
 		attempts:  counter("piecework.attempts", "{attempt}", "Attempts that ended, by outcome; those that were lost are counted by sweep."),
-		ended:     counter("piecework.jobs.ended", "{job}", "Jobs that reached a final state, which is the outcome."),
+		jobsEnded: counter("piecework.jobs.ended", "{job}", "Jobs that reached a final state, which is the outcome."),
 		retries:   counter("piecework.retries", "{attempt}", "Attempts that failed or were lost with another to come."),
 		lost: counter("piecework.leases.lost", "{lease}",
 			"Leases that an attempt of this process lost while it ran, so that its result was thrown away."),
@@ -67,7 +67,7 @@ func newMeters(m metric.Meter) (*meters, error) {
 	var err error
 	t.running, err = m.Int64UpDownCounter("piecework.jobs.running", metric.WithUnit("{job}"), metric.WithDescription("Jobs that run in this process."))
 	errs = append(errs, err)
-	t.left, err = m.Int64UpDownCounter("piecework.handlers.left_behind", metric.WithUnit("{handler}"),
+	t.abandonedHandlers, err = m.Int64UpDownCounter("piecework.handlers.abandoned", metric.WithUnit("{handler}"),
 		metric.WithDescription("Handlers in this process that go on though their attempts have ended."))
 	errs = append(errs, err)
 	t.lag, err = m.Float64Gauge("piecework.sweep.lag", metric.WithUnit("s"),
@@ -126,10 +126,10 @@ func (t *meters) runs(ctx context.Context, j store.Job, by int64) {
 	}
 }
 
-// leftBehind counts a handler whose attempt ended without it, or that has returned at last.
-func (t *meters) leftBehind(ctx context.Context, j store.Job, by int64) {
-	if t.left.Enabled(ctx) {
-		t.left.Add(ctx, by, t.of(j.Kind, orDefault(j.Queue), "").add...)
+// abandoned counts a handler whose attempt ended without it, or that has returned at last.
+func (t *meters) abandoned(ctx context.Context, j store.Job, by int64) {
+	if t.abandonedHandlers.Enabled(ctx) {
+		t.abandonedHandlers.Add(ctx, by, t.of(j.Kind, orDefault(j.Queue), "").add...)
 	}
 }
 
@@ -161,11 +161,11 @@ func (t *meters) park(ctx context.Context, queue string) {
 	}
 }
 
-// ended counts a job that an attempt, an operator or sweep has brought into its present state.
-func (rt *Runtime) ended(ctx context.Context, j store.Job) {
-	switch rt.stats.ended(j); {
+// countEnd counts a job that an attempt, an operator or sweep has brought into its present state.
+func (rt *Runtime) countEnd(ctx context.Context, j store.Job) {
+	switch rt.stats.countEnd(j); {
 	case j.State.Final():
-		rt.tel.count(ctx, rt.tel.meters.ended, j, string(j.State))
+		rt.tel.count(ctx, rt.tel.meters.jobsEnded, j, string(j.State))
 	case j.State != store.Running && failed(j):
 		rt.tel.count(ctx, rt.tel.retries, j, "")
 	}

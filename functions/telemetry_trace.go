@@ -104,17 +104,17 @@ func (rt *Runtime) runSpan(ctx context.Context, j store.Job, message map[string]
 	return span                                             //nolint:spancheck // the same
 }
 
-// traced returns ctx with the attempt's span; where nobody takes spans, with the trace that the job carries, so that
+// withSpan returns ctx with the attempt's span. Without a tracer it returns ctx with the trace that the job carries, so that
 // what the handler calls joins it.
-func (a *Attempt) traced(ctx context.Context) context.Context {
+func (a *Attempt) withSpan(ctx context.Context) context.Context {
 	if a.span != nil {
 		return trace.ContextWithSpan(ctx, a.span)
 	}
 	return within(ctx, a.seen().Trace)
 }
 
-// ranSpan ends the span of an attempt whose end is written.
-func (a *Attempt) ranSpan(j store.Job, f store.Finish, err error) {
+// endRunSpan ends the span of an attempt whose end is written.
+func (a *Attempt) endRunSpan(j store.Job, f store.Finish, err error) {
 	if a.span == nil {
 		return
 	}

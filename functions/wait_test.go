@@ -38,7 +38,7 @@ func TestHeartbeatsKeepALongJob(t *testing.T) {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			i := d.get(t, id)
-			if i.Progress == nil || i.Progress.Total != 100 || time.Since(i.Progress.At) > time.Minute || i.Worker != "test" || i.Heartbeat.Before(time.Now()) {
+			if i.Progress == nil || i.Progress.Total != 100 || time.Since(i.Progress.At) > time.Minute || i.Worker != "test" || i.LeaseUntil.Before(time.Now()) {
 				t.Fatalf("%+v", i)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/piecework/piecework/functions/internal/loopback"
 )
 
-// authorize refuses requests of those that may not push, send events or have it sweep.
+// authorize refuses callers that may not push, send events or start sweeps.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) *wire.Problem {
 	if err := s.origin.Check(r); err != nil {
 		return wire.NewProblem(http.StatusForbidden, "a web page of another origin may not use this server from a browser")
@@ -25,7 +25,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) *wire.Problem
 // local reports whether only this machine may call.
 func (s *Server) local() bool { return s.opts.Callers.local() }
 
-// withoutAccounts is what holds for a server that everybody on this machine may call.
+// withoutAccounts is the rule for a server that everybody on this machine may call.
 var withoutAccounts = loopback.Rule{
 	Form: "as in 127.0.0.1:8080, or :8080 for all addresses",
 	Listen: "without accounts whose tokens are checked the server listens on 127.0.0.1, [::1] or localhost only, " +

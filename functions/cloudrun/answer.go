@@ -9,7 +9,7 @@ import (
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
-// refuse answers with a problem, and logs it: nobody reads what Pub/Sub is told.
+// refuse answers with a problem, and logs it, because Pub/Sub shows its answers to no one.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem) {
 	level := slog.LevelWarn
 	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusNotFound {
@@ -34,10 +34,10 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, p *wire.Problem) {
 	}
 }
 
-// refuseDraining sends a request elsewhere.
+// refuseDraining refuses a request because the server shuts down.
 func (s *Server) refuseDraining(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
-	p := wire.NewProblem(http.StatusServiceUnavailable, "this server shuts down; another will take the request")
+	p := wire.NewProblem(http.StatusServiceUnavailable, "this server shuts down; send the request again to reach another")
 	p.Code, p.RetryAfter = "shut_down", 1
 	s.send(w, r, p)
 }

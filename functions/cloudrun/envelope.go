@@ -10,18 +10,18 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// delivery is a message, out of whatever it came in.
+// delivery is a message without its envelope.
 type delivery struct {
 	body     []byte
 	metadata map[string]string // the message's attributes, or a CloudEvent's
 	id       string            // of the message, the same each time it comes; "" if it has none
 	from     string            // the subscription, "" if unknown
 
-	deliveries int // how often it came, this time included; 0 if Pub/Sub does not tell, for want of a dead-letter topic
+	deliveries int // how often it came, this time included; 0 without a dead-letter topic: Pub/Sub does not count then
 }
 
-// envelope is the JSON that Pub/Sub pushes a message in, unless the subscription says to leave it out. Eventarc puts the
-// messages of a topic in the same.
+// envelope is the JSON that Pub/Sub pushes a message in, unless the subscription has no wrapping.
+// Eventarc puts the messages of a topic in the same form.
 type envelope struct {
 	Message *struct {
 		Data       []byte            `json:"data"`
@@ -32,14 +32,16 @@ type envelope struct {
 	Attempt      int     `json:"deliveryAttempt"`
 }
 
-// The headers in which Pub/Sub pushes what it would put in the envelope. Attributes are headers of their own names.
+// The headers in which Pub/Sub pushes what it would put in the envelope. Attributes are headers of
+// their own names.
 const (
 	headerPrefix       = "X-Goog-Pubsub-"
 	headerMessage      = headerPrefix + "Message-Id"
 	headerSubscription = headerPrefix + "Subscription-Name"
 )
 
-// unwrap takes a pushed message out of its envelope, or out of its headers. An error is pubsubq.ErrMalformed.
+// unwrap takes a pushed message out of its envelope, or out of its headers. An error is
+// pubsubq.ErrMalformed.
 func unwrap(body []byte, header http.Header) (delivery, error) {
 	if header.Get(headerMessage) == "" && header.Get(headerSubscription) == "" {
 		if d, ok, err := open(body); ok || err != nil {
@@ -51,13 +53,13 @@ func unwrap(body []byte, header http.Header) (delivery, error) {
 	}, nil
 }
 
-// open opens an envelope; ok is false for what is none.
+// open opens an envelope. ok is false for a body that is no envelope.
 func open(body []byte) (d delivery, ok bool, err error) {
 	var probe struct {
 		Message      json.RawMessage `json:"message"`
 		Subscription json.RawMessage `json:"subscription"`
 	}
-	readable := json.Unmarshal(body, &probe) == nil // what is not JSON may be a bare body all the same
+	readable := json.Unmarshal(body, &probe) == nil // what is not JSON may be a bare body
 	if !readable || probe.Message == nil || probe.Subscription == nil {
 		return d, false, nil
 	}
@@ -76,7 +78,8 @@ func open(body []byte) (d delivery, ok bool, err error) {
 // lastPart is the S of projects/P/subscriptions/S.
 func lastPart(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
-// Headers that say nothing about the message. Some are secrets, which must not end up in a parked message.
+// Headers that say nothing about the message. Some are secrets, which must not end up in a parked
+// message.
 var (
 	transport = map[string]bool{
 		"accept": true, "accept-charset": true, "accept-encoding": true, "accept-language": true, "authorization": true,
@@ -110,9 +113,9 @@ func hasPrefix(name string, prefixes []string) bool {
 	return false
 }
 
-// event takes a CloudEvent out of a request, as the HTTP binding of CloudEvents 1.0 has it: in binary mode its attributes
-// are headers, in structured mode it is the body. What becomes of it, and of a topic's message in an event of Eventarc,
-// is Submit's business. An error is pubsubq.ErrMalformed.
+// event takes a CloudEvent out of a request, as the HTTP binding of CloudEvents 1.0 has it: in
+// binary mode its attributes are headers, in structured mode it is the body. Runtime.Accept reads
+// the event, also a topic's message in an event of Eventarc. An error is pubsubq.ErrMalformed.
 func event(body []byte, header http.Header) (delivery, error) {
 	metadata := map[string]string{}
 	for name, values := range header {
@@ -132,8 +135,8 @@ func event(body []byte, header http.Header) (delivery, error) {
 	return delivery{body: body, metadata: metadata}, nil
 }
 
-// plainHeader is the value of an attribute that came as a header: percent-encoded (section 3.1.3.2 of the binding), and by
-// older senders, within quotation marks too.
+// plainHeader is the value of an attribute that came as a header: percent-encoded (section 3.1.3.2
+// of the binding), and by older senders, within quotation marks too.
 func plainHeader(value string) (string, error) {
 	var plain strings.Builder
 	quoted, escaped := false, false

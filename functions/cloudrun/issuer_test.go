@@ -18,7 +18,8 @@ import (
 	"testing"
 )
 
-// issuer makes tokens as Google does, and hands out its keys. It is the fetcher of the keys, so that no socket is needed.
+// issuer makes tokens as Google does, and hands out its keys. It is the fetcher of the keys, so
+// that no socket is needed.
 type issuer struct {
 	t *testing.T
 

@@ -18,15 +18,15 @@ import (
 const (
 	fetchTime = 10 * time.Second // for fetching the keys
 	maxKeys   = 1 << 20          // bytes
-	leastAge  = time.Minute      // keys are kept so long at least, and a key that is not known is looked for so often at most
-	usualAge  = time.Hour        // where the issuer does not say how long
+	leastAge  = time.Minute      // the shortest time that keys are kept, and between two searches for an unknown key
+	usualAge  = time.Hour        // if the issuer does not say how long
 	mostAge   = 24 * time.Hour
-	staleTime = time.Hour // for which keys serve beyond their time if no others can be had
+	staleTime = time.Hour // how long expired keys are used if no others can be fetched
 	tryAgain  = 10 * time.Second
 )
 
-// errKeys says that the issuer's keys cannot be had, so that nobody knows whether a token is good.
-var errKeys = errors.New("the issuer's keys cannot be had")
+// errKeys says that the issuer's keys cannot be fetched, so a token cannot be checked.
+var errKeys = errors.New("the issuer's keys cannot be fetched")
 
 // keySet holds an issuer's keys for as long as the issuer says that they may be kept.
 type keySet struct {
@@ -34,12 +34,12 @@ type keySet struct {
 	client *http.Client
 	now    func() time.Time
 
-	fetching chan struct{} // has room for one: who fetches
+	fetching chan struct{} // has room for one fetch
 
 	mu      sync.RWMutex
 	keys    jose.JSONWebKeySet
 	expires time.Time
-	next    time.Time // before which they are not fetched for the sake of a key that is not known, nor after a failure
+	next    time.Time // when they may be fetched again for an unknown key or after a failure
 	failure error     // of the last time
 }
 
@@ -58,7 +58,7 @@ func (k *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", errKeys, ctx.Err())
 	}
-	if keys, done, err := k.look(id); done { // somebody else has fetched them meanwhile
+	if keys, done, err := k.look(id); done { // another request has fetched them
 		return keys, err
 	}
 	k.fetch(ctx)
@@ -66,7 +66,7 @@ func (k *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	return keys, err
 }
 
-// look looks among the keys that are there. It is not done if they should be fetched.
+// look searches the cached keys. done is false if the keys should be fetched.
 func (k *keySet) look(id string) (keys []jose.JSONWebKey, done bool, err error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -86,7 +86,8 @@ func (k *keySet) look(id string) (keys []jose.JSONWebKey, done bool, err error) 
 	return keys, done, nil
 }
 
-// fetch gets the keys. If that fails, those that are there stay. It goes on when the caller has gone: others wait for it.
+// fetch fetches the keys. If that fails, the cached keys stay. It goes on when the caller has gone,
+// because other callers wait for it.
 func (k *keySet) fetch(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
 	defer cancel()
@@ -127,8 +128,8 @@ func (k *keySet) get(ctx context.Context) (keys jose.JSONWebKeySet, age time.Dur
 	return keys, keepFor(res.Header), err
 }
 
-// readKeys reads a set of keys. One that cannot be read, of a type that is not known here say, is left out (RFC 7517,
-// section 5), as is one that is not for checking signatures.
+// readKeys reads a set of keys. It leaves out keys that cannot be read, such as keys of an unknown
+// type (RFC 7517, section 5), and keys that are not for checking signatures.
 func readKeys(body []byte) (keys jose.JSONWebKeySet, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

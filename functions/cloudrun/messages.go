@@ -17,8 +17,9 @@ import (
 // readTime is how long the body of a request may take to come, whether it is read or refused.
 const readTime = 30 * time.Second
 
-// messages is a route that takes messages: open takes one out of the request, handle does what it asks for. No more
-// are under way at once than there is room for in slots; what is refused comes again, to another instance perhaps.
+// messages is a route that takes messages: open takes a message out of the request, handle handles
+// it. At most as many as slots has room for are handled at once. A refused message comes again,
+// perhaps to another instance.
 func (s *Server) messages(
 	slots chan struct{}, open func([]byte, http.Header) (delivery, error), handle func(context.Context, delivery) functions.Outcome,
 ) http.HandlerFunc {
@@ -28,7 +29,7 @@ func (s *Server) messages(
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		default:
-			p := wire.NewProblem(http.StatusTooManyRequests, fmt.Sprintf("%d of these are under way, as many as may be", cap(slots)))
+			p := wire.NewProblem(http.StatusTooManyRequests, fmt.Sprintf("%d messages are being handled, which is the limit", cap(slots)))
 			p.RetryAfter = 1
 			s.refuse(w, r, p)
 			return
@@ -51,8 +52,8 @@ func (s *Server) messages(
 	}
 }
 
-// until is the context of what a request asks for. It does not end when the caller goes away: the lease is held, so that
-// nobody else could do it meanwhile, and what comes again finds the lease and is dropped.
+// until returns the context for handling a request. It does not end when the caller goes away: the
+// job's lease is held, and a second delivery of the message finds the lease and is dropped.
 func (s *Server) until(parent context.Context, end time.Time) (context.Context, func()) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(parent), end)
 	detach := context.AfterFunc(s.work, cancel)
@@ -80,12 +81,12 @@ func (s *Server) submit(ctx context.Context, d delivery) functions.Outcome {
 	return s.rt.Accept(ctx, functions.Incoming{Body: d.body, Metadata: d.metadata, MessageID: d.id, Deliveries: d.deliveries})
 }
 
-// handshake agrees to get a sender's CloudEvents, which some senders ask for before the first (CloudEvents 1.0, HTTP 1.1 Web
-// Hooks, section 4). Who may ask may send.
+// handshake agrees to receive a sender's CloudEvents, as some senders ask before the first
+// (CloudEvents 1.0, HTTP 1.1 Web Hooks, section 4). A caller that may ask may send.
 func (s *Server) handshake(w http.ResponseWriter, r *http.Request) {
 	sender := r.Header.Get("Webhook-Request-Origin")
 	if sender == "" {
-		s.refuse(w, r, wire.NewProblem(http.StatusBadRequest, "OPTIONS asks for leave to send events and needs the header WebHook-Request-Origin"))
+		s.refuse(w, r, wire.NewProblem(http.StatusBadRequest, "OPTIONS asks for permission to send events and needs the header WebHook-Request-Origin"))
 		return
 	}
 	header := w.Header()
@@ -108,8 +109,9 @@ func (s *Server) execute(ctx context.Context, d delivery) functions.Outcome {
 	return s.rt.Execute(ctx, msg)
 }
 
-// answer tells the sender what became of a message: 204 if it has done its work or is of no use, 503 if it must come
-// again. No other status says the latter more clearly: Pub/Sub sends again what is not acknowledged, whatever the status.
+// answer answers with what became of a message: 204 if it has done its work or is of no use, 503 if
+// it must come again. Any error status would do: Pub/Sub sends a message again that is not
+// acknowledged.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, d delivery, out functions.Outcome) {
 	attrs := []slog.Attr{
 		slog.String("path", r.URL.Path), slog.String("message", d.id), slog.String("job", out.JobID), slog.String("verdict", out.Verdict.String()),
@@ -123,7 +125,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d delivery, out 
 		return
 	}
 	s.log.LogAttrs(r.Context(), slog.LevelWarn, "message must come again", attrs...)
-	p := wire.NewProblem(http.StatusServiceUnavailable, "this message could not be handled now, and should come again; the log says why")
+	p := wire.NewProblem(http.StatusServiceUnavailable, "the message could not be handled now, and should be sent again; the log says why")
 	p.Code, p.RetryAfter = functions.ErrorCode(out.Err), int((max(out.After, time.Second)+time.Second-1)/time.Second)
 	s.send(w, r, p)
 }

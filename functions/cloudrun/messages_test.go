@@ -190,7 +190,8 @@ type timed struct {
 // SetReadDeadline takes note of one.
 func (w *timed) SetReadDeadline(t time.Time) error { w.until = t; return nil }
 
-// A body that does not come keeps no request for longer than half a minute, whatever becomes of the request.
+// A body that does not come keeps no request for longer than half a minute, whatever becomes of the
+// request.
 func TestNoRouteWaitsForABodyForEver(t *testing.T) {
 	jobs, _ := doubles()
 	w, drained := newWorld(t, jobs, nil), newWorld(t, jobs, &cloudrun.Options{API: http.NotFoundHandler()})
@@ -216,7 +217,8 @@ func TestNoRouteWaitsForABodyForEver(t *testing.T) {
 	}
 }
 
-// blocks is a registry with a kind that waits for a channel or its context, and says what its context says.
+// blocks is a registry with a kind that waits for a channel or its context, and says what its
+// context says.
 func blocks() (jobs *functions.Registry, started chan string, release chan struct{}) {
 	jobs, started, release = functions.NewRegistry(), make(chan string, 10), make(chan struct{})
 	functions.Handle(jobs, "test.block", func(ctx context.Context, job *functions.Job[any]) (string, error) {
@@ -352,7 +354,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"but no audience":     {Callers: cloudrun.Callers{Accounts: []string{"a@b"}}},
 		"but no account":      {Callers: cloudrun.Callers{Audiences: []string{"a"}}},
 		"want the e-mail":     {Callers: cloudrun.Callers{Accounts: []string{"a"}, Audiences: []string{"a"}}},
-		"exclude one another": {Callers: cloudrun.Callers{Platform: true, Accounts: []string{"a@b"}, Audiences: []string{"a"}}},
+		"mutually exclusive":  {Callers: cloudrun.Callers{Platform: true, Accounts: []string{"a@b"}, Audiences: []string{"a"}}},
 	} {
 		if _, err := cloudrun.New(w.rt, &opts); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), text) {
 			t.Errorf("want %q: %v", text, err)

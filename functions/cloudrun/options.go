@@ -13,23 +13,29 @@ import (
 
 // Options configures a Server. The zero value of each field means its default.
 type Options struct {
-	// Callers says whose pushes, events and sweeps are taken. Default: those of this machine only.
+	// Callers says whose pushes, events and sweeps are taken. Default: only requests of this
+	// machine.
 	Callers Callers
-	// API answers all paths that are not of this package: an *httpapi.API, which has tokens of its own. Default: none.
+	// API answers all other paths: an *httpapi.API, which has tokens of its own. Default: none.
 	API http.Handler
-	// Concurrency is how many jobs run at once in this process, and how many messages are made jobs of at once. What comes
-	// beyond it is refused with 429, and comes again. Default 100. The platform's own limit should not be higher.
+	// Concurrency is how many jobs run at once in this process, and how many submissions are
+	// handled at once. Messages beyond it are refused with 429, and come again. Default 100. The
+	// platform's own limit should not be higher.
 	Concurrency int
-	// Timeout is how long a request may take here: a job that is not done by then is told before, saves its checkpoint and
-	// goes on in another request. Default 5 minutes, as Cloud Run's; see the package comment for why it should be less
-	// than the platform's, and for what Pub/Sub's ack deadline has to do with it. From MinTimeout to MaxTimeout.
+	// Timeout is how long a request may take. A job that is longer is told before, saves its
+	// checkpoint and goes on in another request. Default 5 minutes, as Cloud Run's. It should be
+	// less than the platform's; the package comment says why, and what Pub/Sub's ack deadline has
+	// to do with it. From MinTimeout to MaxTimeout.
 	Timeout time.Duration
-	// SweepFor is how long one call of /sweep goes on at most. Default 50 seconds, or the half of Timeout if that is less.
+	// SweepFor is how long one call of /sweep goes on at most. Default 50 seconds, or the half of
+	// Timeout if that is less.
 	SweepFor time.Duration
-	// MaxBody is the longest request in bytes. Default 16 MiB, which the longest message of Pub/Sub does not reach.
+	// MaxBody is the longest request in bytes. Default 16 MiB, which the longest message of Pub/Sub
+	// does not reach.
 	MaxBody int64
-	// DrainGrace is how long running jobs have to finish once the server is told to stop; then they are cancelled, and
-	// have 3 seconds to be handed back. Default 5 seconds, of the 10 that Cloud Run gives; negative: none.
+	// DrainGrace is how long running jobs have to finish once the server is told to stop; then they
+	// are cancelled, and have 3 seconds to be handed back. Default 5 seconds, of the 10 that Cloud
+	// Run gives; negative: none.
 	DrainGrace time.Duration
 	// Log gets what an operator should know. Default: the runtime's.
 	Log *slog.Logger
@@ -37,13 +43,15 @@ type Options struct {
 
 // Callers says who may push, and how they prove who they are.
 type Callers struct {
-	// Accounts are the e-mail addresses of the service accounts whose OpenID Connect tokens are taken.
+	// Accounts are the e-mail addresses of the service accounts whose OpenID Connect tokens are
+	// taken.
 	Accounts []string
-	// Audiences are for whom the tokens may be: the push endpoints, or whatever the subscriptions say in their place.
-	// Required with Accounts.
+	// Audiences are the audiences that tokens may have: the push endpoints, or what the
+	// subscriptions set instead. Required with Accounts.
 	Audiences []string
-	// Platform says that something before this server checks who calls, as Cloud Run's IAM does unless it was told to
-	// allow everybody. Not together with Accounts: Cloud Run takes the signature off the tokens that it has checked.
+	// Platform says that something before this server checks callers, as Cloud Run's IAM does
+	// unless it allows unauthenticated calls. Not together with Accounts: Cloud Run removes the
+	// signature of tokens that it has checked.
 	Platform bool
 
 	// Issuer makes the tokens. Default https://accounts.google.com.
@@ -64,11 +72,11 @@ const (
 // handBack is how long cancelled jobs have to be handed back.
 const handBack = 3 * time.Second
 
-// MinTimeout is the shortest Timeout of a runtime with that functions.Config.Margin: with less, a job would be told to wind
-// up as soon as it starts.
+// MinTimeout is the shortest Timeout of a runtime with that functions.Config.Margin. With less, a
+// job would be told to stop as soon as it starts.
 func MinTimeout(margin time.Duration) time.Duration { return 3 * margin }
 
-// MaxTimeout is the longest Timeout: Cloud Run has no longer one.
+// MaxTimeout is the longest Timeout that Cloud Run has.
 const MaxTimeout = time.Hour
 
 func (o *Options) withDefaults(rt *functions.Runtime) (Options, error) {
@@ -100,7 +108,7 @@ func (o *Options) withDefaults(rt *functions.Runtime) (Options, error) {
 	return opts, nil
 }
 
-// check refuses what cannot work.
+// check returns what cannot work.
 func (o Options) check(rt *functions.Runtime) error {
 	errs := []error{o.Callers.Check()}
 	if o.Concurrency < 0 || o.MaxBody < 0 || o.SweepFor < 0 {
@@ -129,10 +137,11 @@ func (c Callers) withDefaults() Callers {
 	return c
 }
 
-// local reports whether nobody knows who calls, so that only this machine may.
+// local reports whether callers are not checked, so that only this machine may call.
 func (c Callers) local() bool { return !c.Platform && len(c.Accounts) == 0 }
 
-// CheckAddress says what is wrong with listening on an address with these callers, as Server.Listen does.
+// CheckAddress says what is wrong with listening on an address with these callers, as Server.Listen
+// does.
 func (c Callers) CheckAddress(addr string) error { return withoutAccounts.Address(addr, c.local()) }
 
 // Check says what is wrong with them, as New does.
@@ -145,13 +154,13 @@ func (c Callers) Check() error {
 	}
 	switch {
 	case len(c.Accounts) > 0 && len(c.Audiences) == 0:
-		errs = append(errs, errors.New("there are accounts, but no audience: without one, a token that was made for another server would do here; "+
-			"give the one that the push subscriptions have"))
+		errs = append(errs, errors.New("there are accounts, but no audience: without one, a token for another server would be valid here; "+
+			"set the audience of the push subscriptions"))
 	case len(c.Accounts) == 0 && len(c.Audiences) > 0:
-		errs = append(errs, errors.New("there is an audience, but no account: anybody can get a token of Google's for any audience, so say whose are taken"))
+		errs = append(errs, errors.New("there is an audience, but no account: anybody can get a token of Google for any audience; set the accounts that may call"))
 	}
 	if c.Platform && len(c.Accounts) > 0 {
-		errs = append(errs, errors.New("the options Platform and Accounts exclude one another: the platform takes the signature off the tokens that it has checked"))
+		errs = append(errs, errors.New("the options Platform and Accounts are mutually exclusive: the platform removes the signature of tokens that it has checked"))
 	}
 	return errors.Join(errs...)
 }

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A message that only a newer version understands comes again a few times, in case one is being rolled out.
+// A message that only a newer version understands comes again a few times, in case one is being
+// rolled out.
 func TestWhatOnlyANewerVersionUnderstandsIsGivenBack(t *testing.T) {
 	jobs, _ := doubles()
 	w := newWorld(t, jobs, nil)

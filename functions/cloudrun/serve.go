@@ -12,20 +12,22 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// idleTime is longer than load balancers of Google's keep a connection, so that it is never this end that closes one
-// just when a request comes over it.
+// idleTime is longer than Google's load balancers keep a connection. So this end never closes a
+// connection while a request comes over it.
 const idleTime = 620 * time.Second
 
 // maxHeader is enough for the attributes of the largest message.
 const maxHeader = 256 << 10
 
-// Listen listens on an address such as ":8080". If only this machine may call, it refuses one that others can reach.
+// Listen listens on an address such as ":8080". If only this machine may call, it refuses an
+// address that other machines can reach.
 func (s *Server) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return withoutAccounts.Open(ctx, addr, s.local())
 }
 
-// Serve answers requests until ctx ends, by HTTP/1.1 and by HTTP/2 without TLS. Then it drains; an error says that
-// something was cut off, which loses nothing: sweep starts it again when its lease has run out. It can be called once.
+// Serve answers requests until ctx ends, by HTTP/1.1 and by HTTP/2 without TLS. Then it drains. An
+// error says that requests were cut off, which loses nothing: sweep starts their jobs again when
+// the leases have run out. It can be called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -53,10 +55,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// Drain takes no more requests, has the API's waits answered, and tells running handlers, through DeadlineNear. After
-// Options.DrainGrace it cancels them; their jobs go back to the queue with their checkpoints. It returns when all requests
-// are answered, or when ctx ends: what still runs then is left behind. Serve calls it; it is for programs that have a
-// server of their own.
+// Drain takes no more requests, ends the waits of the API, and tells running handlers through
+// DeadlineNear. After Options.DrainGrace it cancels them, and their jobs go back to the queue with
+// their checkpoints. It returns when all requests are answered, or when ctx ends. Serve calls it.
+// Programs with a server of their own call it themselves.
 func (s *Server) Drain(ctx context.Context) error {
 	s.rt.Drain()
 	s.mu.Lock()

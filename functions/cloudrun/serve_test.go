@@ -283,7 +283,8 @@ func TestASweepIsBounded(t *testing.T) {
 	})
 }
 
-// A sweep whose request has no time left ends then, and not when it might have, had there been time.
+// A sweep whose request has no time left ends then, and not when it might have, had there been
+// time.
 func TestASweepEndsWithItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jobs, _ := doubles()
@@ -305,8 +306,8 @@ func TestASweepEndsWithItsRequest(t *testing.T) {
 	})
 }
 
-// What waits for a job's end by the API is told at once, to ask another server; where the API is behind a handler of
-// somebody's own, once running jobs are cancelled.
+// What waits for a job's end by the API is told at once, to ask another server; where the API is
+// behind a handler of somebody's own, once running jobs are cancelled.
 func TestDrainEndsWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		wrap   func(api *httpapi.API) http.Handler

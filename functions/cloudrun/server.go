@@ -13,8 +13,8 @@ import (
 	"github.com/piecework/piecework/functions/internal/stall"
 )
 
-// Server makes jobs of messages, runs them and sweeps, by HTTP. It is an http.Handler; Serve does all that a process
-// needs.
+// Server makes jobs of messages, runs them and sweeps, by HTTP. It is an http.Handler; Serve does
+// all that a process needs.
 type Server struct {
 	rt       *functions.Runtime
 	opts     Options
@@ -35,7 +35,8 @@ type Server struct {
 
 var _ http.Handler = (*Server)(nil)
 
-// New returns a server of the runtime's. It refuses options that cannot work, with functions.ErrConfig. Opts may be nil.
+// New returns a server of a runtime. It refuses options that cannot work, with functions.ErrConfig.
+// Opts may be nil.
 func New(rt *functions.Runtime, o *Options) (*Server, error) {
 	if rt == nil {
 		return nil, fmt.Errorf("%w: cloudrun.New needs a runtime", functions.ErrConfig)
@@ -52,11 +53,11 @@ func New(rt *functions.Runtime, o *Options) (*Server, error) {
 	}
 	s.work, s.stop = context.WithCancelCause(context.Background())
 	making := make(chan struct{}, opts.Concurrency)
-	s.mux.Handle("/push/execute", s.guarded(http.MethodPost, s.messages(s.running, unwrap, s.execute)))
-	s.mux.Handle("/push/submit", s.guarded(http.MethodPost, s.messages(making, unwrap, s.submit)))
-	s.mux.Handle("/events", s.guarded(http.MethodPost, s.messages(making, event, s.submit)))
-	s.mux.Handle("OPTIONS /events", s.guarded(http.MethodOptions, s.handshake))
-	s.mux.Handle("/sweep", s.guarded(http.MethodPost, s.sweep))
+	s.mux.Handle("/push/execute", s.guard(http.MethodPost, s.messages(s.running, unwrap, s.execute)))
+	s.mux.Handle("/push/submit", s.guard(http.MethodPost, s.messages(making, unwrap, s.submit)))
+	s.mux.Handle("/events", s.guard(http.MethodPost, s.messages(making, event, s.submit)))
+	s.mux.Handle("OPTIONS /events", s.guard(http.MethodOptions, s.handshake))
+	s.mux.Handle("/sweep", s.guard(http.MethodPost, s.sweep))
 	s.mux.HandleFunc("/healthz", s.health)
 	s.mux.HandleFunc("/", s.rest)
 	return s, nil
@@ -65,10 +66,11 @@ func New(rt *functions.Runtime, o *Options) (*Server, error) {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// guarded is a route of this package: it takes one method, from callers that may, unless the server drains.
-func (s *Server) guarded(method string, serve http.HandlerFunc) http.Handler {
+// guard returns a route that takes one method, from callers that may call, unless the server
+// drains.
+func (s *Server) guard(method string, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() { s.crashed(w, r, recover()) }()
+		defer func() { s.refusePanic(w, r, recover()) }()
 		stall.Guard(w, r, readTime)
 		if r.Method != method {
 			w.Header().Set("Allow", method)
@@ -151,12 +153,13 @@ func (s *Server) leave() {
 	}
 }
 
-// crashed turns a panic of our own into a refusal; those of jobs' handlers do not come here.
-func (s *Server) crashed(w http.ResponseWriter, r *http.Request, value any) {
+// refusePanic turns a panic of this package into a refusal. The runtime catches panics of job
+// handlers.
+func (s *Server) refusePanic(w http.ResponseWriter, r *http.Request, value any) {
 	if value == nil {
 		return
 	}
 	s.log.LogAttrs(r.Context(), slog.LevelError, "request panicked", slog.String("path", r.URL.Path), slog.Any("panic", value),
 		slog.String("stack", string(debug.Stack())))
-	s.refuse(w, r, wire.NewProblem(http.StatusInternalServerError, "the server failed at this; its log says more"))
+	s.refuse(w, r, wire.NewProblem(http.StatusInternalServerError, "the server failed; its log says why"))
 }

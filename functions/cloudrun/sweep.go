@@ -11,12 +11,13 @@ import (
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
-// sweepBatch bounds one call of Sweep, so that a server that drains need not cancel one in the middle.
+// sweepBatch bounds one call of Sweep, so that a server that drains need not cancel one in the
+// middle.
 const sweepBatch = 1000
 
-// sweep looks after what is due, and answers with what it did.
+// sweep sweeps, and answers with what it did.
 func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
-	if _, refused := s.read(w, r); refused != nil { // it says nothing, but net/http would wait for it after the sweep
+	if _, refused := s.read(w, r); refused != nil { // the body says nothing, but net/http would wait for it after the sweep
 		s.refuse(w, r, refused)
 		return
 	}
@@ -26,7 +27,7 @@ func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.log.LogAttrs(ctx, slog.LevelError, "sweep failed", slog.Int("looked", sum.Looked), slog.Any("error", err))
 		status := functions.HTTPStatus(err)
-		p := wire.NewProblem(status, "the sweep did not come to its end; the log says why, and the next one does what is left")
+		p := wire.NewProblem(status, "the sweep failed before its end; the log says why, and the next sweep does what is left")
 		if p.Code = functions.ErrorCode(err); status == http.StatusServiceUnavailable {
 			p.RetryAfter = 5
 		}
@@ -40,8 +41,9 @@ func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sweepAll sweeps until nothing is due, its time or that of its request is up, or the server drains. What is left then
-// is still due, and the next sweep's. A caller that goes away does not end it.
+// sweepAll sweeps until nothing is due, its time or its request's time is up, or the server drains.
+// Records that are left then are still due for the next sweep. It goes on when the caller goes
+// away.
 func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
 	sum := functions.SweepResult{More: true}
 	clock := s.rt.Config().Now
@@ -56,7 +58,7 @@ func (s *Server) sweepAll(ctx context.Context) (functions.SweepResult, error) {
 	return sum, nil
 }
 
-// add adds what a sweep did to what was done before it.
+// add adds the counts of a sweep to sum.
 func add(sum *functions.SweepResult, res functions.SweepResult) {
 	sum.Looked += res.Looked
 	sum.Started += res.Started

@@ -14,10 +14,11 @@ import (
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
-// algorithms are those that Google signs with. A token that names another, also none, is refused unread.
+// algorithms are the ones that Google signs with. A token that names another, or none, is refused
+// unread.
 var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
 
-// removed is what Cloud Run puts in the place of the signature of a token that it has checked.
+// removed replaces the signature of a token that Cloud Run has checked.
 const removed = ".SIGNATURE_REMOVED_BY_GOOGLE"
 
 // claims are what a token says.
@@ -28,13 +29,13 @@ type claims struct {
 	Verified bool   `json:"email_verified"`
 }
 
-// verifier tells whose tokens are good.
+// verifier checks tokens.
 type verifier struct {
 	callers Callers
 	keys    *keySet
 }
 
-// check refuses a request without a good token of one of the accounts.
+// check refuses a request without a valid token of one of the accounts.
 func (v *verifier) check(w http.ResponseWriter, r *http.Request) *wire.Problem {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	challenge := `Bearer realm="piecework"`
@@ -54,20 +55,21 @@ func (v *verifier) check(w http.ResponseWriter, r *http.Request) *wire.Problem {
 		return p
 	case err != nil:
 		w.Header().Set("WWW-Authenticate", challenge+`, error="invalid_token"`)
-		return wire.NewProblem(http.StatusUnauthorized, "the token is not good: "+err.Error())
+		return wire.NewProblem(http.StatusUnauthorized, "the token is not valid: "+err.Error())
 	case !c.Verified || !slices.Contains(v.callers.Accounts, c.Email):
-		return wire.NewProblem(http.StatusForbidden, fmt.Sprintf("the token is that of %.200q (verified: %t), which is none of the accounts that may call",
+		return wire.NewProblem(http.StatusForbidden, fmt.Sprintf("the token is of account %.200q (verified: %t), which may not call",
 			c.Email, c.Verified))
 	}
 	return nil
 }
 
-// verify reads a token and checks who made it, for whom, and that it is in force. Without the issuer's keys it is errKeys.
+// verify reads a token and checks who made it, for whom, and that it is in force. Without the
+// issuer's keys it is errKeys.
 func (v *verifier) verify(ctx context.Context, token string) (claims, error) {
 	var c claims
 	if strings.HasSuffix(token, removed) {
-		return c, errors.New("its signature was taken off by Cloud Run, which has checked it, so it cannot be checked again: " +
-			"either let everybody invoke the service, or leave the check to Cloud Run and name no accounts here")
+		return c, errors.New("Cloud Run has checked it and removed its signature, so it cannot be checked again: " +
+			"either allow unauthenticated calls of the service, or set no accounts here and leave the check to Cloud Run")
 	}
 	t, err := jwt.ParseSigned(token, algorithms)
 	if err != nil {
@@ -83,7 +85,7 @@ func (v *verifier) verify(ctx context.Context, token string) (claims, error) {
 	err = errors.New("the issuer has no key of its name")
 	for _, key := range keys {
 		if err = t.Claims(key, &c); errors.Is(err, jose.ErrCryptoFailure) {
-			err = errors.New("its signature is not that of its key")
+			err = errors.New("its signature does not match its key")
 		}
 		if err == nil {
 			break
@@ -114,7 +116,7 @@ func (v *verifier) explain(err error, c claims) error {
 	case errors.Is(err, jwt.ErrExpired):
 		return fmt.Errorf("it has expired, on %v", c.Expiry.Time().UTC())
 	case errors.Is(err, jwt.ErrNotValidYet):
-		return fmt.Errorf("it is not valid yet, but on %v", c.NotBefore.Time().UTC())
+		return fmt.Errorf("it is not valid before %v", c.NotBefore.Time().UTC())
 	case errors.Is(err, jwt.ErrIssuedInTheFuture):
 		return fmt.Errorf("it was issued in the future, on %v", c.IssuedAt.Time().UTC())
 	}

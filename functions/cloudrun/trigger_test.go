@@ -12,8 +12,8 @@ import (
 // stored is what Cloud Storage tells of an object.
 const stored = `{"kind":"storage#object","bucket":"photos","name":"in/a b.jpg","generation":"17","size":"1234","contentType":"image/jpeg"}`
 
-// Cloud Storage tells of an object by Eventarc, or by a topic whose messages are pushed, in an envelope or without one:
-// each time the same object becomes a job.
+// Cloud Storage tells of an object by Eventarc, or by a topic whose messages are pushed, in an
+// envelope or without one: each time the same object becomes a job.
 func TestAnObjectBecomesAJobHoweverItIsTold(t *testing.T) {
 	notification := map[string]string{
 		"eventType": "OBJECT_FINALIZE", "bucketId": "photos", "objectId": "in/a b.jpg", "objectGeneration": "17", "payloadFormat": "JSON_API_V1",

@@ -145,8 +145,8 @@ func (a *API) stats(context.Context, *nothing) (*statsOutput, error) {
 	return &statsOutput{wire.Stats{
 		Started: a.started.UTC(), Submitted: s.Submitted.Load(), Existing: s.Existing.Load(), Parked: s.Parked.Load(), Ignored: s.Ignored.Load(),
 		Claimed: s.Claimed.Load(), Succeeded: s.Succeeded.Load(), Failed: s.Failed.Load(), Cancelled: s.Cancelled.Load(),
-		Skipped: s.Skipped.Load(), Retried: s.Retried.Load(), Continued: s.Continued.Load(),
-		HandedBack: s.HandedBack.Load(), LeasesLost: s.LeasesLost.Load(), LeftBehind: s.LeftBehind.Load(), Dropped: s.Dropped.Load(),
-		Retries: s.Retries.Load(), SendErrors: s.SendErrors.Load(), Abandoned: s.Abandoned.Load(),
+		Skipped: s.Skipped.Load(), AttemptsRetried: s.AttemptsRetried.Load(), Continued: s.Continued.Load(),
+		HandedBack: s.HandedBack.Load(), LeasesLost: s.LeasesLost.Load(), HandlersAbandoned: s.HandlersAbandoned.Load(), Dropped: s.Dropped.Load(),
+		MessagesReturned: s.MessagesReturned.Load(), SendErrors: s.SendErrors.Load(), CallsAbandoned: s.CallsAbandoned.Load(),
 	}}, nil
 }

@@ -19,7 +19,8 @@ type GivenBack struct {
 }
 
 const (
-	// firstAgain doubles with each delivery but the first: 10 seconds after the second, 43 minutes after the tenth.
+	// firstAgain doubles with each delivery but the first: 10 seconds after the second, 43 minutes
+	// after the tenth.
 	firstAgain = 5 * time.Second
 	// mostDoubled is how often it doubles, to 5 hours. SQS hides no message for longer than 12.
 	mostDoubled = 12
@@ -27,9 +28,10 @@ const (
 	tellTime = 3 * time.Second
 )
 
-// again is after how long a message should come again that was given back: not before its outcome says, and later each
-// time, so that a store that is away does not soon use up the deliveries after which a queue puts a message aside. It is
-// spread by up to a half, because what came together would come together again.
+// again returns after how long a message that is given back should come again: not before its
+// outcome says, and later each time, so that an outage of the store does not soon use up the
+// deliveries that a queue allows. The time is spread by up to a half, so that messages that came
+// together do not come together again.
 func again(after time.Duration, deliveries int, random uint64) time.Duration {
 	if deliveries > 1 {
 		after = max(after, firstAgain<<min(deliveries-1, mostDoubled))
@@ -37,17 +39,17 @@ func again(after time.Duration, deliveries int, random uint64) time.Duration {
 	return after + time.Duration(random%uint64(max(after, 0)/2+1))
 }
 
-// told is what the queue of an event is told about messages that are given back, beside the event's answer.
+// told is the state of the calls of Options.Hide for an event.
 type told struct {
-	by      time.Time   // when that must be over; zero: no limit
-	back    []GivenBack // not told yet
-	telling bool        // some are being told
-	over    chan error  // of those
-	failed  error       // the first
+	by      time.Time   // when the last call must be over; zero: no limit
+	back    []GivenBack // messages that no call had yet
+	telling bool        // a call is under way
+	over    chan error  // gets the call's error
+	failed  error       // the first error
 }
 
-// newTold plans the telling of an event, which must be over before its answer is due, but comes after the last attempts
-// have ended, half a margin before the deadline.
+// newTold plans the calls of Options.Hide. They must be over before the event's answer is due. The
+// last attempts end half a margin before the deadline, so there is time after that.
 func (f *queueFunction) newTold(ctx context.Context) *told {
 	t := &told{over: make(chan error, 1)}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -57,7 +59,8 @@ func (f *queueFunction) newTold(ctx context.Context) *told {
 	return t
 }
 
-// until returns the context in which the queue is told. A process that is told to stop tells it all the same.
+// until returns the context of a call of Options.Hide. It does not end when the process is told to
+// stop.
 func (t *told) until(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
 	if t.by.IsZero() {
@@ -67,16 +70,16 @@ func (t *told) until(ctx context.Context) (context.Context, context.CancelFunc) 
 	return ctx, func() { cancelBy(); cancel() }
 }
 
-// ended takes note of what came of the last telling.
-func (t *told) ended(err error) {
+// note notes the result of the call that was under way.
+func (t *told) note(err error) {
 	t.telling = false
 	if t.failed == nil {
 		t.failed = err
 	}
 }
 
-// tell begins to tell the queue of the messages given back so far, unless it is being told of others. Handlers go on
-// meanwhile.
+// tell starts a call of Options.Hide with the messages given back so far, unless a call is under
+// way. Handlers run on meanwhile.
 func (e *event) tell(ctx context.Context) {
 	t := e.told
 	if t.telling || len(t.back) == 0 || e.f.opts.Hide == nil {
@@ -91,13 +94,13 @@ func (e *event) tell(ctx context.Context) {
 	}()
 }
 
-// hide calls Options.Hide. A panic is an error: the event must not suffer for it.
+// hide calls Options.Hide. A panic becomes an error, so that the event does not suffer from it.
 func (f *queueFunction) hide(ctx context.Context, some []GivenBack) error {
 	return guard.Call(func() error { return f.opts.Hide(ctx, some) })
 }
 
-// tellAll tells the rest, and returns when the queue has been told or there is no time left for it. What it was not told
-// is a delay: those messages come when their visibility timeout is over.
+// tellAll passes the remaining messages to Options.Hide. It returns when that is done or no time is
+// left. Messages that it did not pass come again later: when their visibility timeout is over.
 func (e *event) tellAll(ctx context.Context) {
 	t := e.told
 	limit, cancel := t.until(ctx)
@@ -105,21 +108,21 @@ func (e *event) tellAll(ctx context.Context) {
 	for e.tell(ctx); t.telling; e.tell(ctx) {
 		select {
 		case err := <-t.over:
-			t.ended(err)
+			t.note(err)
 			continue
 		case <-limit.Done():
-			t.ended(fmt.Errorf("no answer in time: %w", limit.Err()))
+			t.note(fmt.Errorf("no answer in time: %w", limit.Err()))
 		}
 		break
 	}
 	if t.failed != nil {
 		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "the queue could not be told when messages should come again; they come when their visibility timeout is over",
-			slog.String("queue", e.msgs[0].lane), slog.Int("given_back", e.count), slog.Any("error", t.failed))
+			slog.String("queue", e.msgs[0].queue), slog.Int("given_back", e.count), slog.Any("error", t.failed))
 	}
 }
 
-// giveBack marks a message as failed, and all that wait for it. These come again together with it: a queue that keeps an
-// order gives none of a group out while another is hidden.
+// giveBack marks a message as failed, and all messages that wait for it. They come again together
+// with it: a FIFO queue delivers none of a group while another is hidden.
 func (e *event) giveBack(ctx context.Context, i int, out functions.Outcome) {
 	err := out.Err
 	if err == nil {
@@ -130,7 +133,7 @@ func (e *event) giveBack(ctx context.Context, i int, out functions.Outcome) {
 		m := e.msgs[i]
 		e.failed[i] = err
 		e.count++
-		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "message is given back", slog.String("queue", m.lane),
+		e.f.opts.Log.LogAttrs(ctx, slog.LevelWarn, "message is given back", slog.String("queue", m.queue),
 			slog.String("message", m.record.MessageId), slog.Int("deliveries", m.deliveries()), slog.Any("error", err))
 		e.told.back = append(e.told.back, GivenBack{m.record, after})
 		err = errBehind

@@ -31,7 +31,8 @@ func delivered(id string, n int) events.SQSMessage {
 	return r
 }
 
-// What is given back again and again comes later each time, and what came together does not come together again.
+// What is given back again and again comes later each time, and what came together does not come
+// together again.
 func TestWhatIsGivenBackComesLaterEachTime(t *testing.T) {
 	w := newWorld(t, foreign(), functions.Config{})
 	id := w.kit.Submit("elsewhere", 1)
@@ -58,7 +59,8 @@ func TestWhatIsGivenBackComesLaterEachTime(t *testing.T) {
 	}
 }
 
-// The queue is told at once, and of all together that are known by then: what is given back must not wait for the others.
+// The queue is told at once, and of all together that are known by then: what is given back must
+// not wait for the others.
 func TestTheQueueIsToldWhileOthersRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, foreign(), functions.Config{})
@@ -132,7 +134,8 @@ func TestAQueueThatCannotBeTold(t *testing.T) {
 	}
 }
 
-// The queue can be told until a quarter of the margin is left: the last attempts end at a half of it.
+// The queue can be told until a quarter of the margin is left: the last attempts end at a half of
+// it.
 func TestTheQueueCanBeToldAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sleeper(), functions.Config{Margin: time.Second})

@@ -33,7 +33,8 @@ func echoing() *functions.Registry {
 	return reg
 }
 
-// However large the jobs are, each page of a list can be returned in one piece, and the pages have all of them.
+// However large the jobs are, each page of a list can be returned in one piece, and the pages have
+// all of them.
 func TestListsOfLargeJobsFit(t *testing.T) {
 	w := newWorld(t, echoing(), functions.Config{})
 	quotes := json.RawMessage(`["` + strings.Repeat(`\\\"`, 32<<10/4-10) + `"]`) // each sign is escaped again in an event

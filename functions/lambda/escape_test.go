@@ -2,7 +2,8 @@ package lambda
 
 import "strconv"
 
-// slowly is gocloud.dev/internal/escape.HexUnescape, which nobody else may import, rune by rune as there.
+// slowly is gocloud.dev/internal/escape.HexUnescape, which nobody else may import, rune by rune as
+// there.
 func slowly(s string) string {
 	runes := []rune(s)
 	var out []rune

@@ -35,7 +35,7 @@ func kindOf(payload json.RawMessage) string {
 	return "JSON of another form"
 }
 
-// expects says of each function what it is called with, and who answers what else may come.
+// expects says which events each function takes, and where to send others.
 var expects = map[string]string{
 	"submit":  "events of SQS: map the queue \"submit\" to it as an event source. To submit directly, send a message to that queue, or ask the function \"api\"",
 	"execute": "events of SQS: map the queues of the jobs to it as event sources",

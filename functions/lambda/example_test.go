@@ -52,7 +52,8 @@ func ExampleExecute() {
 	// succeeded "hello world" <nil>
 }
 
-// inMemory makes a runtime; a program opens a deployment's store, queues and bucket in place of these.
+// inMemory makes a runtime; a program opens a deployment's store, queues and bucket in place of
+// these.
 func inMemory(jobs *functions.Registry) (*functions.Runtime, error) {
 	coll, err := localdev.OpenMemory()
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 
 // Execute returns the handler that runs the jobs that messages name.
 //
-// The jobs of an event are claimed together. Those that still run when the invocation must end are told so in time, by
-// the margins of functions.Config; those that there was no time for are given back unclaimed.
+// The jobs of an event are claimed together. Jobs that still run when the invocation must end are
+// told so in time, by functions.Config.Margin. Messages that there was no time for are given back
+// unclaimed.
 func Execute(rt *functions.Runtime, o *Options) (Handler, error) {
 	opts, err := o.withDefaults(rt)
 	if err != nil {
@@ -28,9 +29,10 @@ func Execute(rt *functions.Runtime, o *Options) (Handler, error) {
 	return f.handle, nil
 }
 
-// execute claims the jobs of some messages, with one list of reads and one of writes, and starts them.
+// execute claims the jobs of some messages, with one list of reads and one of writes, and starts
+// them.
 func (f *queueFunction) execute(ctx, soon context.Context, msgs []message, done func(int, functions.Outcome)) (started []running) {
-	over := make([]bool, len(msgs)) // or running
+	over := make([]bool, len(msgs)) // handled, or its job runs
 	err := guard.Inline(func() error {
 		started = f.claim(ctx, soon, msgs, over, done)
 		return nil
@@ -52,7 +54,7 @@ func (f *queueFunction) claim(
 	for i, m := range msgs {
 		hint, err := functions.ReadHint(m.body, m.metadata)
 		if err != nil {
-			out := f.rt.Park(soon, m.lane, m.body, m.metadata, err)
+			out := f.rt.Park(soon, m.queue, m.body, m.metadata, err)
 			over[i] = true
 			done(i, out)
 			continue

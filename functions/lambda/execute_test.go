@@ -79,7 +79,8 @@ func TestOnlyWhatCannotBeHandledComesBack(t *testing.T) {
 	})
 }
 
-// If nothing of an event could be handled the invocation fails, so that the function's alarms see it.
+// If nothing of an event could be handled the invocation fails, so that the function's alarms see
+// it.
 func TestAnEventOfWhichNothingWorkedFails(t *testing.T) {
 	reg := functions.NewRegistry()
 	functions.Declare[int, int](reg, "elsewhere")

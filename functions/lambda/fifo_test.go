@@ -13,7 +13,8 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// Messages of a group are handled one after the other; when one is given back, so are those behind it, unseen.
+// Messages of a group are handled one after the other; when one is given back, so are those behind
+// it, unseen.
 func TestGroupsOfAFIFOQueueKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

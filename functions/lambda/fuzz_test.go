@@ -10,7 +10,8 @@ import (
 	"github.com/piecework/piecework/functions/lambda"
 )
 
-// Whatever comes, a function answers or says what is wrong; it never panics, which would end the process.
+// Whatever comes, a function answers or says what is wrong; it never panics, which would end the
+// process.
 func FuzzEvents(f *testing.F) {
 	for _, event := range []string{
 		`{}`, `null`, `[]`, `"x"`, `{"part":0,"parts":4,"limit":1,"for":"1s"}`, `{"parts":-1}`,

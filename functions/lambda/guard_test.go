@@ -33,7 +33,7 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHooksDo(t *testing.T) {
 				told, stop := context.WithTimeout(t.Context(), time.Hour)
 				defer stop()
 				h := w.execute(t, &lambda.Options{
-					OnOutcome: func(string, functions.Outcome) { misbehave(told) }, Lane: func(string) string { misbehave(told); return "" },
+					OnOutcome: func(string, functions.Outcome) { misbehave(told) }, QueueName: func(string) string { misbehave(told); return "" },
 				})
 				start := time.Now()
 				failed, err := deliver(invocation(t, 30*time.Second), t, h, hints(quick, slow))
@@ -49,7 +49,7 @@ func TestAnInvocationAnswersBeforeItsDeadlineWhateverHooksDo(t *testing.T) {
 						t.Errorf("log = %s, want a line about the hook of %s", log, id)
 					}
 				}
-				for _, text := range []string{"OnOutcome failed", "Lane failed"} {
+				for _, text := range []string{"OnOutcome failed", "QueueName failed"} {
 					if !log.HasLine(text) {
 						t.Errorf("log = %s, want %q", log, text)
 					}

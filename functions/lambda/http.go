@@ -14,10 +14,12 @@ import (
 	"github.com/piecework/piecework/functions/internal/guard"
 )
 
-// HTTP returns the handler that answers HTTP requests with h: those of a function URL, of an HTTP API of API Gateway
-// (payload 2.0 or 1.0) and of a REST API. The whole answer is in one piece, at most 6 MB; see Stream for longer ones.
+// HTTP returns the handler that answers HTTP requests with h. They may come from a function URL,
+// from an HTTP API of API Gateway (payload 2.0 or 1.0) or from a REST API. The answer is in one
+// piece, at most 6 MB; see Stream for longer ones.
 //
-// The request's context ends shortly before the function's timeout. CallerOf tells whom IAM has let in.
+// The request's context ends shortly before the function's timeout. CallerOf returns whom IAM has
+// let in.
 func HTTP(h http.Handler) (Handler, error) {
 	if h == nil {
 		return nil, fmt.Errorf("%w: lambda: HTTP needs an http.Handler", functions.ErrConfig)
@@ -53,7 +55,8 @@ func serve(h http.Handler, w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// shorter returns a context that ends before the platform's deadline, so that there is time to say so.
+// shorter returns a context that ends before the platform's deadline, so that there is time to
+// answer.
 func shorter(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -62,7 +65,7 @@ func shorter(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, deadline.Add(-reserve(time.Until(deadline))))
 }
 
-// request makes a request of an event; old says that the answer is to be in the form of payload 1.0.
+// request makes a request of an event. old says that the answer must have the form of payload 1.0.
 func request(ctx context.Context, payload json.RawMessage) (r *http.Request, old bool, err error) {
 	var form struct {
 		Version    string `json:"version"`
@@ -73,7 +76,7 @@ func request(ctx context.Context, payload json.RawMessage) (r *http.Request, old
 	}
 	switch {
 	case form.Version == "2.0":
-		var e events.APIGatewayV2HTTPRequest // those of function URLs have the same form
+		var e events.APIGatewayV2HTTPRequest // events of function URLs have the same form
 		if err := json.Unmarshal(payload, &e); err != nil || e.RequestContext.HTTP.Method == "" {
 			return nil, false, wrongEvent("api", payload)
 		}

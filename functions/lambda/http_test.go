@@ -128,7 +128,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		`{"Records":[{"eventSource":"aws:sqs"}]}`:                    `an event of "aws:sqs"`,
 		`{"version":"2.0"}`:                                          "HTTP requests",
 		v2("GET", "/", "", "", `,"body":"?","isBase64Encoded":true`): "not base64",
-		v2("G T", "/", ""):                                           "cannot be",
+		v2("G T", "/", ""):                                           "invalid request",
 	} {
 		_, err := h(t.Context(), json.RawMessage(event))
 		wantErr(t, err, says)
@@ -252,7 +252,8 @@ func TestRequestsEndBeforeTheFunctionDoes(t *testing.T) {
 	})
 }
 
-// stream calls a streaming handler, and returns what Lambda reads: the prelude, and the body with its error.
+// stream calls a streaming handler, and returns what Lambda reads: the prelude, and the body with
+// its error.
 func stream(ctx context.Context, t *testing.T, h lambda.Handler, event string) (prelude answer, body string, err error) {
 	t.Helper()
 	v, err := h(ctx, json.RawMessage(event))

@@ -13,19 +13,21 @@ import (
 // message is a message of an event, read.
 type message struct {
 	record   *events.SQSMessage
-	lane     string
+	queue    string
 	id       string // the same when the message is delivered again
 	body     []byte
 	metadata map[string]string
 }
 
-// encodedBody is the attribute by which gocloud says that it wrote a body in base64, because it was not UTF-8.
+// encodedBody is the attribute by which gocloud says that it wrote a body in base64, because it was
+// not UTF-8.
 const encodedBody = "base64encoded"
 
-// read undoes what gocloud.dev/pubsub/awssnssqs does to a message when it sends it, and what SNS does when it passes one
-// on without raw delivery. It is gocloud's own reading, so that a message means the same here and in a worker.
+// read undoes what gocloud.dev/pubsub/awssnssqs does to a message when it sends it, and what SNS
+// does to a message that it passes on without raw delivery. It reads as gocloud does, so that a
+// message means the same here and in a worker.
 func (f *queueFunction) read(r *events.SQSMessage) message {
-	m := message{record: r, lane: f.lane(r.EventSourceARN), id: r.MessageId}
+	m := message{record: r, queue: f.queueOf(r.EventSourceARN), id: r.MessageId}
 	body, raw := r.Body, attributes(r)
 	if n, ok := notificationOf(r.Body); ok && len(raw) == 0 {
 		body, raw = n.Message, n.attributes()
@@ -47,7 +49,7 @@ func (f *queueFunction) read(r *events.SQSMessage) message {
 	return m
 }
 
-// deliveries is how often SQS has delivered the message, approximately; 0 if it does not tell.
+// deliveries is how often SQS has delivered the message, approximately; 0 if it does not say.
 func (m message) deliveries() int {
 	n, err := strconv.Atoi(m.record.Attributes["ApproximateReceiveCount"])
 	if err != nil {
@@ -75,8 +77,9 @@ func attributes(r *events.SQSMessage) map[string]string {
 
 // notification is a message that came by way of an SNS topic without raw delivery.
 //
-// Its signature is not checked. It would prove that SNS wrote it, but not who told SNS to; and whoever may send to the
-// queue itself may put the same message there without an envelope. What keeps strangers away is the queue's policy.
+// Its signature is not checked. It would prove that SNS wrote the envelope, but not who published
+// the message. A sender who may use the queue can send the same message without an envelope. The
+// queue's policy keeps strangers away.
 type notification struct {
 	Type              string `json:"Type"`
 	MessageID         string `json:"MessageId"`
@@ -89,8 +92,8 @@ type notification struct {
 	} `json:"MessageAttributes"`
 }
 
-// notificationOf reads an envelope of SNS. All that SNS always sets must be there: a body is somebody's data, and must
-// not be unwrapped because it has a field called Message.
+// notificationOf reads an envelope of SNS. All fields that SNS always sets must be present: a
+// user's body must not be unwrapped because it has a field called Message.
 func notificationOf(body string) (notification, bool) {
 	var n notification
 	if !strings.Contains(body, `"Notification"`) || json.Unmarshal([]byte(body), &n) != nil {

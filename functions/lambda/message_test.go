@@ -21,7 +21,8 @@ import (
 	"gocloud.dev/pubsub/awssnssqs"
 )
 
-// line is SQS and SNS as far as gocloud sees them: it keeps what is sent, in the form in which SQS would deliver it.
+// line is SQS and SNS as far as gocloud sees them: it keeps what is sent, in the form in which SQS
+// would deliver it.
 type line struct {
 	t   *testing.T
 	url string
@@ -176,15 +177,15 @@ func TestMessagesOfGocloudAreReadAsGocloudReadsThem(t *testing.T) {
 	}
 }
 
-func reader() *queueFunction { return &queueFunction{opts: Options{Lane: queueName}} }
+func reader() *queueFunction { return &queueFunction{opts: Options{QueueName: queueName}} }
 
 func TestAttributesThatAreNotText(t *testing.T) {
 	number := "42"
 	m := reader().read(&events.SQSMessage{Body: "{}", EventSourceARN: "arn:aws:sqs:eu-central-1:1:piecework-submit", MessageAttributes: map[string]events.SQSMessageAttribute{
 		"binary": {DataType: "Binary", BinaryValue: []byte("11\x00")}, "number": {DataType: "Number", StringValue: &number},
 	}})
-	if !maps.Equal(m.metadata, map[string]string{"binary": "11\x00", "number": "42"}) || m.lane != "piecework-submit" {
-		t.Errorf("read %q of %q", m.metadata, m.lane)
+	if !maps.Equal(m.metadata, map[string]string{"binary": "11\x00", "number": "42"}) || m.queue != "piecework-submit" {
+		t.Errorf("read %q of %q", m.metadata, m.queue)
 	}
 	envelope := fmt.Sprintf(`{"Type":"Notification","MessageId":"n","TopicArn":"a","Timestamp":"t","Message":"m","MessageAttributes":{"b":{"Type":"Binary","Value":%q}}}`,
 		base64.StdEncoding.EncodeToString([]byte("\x01\x02")))

@@ -11,25 +11,28 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// Handler answers the invocations of a function. It has a form that lambda.Start of aws-lambda-go takes, and is safe for
-// concurrent use.
+// Handler answers the invocations of a function. It has a form that lambda.Start of aws-lambda-go
+// takes, and is safe for concurrent use.
 type Handler func(ctx context.Context, event json.RawMessage) (any, error)
 
-// Options are the knobs of a handler. The zero value of each field means its default.
+// Options configure a handler. The zero value of each field means its default.
 type Options struct {
-	// Concurrency is how many messages of one event are handled at once. Default: all of them for Execute, so that the size
-	// of the event source's batches decides; 64 for Submit, which is as many as the store is usefully asked at once.
+	// Concurrency is how many messages of one event are handled at once. Default: all of them for
+	// Execute, so that the size of the event source's batches decides; 64 for Submit, which is as
+	// many as the store is usefully asked at once.
 	Concurrency int
-	// Lane gives the name of the queue in this system, by its ARN. Default: the last part of the ARN. It is where
-	// messages that nobody can read are parked, and what the log says. Where it panics, the default stands in for it.
-	Lane func(arn string) string
-	// Hide, if not nil, is told which messages are given back, and after how long each should come again: it may call
-	// ChangeMessageVisibilityBatch. It may be called several times for an event, one after the other, and has until
-	// ctx ends. An error is logged, once for an event. Without Hide messages come when their visibility timeout is over, or
-	// sweep's are there first.
+	// QueueName returns the name of a queue in this system, by its ARN. Default: the last part of
+	// the ARN. The name is for parked messages and the log. If QueueName panics, the default
+	// replaces it.
+	QueueName func(arn string) string
+	// Hide, if not nil, is called with messages that are given back and how long to hide each: it
+	// may call ChangeMessageVisibilityBatch. It may be called several times for an event, one after
+	// the other, and has until ctx ends. An error is logged, once for an event. Without Hide
+	// messages come again when their visibility timeout is over, unless sweep sends a hint before.
 	Hide func(ctx context.Context, back []GivenBack) error
-	// OnOutcome, if not nil, is told what became of each message, by the name of its queue: for figures and tests. It
-	// must not block. A call that panics or takes longer than 250 milliseconds is logged.
+	// OnOutcome, if not nil, is called with the outcome of each message and the name of its queue,
+	// for metrics and tests. It must not block. A call that panics or takes longer than 250
+	// milliseconds is logged.
 	OnOutcome func(queue string, out functions.Outcome)
 	// Log gets what an operator should know. Default: the runtime's.
 	Log *slog.Logger

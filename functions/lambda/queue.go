@@ -21,10 +21,12 @@ type queueFunction struct {
 	opts  Options
 	name  string      // for errors
 	calls guard.Calls // of the options' functions
-	// start begins to handle messages, and calls done for each, once, when it is handled, on any goroutine. soon ends
-	// before ctx, early enough to tell what was not done. It returns the jobs' handlers that it has started.
+	// start begins to handle messages. It calls done for each when it is handled, once, on any
+	// goroutine. soon ends before ctx, early enough to give back what was not done. start returns
+	// the jobs' handlers that it has started.
 	start func(ctx, soon context.Context, msgs []message, done func(i int, out functions.Outcome)) []running
-	// reserve is how long before the platform's deadline the last message may start, given how long it is until then.
+	// reserve returns how long before the platform's deadline the last message may start, given the
+	// time until then.
 	reserve func(left time.Duration) time.Duration
 }
 
@@ -39,7 +41,7 @@ func (f *queueFunction) handle(ctx context.Context, payload json.RawMessage) (an
 	defer cancel()
 	e.run(ctx, soon)
 	e.tellAll(ctx)
-	e.tellLeftBehind(ctx)
+	e.logAbandoned(ctx)
 	return e.answer()
 }
 
@@ -49,7 +51,7 @@ type running struct {
 	back chan struct{} // closed when it has returned
 }
 
-// records reads an event of SQS, and refuses all others.
+// records reads an event of SQS, and refuses other events.
 func (f *queueFunction) records(payload json.RawMessage) ([]events.SQSMessage, error) {
 	var event events.SQSEvent
 	if err := json.Unmarshal(payload, &event); err != nil || len(event.Records) == 0 {
@@ -61,7 +63,7 @@ func (f *queueFunction) records(payload json.RawMessage) ([]events.SQSMessage, e
 			return nil, wrongEvent(f.name, payload)
 		}
 		if r.MessageId == "" {
-			return nil, fmt.Errorf("the function %q got an event of SQS whose record %d has no messageId, so that it could not be given back", f.name, i)
+			return nil, fmt.Errorf("the function %q got an event of SQS whose record %d has no messageId, which giving it back needs", f.name, i)
 		}
 	}
 	return event.Records, nil
@@ -75,24 +77,25 @@ type event struct {
 	msgs  []message
 	next  []int // of each message, the one that must wait for it; -1: none
 	ready []int // messages that may start
-	ended chan ended
+	ends  chan messageEnd
 
 	handlers []running
 	failed   []error // of each message, why it is given back; nil: it is not
-	count    int     // of those
+	count    int     // messages that are given back
 	told     *told
 }
 
-// ended is a message's end.
-type ended struct {
+// messageEnd says that a message is handled.
+type messageEnd struct {
 	i   int
 	out functions.Outcome
 }
 
-// newEvent puts messages in order: those of one group of a FIFO queue one after the other, all others side by side.
+// newEvent puts messages in order: one after the other within a group of a FIFO queue, and
+// otherwise side by side.
 func (f *queueFunction) newEvent(ctx context.Context, records []events.SQSMessage) *event {
 	n := len(records)
-	e := &event{f: f, msgs: make([]message, n), next: make([]int, n), failed: make([]error, n), ended: make(chan ended, n), told: f.newTold(ctx)}
+	e := &event{f: f, msgs: make([]message, n), next: make([]int, n), failed: make([]error, n), ends: make(chan messageEnd, n), told: f.newTold(ctx)}
 	if deadline, ok := ctx.Deadline(); ok {
 		e.spare = f.reserve(deadline.Sub(f.rt.Config().Now()))
 		e.until = deadline.Add(-e.spare)
@@ -116,7 +119,7 @@ func (f *queueFunction) newEvent(ctx context.Context, records []events.SQSMessag
 	return e
 }
 
-// run handles all messages, and returns when each has ended or is given back unstarted.
+// run handles all messages. It returns when each is handled, or given back without being started.
 func (e *event) run(ctx, soon context.Context) {
 	limit := e.f.opts.Concurrency
 	if limit == 0 {
@@ -139,16 +142,16 @@ func (e *event) run(ctx, soon context.Context) {
 		}
 		e.tell(ctx) // it may be long before the next one ends
 		select {
-		case end := <-e.ended:
+		case end := <-e.ends:
 			running--
 			e.end(ctx, end)
 		case err := <-e.told.over:
-			e.told.ended(err)
+			e.told.note(err)
 			continue
 		}
-		for more := true; more && running > 0; { // those that ended meanwhile make room for others to be claimed together
+		for more := true; more && running > 0; { // take all that have ended, so that as many are claimed together
 			select {
-			case end := <-e.ended:
+			case end := <-e.ends:
 				running--
 				e.end(ctx, end)
 			default:
@@ -158,7 +161,7 @@ func (e *event) run(ctx, soon context.Context) {
 	}
 }
 
-// late tells why no message can be started any more.
+// late returns why no message can be started any more, or nil.
 func (e *event) late(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -175,15 +178,16 @@ func (e *event) start(ctx, soon context.Context, some []int) {
 	for n, i := range some {
 		msgs[n] = e.msgs[i]
 	}
-	e.handlers = append(e.handlers, e.f.start(ctx, soon, msgs, func(n int, out functions.Outcome) { e.ended <- ended{some[n], out} })...)
+	e.handlers = append(e.handlers, e.f.start(ctx, soon, msgs, func(n int, out functions.Outcome) { e.ends <- messageEnd{some[n], out} })...)
 }
 
 // returnTime is how long the goroutine of a handler that has returned may take to end.
 const returnTime = 50 * time.Millisecond
 
-// tellLeftBehind logs which handlers go on after their attempts have ended, because they do not heed their contexts. They
-// hold no lease and nothing that they do is kept, but they take from the invocations to come.
-func (e *event) tellLeftBehind(ctx context.Context) {
+// logAbandoned logs the jobs whose handlers still run although their attempts have ended. Such a
+// handler ignores its context. It holds no lease and nothing that it does is kept, but it takes
+// time from the next invocations.
+func (e *event) logAbandoned(ctx context.Context) {
 	timer := time.NewTimer(returnTime)
 	defer timer.Stop()
 	for _, h := range e.handlers {
@@ -196,19 +200,19 @@ func (e *event) tellLeftBehind(ctx context.Context) {
 		case <-h.back:
 		case <-timer.C:
 			timer.Reset(0)
-			e.f.opts.Log.LogAttrs(ctx, slog.LevelError, "a handler goes on after its attempt has ended, and will slow down other invocations: "+
+			e.f.opts.Log.LogAttrs(ctx, slog.LevelError, "a handler still runs after its attempt has ended, and slows down other invocations: "+
 				"it must return when its context is cancelled", slog.String("job", h.job))
 		}
 	}
 }
 
-// panicked is what becomes of a message whose handling panicked outside of a job's handler, where the runtime would have
-// caught it: the others of the event must not suffer for it.
+// panicked is the outcome of a message whose handling panicked. The runtime catches panics of job
+// handlers itself. Other messages of the event must not suffer from a panic.
 func panicked(err error) functions.Outcome {
 	return functions.Outcome{Verdict: functions.Retry, Err: fmt.Errorf("%w\n%s", err, guard.StackOf(err))}
 }
 
-// callTime is how long OnOutcome and Lane may take, which must not block.
+// callTime is how long OnOutcome and QueueName may take, which must not block.
 const callTime = 250 * time.Millisecond
 
 // tell calls Options.OnOutcome.
@@ -226,25 +230,25 @@ func (f *queueFunction) tell(ctx context.Context, queue string, out functions.Ou
 	}
 }
 
-// lane calls Options.Lane. Where that fails, the default stands in for it.
-func (f *queueFunction) lane(arn string) string {
-	if f.opts.Lane == nil {
+// queueOf calls Options.QueueName. If that fails, the default replaces it.
+func (f *queueFunction) queueOf(arn string) string {
+	if f.opts.QueueName == nil {
 		return queueName(arn)
 	}
-	name, err := guard.Within(context.Background(), &f.calls, "Lane", callTime, func(context.Context) (string, error) {
-		return f.opts.Lane(arn), nil
+	name, err := guard.Within(context.Background(), &f.calls, "QueueName", callTime, func(context.Context) (string, error) {
+		return f.opts.QueueName(arn), nil
 	})
 	if err != nil {
-		f.opts.Log.LogAttrs(context.Background(), slog.LevelError, "Lane failed; the name in the ARN stands in", slog.String("arn", arn),
+		f.opts.Log.LogAttrs(context.Background(), slog.LevelError, "QueueName failed; the name in the ARN replaces it", slog.String("arn", arn),
 			slog.Any("error", err), slog.String("stack", guard.StackOf(err)))
 		return queueName(arn)
 	}
 	return name
 }
 
-// end takes note of a message's end, and lets the one go that waits for it.
-func (e *event) end(ctx context.Context, end ended) {
-	e.f.tell(ctx, e.msgs[end.i].lane, end.out)
+// end notes that a message is handled, and makes the message that waits for it ready.
+func (e *event) end(ctx context.Context, end messageEnd) {
+	e.f.tell(ctx, e.msgs[end.i].queue, end.out)
 	if end.out.Verdict == functions.Retry {
 		e.giveBack(ctx, end.i, end.out)
 		return
@@ -255,12 +259,12 @@ func (e *event) end(ctx context.Context, end ended) {
 }
 
 var (
-	errBehind   = errors.New("it comes after one of its group that is given back")
+	errBehind   = errors.New("an earlier message of its group is given back")
 	errNoReason = errors.New("no reason given")
 )
 
-// answer tells SQS which messages to keep. If that is all of them, the invocation fails instead: it means the same, and
-// the function's alarms see it.
+// answer tells SQS which messages to keep. If SQS must keep all, the invocation fails instead: that
+// means the same, and the function's alarms see it.
 func (e *event) answer() (any, error) {
 	if e.count == len(e.msgs) {
 		return nil, fmt.Errorf("none of %d messages could be handled; all are given back, the first because: %w", e.count, e.failed[0])

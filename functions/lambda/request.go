@@ -22,9 +22,9 @@ type Caller struct {
 
 type callerKey struct{}
 
-// CallerOf returns whom IAM has let in to make the request that ctx belongs to; false if nobody checked that. A client
-// cannot forge it: AWS writes it into the event, and who may call the function without AWS's HTTP in between has been let
-// in by IAM too.
+// CallerOf returns whom IAM has let in to make the request of ctx; false if IAM did not check. A
+// client cannot forge it: AWS writes it into the event. To call the function without AWS's HTTP in
+// between needs permission by IAM too.
 func CallerOf(ctx context.Context) (Caller, bool) {
 	c, ok := ctx.Value(callerKey{}).(Caller)
 	return c, ok
@@ -84,7 +84,8 @@ func requestV1(ctx context.Context, e *restRequest) (*http.Request, error) {
 	})
 }
 
-// withoutStage takes the stage's name off a path, which API Gateway puts before it if the stage is not the default one.
+// withoutStage takes the stage's name off a path, which API Gateway puts before it if the stage is
+// not the default one.
 func withoutStage(path, stage string) string {
 	if rest, ok := strings.CutPrefix(path, "/"+stage); ok && stage != "" && stage != "$default" && (rest == "" || rest[0] == '/') {
 		return rest
@@ -119,17 +120,17 @@ func newRequest(ctx context.Context, p parts) (*http.Request, error) {
 	if p.encoded {
 		plain, err := base64.StdEncoding.DecodeString(p.body)
 		if err != nil {
-			return nil, fmt.Errorf("the function \"api\" got a request whose body is not base64, though isBase64Encoded says so: %w", err)
+			return nil, fmt.Errorf("the function \"api\" got a request with isBase64Encoded, whose body is not base64: %w", err)
 		}
 		body, length = strings.NewReader(string(plain)), int64(len(plain))
 	}
 	r, err := http.NewRequestWithContext(ctx, p.method, "/", body)
 	if err != nil {
-		return nil, fmt.Errorf("the function \"api\" got a request that cannot be: %w", err)
+		return nil, fmt.Errorf("the function \"api\" got an invalid request: %w", err)
 	}
 	r.URL, r.Header, r.Host, r.ContentLength = u, p.header, p.host, length
 	r.RequestURI = u.RequestURI()
-	r.RemoteAddr = net.JoinHostPort(p.from, "0") // AWS does not tell the port
+	r.RemoteAddr = net.JoinHostPort(p.from, "0") // the event has no port
 	if major, minor, ok := http.ParseHTTPVersion(p.protocol); ok {
 		r.Proto, r.ProtoMajor, r.ProtoMinor = p.protocol, major, minor
 	}

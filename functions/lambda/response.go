@@ -93,10 +93,11 @@ func tooLong(n int64) *wire.Problem {
 
 // brokenOff says that an answer could not be finished.
 func brokenOff() *wire.Problem {
-	return wire.NewProblem(http.StatusBadGateway, "what the answer is made of could not be read to its end; the log says more")
+	return wire.NewProblem(http.StatusBadGateway, "the answer could not be completed; the log says why")
 }
 
-// answer is the answer in the form that AWS takes; old is that of payload 1.0.
+// answer returns the answer in the form that AWS takes: of payload 1.0 if old is set, and else of
+// 2.0.
 func (w *recorder) answer(old bool) any {
 	if w.over > 0 {
 		w.refuse(tooLong(w.over))
@@ -110,7 +111,7 @@ func (w *recorder) answer(old bool) any {
 		body, encoded = base64.StdEncoding.EncodeToString(w.body.Bytes()), true
 	}
 	if !w.head {
-		w.sent.Del("Content-Length") // AWS knows it better
+		w.sent.Del("Content-Length") // AWS sets it
 	}
 	var a any
 	if old {
@@ -137,7 +138,7 @@ func (w *recorder) answer(old bool) any {
 	return json.RawMessage(text)
 }
 
-// inJSON is a value as aws-lambda-go writes it, or nil if that cannot be.
+// inJSON returns a value as aws-lambda-go writes it, or nil if it cannot be written.
 func inJSON(v any) []byte {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)

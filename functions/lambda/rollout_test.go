@@ -8,7 +8,8 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// A message that only a newer version understands comes again a few times, in case one is being rolled out.
+// A message that only a newer version understands comes again a few times, in case one is being
+// rolled out.
 func TestWhatOnlyANewerVersionUnderstandsIsGivenBack(t *testing.T) {
 	w := newWorld(t, sleeper(), functions.Config{})
 	h := w.submits(t, w.options())

@@ -15,8 +15,9 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// Stream returns the handler that answers HTTP requests of a function URL with h, and sends the answer while it is
-// written, however long it is. The URL's invoke mode must be RESPONSE_STREAM. For requests see HTTP.
+// Stream returns the handler that answers HTTP requests of a function URL with h. It sends the
+// answer while h writes it, and has no limit on its length. The URL's invoke mode must be
+// RESPONSE_STREAM. For requests see HTTP.
 func Stream(h http.Handler) (Handler, error) {
 	if h == nil {
 		return nil, fmt.Errorf("%w: lambda: Stream needs an http.Handler", functions.ErrConfig)
@@ -53,7 +54,7 @@ func Stream(h http.Handler) (Handler, error) {
 	}, nil
 }
 
-// streamed drops the length from the header: AWS sends in chunks, and tells otherwise where the end is.
+// streamed drops the length from the header, because AWS sends in chunks.
 type streamed struct {
 	http.ResponseWriter
 
@@ -81,7 +82,8 @@ func (w *streamed) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p) //nolint:wrapcheck // passed through
 }
 
-// whole is a body whose end is an error if the handler broke off, so that the caller does not take it for whole.
+// whole is a body whose end is an error if the handler broke off, so that the caller does not take
+// it for whole.
 type whole struct {
 	io.Reader
 
@@ -97,7 +99,7 @@ func (b *whole) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must stay io.EOF
 }
 
-// Close ends the handler's writing, when nobody reads any more.
+// Close ends the handler's writing when the answer is not read any more.
 func (b *whole) Close() error {
 	if c, ok := b.Reader.(io.Closer); ok {
 		return c.Close() //nolint:wrapcheck // passed through

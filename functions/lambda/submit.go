@@ -8,8 +8,8 @@ import (
 	"github.com/piecework/piecework/functions/internal/guard"
 )
 
-// Submit returns the handler that makes jobs of messages. A message that brings no key is keyed by its id, which SQS
-// keeps when it delivers again, so that it makes one job.
+// Submit returns the handler that makes jobs of messages. A message without a key is keyed by its
+// id, which stays the same when SQS delivers it again, so it makes one job.
 func Submit(rt *functions.Runtime, o *Options) (Handler, error) {
 	opts, err := o.withDefaults(rt)
 	if err != nil {
@@ -23,7 +23,7 @@ func Submit(rt *functions.Runtime, o *Options) (Handler, error) {
 	return f.handle, nil
 }
 
-// submit makes jobs of some messages, side by side, so that what they send travels together.
+// submit makes jobs of some messages concurrently, so that their writes are sent together.
 func (f *queueFunction) submit(_, soon context.Context, msgs []message, done func(int, functions.Outcome)) []running {
 	for i, m := range msgs {
 		go func() {
@@ -45,7 +45,8 @@ func (f *queueFunction) submit(_, soon context.Context, msgs []message, done fun
 // reserve is how much of the time until the platform's deadline is kept for the answer.
 func reserve(left time.Duration) time.Duration { return min(left/5, 2*time.Second) }
 
-// early returns a context that ends before the platform's deadline, early enough to tell what was not done.
+// early returns a context that ends before the platform's deadline, early enough to give back what
+// was not done.
 func early(ctx context.Context, rt *functions.Runtime) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

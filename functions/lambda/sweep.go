@@ -16,15 +16,15 @@ import (
 	"github.com/piecework/piecework/functions/internal/suggest"
 )
 
-// Sweep returns the handler that looks after what is due. Anything calls it: EventBridge Scheduler or a rule, whose
-// events it takes as they are, or JSON with
+// Sweep returns the handler that sweeps. EventBridge Scheduler or a rule calls it, whose events it
+// takes as they are. Other callers may send JSON with
 //
-//	part, parts   to divide the work: {"part":0,"parts":4} is the first of four that together do all of it
-//	limit         how many records to look at, at most
-//	for           how long to go on, as in "30s"; at most until shortly before the function's timeout
+//	part, parts   to divide the work: {"part":0,"parts":4} is the first quarter of it
+//	limit         how many records to process, at most
+//	for           how long to go on, as in "30s"; it ends before the function's timeout
 //
-// It answers with the functions.SweepResult. More in it says that the time was up; the next sweep goes on, because what
-// was done is not due any more.
+// It answers with the functions.SweepResult. More says that the time was up. The next sweep goes on
+// there, because records that were processed are not due any more.
 func Sweep(rt *functions.Runtime, o *Options) (Handler, error) {
 	opts, err := o.withDefaults(rt)
 	if err != nil {
@@ -59,7 +59,7 @@ func Sweep(rt *functions.Runtime, o *Options) (Handler, error) {
 	}, nil
 }
 
-// sweepRequest reads what a sweep was asked for.
+// sweepRequest reads the event of a sweep.
 func sweepRequest(payload json.RawMessage) (functions.SweepRequest, error) {
 	var req functions.SweepRequest
 	fields := map[string]json.RawMessage{}
@@ -73,7 +73,7 @@ func sweepRequest(payload json.RawMessage) (functions.SweepRequest, error) {
 		return req, wrongEvent("sweep", payload)
 	}
 	if fields["detail-type"] != nil && fields["source"] != nil {
-		return req, nil // of EventBridge, with nothing for us in it
+		return req, nil // an event of EventBridge says nothing more
 	}
 	var length string
 	known := map[string]any{"part": &req.Part, "parts": &req.Parts, "limit": &req.Limit, "for": &length}
@@ -94,7 +94,7 @@ func sweepRequest(payload json.RawMessage) (functions.SweepRequest, error) {
 		}
 	}
 	if req.Part < 0 || req.Parts < 0 || req.Limit < 0 || req.Part >= max(req.Parts, 1) {
-		return req, fmt.Errorf("sweep: part %d of %d parts, limit %d: parts are numbered from 0, and nothing is negative", req.Part, req.Parts, req.Limit)
+		return req, fmt.Errorf("sweep: part %d of %d parts, limit %d: want part from 0 to parts-1, and no negative number", req.Part, req.Parts, req.Limit)
 	}
 	return req, nil
 }

@@ -103,7 +103,8 @@ func (w *world) states(t *testing.T, ids ...string) string {
 	return strings.Join(all, " ")
 }
 
-// record is a message as an event source mapping delivers it. Its id is m0, m1 and so on, by its place in the event.
+// record is a message as an event source mapping delivers it. Its id is m0, m1 and so on, by its
+// place in the event.
 func record(arn, group, body string) events.SQSMessage {
 	r := events.SQSMessage{EventSource: "aws:sqs", EventSourceARN: arn, AWSRegion: "eu-central-1", Body: body, ReceiptHandle: "handle"}
 	if group != "" {
@@ -141,7 +142,8 @@ func payloadOf(t *testing.T, records []events.SQSMessage) json.RawMessage {
 	return payload
 }
 
-// deliver calls a handler with messages, as Lambda does, and returns which it gave back: all, if it failed.
+// deliver calls a handler with messages, as Lambda does, and returns which it gave back: all, if it
+// failed.
 func deliver(ctx context.Context, t *testing.T, h lambda.Handler, records []events.SQSMessage) ([]string, error) {
 	t.Helper()
 	answer, err := h(ctx, payloadOf(t, records))
@@ -193,7 +195,8 @@ func wantErr(t *testing.T, err error, texts ...string) {
 	}
 }
 
-// sleeper registers a kind that sleeps for its argument in milliseconds, and fails if that is negative.
+// sleeper registers a kind that sleeps for its argument in milliseconds, and fails if that is
+// negative.
 func sleeper(opts ...functions.KindOption) *functions.Registry {
 	reg := functions.NewRegistry()
 	functions.Handle(reg, "sleep", func(ctx context.Context, job *functions.Job[int]) (int, error) {

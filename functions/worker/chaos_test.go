@@ -23,8 +23,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// chaos stands between workers and what they use. Its store refuses calls, loses answers and stalls; its queue loses,
-// doubles and delays messages, and loses acknowledgements.
+// chaos stands between workers and what they use. Its store refuses calls, loses answers and
+// stalls; its queue loses, doubles and delays messages, and loses acknowledgements.
 type chaos struct {
 	calm atomic.Bool // no more faults
 
@@ -156,10 +156,11 @@ func do(alive, most *atomic.Int64) func(context.Context, *functions.Job[task]) (
 	}
 }
 
-// The worker's own loop keeps its promises while the store and the queue fail and workers are stopped and killed: every
-// job ends, and as its handler says; no worker runs more handlers than it may; every message that it received is
-// acknowledged or given back; and in the end no goroutine is left, which the bubble checks. Goroutines of one moment run
-// in an order that differs from run to run, so -count plays further histories of each seed.
+// The worker's own loop keeps its promises while the store and the queue fail and workers are
+// stopped and killed: every job ends, and as its handler says; no worker runs more handlers than it
+// may; every message that it received is acknowledged or given back; and in the end no goroutine is
+// left, which the bubble checks. Goroutines of one moment run in an order that differs from run to
+// run, so -count plays further histories of each seed.
 func TestWorkersInChaos(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -206,9 +207,9 @@ func playChaos(t *testing.T, seed uint64) {
 			if cancel(); !kind {
 				wk.Leave()
 			}
-			_ = <-done // what it left behind is started again
+			_ = <-done // what it abandoned is started again
 			if n := most.Load(); n > 2*slots {
-				t.Errorf("%d handlers ran at once in a worker, want at most %d and as many that were left behind", n, slots)
+				t.Errorf("%d handlers ran at once in a worker, want at most %d and as many that were abandoned", n, slots)
 			}
 			_ = rt.Close()
 		}
@@ -239,7 +240,7 @@ func playChaos(t *testing.T, seed uint64) {
 	for _, stop := range stops {
 		stop(true)
 	}
-	time.Sleep(deafFor) // virtual time: those that were left behind return
+	time.Sleep(deafFor) // virtual time: those that were abandoned return
 	for _, j := range jobs {
 		k := want[j.Key]
 		if good := k.End == "fine"; good && j.State != store.Succeeded && len(j.Attempts) < 3 || !good && j.State != store.Failed {

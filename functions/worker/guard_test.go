@@ -45,7 +45,7 @@ func TestAHookThatMisbehavesKeepsNoSlot(t *testing.T) {
 					t.Errorf("%d of 6 jobs ran, with 2 slots and hooks that have 30 seconds each", n)
 				}
 				r.stop(t)
-				time.Sleep(48 * time.Hour) // virtual time: what was left behind returns
+				time.Sleep(48 * time.Hour) // virtual time: what was abandoned returns
 				synctest.Wait()
 			})
 		})
@@ -99,7 +99,8 @@ func TestFunctionsOfTheOptionsMayMisbehave(t *testing.T) {
 	}
 }
 
-// A message is acknowledged when its job is claimed, not before: nothing else may wake a worker for it.
+// A message is acknowledged when its job is claimed, not before: nothing else may wake a worker for
+// it.
 func TestAMessageWhoseJobCannotBeClaimedComesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -111,7 +112,7 @@ func TestAMessageWhoseJobCannotBeClaimedComesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)
-		if n := first.rt.Stats().Retries.Load(); n < 2 {
+		if n := first.rt.Stats().MessagesReturned.Load(); n < 2 {
 			t.Errorf("the message was given back %d times in 30 seconds, want it delivered again and again", n)
 		}
 		first.stop(t)

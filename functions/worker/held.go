@@ -8,8 +8,8 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// held keeps messages that are to be given back after a while. That takes no slot, but their number is bounded: a
-// queue full of what nobody here can run should not end up in this process.
+// held keeps messages that are to be given back after a while. They take no slot, but their number
+// is bounded: a queue full of jobs that cannot run here should not end up in this process.
 type held struct {
 	gate chan struct{} // one token a message
 
@@ -18,7 +18,8 @@ type held struct {
 	closed bool
 }
 
-// maxHeld is how many messages a worker holds at most. Beyond that it stops receiving until some have been given back.
+// maxHeld is how many messages a worker holds at most. Beyond that it stops receiving until some
+// have been given back.
 const maxHeld = 1000
 
 func newHeld() *held {
@@ -36,7 +37,8 @@ func (h *held) room(ctx context.Context) error {
 	}
 }
 
-// nack gives a message back after a while; at once if that is none, if the bound is reached, or at shutdown.
+// nack gives a message back after a while. It does so at once if after is 0, if the bound is
+// reached, or at shutdown.
 func (h *held) nack(d *pubsubq.Delivery, after time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

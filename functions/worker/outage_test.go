@@ -16,7 +16,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// While the store is away the worker waits, asking seldom; when it is back, everything goes on by itself.
+// While the store is away the worker waits, asking seldom; when it is back, everything goes on by
+// itself.
 func TestWorkerOutlivesAnOutageOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner, err := localdev.OpenMemory()

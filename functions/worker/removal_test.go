@@ -15,8 +15,9 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// Thousands of jobs are to be removed, for which the store takes several intervals. A job whose worker died meanwhile runs
-// again as soon as without them, and the removal goes on without a pause.
+// Thousands of jobs are to be removed, for which the store takes several intervals. A job whose
+// worker died meanwhile runs again as soon as without them, and the removal goes on without a
+// pause.
 func TestADeadWorkerIsNoticedWhileJobsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner, err := localdev.OpenMemory()

@@ -88,8 +88,9 @@ func (b *broker) ReceiveDirect(ctx context.Context, _ int) ([]*pubsubq.Delivery,
 
 func (b *broker) Close() error { return nil }
 
-// While a new version is rolled out, its messages also reach workers of the old one. These give them back and go on with
-// other messages meanwhile, so that the new one has them in the end; what no version knows is parked.
+// While a new version is rolled out, its messages also reach workers of the old one. These give
+// them back and go on with other messages meanwhile, so that the new one has them in the end; what
+// no version knows is parked.
 func TestMessagesForANewVersionWaitForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, b := newWorld(t), newBroker()

@@ -6,25 +6,26 @@ import (
 	"sync"
 )
 
-// slots is the limit on jobs that run at once, shared by the lanes.
+// slots is the limit on jobs that run at once, shared by the queues.
 //
-// A lane that waits for messages holds no slot, lest it keep others from them. So it can happen that two lanes receive
-// for the same free slot; then one of them waits in take with messages in hand, and gets the next.
+// A queue that waits for messages holds no slot, so that it does not keep other queues from them.
+// So two queues may receive for the same free slot. Then one of them waits in take with messages in
+// hand, and gets the next slot.
 type slots struct {
 	mu      sync.Mutex
 	free    int
-	takers  []*taker  // lanes with messages in hand, the longest waiting first
+	takers  []*taker  // queues with messages in hand, the longest waiting first
 	waiting []*waiter // calls of room that wait, the longest waiting first
 }
 
-// share is what one lane has of the slots.
+// share is what one queue has of the slots.
 type share struct {
 	limit int // 0: no limit of its own
 	used  int
 }
 
-// left is how many more slots the lane may have.
-func (s *share) left(free int) int {
+// room is how many more slots the queue may have.
+func (s *share) room(free int) int {
 	if s.limit == 0 {
 		return free
 	}
@@ -45,19 +46,20 @@ type waiter struct {
 
 func newSlots(n int) *slots { return &slots{free: n} }
 
-// room waits until a lane may receive, and says how many messages: its part of what is free, if other lanes wait too.
-// It reserves nothing. Lanes go in the order in which they came, one letting the next go: a busy lane is always back
-// at once, and would otherwise always be the first to find what another has waited for.
-func (s *slots) room(ctx context.Context, lane *share) (int, error) {
+// room waits until a queue may receive, and returns how many messages: its part of what is free, if
+// other queues wait too. It reserves nothing. Queues go in the order in which they came, and each
+// lets the next go. Otherwise a busy queue, which is back at once, would always be the first to
+// find what another has waited for.
+func (s *slots) room(ctx context.Context, queue *share) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &waiter{share: lane, turn: make(chan struct{}, 1)}
+	w := &waiter{share: queue, turn: make(chan struct{}, 1)}
 	s.waiting = append(s.waiting, w)
 	for {
 		if s.first() == w {
-			n, lanes := lane.left(s.free), s.waitingLanes()
+			n, queues := queue.room(s.free), s.waitingQueues()
 			s.leave(w)
-			return (n + lanes - 1) / lanes, nil
+			return (n + queues - 1) / queues, nil
 		}
 		s.mu.Unlock()
 		var err error
@@ -74,8 +76,8 @@ func (s *slots) room(ctx context.Context, lane *share) (int, error) {
 	}
 }
 
-// waitingLanes is how many lanes wait for room. The caller holds mu.
-func (s *slots) waitingLanes() int {
+// waitingQueues is how many queues wait for room. The caller holds mu.
+func (s *slots) waitingQueues() int {
 	seen := make(map[*share]bool, len(s.waiting))
 	for _, w := range s.waiting {
 		seen[w.share] = true
@@ -97,7 +99,7 @@ func (s *slots) first() *waiter {
 		return nil
 	}
 	for _, w := range s.waiting {
-		if w.share.left(s.free) > 0 {
+		if w.share.room(s.free) > 0 {
 			return w
 		}
 	}
@@ -114,16 +116,16 @@ func (s *slots) next() {
 	}
 }
 
-// take waits for slots for messages in hand and takes 1 to want; 0 if ctx ends first. Lanes get them in the order in
-// which they ask.
-func (s *slots) take(ctx context.Context, lane *share, want int) int {
+// take waits for slots for messages in hand and takes 1 to want; 0 if ctx ends first. Queues get
+// them in the order in which they ask.
+func (s *slots) take(ctx context.Context, queue *share, want int) int {
 	s.mu.Lock()
-	if n := min(lane.left(s.free), want); n > 0 && len(s.takers) == 0 {
-		s.free, lane.used = s.free-n, lane.used+n
+	if n := min(queue.room(s.free), want); n > 0 && len(s.takers) == 0 {
+		s.free, queue.used = s.free-n, queue.used+n
 		s.mu.Unlock()
 		return n
 	}
-	t := &taker{share: lane, want: want, got: make(chan int, 1)}
+	t := &taker{share: queue, want: want, got: make(chan int, 1)}
 	s.takers = append(s.takers, t)
 	s.mu.Unlock()
 	select {
@@ -142,13 +144,13 @@ func (s *slots) take(ctx context.Context, lane *share, want int) int {
 }
 
 // put gives n slots back.
-func (s *slots) put(lane *share, n int) {
+func (s *slots) put(queue *share, n int) {
 	if n == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.free, lane.used = s.free+n, lane.used-n
+	s.free, queue.used = s.free+n, queue.used-n
 	s.wake()
 }
 
@@ -157,7 +159,7 @@ func (s *slots) wake() {
 	for i := 0; i < len(s.takers) && s.free > 0; {
 		t := s.takers[i]
 		part := (s.free + len(s.takers) - i - 1) / (len(s.takers) - i)
-		n := min(t.share.left(part), t.want)
+		n := min(t.share.room(part), t.want)
 		if n <= 0 { // at its own limit
 			i++
 			continue

@@ -20,7 +20,8 @@ type submitter struct {
 // run pulls until ctx ends, and returns when all that it received is settled.
 func (s *submitter) run(ctx context.Context) { s.w.pull(ctx, functions.SubmitQueue, s.round) }
 
-// round receives some messages and makes jobs of them, side by side so that the store can write them together.
+// round receives some messages and makes jobs of them concurrently, so that the store can write
+// them together.
 func (s *submitter) round(ctx context.Context) error {
 	if err := s.w.held.room(ctx); err != nil {
 		return err
@@ -49,7 +50,7 @@ func (s *submitter) submitting(d *pubsubq.Delivery) func(context.Context) error 
 	return func(context.Context) error { return s.submit(d) }
 }
 
-// key is the idempotency key of a message that brings none.
+// key returns the idempotency key of a message that has none.
 func (s *submitter) key(d *pubsubq.Delivery) (string, error) {
 	if s.w.opts.SubmitKey == nil {
 		return d.Origin.ID, nil
@@ -59,7 +60,7 @@ func (s *submitter) key(d *pubsubq.Delivery) (string, error) {
 	})
 }
 
-// submit makes a job of one message. Its error says that the store does not answer.
+// submit makes a job of one message. It returns an error only if the store does not answer.
 func (s *submitter) submit(d *pubsubq.Delivery) error {
 	settled := false
 	defer func() {

@@ -8,14 +8,15 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// sweepBatch bounds one call of Sweep, so that the end of the worker need not cancel one in the middle.
+// sweepBatch bounds one call of Sweep, so that the end of the worker need not cancel one in the
+// middle.
 const sweepBatch = 1000
 
 // sweeper sweeps at intervals.
 type sweeper struct{ w *Worker }
 
-// run sweeps until ctx ends. The first sweep comes within the first interval, at random, so that workers that were
-// started together do not sweep together.
+// run sweeps until ctx ends. The first sweep comes within the first interval, at random, so that
+// workers that were started together do not sweep together.
 func (s *sweeper) run(ctx context.Context) {
 	every := s.w.opts.SweepEvery
 	sleep(ctx, time.Duration(s.w.rt.Config().Rand()%uint64(every)))
@@ -32,8 +33,8 @@ func (s *sweeper) run(ctx context.Context) {
 	}
 }
 
-// sweep sweeps for as long as there is something due. What cannot wait comes first in each of its calls: jobs that are to
-// be removed, however many there are, do not keep a lost attempt from being seen within an interval.
+// sweep sweeps for as long as something is due. Each call of Sweep removes jobs last, so that many
+// removals do not keep a lost attempt from being seen within an interval.
 func (s *sweeper) sweep(ctx context.Context) error {
 	var from functions.SweepCursor
 	for ctx.Err() == nil {

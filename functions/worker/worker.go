@@ -21,14 +21,14 @@ type Worker struct {
 	rt     *functions.Runtime
 	opts   Options
 	log    *slog.Logger
-	lanes  []*lane
+	queues []*puller
 	submit *pubsubq.Receiver // nil: none
 
-	slots *slots
-	held  *held
-	crew  *crew
-	lazy  *lazy
-	calls guard.Calls // of the options' functions
+	slots     *slots
+	held      *held
+	pool      *pool
+	abandoned *abandoned
+	calls     guard.Calls // of the options' functions
 
 	started  atomic.Bool
 	work     context.Context         // of claims, handlers and sweeps
@@ -39,24 +39,25 @@ type Worker struct {
 	leave    sync.Once
 }
 
-// New returns a worker that runs the jobs of rt. It pulls from lanes, which are receivers by the name of their queue,
-// and makes jobs of the messages of submit, which may be nil. The receivers are the worker's from then on: it shuts
-// them down at its end. The runtime stays the caller's to close. Opts may be nil. An error is functions.ErrConfig.
-func New(rt *functions.Runtime, lanes map[string]*pubsubq.Receiver, submit *pubsubq.Receiver, opts *Options) (*Worker, error) {
+// New returns a worker that runs the jobs of rt. It pulls from queues, which are receivers by the
+// name of their queue. It makes jobs of the messages of submit, which may be nil. The worker owns
+// the receivers from then on and shuts them down at its end. The caller must close the runtime.
+// Opts may be nil. An error is functions.ErrConfig.
+func New(rt *functions.Runtime, queues map[string]*pubsubq.Receiver, submit *pubsubq.Receiver, opts *Options) (*Worker, error) {
 	var o Options
 	if opts != nil {
 		o = *opts
 	}
-	if err := o.check(lanes); err != nil {
+	if err := o.check(queues); err != nil {
 		return nil, err
 	}
 	o = o.withDefaults(rt)
 	w := &Worker{
-		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), crew: newCrew(), left: make(chan struct{}),
+		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), pool: newPool(), left: make(chan struct{}),
 	}
-	w.lazy = newLazy(w.slots, o.Concurrency, o.Log)
-	for _, queue := range slices.Sorted(maps.Keys(lanes)) {
-		w.lanes = append(w.lanes, &lane{w: w, queue: queue, recv: lanes[queue], share: &share{limit: o.PerLane[queue]}})
+	w.abandoned = newAbandoned(w.slots, o.Concurrency, o.Log)
+	for _, queue := range slices.Sorted(maps.Keys(queues)) {
+		w.queues = append(w.queues, &puller{w: w, queue: queue, recv: queues[queue], share: &share{limit: o.PerQueue[queue]}})
 	}
 	return w, nil
 }
@@ -64,24 +65,24 @@ func New(rt *functions.Runtime, lanes map[string]*pubsubq.Receiver, submit *pubs
 // errLeft is the cause with which Leave cancels.
 var errLeft = fmt.Errorf("%w at once", functions.ErrShutdown)
 
-// Leave ends Run at once, also while it drains: it is for the second signal. What runs is left behind; its leases
-// run out, and sweep starts it again.
+// Leave ends Run at once, also while it drains. It is for the second signal. Jobs that run then are
+// started again by sweep when their leases have run out.
 func (w *Worker) Leave() { w.leave.Do(func() { close(w.left) }) }
 
-// Run works until ctx ends or Leave is called, and then drains; see the package comment. It can be called once. It
-// returns nil when nothing was left behind.
+// Run works until ctx ends or Leave is called, and then drains; see the package comment. It can be
+// called once. It returns nil when all attempts have ended.
 func (w *Worker) Run(ctx context.Context) error {
 	if w.started.Swap(true) {
 		return errors.New("worker: Run was called before")
 	}
-	defer w.crew.dismiss()
+	defer w.pool.close()
 	w.work, w.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.stop(functions.ErrShutdown)
 	pull, stopPulling := context.WithCancel(ctx)
 	defer stopPulling()
-	for _, l := range w.lanes {
-		for range pullers {
-			w.loops.Go(func() { l.run(pull) })
+	for _, p := range w.queues {
+		for range pullsPerQueue {
+			w.loops.Go(func() { p.run(pull) })
 		}
 	}
 	if w.submit != nil {
@@ -98,7 +99,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	return w.drain()
 }
 
-// drain ends what runs, kindly first.
+// drain waits for running attempts, then tells them to stop, then leaves them.
 func (w *Worker) drain() error {
 	w.rt.Drain()
 	w.held.close()
@@ -133,13 +134,13 @@ const shutdownTime = 10 * time.Second
 func (w *Worker) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.work), shutdownTime)
 	defer cancel()
-	errs := make([]error, len(w.lanes)+1)
+	errs := make([]error, len(w.queues)+1)
 	var wg sync.WaitGroup
-	for i, l := range w.lanes {
-		wg.Go(func() { errs[i] = l.recv.Shutdown(ctx) })
+	for i, p := range w.queues {
+		wg.Go(func() { errs[i] = p.recv.Shutdown(ctx) })
 	}
 	if w.submit != nil {
-		errs[len(w.lanes)] = w.submit.Shutdown(ctx)
+		errs[len(w.queues)] = w.submit.Shutdown(ctx)
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -148,21 +149,21 @@ func (w *Worker) shutdown() error {
 	return nil
 }
 
-// settle tells a queue what became of a message that started nothing.
+// settle acknowledges a message that started nothing, or gives it back.
 func (w *Worker) settle(queue string, d *pubsubq.Delivery, out functions.Outcome) {
 	if out.Verdict == functions.Retry {
 		w.held.nack(d, spread(out.After))
 	} else {
 		d.Ack()
 	}
-	w.tell(queue, out)
+	w.report(queue, out)
 }
 
 // outcomeTime is how long OnOutcome may take, which must not block.
 const outcomeTime = 10 * time.Second
 
-// tell calls OnOutcome.
-func (w *Worker) tell(queue string, out functions.Outcome) {
+// report calls OnOutcome.
+func (w *Worker) report(queue string, out functions.Outcome) {
 	if w.opts.OnOutcome == nil {
 		return
 	}

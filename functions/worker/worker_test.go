@@ -42,21 +42,21 @@ func TestConcurrencyIsKeptAndUsed(t *testing.T) {
 	})
 }
 
-func TestLanesShareTheSlots(t *testing.T) {
+func TestQueuesShareTheSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := functions.NewRegistry()
 		ends := map[string]int{}
 		var mu sync.Mutex
 		var g gauge
-		for _, lane := range []string{"busy", "quiet"} {
-			functions.Handle(reg, lane, func(ctx context.Context, job *functions.Job[int]) (int, error) {
+		for _, queue := range []string{"busy", "quiet"} {
+			functions.Handle(reg, queue, func(ctx context.Context, job *functions.Job[int]) (int, error) {
 				defer func() {
 					mu.Lock()
-					ends[lane]++
+					ends[queue]++
 					mu.Unlock()
 				}()
 				return g.sleep(ctx, job)
-			}, functions.Queue(lane))
+			}, functions.Queue(queue))
 		}
 		w := newWorld(t)
 		r := w.start(reg, worker.Options{Concurrency: 2}, "busy", "quiet")
@@ -80,10 +80,10 @@ func TestLanesShareTheSlots(t *testing.T) {
 	})
 }
 
-func TestPerLaneLimit(t *testing.T) {
+func TestPerQueueLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg, g := sleeper("sleep", functions.Queue("narrow"))
-		r := newWorld(t).start(reg, worker.Options{PerLane: map[string]int{"narrow": 3}}, "narrow")
+		r := newWorld(t).start(reg, worker.Options{PerQueue: map[string]int{"narrow": 3}}, "narrow")
 		for range 9 {
 			r.submit(t, "sleep", 1000)
 		}
@@ -191,7 +191,7 @@ func TestLeaveGoesAtOnce(t *testing.T) {
 	})
 }
 
-func TestHandlerThatDoesNotStopIsLeftBehind(t *testing.T) {
+func TestHandlerThatDoesNotStopIsAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
 		reg := functions.NewRegistry()
@@ -319,18 +319,18 @@ func TestSweepStartsWhatHasNoMessage(t *testing.T) {
 func TestMisconfigurationIsRefused(t *testing.T) {
 	w := newWorld(t)
 	rt := w.runtime(functions.NewRegistry(), functions.Config{})
-	lanes := map[string]*pubsubq.Receiver{"default": w.receiver("default"), "reports": w.receiver("reports")}
+	queues := map[string]*pubsubq.Receiver{"default": w.receiver("default"), "reports": w.receiver("reports")}
 	for _, c := range []struct {
-		opts  worker.Options
-		lanes map[string]*pubsubq.Receiver
-		want  string
+		opts   worker.Options
+		queues map[string]*pubsubq.Receiver
+		want   string
 	}{
-		{worker.Options{Concurrency: -1}, lanes, "Concurrency (-1)"},
-		{worker.Options{PerLane: map[string]int{"report": 1}}, lanes, `"report"`},
-		{worker.Options{PerLane: map[string]int{"reports": 0}}, lanes, "at least 1"},
+		{worker.Options{Concurrency: -1}, queues, "Concurrency (-1)"},
+		{worker.Options{PerQueue: map[string]int{"report": 1}}, queues, `"report"`},
+		{worker.Options{PerQueue: map[string]int{"reports": 0}}, queues, "at least 1"},
 		{worker.Options{}, map[string]*pubsubq.Receiver{"default": nil}, "no receiver"},
 	} {
-		_, err := worker.New(rt, c.lanes, nil, &c.opts)
+		_, err := worker.New(rt, c.queues, nil, &c.opts)
 		if !errors.Is(err, functions.ErrConfig) || !strings.Contains(fmt.Sprint(err), c.want) {
 			t.Errorf("error %v, want one that says %s", err, c.want)
 		}

@@ -18,7 +18,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// world is what workers of a test share: a store, blobs and a queue, in memory and on the bubble's clock.
+// world is what workers of a test share: a store, blobs and a queue, in memory and on the bubble's
+// clock.
 type world struct {
 	t     *testing.T
 	store *store.Store
@@ -69,21 +70,21 @@ func (w *world) runtime(reg *functions.Registry, cfg functions.Config) *function
 	return rt
 }
 
-// start starts a worker on lanes.
-func (w *world) start(reg *functions.Registry, opts worker.Options, lanes ...string) *running {
+// start starts a worker on queues.
+func (w *world) start(reg *functions.Registry, opts worker.Options, queues ...string) *running {
 	w.t.Helper()
-	return w.startOn(w.runtime(reg, functions.Config{}), opts, lanes...)
+	return w.startOn(w.runtime(reg, functions.Config{}), opts, queues...)
 }
 
-// startOn starts a worker of a runtime on lanes.
-func (w *world) startOn(rt *functions.Runtime, opts worker.Options, lanes ...string) *running {
+// startOn starts a worker of a runtime on queues.
+func (w *world) startOn(rt *functions.Runtime, opts worker.Options, queues ...string) *running {
 	w.t.Helper()
 	r := &running{rt: rt, done: make(chan error, 1)}
-	if len(lanes) == 0 {
-		lanes = []string{functions.DefaultQueue}
+	if len(queues) == 0 {
+		queues = []string{functions.DefaultQueue}
 	}
 	recv := map[string]*pubsubq.Receiver{}
-	for _, l := range lanes {
+	for _, l := range queues {
 		recv[l] = w.receiver(l)
 	}
 	var err error
@@ -127,7 +128,8 @@ func (r *running) state(t *testing.T, id string) store.State {
 	return info.State
 }
 
-// sleeper registers a kind that sleeps for its argument in milliseconds and counts how many of it run at once.
+// sleeper registers a kind that sleeps for its argument in milliseconds and counts how many of it
+// run at once.
 func sleeper(kind string, opts ...functions.KindOption) (*functions.Registry, *gauge) {
 	reg, g := functions.NewRegistry(), &gauge{}
 	functions.Handle(reg, kind, g.sleep, opts...)

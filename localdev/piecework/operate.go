@@ -151,11 +151,11 @@ func statsCommand(c *console) *cobra.Command {
 			t := newTable("JOBS", "", "ATTEMPTS", "", "MESSAGES", "")
 			n := func(v int64) string { return fmt.Sprint(v) }
 			t.add("submitted", n(s.Submitted), "started", n(s.Claimed), "parked", n(s.Parked))
-			t.add("existing", n(s.Existing), "retried", n(s.Retried), "given back", n(s.Retries))
+			t.add("existing", n(s.Existing), "attempts retried", n(s.AttemptsRetried), "messages returned", n(s.MessagesReturned))
 			t.add("succeeded", n(s.Succeeded), "continued", n(s.Continued), "without use", n(s.Dropped))
 			t.add("failed", n(s.Failed), "handed back", n(s.HandedBack), "not sent", n(s.SendErrors))
 			t.add("cancelled", n(s.Cancelled), "leases lost", n(s.LeasesLost), "", "")
-			t.add("skipped", n(s.Skipped), "left behind", n(s.LeftBehind), "hooks abandoned", n(s.Abandoned))
+			t.add("skipped", n(s.Skipped), "handlers abandoned", n(s.HandlersAbandoned), "calls abandoned", n(s.CallsAbandoned))
 			t.print(c)
 			return nil
 		},

@@ -27,7 +27,7 @@ var guarded = []string{"functions", "functions/worker", "functions/lambda", "fun
 // ownFunctions are functions in fields that the library sets itself, and clocks and random numbers, which must not fail.
 var ownFunctions = []string{
 	"functions.Config.Now", "functions.Config.Rand", "cloudrun.keySet.now",
-	"functions.Attempt.done", "functions.Attempt.stopBeat", "functions.Output.release", "functions.turn.next",
+	"functions.Attempt.done", "functions.Output.release", "functions.turn.next",
 	"lambda.queueFunction.reserve", "lambda.queueFunction.start",
 }
 
@@ -39,7 +39,7 @@ var calledInGuard = []string{
 	"functions.Foreign.parsed",     // into a value without methods
 	"functions.FromMessage",        // its function: within Trigger.try
 	"functions.Handle",             // the handler: within Attempt.invoke
-	"functions.Registry.ended",     // within Runtime.runHooks
+	"functions.Registry.callEndHooks",     // within Runtime.runHooks
 	"functions.Registry.wrap",      // middleware: within Attempt.invoke
 	"functions.Runtime.encodeArgs", // within Runtime.prepare
 	"functions.decodeArgs",         // kind.decode, whose callers are in this list or guarded

@@ -70,23 +70,23 @@ type Health struct {
 
 // Stats counts what the server's process did since it started.
 type Stats struct {
-	Started    time.Time `json:"started" doc:"when the process started"`
-	Submitted  int64     `json:"submitted" doc:"jobs created"`
-	Existing   int64     `json:"existing" doc:"submissions that found their job there"`
-	Parked     int64     `json:"parked" doc:"messages put aside as malformed"`
-	Ignored    int64     `json:"ignored" doc:"messages that triggers know and have no interest in"`
-	Claimed    int64     `json:"claimed" doc:"attempts started"`
-	Succeeded  int64     `json:"succeeded" doc:"jobs"`
-	Failed     int64     `json:"failed" doc:"jobs"`
-	Cancelled  int64     `json:"cancelled" doc:"jobs"`
-	Skipped    int64     `json:"skipped" doc:"jobs"`
-	Retried    int64     `json:"retried" doc:"attempts that failed with another to come"`
-	Continued  int64     `json:"continued" doc:"invocations that ended in Continue or Snooze"`
-	HandedBack int64     `json:"handed_back" doc:"attempts that a shutdown ended"`
-	LeasesLost int64     `json:"leases_lost" doc:"attempts that lost their lease"`
-	LeftBehind int64     `json:"left_behind" doc:"handlers that go on though their attempts have ended; it falls when they return"`
-	Dropped    int64     `json:"dropped" doc:"messages that had nothing to do"`
-	Retries    int64     `json:"retries" doc:"messages that were given back"`
-	SendErrors int64     `json:"send_errors" doc:"messages that sweep will have to send"`
-	Abandoned  int64     `json:"abandoned" doc:"hooks and other functions of the program that did not return in time"`
+	Started           time.Time `json:"started" doc:"when the process started"`
+	Submitted         int64     `json:"submitted" doc:"jobs created"`
+	Existing          int64     `json:"existing" doc:"submissions that found their job there"`
+	Parked            int64     `json:"parked" doc:"messages put aside as malformed"`
+	Ignored           int64     `json:"ignored" doc:"messages that triggers know and have no interest in"`
+	Claimed           int64     `json:"claimed" doc:"attempts started"`
+	Succeeded         int64     `json:"succeeded" doc:"jobs"`
+	Failed            int64     `json:"failed" doc:"jobs"`
+	Cancelled         int64     `json:"cancelled" doc:"jobs"`
+	Skipped           int64     `json:"skipped" doc:"jobs"`
+	AttemptsRetried   int64     `json:"attempts_retried" doc:"attempts that failed with another to come"`
+	Continued         int64     `json:"continued" doc:"invocations that ended in Continue or Snooze"`
+	HandedBack        int64     `json:"handed_back" doc:"attempts that a shutdown ended"`
+	LeasesLost        int64     `json:"leases_lost" doc:"attempts that lost their lease"`
+	HandlersAbandoned int64     `json:"handlers_abandoned" doc:"handlers that still run although their attempts have ended; falls when they return"`
+	Dropped           int64     `json:"dropped" doc:"messages that had nothing to do"`
+	MessagesReturned  int64     `json:"messages_returned" doc:"messages given back to their queue"`
+	SendErrors        int64     `json:"send_errors" doc:"messages that sweep will have to send"`
+	CallsAbandoned    int64     `json:"calls_abandoned" doc:"calls of hooks and other functions of the program that did not return in time"`
 }

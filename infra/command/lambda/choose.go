@@ -24,7 +24,7 @@ const (
 
 // choose makes the handler of the function that the environment names.
 func choose(d *command.Deployment) (lambda.Handler, error) {
-	opts := &lambda.Options{Lane: laneOf(d.Config.Queues), Log: d.Log, Hide: hide(d.Lanes)}
+	opts := &lambda.Options{QueueName: laneOf(d.Config.Queues), Log: d.Log, Hide: hide(d.Lanes)}
 	if d.Getenv(envConcurrency) != "" {
 		opts.Concurrency = d.Concurrency
 	}

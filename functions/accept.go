@@ -46,12 +46,12 @@ func (rt *Runtime) Submit(ctx context.Context, body []byte, metadata map[string]
 // delivered the message it is therefore given back four times, for 5 to 40 seconds, to be received by another instance
 // perhaps; the fifth time, or if the queue does not tell, it is parked too.
 func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
-	if err := rt.open(); err != nil {
-		return rt.givenBack(ctx, outcomeOf(err))
+	if err := rt.checkOpen(); err != nil {
+		return rt.noteOutcome(ctx, outcomeOf(err))
 	}
 	asked, err := rt.ask(ctx, Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID})
 	if err != nil {
-		return rt.givenBack(ctx, outcomeOf(err))
+		return rt.noteOutcome(ctx, outcomeOf(err))
 	}
 	ctx, span := rt.acceptSpan(ctx, in, asked)
 	out := rt.accept(ctx, in, asked)
@@ -71,16 +71,16 @@ func (rt *Runtime) ask(ctx context.Context, m Foreign) (asked, error) {
 
 // accept does what a message asks for.
 func (rt *Runtime) accept(ctx context.Context, in Incoming, asked asked) Outcome {
-	if asked.unknown != nil && in.Deliveries > 0 && in.Deliveries <= len(giveBack) {
-		return rt.givenBack(ctx, Outcome{Verdict: Retry, After: giveBack[in.Deliveries-1], Err: asked.unknown})
+	if asked.unknown != nil && in.Deliveries > 0 && in.Deliveries <= len(returnAfter) {
+		return rt.noteOutcome(ctx, Outcome{Verdict: Retry, After: returnAfter[in.Deliveries-1], Err: asked.unknown})
 	}
-	first, err := rt.submitAsked(ctx, asked.requests)
+	first, err := rt.submitAll(ctx, asked.requests)
 	if err != nil && outcomeOf(err).Verdict != Drop && !errors.Is(err, pubsubq.ErrMalformed) {
-		return rt.givenBack(ctx, outcomeOf(err))
+		return rt.noteOutcome(ctx, outcomeOf(err))
 	}
 	out := Outcome{Verdict: Ack, JobID: first}
 	if reason := errors.Join(asked.unknown, asked.refused, err); reason != nil {
-		out = rt.parked(ctx, SubmitQueue, in.Body, in.Metadata, in.MessageID, reason)
+		out = rt.parkOutcome(ctx, SubmitQueue, in.Body, in.Metadata, in.MessageID, reason)
 		out.JobID = first
 	} else if len(asked.requests) == 0 {
 		rt.stats.Ignored.Add(1)
@@ -90,18 +90,18 @@ func (rt *Runtime) accept(ctx context.Context, in Incoming, asked asked) Outcome
 	return out
 }
 
-// giveBack is for how long a message that nobody here understands is given back, by the number of its delivery. Queues
+// returnAfter is for how long a message that nobody here understands is given back, by the number of its delivery. Queues
 // that put messages aside by themselves do so after five deliveries or more.
-var giveBack = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second}
+var returnAfter = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second}
 
-func (rt *Runtime) givenBack(ctx context.Context, out Outcome) Outcome {
+func (rt *Runtime) noteOutcome(ctx context.Context, out Outcome) Outcome {
 	rt.count(ctx, out)
 	return out
 }
 
-// submitAsked submits what a message asks for. It returns the first job's id, and what went wrong: that the store does
+// submitAll submits what a message asks for. It returns the first job's id, and what went wrong: that the store does
 // not answer before anything else, because then the message must come again.
-func (rt *Runtime) submitAsked(ctx context.Context, requests []request) (first string, err error) {
+func (rt *Runtime) submitAll(ctx context.Context, requests []request) (first string, err error) {
 	receipts := make([]Receipt, len(requests))
 	switch len(requests) {
 	case 0:
@@ -148,26 +148,26 @@ func ReadHint(body []byte, metadata map[string]string) (pubsubq.Message, error) 
 
 // Park puts a message aside that an adapter cannot read, where Client.Parked finds it, with the reason why.
 func (rt *Runtime) Park(ctx context.Context, queue string, body []byte, metadata map[string]string, reason error) Outcome {
-	return rt.parked(ctx, queue, body, metadata, "", reason)
+	return rt.parkOutcome(ctx, queue, body, metadata, "", reason)
 }
 
-// parked puts a message aside and acknowledges it: it would not become better by coming again.
-func (rt *Runtime) parked(
+// parkOutcome puts a message aside and acknowledges it: it would not become better by coming again.
+func (rt *Runtime) parkOutcome(
 	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
 ) Outcome {
 	if err := rt.park(ctx, queue, body, metadata, messageID, reason); err != nil {
 		out := outcomeOf(err)
 		if out.Verdict != Retry { // a message that is not parked must not be lost
-			out.Verdict, out.After = Retry, giveBack[0]
+			out.Verdict, out.After = Retry, returnAfter[0]
 		}
 		return out
 	}
 	return Outcome{Verdict: Ack, Err: reason}
 }
 
-// fitting returns as much of a message's metadata as a record can hold beside the body: brokers differ in how much they
+// fitMetadata returns as much of a message's metadata as a record can hold beside the body: brokers differ in how much they
 // take.
-func fitting(metadata map[string]string) map[string]string {
+func fitMetadata(metadata map[string]string) map[string]string {
 	if len(metadata) == 0 {
 		return nil
 	}
@@ -192,7 +192,7 @@ func (rt *Runtime) park(
 	sum := sha256.Sum256(append([]byte(messageID+"\x00"), body...))
 	p := store.Parked{
 		ID: store.ParkedPrefix + hex.EncodeToString(sum[:12]), At: rt.now(), Queue: queue, Message: messageID,
-		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: fitting(metadata),
+		Reason: clipText(reason.Error(), store.MaxErrorText), Metadata: fitMetadata(metadata),
 	}
 	if keep := rt.cfg.ParkedRetention; keep > 0 {
 		p.Due = p.At.Add(keep)

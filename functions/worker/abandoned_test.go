@@ -15,7 +15,8 @@ import (
 	"github.com/piecework/piecework/tests/printed"
 )
 
-// deaf registers kinds whose handlers do not care for their context: "deaf" goes on until it may return, "fine" returns.
+// deaf registers kinds whose handlers do not care for their context: "deaf" goes on until it may
+// return, "fine" returns.
 func deaf() (reg *functions.Registry, alive *atomic.Int64, most *atomic.Int64, may chan struct{}) {
 	reg, alive, most, may = functions.NewRegistry(), &atomic.Int64{}, &atomic.Int64{}, make(chan struct{})
 	functions.Handle(reg, "deaf", func(context.Context, *functions.Job[int]) (int, error) {
@@ -30,9 +31,10 @@ func deaf() (reg *functions.Registry, alive *atomic.Int64, most *atomic.Int64, m
 	return reg, alive, most, may
 }
 
-// Handlers that are left behind are bounded: as many as there are slots go on beside the running ones. When they hold all
-// slots, the log says what to do; when some return, jobs are started again.
-func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
+// Handlers that are abandoned are bounded: as many as there are slots go on beside the running
+// ones. When they hold all slots, the log says what to do; when some return, jobs are started
+// again.
+func TestHandlersThatAreAbandonedAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots = 4
 		reg, alive, most, may := deaf()
@@ -44,8 +46,8 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 			r.submit(t, "deaf", 0)
 		}
 		time.Sleep(time.Second)
-		if n := rt.Stats().LeftBehind.Load(); n != slots || alive.Load() != slots {
-			t.Errorf("%d handlers are left behind by the figures, %d go on; want %d", n, alive.Load(), slots)
+		if n := rt.Stats().HandlersAbandoned.Load(); n != slots || alive.Load() != slots {
+			t.Errorf("%d handlers are abandoned by the figures, %d go on; want %d", n, alive.Load(), slots)
 		}
 		if id := r.submit(t, "fine", 0); log.HasLine("no job can be started") {
 			t.Error("the log says that nothing can be started, want all slots to be free")
@@ -58,8 +60,8 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		fine := r.submit(t, "fine", 0)
 		time.Sleep(10 * time.Second)
-		if alive.Load() != 2*slots || most.Load() != 2*slots || rt.Stats().LeftBehind.Load() != 2*slots {
-			t.Errorf("%d handlers go on, %d at most, %d by the figures; want %d", alive.Load(), most.Load(), rt.Stats().LeftBehind.Load(), 2*slots)
+		if alive.Load() != 2*slots || most.Load() != 2*slots || rt.Stats().HandlersAbandoned.Load() != 2*slots {
+			t.Errorf("%d handlers go on, %d at most, %d by the figures; want %d", alive.Load(), most.Load(), rt.Stats().HandlersAbandoned.Load(), 2*slots)
 		}
 		if s := r.state(t, fine); s != store.Queued {
 			t.Errorf("state %s, want queued: there is no slot", s)
@@ -72,8 +74,8 @@ func TestHandlersThatAreLeftBehindAreBounded(t *testing.T) {
 		if s := r.state(t, fine); s != store.Succeeded {
 			t.Errorf("state %s, want succeeded: the handlers have returned", s)
 		}
-		if n := rt.Stats().LeftBehind.Load(); n != 0 || alive.Load() != 0 {
-			t.Errorf("%d handlers are left behind by the figures, %d go on; want none", n, alive.Load())
+		if n := rt.Stats().HandlersAbandoned.Load(); n != 0 || alive.Load() != 0 {
+			t.Errorf("%d handlers are abandoned by the figures, %d go on; want none", n, alive.Load())
 		}
 		g := r.submit(t, "fine", 0)
 		time.Sleep(time.Second)

@@ -10,8 +10,8 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// lane pulls from one queue.
-type lane struct {
+// puller pulls from one queue.
+type puller struct {
 	w     *Worker
 	queue string
 	recv  *pubsubq.Receiver
@@ -19,10 +19,11 @@ type lane struct {
 }
 
 const (
-	// pullers is how many goroutines pull from a lane: one can claim while another receives. With more, the claims
-	// of a busy lane become smaller and so dearer.
-	pullers = 2
-	// maxPull is the most messages that are claimed at once; a store writes about so many in one go.
+	// pullsPerQueue is how many goroutines pull from a queue, so that one claims while another
+	// receives. With more, the claims of a busy queue would become smaller and cost more.
+	pullsPerQueue = 2
+	// maxPull is the most messages that are claimed at once: about as many as a store writes in one
+	// call.
 	maxPull = 100
 	// patience is how long a message in hand waits for a slot before it is given back to others.
 	patience = time.Second
@@ -32,22 +33,22 @@ const (
 var errStore = errors.New("the store does not answer")
 
 // run pulls until ctx ends.
-func (l *lane) run(ctx context.Context) { l.w.pull(ctx, l.queue, l.round) }
+func (p *puller) run(ctx context.Context) { p.w.pull(ctx, p.queue, p.round) }
 
 // round receives some messages and starts their jobs.
-func (l *lane) round(ctx context.Context) error {
-	if err := l.w.held.room(ctx); err != nil {
+func (p *puller) round(ctx context.Context) error {
+	if err := p.w.held.room(ctx); err != nil {
 		return err
 	}
-	room, err := l.w.slots.room(ctx, l.share)
+	room, err := p.w.slots.room(ctx, p.share)
 	if err != nil {
 		return err
 	}
-	ds, err := l.recv.Receive(ctx, min(room, maxPull))
+	ds, err := p.recv.Receive(ctx, min(room, maxPull))
 	if err != nil {
 		return err
 	}
-	defer func() { // those that there was no slot for, and after a panic those that nothing became of
+	defer func() { // gives back messages without a slot, and after a panic those that were not settled
 		for _, d := range ds {
 			if d != nil {
 				d.Nack()
@@ -55,11 +56,11 @@ func (l *lane) round(ctx context.Context) error {
 		}
 	}()
 	for rest := ds; len(rest) > 0; {
-		n := l.slots(ctx, len(rest))
+		n := p.slots(ctx, len(rest))
 		if n == 0 {
 			return nil
 		}
-		if err := l.start(rest[:n]); err != nil {
+		if err := p.start(rest[:n]); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -67,25 +68,25 @@ func (l *lane) round(ctx context.Context) error {
 	return nil
 }
 
-// slots takes slots for messages in hand, which do not wait for long.
-func (l *lane) slots(ctx context.Context, want int) int {
+// slots takes up to want slots for messages in hand, and waits at most patience for the first.
+func (p *puller) slots(ctx context.Context, want int) int {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return l.w.slots.take(ctx, l.share, want)
+	return p.w.slots.take(ctx, p.share, want)
 }
 
-// start claims the jobs of messages that have a slot each, and starts them. It takes those out of ds that it has
-// settled.
-func (l *lane) start(ds []*pubsubq.Delivery) error {
-	w := l.w
+// start claims the jobs of messages and starts them. Each message has a slot. Entries of ds that
+// are settled become nil.
+func (p *puller) start(ds []*pubsubq.Delivery) error {
+	w := p.w
 	unused := len(ds)
-	defer func() { w.slots.put(l.share, unused) }()
+	defer func() { w.slots.put(p.share, unused) }()
 	msgs := make([]pubsubq.Message, 0, len(ds))
 	at := make([]int, 0, len(ds)) // of each message, the index of its delivery
 	for i, d := range ds {
 		m, err := functions.ReadHint(d.Body, d.Metadata)
 		if err != nil {
-			w.settle(l.queue, d, w.rt.Park(w.work, l.queue, d.Body, d.Metadata, err))
+			w.settle(p.queue, d, w.rt.Park(w.work, p.queue, d.Body, d.Metadata, err))
 			ds[i] = nil
 			continue
 		}
@@ -96,7 +97,7 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		d := ds[at[n]]
 		ds[at[n]] = nil
 		if c.Attempt == nil {
-			w.settle(l.queue, d, c.Outcome)
+			w.settle(p.queue, d, c.Outcome)
 			if c.Outcome.AffectsAll() {
 				trouble = fmt.Errorf("%w: %w", errStore, c.Outcome.Err)
 			}
@@ -105,16 +106,16 @@ func (l *lane) start(ds []*pubsubq.Delivery) error {
 		d.Ack()
 		unused--
 		w.attempts.Add(1)
-		h := &handler{share: l.share}
+		h := &handler{share: p.share}
 		spawn := func(run func()) {
-			w.crew.run(func() {
-				defer w.lazy.returned(h)
+			w.pool.run(func() {
+				defer w.abandoned.handlerReturned(h)
 				run()
 			})
 		}
 		c.Attempt.Start(w.work, spawn, func(out functions.Outcome) {
-			w.lazy.ended(h, c.Attempt.LeftBehind())
-			w.tell(l.queue, out)
+			w.abandoned.attemptEnded(h, out.Abandoned)
+			w.report(p.queue, out)
 			w.attempts.Done()
 		})
 	}

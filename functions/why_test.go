@@ -75,7 +75,7 @@ func TestStatsCountWhatHappened(t *testing.T) {
 	}
 	s := d.Stats()
 	got := fmt.Sprintln(s.Submitted.Load(), s.Claimed.Load(), s.Succeeded.Load(), s.Failed.Load(), s.Cancelled.Load(),
-		s.Skipped.Load(), s.Retried.Load(), s.Continued.Load())
+		s.Skipped.Load(), s.AttemptsRetried.Load(), s.Continued.Load())
 	if got != "6 7 2 1 1 1 2 1\n" {
 		t.Error(got)
 	}
