@@ -27,7 +27,7 @@ var guarded = []string{"functions", "functions/worker", "functions/lambda", "fun
 // ownFunctions are functions in fields that the library sets itself, and clocks and random numbers, which must not fail.
 var ownFunctions = []string{
 	"functions.Config.Now", "functions.Config.Rand", "cloudrun.keySet.now",
-	"functions.Attempt.done", "functions.Output.release", "functions.turn.next",
+	"functions.Attempt.done", "functions.Output.release", "functions.turn.next", "functions.noun.step",
 	"lambda.queueFunction.reserve", "lambda.queueFunction.start",
 }
 

@@ -202,7 +202,7 @@ func TestARecordIsCreatedOnceAndAnExpiredOneReplaced(t *testing.T) {
 		}
 		list := n.CreateMany(t.Context(), n.tries(), []note{{ID: "note-1", Text: "again"}, {ID: "note-2", Text: "again"}, {ID: "note-2"}})
 		if list[0].Err != nil || list[1].Err != nil || !errors.Is(list[2].Err, ErrExists) {
-			t.Errorf("creations: %v, %v, %v; want nil, nil, %v", list[0].Err, list[1].Err, list[2].Err, ErrExists)
+			t.Errorf("creations: %v, %v, %v; want nil twice and %v", list[0].Err, list[1].Err, list[2].Err, ErrExists)
 		}
 		n.wantText(t, "note-1", "again")
 	})
