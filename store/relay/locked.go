@@ -9,15 +9,16 @@ import (
 	"gocloud.dev/docstore/driver"
 )
 
-// Locked returns a collection that forwards to gocloud's memory store, and closes it, with a lock around it. A query of that
-// store reads documents while others update them in place, which ends the process ("concurrent map iteration and map
-// write"); here nothing is written while a document of a query is read.
+// Locked returns a collection that forwards to docstore's memory driver under a lock, and closes
+// it. A query of that driver reads documents while others update them in place, which ends the
+// process ("concurrent map iteration and map write"). With the lock nothing is written while a
+// document of a query is read.
 func Locked(inner *docstore.Collection) *docstore.Collection {
 	l := &lock{}
 	return New(inner, Hooks{Actions: l.actions, Query: l.query, Close: inner.Close})
 }
 
-// lock is held by all who read, or by one who writes.
+// lock is shared by readers, and exclusive for a writer.
 type lock struct{ sync.RWMutex }
 
 func (l *lock) actions(ctx context.Context, actions []*driver.Action, next Run) driver.ActionListError {
@@ -41,7 +42,7 @@ func (l *lock) query(ctx context.Context, q *driver.Query, next Ask) (driver.Doc
 	return lockedDocuments{it, l}, nil
 }
 
-// lockedDocuments reads each document of a query while nobody writes.
+// lockedDocuments reads the documents of a query, each under the read lock.
 type lockedDocuments struct {
 	driver.DocumentIterator
 

@@ -1,14 +1,17 @@
-// Package relay is a docstore driver that forwards to an ordinary collection and lets somebody stand in between: to set
-// what a request asks for beyond what docstore can say, to guard it, to count what passes, to fail it, or to lose its
-// answer.
+// Package relay is a docstore driver that forwards to another collection and calls hooks in
+// between. A hook may set options of a request that docstore cannot express, guard requests, count
+// them, fail them, or lose their answers.
 //
-//	coll := relay.New(inner, relay.Hooks{Actions: func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+//	count := func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
 //		n += len(acts)
 //		return next(ctx, acts)
-//	}})
+//	}
+//	coll := relay.New(inner, relay.Hooks{Actions: count})
 //
-// What comes back is a *docstore.Collection like any other. The documents must be pointers to structs or maps with
-// the fields "id" and "rev".
+// Documents must be pointers to structs or maps with the fields "id" and "rev".
+//
+//	relay.go   the driver and its hooks
+//	locked.go  a lock around docstore's memory driver
 package relay
 
 import (
@@ -27,32 +30,33 @@ const (
 	revisionField = "rev"
 )
 
-// Run runs actions on the collection behind.
+// Run runs actions on the inner collection.
 type Run func(ctx context.Context, actions []*driver.Action) driver.ActionListError
 
-// Ask runs a query on the collection behind.
+// Ask runs a query on the inner collection.
 type Ask func(ctx context.Context, q *driver.Query) (driver.DocumentIterator, error)
 
-// Hooks stand between the two collections. A nil one forwards.
+// Hooks are called in place of the inner collection. A nil hook forwards.
 type Hooks struct {
-	// Actions is called for each action list; it calls next, or not, with these actions or some of them.
+	// Actions is called for each action list. It may call next, with these actions or some of them.
 	Actions func(ctx context.Context, actions []*driver.Action, next Run) driver.ActionListError
 	// Query is called for each query.
 	Query func(ctx context.Context, q *driver.Query, next Ask) (driver.DocumentIterator, error)
-	// BeforeDo is given the service's own request for a part of an action list, before the caller's function of that
-	// name; see docstore.ActionList.BeforeDo.
+	// BeforeDo is called with the service's own request for a part of an action list, before the
+	// caller's BeforeDo; see docstore.ActionList.BeforeDo.
 	BeforeDo func(as func(any) bool) error
-	// BeforeQuery likewise, for each request of a query.
+	// BeforeQuery is called with the service's own request for each request of a query, before the
+	// caller's BeforeQuery.
 	BeforeQuery func(q *driver.Query, as func(any) bool) error
-	// Plan tells how a query is run, in place of the collection behind.
+	// Plan returns the plan of a query. Nil: the inner collection does.
 	Plan func(q *driver.Query) (string, error)
-	// Code gives the code of an error that a hook made. Nil, or the code OK: as gcerrors has it.
+	// Code returns the code of an error that a hook made. Nil, or OK: gcerrors.Code decides.
 	Code func(err error) gcerrors.ErrorCode
-	// Close is called at the end. Nil leaves the collection behind open.
+	// Close is called when the collection is closed. Nil leaves the inner collection open.
 	Close func() error
 }
 
-// New returns a collection that forwards to inner, which stays the caller's to close unless a hook does it.
+// New returns a collection that forwards to inner. The caller must close inner, unless a hook does.
 func New(inner *docstore.Collection, h Hooks) *docstore.Collection {
 	return docstore.NewCollection(&collection{inner, h})
 }
@@ -69,7 +73,7 @@ func (c *collection) Key(doc driver.Document) (any, error) {
 	if id, err := doc.GetField(idField); err == nil && id != "" {
 		return id, nil
 	}
-	return nil, nil // docstore's word for: it has none
+	return nil, nil // the document has no key
 }
 
 // RevisionField names the revision.
@@ -111,7 +115,7 @@ func (c *collection) run(ctx context.Context, actions []*driver.Action, opts *dr
 	return place(list.Do(ctx), index)
 }
 
-// both calls one function and then the other, as far as there are any.
+// both calls one function and then the other. Each may be nil.
 func both(first, second func(as func(any) bool) error) func(as func(any) bool) error {
 	if first == nil || second == nil {
 		if first == nil {
@@ -127,7 +131,7 @@ func both(first, second func(as func(any) bool) error) func(as func(any) bool) e
 	}
 }
 
-// place gives each error of a list the index that its action has above.
+// place gives each error of a list the index of its action in the outer list.
 func place(err error, index []int) driver.ActionListError {
 	if err == nil {
 		return nil
@@ -146,7 +150,7 @@ func place(err error, index []int) driver.ActionListError {
 	return out
 }
 
-// add puts an action on a list of the collection behind.
+// add puts an action on a list of the inner collection.
 func add(list *docstore.ActionList, a *driver.Action) {
 	doc := a.Doc.Origin
 	switch a.Kind {
@@ -155,7 +159,7 @@ func add(list *docstore.ActionList, a *driver.Action) {
 	case driver.Replace:
 		list.Replace(doc)
 	case driver.Put:
-		list.Put(doc) //nolint:forbidigo // forwarded; who may put is decided above
+		list.Put(doc) //nolint:forbidigo // forwarded; the caller decides who may put
 	case driver.Delete:
 		list.Delete(doc)
 	case driver.Get:
@@ -217,7 +221,7 @@ func (c *collection) query(q *driver.Query) *docstore.Query {
 	return query
 }
 
-// QueryPlan forwards the question for a query's plan.
+// QueryPlan returns a query's plan.
 func (c *collection) QueryPlan(q *driver.Query) (string, error) {
 	if c.hooks.Plan != nil {
 		return c.hooks.Plan(q)
@@ -236,13 +240,13 @@ func (c *collection) BytesToRevision(b []byte) (any, error) {
 	return c.inner.StringToRevision(string(b))
 }
 
-// As gives access to what is behind.
+// As gives access to the inner collection.
 func (c *collection) As(i any) bool { return c.inner.As(i) }
 
-// ErrorAs gives access to the errors of what is behind.
+// ErrorAs gives access to the errors of the inner collection.
 func (c *collection) ErrorAs(err error, i any) bool { return c.inner.ErrorAs(err, i) }
 
-// ErrorCode classifies an error, of the collection behind or of a hook.
+// ErrorCode classifies an error of the inner collection or of a hook.
 func (c *collection) ErrorCode(err error) gcerrors.ErrorCode {
 	if made, ok := errors.AsType[Error](err); ok {
 		return made.Code
@@ -255,13 +259,13 @@ func (c *collection) ErrorCode(err error) gcerrors.ErrorCode {
 	return gcerrors.Code(err)
 }
 
-// Error is an error of a certain code, for hooks to fail with.
+// Error is an error with a code, for hooks to return.
 type Error struct{ Code gcerrors.ErrorCode }
 
 // Error names the code.
 func (e Error) Error() string { return "injected: " + e.Code.String() }
 
-// Close leaves the collection behind to its owner, or to the hook.
+// Close calls the hook. Without one, the inner collection stays open.
 func (c *collection) Close() error {
 	if c.hooks.Close == nil {
 		return nil
@@ -280,5 +284,5 @@ func (it iterator) Next(ctx context.Context, doc driver.Document) error {
 // Stop ends the iteration.
 func (it iterator) Stop() { it.inner.Stop() }
 
-// As gives access to the iterator behind.
+// As gives access to the inner iterator.
 func (it iterator) As(i any) bool { return it.inner.As(i) }

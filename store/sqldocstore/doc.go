@@ -59,7 +59,7 @@
 //
 // A revision is a random int64: it never repeats for a key, not after deletion and not
 // after a restart. A document written without a revision field still gets one, so
-// that whoever read the previous revision fails; it is not read back into a map.
+// that a write with the previous revision fails; it is not read back into a map.
 //
 // Writes of concurrent callers share a transaction (group commit): while one commits,
 // those that come wait and become the next. A lone write commits at once. When one

@@ -337,7 +337,8 @@ func TestDemotedServer(t *testing.T) {
 	must(t, coll.Create(ctx, newJob(1)))
 }
 
-// TestSQLiteSettings: the file's settings are those asked for. A power cut must not undo a write that has returned.
+// TestSQLiteSettings: the file's settings are those asked for. A power cut must not undo a write
+// that has returned.
 func TestSQLiteSettings(t *testing.T) {
 	for _, c := range []struct{ url, name, want string }{
 		{"sqlite://FILE", "synchronous", "2"},

@@ -9,7 +9,7 @@ import (
 
 // groupReader lets concurrent single Gets share a statement. A caller that finds a
 // free place reads for itself, at once and in its own goroutine; when all places are
-// taken it waits, and whoever finishes has the first that waits read for all of them.
+// taken it waits. A caller that finishes makes the first waiting one read for all that wait.
 type groupReader struct {
 	read    func(context.Context, *selection, []string) ([]result, error)
 	timeout time.Duration // of a read for several callers

@@ -13,7 +13,8 @@ import (
 	"github.com/piecework/piecework/tests/postgres"
 )
 
-// TestConformancePooler: everything works through a pooler that gives each transaction to another connection.
+// TestConformancePooler: everything works through a pooler that gives each transaction to another
+// connection.
 func TestConformancePooler(t *testing.T) {
 	server, tables := postgres.StartPooler(t, postgres.Start(t), "transaction"), 0
 	runConformance(t, func(t *testing.T, o Options) driver.Collection {
@@ -24,8 +25,9 @@ func TestConformancePooler(t *testing.T) {
 	})
 }
 
-// TestPoolerIsShared: several processes use a pooler with fewer connections than one of them would open, while
-// iterators stand open. No write fails, and what one of them sets up is not found by another.
+// TestPoolerIsShared: several processes use a pooler with fewer connections than one of them would
+// open, while iterators stand open. No write fails, and what one of them sets up is not found by
+// another.
 func TestPoolerIsShared(t *testing.T) {
 	ctx, direct := t.Context(), postgres.Start(t)
 	server := postgres.StartPooler(t, direct, "transaction")

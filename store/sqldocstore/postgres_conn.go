@@ -9,8 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// planner is how statements are planned. They are few and always the same, so that one plan each is enough; and they
-// must use the indexes from the first document on, when the table has no statistics yet that would tell the planner so.
+// planner is how statements are planned. They are few and always the same, so that one plan each is
+// enough; and they must use the indexes from the first document on, when the table has no
+// statistics yet that would tell the planner so.
 var planner = [][2]string{
 	{"plan_cache_mode", "force_generic_plan"}, {"jit", "off"}, {"enable_seqscan", "off"}, {"enable_bitmapscan", "off"},
 	{"enable_sort", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}, {"enable_material", "off"},
@@ -31,10 +32,11 @@ var transactionPlannerSQL = plannerSQL(true)
 // pooledKey marks a pooled connection in its custom data.
 const pooledKey = "sqldocstore: pooled"
 
-// setUpConn finds out whether a connection is pooled: whether it leads to a pooler such as PgBouncer, which gives each
-// transaction to any of its connections to the server. Nothing may then outlive a transaction, neither a setting nor a
-// prepared statement. The process that the pooler names in the handshake is not the process that runs the statements;
-// so a direct connection sets its session up, and a pooled one changes nothing, in one statement.
+// setUpConn finds out whether a connection is pooled: whether it leads to a pooler such as
+// PgBouncer, which gives each transaction to any of its connections to the server. Nothing may then
+// outlive a transaction, neither a setting nor a prepared statement. The process that the pooler
+// names in the handshake is not the process that runs the statements; so a direct connection sets
+// its session up, and a pooled one changes nothing, in one statement.
 func setUpConn(ctx context.Context, conn *pgx.Conn) error {
 	sql := fmt.Sprintf("%s WHERE pg_backend_pid() = %d", plannerSQL(false), conn.PgConn().PID())
 	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
@@ -48,7 +50,8 @@ func setUpConn(ctx context.Context, conn *pgx.Conn) error {
 // pooled reports whether a connection leads to a pooler.
 func pooled(conn *pgx.Conn) bool { return conn.PgConn().CustomData()[pooledKey] == true }
 
-// checkPooler opens a transaction, which a pooler in statement mode refuses: it cannot do atomic writes.
+// checkPooler opens a transaction, which a pooler in statement mode refuses: it cannot do atomic
+// writes.
 func checkPooler(ctx context.Context, conn *pgx.Conn) error {
 	if !pooled(conn) {
 		return nil
@@ -88,7 +91,7 @@ func (b *pgBatch) add(ctx context.Context, sql string, args [][]byte, oids []uin
 	return err
 }
 
-// send sends the statements. The results are those of the statements in their order.
+// send sends the statements. The results come in the order of the statements.
 func (b *pgBatch) send(ctx context.Context) *pgconn.MultiResultReader {
 	res := b.conn.PgConn().ExecBatch(ctx, &b.Batch)
 	if b.pooled && res.NextResult() {

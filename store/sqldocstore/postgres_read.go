@@ -57,7 +57,7 @@ func (db *postgresDB) query(ctx context.Context, q *sqlQuery) (rowStream, error)
 
 // tryQuery reads the first rows; if there are more, the stream keeps the connection, or
 // reads everything when all that may be kept are. A pooled connection may not be kept: the
-// pooler may have few, and whoever reads the rows may wait for another meanwhile.
+// pooler may have few, and the reader of the rows may wait for another meanwhile.
 func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {

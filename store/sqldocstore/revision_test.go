@@ -161,7 +161,8 @@ func TestHiddenRevisions(t *testing.T) {
 	})
 }
 
-// TestUnreachableRevision: a document that cannot be given its new revision is refused before anything is written.
+// TestUnreachableRevision: a document that cannot be given its new revision is refused before
+// anything is written.
 func TestUnreachableRevision(t *testing.T) {
 	type Versioned struct {
 		Rev any `docstore:"rev"`

@@ -17,9 +17,10 @@ func (s colSet) each(f func(i int)) {
 	}
 }
 
-// setColumns turns an Update that puts values into columns into one that need not read the row first: its one
-// statement names just these columns, so that the database leaves the indexes on the others alone. Updates of other
-// fields, increments, and Updates from any revision stay as they are.
+// setColumns turns an Update that puts values into columns into one that need not read the row
+// first: its one statement names just these columns, so that the database leaves the indexes on the
+// others alone. Updates of other fields, increments, and Updates from any revision stay as they
+// are.
 func (w *write) setColumns(l *layout) {
 	var set colSet
 	for _, m := range w.mods {
@@ -39,8 +40,8 @@ func (w *write) setColumns(l *layout) {
 	w.set, w.mods = set, nil
 }
 
-// setSQL makes and keeps the statements that set columns: programs use few different sets. It is safe for
-// concurrent use.
+// setSQL makes and keeps the statements that set columns: programs use few different sets. It is
+// safe for concurrent use.
 type setSQL[S any] struct {
 	mu   sync.Mutex
 	made map[colSet]S

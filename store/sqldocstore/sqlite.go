@@ -43,8 +43,9 @@ const maxStreams = 16
 
 func openSQLite(ctx context.Context, path string, l *layout) (*collection, error) {
 	memory := path == ":memory:"
-	// Not SQLite's own ":memory:": with it a commit looks at every page of the database, and so costs the more the
-	// more there is. In this file system, private to the connection, it costs what has changed.
+	// Not SQLite's own ":memory:": with it a commit looks at every page of the database, and so
+	// costs the more the more there is. In this file system, private to the connection, it costs
+	// what has changed.
 	dsn := "file:piecework?vfs=memdb"
 	if !memory {
 		dsn = "file:" + (&url.URL{Path: path}).EscapedPath()

@@ -75,7 +75,7 @@ func reason(err error) error {
 	return err
 }
 
-// place is a URL without user, password and parameters, of which some are passwords.
+// place is a URL without user, password and parameters, which may be passwords.
 func place(u *url.URL) string {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, Opaque: u.Opaque}
 	if strings.Contains(u.Opaque+u.Path, "@") && u.Scheme != SchemeSQLite {
@@ -89,7 +89,7 @@ func openURL(ctx context.Context, u *url.URL, opts Options) (*collection, error)
 	if u.Scheme == SchemeSQLite {
 		known = nil
 	}
-	// PostgreSQL's own URLs, unlike those of forms, take a plus for a plus and not for a space.
+	// PostgreSQL's own URLs take a plus for a plus and not, as forms do, for a space.
 	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B"))
 	if err != nil {
 		return nil, invalidf("open %s: its parameters cannot be read: %v", place(u), err)
@@ -165,8 +165,8 @@ var params = map[string]func(o *Options, v string) error{
 // repeatable are the parameters that may be given more than once.
 var repeatable = []string{"index", "column"}
 
-// applyParams sets o from our parameters and returns those of pass, which are the
-// database's own. Any other parameter is an error: a misspelt one would otherwise
+// applyParams sets o from our parameters and returns the parameters named in pass,
+// which are the database's own. Any other parameter is an error: a misspelt one would otherwise
 // silently do nothing.
 func applyParams(q url.Values, o *Options, pass []string) (url.Values, error) {
 	rest := url.Values{}
