@@ -10,8 +10,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Parked lists messages that were put aside because they could not be made jobs, newest first. A page may be short, and
-// yet have a cursor of the next, when messages are large.
+// Parked lists messages that were put aside because they could not be made jobs, newest first. When
+// messages are large, a page may be short although it has a cursor of the next page.
 func (c *Client) Parked(ctx context.Context, limit int, cursor string) ([]store.Parked, string, error) {
 	if limit <= 0 || limit > 1000 {
 		return nil, "", fmt.Errorf("%w: limit %d: must be 1 to 1000", ErrInvalid, limit)
@@ -19,7 +19,7 @@ func (c *Client) Parked(ctx context.Context, limit int, cursor string) ([]store.
 	return c.rt.store.Parked(ctx, limit, cursor)
 }
 
-// RemoveParked deletes a parked message. ErrNotFound: there is none of that id.
+// RemoveParked deletes a parked message. It returns ErrNotFound if there is none with that id.
 func (c *Client) RemoveParked(ctx context.Context, id string) error {
 	p, err := c.rt.store.GetParked(ctx, id)
 	if err != nil && !errors.Is(err, store.ErrCorrupt) {
@@ -28,12 +28,14 @@ func (c *Client) RemoveParked(ctx context.Context, id string) error {
 	return c.rt.unpark(ctx, p)
 }
 
-// ReplayParked submits a parked message again, for instance because a version of the program that understands it runs
-// now, and deletes it when its jobs are there. It returns the id of the first of them; "" if a trigger knows the message
-// and has no interest in it. What cannot be made a job this time either stays parked, and the error says why.
+// ReplayParked submits a parked message again, for instance because a version of the program that
+// understands it runs now, and deletes it when its jobs are there. It returns the id of the first
+// job, or "" if a trigger knows the message and makes no job of it. A message that cannot be made a
+// job this time either stays parked, and the error says why.
 //
-// Calling it again, also because the process died inside, creates no second job: the jobs are keyed as at the message's
-// first delivery. A message without a key of its own that no broker has named is keyed by its id.
+// Calling it again, also because the process died inside, creates no second job: the jobs are keyed
+// as at the message's first delivery. A message that has neither a key nor a broker's id is keyed
+// by the id under which it is parked.
 func (c *Client) ReplayParked(ctx context.Context, id string) (jobID string, err error) {
 	p, err := c.rt.store.GetParked(ctx, id)
 	if err != nil {
@@ -63,8 +65,9 @@ func (c *Client) ReplayParked(ctx context.Context, id string) (jobID string, err
 	return jobID, c.rt.unpark(ctx, p)
 }
 
-// unpark deletes a parked message, and then its body: without the body, a replay could not go on. Another delivery of the
-// message may be parked meanwhile: its body has another key. If the process dies between, the body is left to fsck.
+// unpark deletes a parked message, and then its body: without the body, a replay could not go on.
+// Another delivery of the message may be parked meanwhile; its body has another key. If the process
+// dies in between, fsck removes the body.
 func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 	gone, err := rt.store.Unpark(ctx, p)
 	switch {
@@ -72,7 +75,7 @@ func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 		return err
 	case p.Blob != nil:
 		return rt.blobs.Remove(ctx, asPart(*p.Blob))
-	case len(p.Body) == 0: // a record that cannot be read does not name it
+	case len(p.Body) == 0: // the record cannot be read
 		_, err = rt.blobs.RemoveAll(ctx, p.ID)
 	}
 	return err
@@ -82,12 +85,12 @@ func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 func (s *sweep) parked(ctx context.Context, ids []string) []store.Job {
 	batch := make([]store.Result, len(ids))
 	for i, id := range ids {
-		batch[i].Job.ID = id // of which no more is known yet
+		batch[i].Job.ID = id
 	}
 	return s.each(ctx, batch, s.removeParked)
 }
 
-// removeParked deletes a parked message whose retention has passed, also one that nobody can read any more.
+// removeParked deletes a parked message whose retention has passed, also one that cannot be read.
 func (s *sweep) removeParked(ctx context.Context, r store.Result) store.Job {
 	if s.isAway() {
 		s.removed(ctx, r.Job, false, nil)

@@ -16,14 +16,14 @@ import (
 
 // SweepRequest bounds a sweep. The zero value sweeps all that is due.
 type SweepRequest struct {
-	// Limit is how many records to look at, at most. 0: no limit.
+	// Limit is how many records to process, at most. 0: no limit.
 	Limit int
 	// For is how long to go on. 0: until ctx is done.
 	For time.Duration
-	// Part and Parts divide the work among several invocations: this one takes the partitions of the due index whose
-	// number leaves Part when divided by Parts. Parts 0 or 1: all.
+	// Part and Parts divide the work among several invocations: this one takes the partitions of
+	// the due index whose number leaves Part when divided by Parts. Parts 0 or 1: all.
 	Part, Parts int
-	// From is the cursor of the sweep before, if that one stopped at a bound; nil: from the start.
+	// From is the cursor of the previous sweep, if it stopped at a bound; nil: from the start.
 	From SweepCursor
 }
 
@@ -50,16 +50,17 @@ type SweepResult struct {
 	Next SweepCursor `json:"-"`
 }
 
-// Sweep is the third of the three functions: it takes the records that are due, and does to each the one thing that
-// its state asks for. It costs one query a partition of the due index, and what is due; not what exists. It may run
-// anywhere, at any time and in several places at once. It returns an error only if the store does not answer; what was
-// done is counted in the result all the same. The end of ctx is a bound like another: what it left undone is due for the
-// next sweep.
+// Sweep is the third of the three functions: it takes the records that are due, and does to each
+// the one thing that its state requires. It costs one query for each partition of the due index and
+// what is due, not what exists. It may run anywhere, at any time and in several places at once. It
+// returns an error only if the store does not answer; the result then counts what was done before.
+// The end of ctx is a bound like the others: what is left undone is due for the next sweep.
 //
-// Jobs whose retention has passed come last. While it removes them, a sweep looks every five seconds at what else has
-// become due, so that a job whose worker died does not wait for them, however many there are.
+// Sweep removes jobs whose retention has passed last. Meanwhile it looks every five seconds for
+// other records that have become due, so that a job whose worker died does not wait for the
+// removals.
 //
-// If the process dies inside, the next sweep finds due again what this one did not do.
+// If the process dies inside, the next sweep finds due again what this sweep did not do.
 func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, error) {
 	if err := rt.checkOpen(); err != nil {
 		return SweepResult{}, err
@@ -104,24 +105,24 @@ func byNoun(table []noun, refs []store.DueRef) [][]string {
 	return ids
 }
 
-// sweep is one sweep under way.
+// sweep is a sweep in progress.
 type sweep struct {
 	rt     *Runtime
 	req    SweepRequest
 	start  store.Time
-	cursor SweepCursor // where the partitions go on that are not done
+	cursor SweepCursor // where the unfinished partitions go on
 
 	now     store.Time // of this round
 	yieldAt store.Time // when the removal must stop for the next round; 0: nothing is being removed
-	yielded bool       // it did
+	yielded bool       // the removal has stopped for the next round
 	part    int        // the partition that is being swept
 	lost    int        // how many partitions the store did not answer for
 
-	hooks context.Context // of the end hooks of a batch: those that hang must not keep sweep from what else is due
+	hooks context.Context // bounds the end hooks of a batch: sweep must go on if they hang
 
 	mu     sync.Mutex
 	result SweepResult
-	away   [store.DuePartitions]int // for how many records of each partition the store did not answer
+	away   [store.DuePartitions]int // records of each partition for which the store did not answer
 }
 
 func (rt *Runtime) newSweep(req SweepRequest) *sweep {
@@ -134,18 +135,18 @@ func (rt *Runtime) newSweep(req SweepRequest) *sweep {
 }
 
 const (
-	// maxAway is after how many records for which the store did not answer, each time asked patiently, a sweep leaves a
-	// partition, and after how many such partitions it ends. What is due stays due. One record alone, or one partition, may
-	// have its own trouble.
+	// maxAway is the number of records without an answer of the store, each after all its patience,
+	// at which sweep leaves a partition. It is also the number of such partitions at which sweep
+	// ends. What is due stays due. A single record or partition may have trouble of its own.
 	maxAway = 3
 	// sweepBatch is how many records are read at once.
 	sweepBatch = 100
-	// removeFor is how long a sweep removes jobs before it looks again at what else is due.
+	// removeFor is how long sweep removes jobs before it looks for other due records again.
 	removeFor = 5 * time.Second
 )
 
-// rounds looks after what is due, and then removes what has passed its retention: both in turns, until there was time for
-// all that was to be removed when the sweep began.
+// rounds does what is due and then removes what has passed its retention. It repeats both until it
+// has removed everything whose removal was due when the sweep began.
 func (s *sweep) rounds(ctx context.Context) error {
 	for {
 		s.now, s.yieldAt, s.yielded = s.rt.now(), 0, false
@@ -164,16 +165,17 @@ func (s *sweep) rounds(ctx context.Context) error {
 	}
 }
 
-// passed is the cursor of a partition that this pass is through with. It sorts after every entry.
+// passed is the cursor of a partition that this pass has finished. It sorts after every entry.
 const passed = "~"
 
-// pass works through the entries of some partitions that are due by until: a batch of each, in turns, so that a long one is
-// not in the way of the others. A pass that a bound cuts short goes on in the sweep that is given the cursor; those
-// partitions that it is through with have their next turn after that.
+// pass processes the entries of the partitions from to to that are due by until. It takes a batch
+// of each partition in turn, so that a long partition does not delay the others. A pass that
+// stopped at a bound goes on in the sweep that is given its cursor. Partitions that it has finished
+// have their next turn after that.
 func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, table []noun) error {
 	var errs []error
 	var open []int
-	first := int(s.rt.cfg.Rand() % uint64(to-from)) // or those that come late in each sweep would never have a turn
+	first := int(s.rt.cfg.Rand() % uint64(to-from)) // so that each partition has its turn
 	for i := range to - from {
 		if p := from + (first+i)%(to-from); p%max(s.req.Parts, 1) == s.req.Part && s.cursor[p] != passed {
 			open = append(open, p)
@@ -207,7 +209,8 @@ func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, table 
 	return errors.Join(errs...)
 }
 
-// batch deals with the next entries of the partition that are due by until, and reports whether there may be more.
+// batch processes the next entries of the partition that are due by until, and reports whether
+// there may be more.
 func (s *sweep) batch(ctx context.Context, until store.Time, table []noun) (more bool, err error) {
 	want := s.room(ctx)
 	refs, err := s.rt.store.Due(ctx, s.part, until, s.cursor[s.part], want)
@@ -234,7 +237,7 @@ func (s *sweep) batch(ctx context.Context, until store.Time, table []noun) (more
 	return len(refs) == want, nil
 }
 
-// room is how many records the bounds still allow in the next batch.
+// room returns how many records the bounds allow in the next batch.
 func (s *sweep) room(ctx context.Context) int {
 	if ctx.Err() != nil || s.req.For > 0 && s.rt.now().Sub(s.start) >= s.req.For {
 		return 0
@@ -245,21 +248,23 @@ func (s *sweep) room(ctx context.Context) int {
 	return min(sweepBatch, max(s.req.Limit-s.result.Looked, 0))
 }
 
-// yields reports whether the removal has had its share of this round.
+// yields reports whether the removal has used up its time in this round.
 func (s *sweep) yields() bool { return s.yieldAt != 0 && s.rt.now() >= s.yieldAt }
 
+// lag notes how long the first entry of a batch has been due.
 func (s *sweep) lag(first store.DueRef) {
 	if due := first.Due(); due > 0 {
 		s.result.Lag = max(s.result.Lag, s.start.Sub(due))
 	}
 }
 
-// each does something to the records of a batch, several at once, and returns the jobs that it gave.
+// each calls do with the records of a batch, several at once, and returns the jobs that do
+// returned.
 func (s *sweep) each(ctx context.Context, batch []store.Result, do func(context.Context, store.Result) store.Job) []store.Job {
 	send := make([]store.Job, len(batch))
 	gate := make(chan struct{}, s.rt.cfg.Parallel)
 	var wg sync.WaitGroup
-	first := int(s.rt.cfg.Rand() % uint64(max(len(batch), 1))) // so that records in trouble are not always in the way of others
+	first := int(s.rt.cfg.Rand() % uint64(max(len(batch), 1))) // records in trouble do not always come first
 	for n := range batch {
 		i := (first + n) % len(batch)
 		r := batch[i]
@@ -282,7 +287,7 @@ func (s *sweep) each(ctx context.Context, batch []store.Result, do func(context.
 	return slices.DeleteFunc(send, func(j store.Job) bool { return j.ID == "" })
 }
 
-// safely calls do. A panic, of a driver perhaps, is a failure of this record.
+// safely calls do. A panic, for instance of a driver, is a failure of this record.
 func (s *sweep) safely(ctx context.Context, r store.Result, do func(context.Context, store.Result) store.Job) (send store.Job) {
 	if err := guard.Inline(func() error { send = do(ctx, r); return nil }); err != nil {
 		return s.failed(ctx, r.Job, err)
@@ -290,6 +295,7 @@ func (s *sweep) safely(ctx context.Context, r store.Result, do func(context.Cont
 	return send
 }
 
+// failed counts and logs a record that could not be processed.
 func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
 	if ctx.Err() != nil {
 		s.add(func(res *SweepResult) { res.Left++ })
@@ -305,6 +311,7 @@ func (s *sweep) failed(ctx context.Context, j store.Job, err error) store.Job {
 	return store.Job{}
 }
 
+// isAway reports whether the store does not answer for the current partition.
 func (s *sweep) isAway() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

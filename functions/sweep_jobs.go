@@ -14,8 +14,8 @@ func (s *sweep) jobs(ctx context.Context, ids []string) []store.Job {
 	return s.advance(ctx, s.rt.store.GetMany(ctx, ids))
 }
 
-// advance does what is due to a batch of jobs, and returns those whose message must be sent. Removals come last, those
-// with files after those that are deleted with one list.
+// advance does what is due to a batch of jobs, and returns those whose message must be sent.
+// Removals come last, jobs with files after jobs that are deleted with one list.
 func (s *sweep) advance(ctx context.Context, batch []store.Result) []store.Job {
 	var live, filed []store.Result
 	var plain []store.Job
@@ -40,7 +40,7 @@ func (s *sweep) advance(ctx context.Context, batch []store.Result) []store.Job {
 
 // advanceJob does what is due to one job, and returns it if its message must be sent.
 func (s *sweep) advanceJob(ctx context.Context, r store.Result) store.Job {
-	if s.isAway() { // patience with each of a batch would take all day
+	if s.isAway() { // waiting for each of a batch would take too long
 		s.add(func(res *SweepResult) { res.Left++ })
 		return store.Job{}
 	}
@@ -104,17 +104,17 @@ func (s *sweep) count(action store.DueAction) {
 	})
 }
 
-// corruptPause is how long sweep leaves a record alone that is none: nobody but a person can mend it.
+// corruptPause is how long sweep leaves a corrupt record alone: only an operator can repair it.
 const corruptPause = 24 * time.Hour
 
-// corrupt tells of a record that cannot be read, and comes back to it tomorrow: each minute would fill the log, and cost
-// a read for as long as nobody mends it.
+// corrupt logs a record that cannot be read, and makes it due again tomorrow. Each minute would
+// fill the log and cost a read until the record is repaired.
 func (s *sweep) corrupt(ctx context.Context, j store.Job, err error) store.Job {
 	s.add(func(res *SweepResult) { res.Failures++ })
 	if serr := s.rt.store.DeferCorrupt(ctx, j, s.now.Add(corruptPause)); serr != nil {
 		err = errors.Join(err, serr)
 	}
-	s.rt.log.LogAttrs(ctx, levelError, "sweep found a record that cannot be read; it is told of once a day until somebody mends or deletes it",
+	s.rt.log.LogAttrs(ctx, levelError, "sweep found a record that cannot be read; it is logged once a day until it is repaired or deleted",
 		append(identity(j), errAttr(err))...)
 	return store.Job{}
 }
@@ -141,7 +141,8 @@ func (s *sweep) ended(ctx context.Context, j store.Job) store.Job {
 	return store.Job{}
 }
 
-// goes reports whether a job is to be removed: its retention has passed, or a sweep before has begun to remove it.
+// goes reports whether a job is to be removed: its retention has passed, or a previous sweep has
+// begun to remove it.
 func (s *sweep) goes(j store.Job) bool {
 	return j.Due != 0 && j.Due <= s.now && (j.Overdue(s.now) || slices.Contains(j.Outbox, store.EffectRemove))
 }
@@ -153,7 +154,7 @@ func (s *sweep) remove(ctx context.Context, jobs []store.Job) {
 	}
 }
 
-// removed counts what came of a removal.
+// removed counts the outcome of a removal.
 func (s *sweep) removed(ctx context.Context, j store.Job, gone bool, err error) {
 	switch {
 	case err != nil:
@@ -165,8 +166,9 @@ func (s *sweep) removed(ctx context.Context, j store.Job, gone bool, err error) 
 	}
 }
 
-// removeFiled removes a job with its files. One that still stands among what is due, as versions before had it, is only
-// marked, which puts it where those wait that are to be removed: files take their time.
+// removeFiled removes a job with its files. A job that is still in a partition of due jobs, where
+// older versions put it, is only marked, which moves it to a partition of removals: removing files
+// takes time.
 func (s *sweep) removeFiled(ctx context.Context, r store.Result) store.Job {
 	if s.isAway() {
 		s.removed(ctx, r.Job, false, nil)
@@ -181,9 +183,10 @@ func (s *sweep) removeFiled(ctx context.Context, r store.Result) store.Job {
 	return store.Job{}
 }
 
-// removeFiles removes the files of a job and then its record. It lists them before it reads the record once more: if
-// that is still the doomed one, all that was on the list is its own, and nothing of a job that somebody submits under
-// the same key when this one is gone. Arguments of such a submission may be on the list all the same: they come first.
+// removeFiles removes the files of a job and then its record. It lists the files before it reads
+// the record once more. If the record is still marked as before, all files on the list belong to
+// it, and none to a job that is submitted under the same key after this job is gone. Only arguments
+// of such a submission may be on the list, since they are written before its record.
 func (s *sweep) removeFiles(ctx context.Context, j store.Job) (gone bool, err error) {
 	if !slices.Contains(j.Outbox, store.EffectRemove) {
 		return false, nil

@@ -2,7 +2,9 @@
 // between. A hook may set options of a request that docstore cannot express, guard requests, count
 // them, fail them, or lose their answers.
 //
-//	count := func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+//	count := func(
+//		ctx context.Context, acts []*driver.Action, next relay.Run,
+//	) driver.ActionListError {
 //		n += len(acts)
 //		return next(ctx, acts)
 //	}
