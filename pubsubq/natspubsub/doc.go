@@ -16,7 +16,7 @@
 // # Delivery
 //
 // At least once. SendBatch returns when the stream has confirmed each message. A stream recognises
-// a publish that nats.go repeats, by its message id. An ack or nack returns when the server has
+// a publish that the client repeats, by its message id. An ack or nack returns when the server has
 // read it. A nacked message comes again after Options.NackDelay, and a message that is neither
 // acked nor nacked after the consumer's ack wait. While a subscription is open it extends the ack
 // wait of the messages that it delivered, up to Options.Hold. Neither the number of deliveries nor
