@@ -8,10 +8,10 @@
 //	sub, err := natspubsub.OpenSubscription(ctx, conn, "jobs.default", nil)
 //
 // gocloud's own natspubsub is core NATS, which delivers at most once and stores nothing. The
-// library github.com/pitabwire/natspubsub has JetStream, but it does not extend the ack wait of a
-// held message, nacks without a delay, drops errors of acks, gives up reconnecting after nats.go's
-// 60 tries, overwrites the settings of a consumer that exists, and leaves a fetch of five minutes
-// behind when it is closed.
+// library github.com/pitabwire/natspubsub (read at v0.8.4) has JetStream, but it does not extend the
+// ack wait of a held message, nacks without a delay, drops errors of acks, publishes the messages of
+// a batch one by one, overwrites the settings of a consumer that exists, and leaves a fetch of up to
+// five minutes behind when it is closed.
 //
 // # Delivery
 //
