@@ -8,15 +8,15 @@
 //	sub, err := natspubsub.OpenSubscription(ctx, conn, "jobs.default", nil)
 //
 // gocloud's own natspubsub is core NATS, which delivers at most once and stores nothing. The
-// library github.com/pitabwire/natspubsub has JetStream, but it does not extend the ack wait of a
-// held message, nacks without a delay, drops errors of acks, gives up reconnecting after nats.go's
-// 60 tries, overwrites the settings of a consumer that exists, and leaves a fetch of five minutes
-// behind when it is closed.
+// library github.com/pitabwire/natspubsub (read at v0.8.4) has JetStream, but it does not extend the
+// ack wait of a held message, nacks without a delay, drops errors of acks, publishes the messages of
+// a batch one by one, overwrites the settings of a consumer that exists, and leaves a fetch of up to
+// five minutes behind when it is closed.
 //
 // # Delivery
 //
 // At least once. SendBatch returns when the stream has confirmed each message. A stream recognises
-// a publish that nats.go repeats, by its message id. An ack or nack returns when the server has
+// a publish that the client repeats, by its message id. An ack or nack returns when the server has
 // read it. A nacked message comes again after Options.NackDelay, and a message that is neither
 // acked nor nacked after the consumer's ack wait. While a subscription is open it extends the ack
 // wait of the messages that it delivered, up to Options.Hold. Neither the number of deliveries nor

@@ -3,6 +3,7 @@ package natspubsub
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -33,5 +34,20 @@ func TestSubjectsThatAStreamTakes(t *testing.T) {
 	err := takes(jetstream.StreamConfig{Subjects: []string{"a.default", "a.default.-later-.*"}}, "b.default")
 	if err == nil || !strings.Contains(err.Error(), "a.default") || !strings.Contains(err.Error(), "another name") {
 		t.Errorf("takes = %v for a stream of other subjects, want an error that names them and says what to do", err)
+	}
+}
+
+func TestDefaultsOfAStream(t *testing.T) {
+	var none *Options
+	o := none.withDefaults("jobs.a")
+	c := o.config("jobs.a")
+	if c.Name != "jobs_a" || c.Storage != jetstream.FileStorage || c.Replicas != 1 || c.AllowMsgSchedules || len(c.Subjects) != 1 ||
+		o.Consumer != "workers" || o.AckWait != 30*time.Second || o.Hold != 15*time.Minute || o.Prefetch != 1 {
+		t.Errorf("options = %+v, config = %+v, want the documented defaults", o, c)
+	}
+	c = (&Options{Memory: true, Replicas: 3, Schedule: true}).withDefaults("jobs.a").config("jobs.a")
+	if c.Retention != jetstream.WorkQueuePolicy || c.Storage != jetstream.MemoryStorage || c.Replicas != 3 || !c.AllowMsgSchedules ||
+		len(c.Subjects) != 2 {
+		t.Errorf("config = %+v, want a work queue in memory with 3 replicas, schedules and a subject for them", c)
 	}
 }
