@@ -75,14 +75,14 @@ func TestJobRunsOnEveryStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n, err := functions.ResultOf[int](info); err != nil || n != 42 {
-				t.Errorf("result %d, error %v", n, err)
+				t.Errorf("result %d, error %v, want err == nil && n == 42", n, err)
 			}
 			f, _, err := c.OpenOutput(t.Context(), r.ID, "n.txt", 0, -1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if b, err := io.ReadAll(f); err != nil || string(b) != "42\n" {
-				t.Errorf("output %q, error %v", b, err)
+				t.Errorf(`output %q, error %v, want err == nil && string(b) == "42\n"`, b, err)
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func TestMessageSubmitsAJob(t *testing.T) {
 	})
 	parked, _, err := s.Client().Parked(t.Context(), 10, "")
 	if err != nil || len(parked) != 1 || !strings.Contains(parked[0].Reason, "double") {
-		t.Errorf("parked %+v, error %v", parked, err)
+		t.Errorf(`parked %+v, error %v, want err == nil && len(parked) == 1 && strings.Contains(parked[0].Reason, "double")`, parked, err)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestNextProcessTakesUpWhatWaits(t *testing.T) {
 	s = start(t, double(), localdev.Config{Dir: dir})
 	for id := range ids {
 		if info, err := s.Client().Wait(t.Context(), id); err != nil || info.State != store.Succeeded {
-			t.Errorf("job %s is %s, error %v", id, info.State, err)
+			t.Errorf("job %s is %s, error %v, want err == nil && info.State == store.Succeeded", id, info.State, err)
 		}
 	}
 }
@@ -221,11 +221,11 @@ func TestTwoStacksShareAFile(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if len(runs) != 500 {
-		t.Errorf("%d of 500 jobs ran", len(runs))
+		t.Errorf("%d jobs ran, want 500", len(runs))
 	}
 	for arg, n := range runs {
 		if n != 1 {
-			t.Errorf("job %d ran %d times", arg, n)
+			t.Errorf("job %d ran %d times, want 1", arg, n)
 		}
 	}
 }

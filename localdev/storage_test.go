@@ -32,10 +32,10 @@ func TestStorageBesideAStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if j, err := records.Get(t.Context(), receipt.ID); err != nil || j.State != store.Succeeded {
-		t.Errorf("job %+v, %v", j, err)
+		t.Errorf("job %+v, %v, want err == nil && j.State == store.Succeeded", j, err)
 	}
 	if files, err := s.Blobs.List(t.Context(), receipt.ID); err != nil || len(files) != 1 {
-		t.Errorf("files %v, %v", files, err)
+		t.Errorf("files %v, %v, want err == nil && len(files) == 1", files, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -45,7 +45,7 @@ func TestStorageBesideAStack(t *testing.T) {
 func TestStorageThatIsNotThere(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := localdev.OpenStorage(t.Context(), localdev.Config{Dir: dir}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want errors.Is(err, fs.ErrNotExist)", err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it made %v, %v", left, err)
@@ -56,7 +56,7 @@ func TestStorageThatIsNotThere(t *testing.T) {
 		{Store: file, Blobs: "file://" + filepath.Join(dir, "none")},
 	} {
 		if _, err := localdev.OpenStorage(t.Context(), cfg); !errors.Is(err, functions.ErrConfig) {
-			t.Errorf("%+v: error %v", cfg, err)
+			t.Errorf("%+v: error %v, want errors.Is(err, functions.ErrConfig)", cfg, err)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestWrongURLsAreRefusedWithoutTheirSecrets(t *testing.T) {
 		cfg.Dir = dir
 		_, err := localdev.Start(t.Context(), double(), cfg)
 		if !errors.Is(err, functions.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%+v: error %v", cfg, err)
+			t.Errorf(`%+v: error %v, want errors.Is(err, functions.ErrConfig) && not strings.Contains(err.Error(), "hunter2")`, cfg, err)
 		}
 	}
 }

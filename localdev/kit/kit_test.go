@@ -38,29 +38,29 @@ func TestKitGoesThroughRetries(t *testing.T) {
 	id := k.Submit("flaky", "world")
 	begin := k.Now()
 	if n := k.Drain(); n != 1 {
-		t.Errorf("%d attempts", n)
+		t.Errorf("%d attempts, want 1", n)
 	}
 	k.RequireState(id, store.Retrying)
 	k.Advance(59 * time.Minute)
 	if n := k.Retried(id); n != 0 {
-		t.Errorf("retried %d times before its time", n)
+		t.Errorf("retried %d times before its time, want 0", n)
 	}
 	k.Wait(id)
 	k.RequireSucceeded(id)
 	if d := k.Now().Sub(begin); d != 2*time.Hour {
-		t.Errorf("it took %v", d)
+		t.Errorf("it took %v, want 2*time.Hour", d)
 	}
 	if n := k.Retried(id); n != 2 {
-		t.Errorf("retried %d times", n)
+		t.Errorf("retried %d times, want 2", n)
 	}
 	if s := kit.Result[string](k, id); s != "WORLD" {
-		t.Errorf("result %q", s)
+		t.Errorf(`result %q, want "WORLD"`, s)
 	}
 	if s := string(k.Output(id, "greeting.txt")); s != "hello world" {
-		t.Errorf("output %q", s)
+		t.Errorf(`output %q, want "hello world"`, s)
 	}
 	if d := time.Since(wall); d > time.Minute {
-		t.Errorf("it took %v of real time", d)
+		t.Errorf("it took %v of real time, want a minute at most", d)
 	}
 }
 
@@ -69,7 +69,7 @@ func TestKitAdvancesToSchedulesAndRetention(t *testing.T) {
 	soon := k.Submit("flaky", "a", functions.After(time.Minute))
 	later := k.Submit("flaky", "b", functions.After(30*24*time.Hour))
 	if all := k.Submitted("flaky"); len(all) != 2 || all[0].ID != soon || all[1].ID != later {
-		t.Errorf("submitted %+v", all)
+		t.Errorf("submitted %+v, want len(all) == 2 && all[0].ID == soon && all[1].ID == later", all)
 	}
 	k.Advance(time.Minute)
 	k.RequireSucceeded(soon)
@@ -77,7 +77,7 @@ func TestKitAdvancesToSchedulesAndRetention(t *testing.T) {
 	k.Advance(30 * 24 * time.Hour)
 	k.RequireSucceeded(later)
 	if all := k.Submitted("flaky"); len(all) != 1 {
-		t.Errorf("%d jobs after the retention of the first", len(all))
+		t.Errorf("%d jobs after the retention of the first, want len(all) == 1", len(all))
 	}
 }
 
@@ -154,10 +154,10 @@ func TestKitInABubbleKeepsTimeLimits(t *testing.T) {
 		k.RequireSucceeded(quick)
 		info := k.RequireFailed(slow, functions.ErrAttemptTimeout.Error())
 		if len(info.Attempts) != 2 || info.Attempts[0].End.Sub(info.Attempts[0].Start) != time.Minute {
-			t.Errorf("attempts %+v", info.Attempts)
+			t.Errorf("attempts %+v, want len(info.Attempts) == 2 && info.Attempts[0].End.Sub(info.Attempts[0].Start) == time.Minute", info.Attempts)
 		}
 		if d := time.Since(begin); d != 30*time.Second+time.Minute+time.Hour+time.Minute {
-			t.Errorf("it took %v", d)
+			t.Errorf("it took %v, want 30*time.Second+time.Minute+time.Hour+time.Minute", d)
 		}
 	})
 }
@@ -171,7 +171,7 @@ func TestKitTakesMessages(t *testing.T) {
 		t.Errorf("job %s of a message without a kind", id)
 	}
 	if parked, _, err := k.Client().Parked(t.Context(), 1, ""); err != nil || len(parked) != 1 {
-		t.Errorf("parked %+v, error %v", parked, err)
+		t.Errorf("parked %+v, error %v, want err == nil && len(parked) == 1", parked, err)
 	}
 }
 

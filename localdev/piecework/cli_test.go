@@ -40,7 +40,7 @@ func start(t *testing.T, dir string, args ...string) *server {
 	}
 	d := json.NewDecoder(bufio.NewReader(r))
 	if err := d.Decode(&hello); err != nil {
-		t.Fatalf("up: %v\n%s", err, errs.String())
+		t.Fatalf("up: %v\n%s, want err == nil", err, errs.String())
 	}
 	s := &server{url: hello.URL, dir: dir}
 	s.stop = func() int {
@@ -108,13 +108,13 @@ func TestParkedMessages(t *testing.T) {
 		t.Errorf("replay: %+v, want the job of the good one and the reason of the bad one", r)
 	}
 	if r := s.ask(t, "wait", job); r.code != 0 || r.out != "[1]\n" {
-		t.Errorf("wait for the replayed job: %+v", r)
+		t.Errorf(`wait for the replayed job: %+v, want r.code == 0 && r.out == "[1]\n"`, r)
 	}
 	if r := s.ask(t, "parked", "remove", "parked-bad"); r.code != 0 || r.out != "parked-bad removed\n" {
-		t.Errorf("remove: %+v", r)
+		t.Errorf(`remove: %+v, want r.code == 0 && r.out == "parked-bad removed\n"`, r)
 	}
 	if u := document[wire.Unparked](t, s.ask(t, "parked", "remove", "parked-worse", "--json")); u.ID != "parked-worse" {
-		t.Errorf("remove --json: %+v", u)
+		t.Errorf(`remove --json: %+v, want "parked-worse"`, u)
 	}
 	if r := s.ask(t, "parked", "remove", "parked-bad"); r.code != exitNotFound {
 		t.Errorf("remove again: %+v, want exit status %d", r, exitNotFound)
@@ -128,60 +128,60 @@ func TestCommandsOnAServer(t *testing.T) {
 	s := start(t, t.TempDir())
 	r := s.ask(t, "submit", "demo.echo", `{"a":1}`, "--wait", "--tag", "x")
 	if r.code != 0 || r.out != "{\"a\":1}\n" || !strings.Contains(r.err, "succeeded") {
-		t.Fatalf("submit --wait: %+v", r)
+		t.Fatalf(`submit --wait: %+v, want r.code == 0 && r.out == "{\"a\":1}\n" && strings.Contains(r.err, "succeeded")`, r)
 	}
 	id := strings.TrimSpace(s.ask(t, "submit", "demo.echo", "[1,2]", "--held").out)
 	if !strings.HasPrefix(id, "job-") {
-		t.Fatalf("submit printed %q", id)
+		t.Fatalf(`submit printed %q, want strings.HasPrefix(id, "job-")`, id)
 	}
 	if r := s.ask(t, "wait", id, "--timeout", "50ms"); r.code != exitTimeout || !strings.Contains(r.err, "is held after 50ms") {
-		t.Errorf("wait for a held job: %+v", r)
+		t.Errorf(`wait for a held job: %+v, want r.code == exitTimeout && strings.Contains(r.err, "is held after 50ms")`, r)
 	}
 	if r := s.ask(t, "release", id); r.code != 0 || !strings.HasPrefix(r.out, id) {
-		t.Errorf("release: %+v", r)
+		t.Errorf("release: %+v, want r.code == 0 && strings.HasPrefix(r.out, id)", r)
 	}
 	if r := s.ask(t, "wait", id); r.code != 0 || r.out != "[1,2]\n" {
-		t.Errorf("wait: %+v", r)
+		t.Errorf(`wait: %+v, want r.code == 0 && r.out == "[1,2]\n"`, r)
 	}
 	if r := s.ask(t, "get", id); r.code != 0 || !strings.Contains(r.out, "state     succeeded") || !strings.Contains(r.out, "result    [1,2]") {
-		t.Errorf("get: %+v", r)
+		t.Errorf(`get: %+v, want r.code == 0 && strings.Contains(r.out, "state     succeeded") && strings.Contains(r.out, "result    [1,2]")`, r)
 	}
 	list := document[functions.List](t, s.ask(t, "list", "--json", "--tag", "x"))
 	if len(list.Jobs) != 1 || list.Jobs[0].Kind != "demo.echo" {
-		t.Errorf("list: %+v", list)
+		t.Errorf(`list: %+v, want len(list.Jobs) == 1 && list.Jobs[0].Kind == "demo.echo"`, list)
 	}
 	later := strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--in", "10h").out)
 	if r := s.ask(t, "cancel", later, "--reason", "not needed"); r.code != 0 || !strings.Contains(r.out, "cancelled") {
-		t.Errorf("cancel: %+v", r)
+		t.Errorf(`cancel: %+v, want r.code == 0 && strings.Contains(r.out, "cancelled")`, r)
 	}
 	if r := s.ask(t, "wait", later); r.code != exitCancelled || !strings.Contains(r.err, "not needed") {
-		t.Errorf("wait for a cancelled job: %+v", r)
+		t.Errorf(`wait for a cancelled job: %+v, want r.code == exitCancelled && strings.Contains(r.err, "not needed")`, r)
 	}
 	if r := s.ask(t, "retry", later, "job-none"); r.code != exitNotFound || !strings.Contains(r.out, later) || !strings.Contains(r.err, "job-none") {
-		t.Errorf("retry: %+v", r)
+		t.Errorf(`retry: %+v, want r.code == exitNotFound && strings.Contains(r.out, later) && strings.Contains(r.err, "job-none")`, r)
 	}
 	if r := s.ask(t, "submit", "demo.fail", `{"times":9}`, "--max-attempts", "1", "--wait"); r.code != exitFailed || !strings.Contains(r.err, "attempt 1 of 9 that fail") {
-		t.Errorf("a job that fails: %+v", r)
+		t.Errorf(`a job that fails: %+v, want r.code == exitFailed && strings.Contains(r.err, "attempt 1 of 9 that fail")`, r)
 	}
 	if kinds := document[wire.Kinds](t, s.ask(t, "kinds", "--json")); len(kinds.Kinds) != 4 {
-		t.Errorf("kinds: %+v", kinds)
+		t.Errorf("kinds: %+v, want len(kinds.Kinds) == 4", kinds)
 	}
 	if r := s.ask(t, "kinds"); !strings.Contains(r.out, "demo.airports  yes        default  5") {
-		t.Errorf("kinds: %s", r.out)
+		t.Errorf(`kinds: %s, want strings.Contains(r.out, "demo.airports  yes        default  5")`, r.out)
 	}
 	document[functions.SweepResult](t, s.ask(t, "sweep", "--json"))
 	document[wire.Stats](t, s.ask(t, "stats", "--json"))
 	document[wire.ParkedPage](t, s.ask(t, "parked", "--json"))
 	for _, command := range []string{"sweep", "stats", "parked"} {
 		if r := s.ask(t, command); r.code != 0 {
-			t.Errorf("%s: %+v", command, r)
+			t.Errorf("%s: %+v, want r.code == 0", command, r)
 		}
 	}
 	if code := s.stop(); code != 0 && code != exitInterrupted {
-		t.Errorf("up ended with %d", code)
+		t.Errorf("up ended with %d, want code == 0 or code == exitInterrupted", code)
 	}
 	if r := cli(t, "", nil, "fsck", "--dir", s.dir, "--deep", "--repair"); r.code != 0 || !strings.Contains(r.out, "no problems") {
-		t.Errorf("fsck: %+v", r)
+		t.Errorf(`fsck: %+v, want r.code == 0 && strings.Contains(r.out, "no problems")`, r)
 	}
 }
 
@@ -190,16 +190,16 @@ func TestOutputs(t *testing.T) {
 	r := s.ask(t, "submit", "demo.airports", "{}", "--wait", "--json")
 	job := document[functions.Info](t, r)
 	if r.code != 0 || len(job.Outputs) != 2 {
-		t.Fatalf("job %+v", job)
+		t.Fatalf("job %+v, want r.code == 0 && len(job.Outputs) == 2", job)
 	}
 	if r := s.ask(t, "output", job.ID); r.code != 0 || !strings.Contains(r.out, "nearest.csv   1.4 MB") {
-		t.Errorf("list: %+v", r)
+		t.Errorf(`list: %+v, want r.code == 0 && strings.Contains(r.out, "nearest.csv   1.4 MB")`, r)
 	}
 	if list := document[wire.Outputs](t, s.ask(t, "output", job.ID, "--json")); len(list.Outputs) != 2 {
-		t.Errorf("list: %+v", list)
+		t.Errorf("list: %+v, want len(list.Outputs) == 2", list)
 	}
 	if r := s.ask(t, "output", job.ID, "by-state.csv"); !strings.HasPrefix(r.out, "state,zip_codes,mean_km,max_km\n") {
-		t.Errorf("to standard output: %.100q %s", r.out, r.err)
+		t.Errorf(`to standard output: %.100q %s, want strings.HasPrefix(r.out, "state,zip_codes,mean_km,max_km\n")`, r.out, r.err)
 	}
 	file := filepath.Join(t.TempDir(), "n.csv")
 	got := document[struct {
@@ -207,7 +207,7 @@ func TestOutputs(t *testing.T) {
 		Size         int64
 	}](t, s.ask(t, "output", job.ID, "nearest.csv", "-o", file, "--json"))
 	if info, err := os.Stat(file); err != nil || info.Size() != got.Size || got.Path != file {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("%+v, %v, want err == nil && info.Size() == got.Size && got.Path == file", got, err)
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(file)); len(entries) != 1 {
 		t.Errorf("files left beside it: %v", entries)
@@ -262,10 +262,10 @@ func TestArgumentsFromFileAndInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r := s.ask(t, "submit", "demo.echo", "@"+file, "-w"); r.out != "{\"from\":\"file\"}\n" {
-		t.Errorf("%+v", r)
+		t.Errorf(`%+v, want "{\"from\":\"file\"}\n"`, r)
 	}
 	if r := cli(t, `"typed"`, []string{"PIECEWORK_URL=" + s.url}, "submit", "demo.echo", "-", "-w"); r.out != "\"typed\"\n" {
-		t.Errorf("%+v", r)
+		t.Errorf(`%+v, want "\"typed\"\n"`, r)
 	}
 }
 
@@ -273,7 +273,7 @@ func TestHelpAndCompletion(t *testing.T) {
 	s := start(t, t.TempDir())
 	for _, args := range [][]string{{"--help"}, {"submit", "--help"}, {"completion", "bash"}, {"completion", "fish"}, {"version"}, {"version", "--json"}} {
 		if r := s.ask(t, args...); r.code != 0 || r.out == "" {
-			t.Errorf("%v: %d, %s", args, r.code, r.err)
+			t.Errorf(`%v: %d, %s, want r.code == 0 && r.out != ""`, args, r.code, r.err)
 		}
 	}
 	if r := s.ask(t, "__complete", "submit", "demo.e"); !strings.Contains(r.out, "demo.echo") {
@@ -291,9 +291,9 @@ func TestCancelOfARunningJob(t *testing.T) {
 		state = string(document[functions.Info](t, s.ask(t, "get", id, "--json")).State)
 	}
 	if r := s.ask(t, "cancel", id); r.code != 0 || r.out != id+" running, told to stop\n" {
-		t.Errorf("cancel: %+v", r)
+		t.Errorf(`cancel: %+v, want r.code == 0 && r.out == id+" running, told to stop\n"`, r)
 	}
 	if r := s.ask(t, "wait", id); r.code != exitCancelled {
-		t.Errorf("wait: %+v", r)
+		t.Errorf("wait: %+v, want r.code == exitCancelled", r)
 	}
 }

@@ -16,7 +16,7 @@ func TestMisspeltVariablesAreRefused(t *testing.T) {
 	} {
 		r := cli(t, "", []string{"PIECEWORK_ULR=http://127.0.0.1:1"}, args...)
 		if r.code != exitUsage || r.out != "" || r.err != "piecework: unknown environment variable \"PIECEWORK_ULR\"; did you mean \"PIECEWORK_URL\"?\n" {
-			t.Errorf("%v: %+v", args, r)
+			t.Errorf(`%v: %+v, want r.code == exitUsage && r.out == "" && r.err == "piecework: unknown environment variable \"PIECEWORK_ULR\"; did you mean \"PIECEWORK_URL\"?\n"`, args, r)
 		}
 	}
 	for _, args := range [][]string{{"version"}, {"list", "--help"}} {
@@ -45,7 +45,7 @@ func TestVariablesOfDeploymentsAreKnown(t *testing.T) {
 		}
 	}
 	if r := cli(t, "", append(env, "PIECEWORK_URL=http://127.0.0.1:1"), "list"); r.code != exitUnreachable {
-		t.Errorf("%+v", r)
+		t.Errorf("%+v, want r.code == exitUnreachable", r)
 	}
 	for _, name := range deploymentVars {
 		if !slices.Contains(names, name) {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 func TestMisuse(t *testing.T) {
@@ -66,14 +69,14 @@ func TestServersRefusalsInFlags(t *testing.T) {
 		} `json:"error"`
 	}
 	if err := json.Unmarshal([]byte(r.err), &doc); err != nil || doc.Error.ExitStatus != exitNotFound || doc.Error.Code != "not_found" || r.out != "" {
-		t.Errorf("--json: %+v, %v", r, err)
+		t.Errorf(`--json: %+v, %v, want err == nil && doc.Error.ExitStatus == exitNotFound && doc.Error.Code == "not_found" && r.out == ""`, r, err)
 	}
 }
 
 func TestNoServer(t *testing.T) {
 	r := cli(t, "", []string{"PIECEWORK_URL=http://127.0.0.1:1"}, "list")
 	if r.code != exitUnreachable || r.err != "piecework: no Piecework server at http://127.0.0.1:1; start one with: piecework up\n" {
-		t.Errorf("%+v", r)
+		t.Errorf(`%+v, want r.code == exitUnreachable && r.err == "piecework: no Piecework server at http://127.0.0.1:1; start one with: piecework up\n"`, r)
 	}
 }
 
@@ -84,7 +87,26 @@ func TestParseTime(t *testing.T) {
 		"2026-12-01":           time.Date(2026, 12, 1, 0, 0, 0, 0, time.Local),
 	} {
 		if got, err := parseTime(text); err != nil || !got.Equal(want) {
-			t.Errorf("%q: %v, %v", text, got, err)
+			t.Errorf("%q = %v, %v, want %v", text, got, err, want)
 		}
+	}
+}
+
+// Each command's help has no trailing blanks, and tells the default of each flag, unless the default
+// restricts and adds nothing.
+func TestTheHelpTellsDefaults(t *testing.T) {
+	nothing := []string{"token", "tokens", "token-file", "key", "at", "in", "kind", "state", "tag", "queue", "cursor", "reason", "output"}
+	for _, cmd := range rootCommand(newConsole(strings.NewReader(""), nil, nil, nil)).Commands() {
+		for n, line := range strings.Split(cli(t, "", nil, cmd.Name(), "--help").out, "\n") {
+			if strings.TrimRight(line, " ") != line {
+				t.Errorf("%s --help, line %d ends with a blank: %q", cmd.Name(), n+1, line)
+			}
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			told := strings.Contains(f.Usage, "(default") || !slices.Contains([]string{"", "0", "0s", "[]"}, f.DefValue)
+			if !told && !slices.Contains(nothing, f.Name) {
+				t.Errorf("%s --help does not tell the default of --%s", cmd.Name(), f.Name)
+			}
+		})
 	}
 }

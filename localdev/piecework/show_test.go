@@ -104,15 +104,15 @@ func TestProgressBar(t *testing.T) {
 	c.Now = func() time.Time { return noon }
 	p := newProgress(c)
 	if got := p.line(jobs()[0]); got != "running ██████░░░░░░░░░░░░░░░░░░ 25 %  row 25  5s" {
-		t.Errorf("%q", got)
+		t.Errorf(`%q, want "running ██████░░░░░░░░░░░░░░░░░░ 25 %%  row 25  5s"`, got)
 	}
 	if got := p.line(jobs()[1]); got != "retrying  attempt 2/5  waits for attempt 3, in 5s" {
-		t.Errorf("%q", got)
+		t.Errorf(`%q, want "retrying  attempt 2/5  waits for attempt 3, in 5s"`, got)
 	}
 	for _, done := range []int64{-5, 500} { // whatever a handler reports
 		i := functions.Info{State: store.Running, Progress: &functions.ProgressInfo{Done: done, Total: 100}}
 		if got := p.line(i); strings.Count(got, "█")+strings.Count(got, "░") != cells {
-			t.Errorf("%q", got)
+			t.Errorf(`%q, want strings.Count(got, "█")+strings.Count(got, "░") == cells`, got)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestUpGoesOnWhereItStopped(t *testing.T) {
 	s.stop()
 	s = start(t, dir)
 	if r := s.ask(t, "wait", id); r.code != 0 || !strings.Contains(r.out, "slept 3s in 1 attempts") {
-		t.Errorf("%+v", r)
+		t.Errorf(`%+v, want r.code == 0 && strings.Contains(r.out, "slept 3s in 1 attempts")`, r)
 	}
 }
 
@@ -44,13 +44,13 @@ func TestTokens(t *testing.T) {
 		t.Errorf("no token: %+v", r)
 	}
 	if r := s.ask(t, "list", "--token", "reader-0123456789"); r.code != 0 {
-		t.Errorf("reader: %+v", r)
+		t.Errorf("reader: %+v, want r.code == 0", r)
 	}
 	if r := s.ask(t, "submit", "demo.echo", "--token", "reader-0123456789"); r.code != exitError || !strings.Contains(r.err, "operator") {
-		t.Errorf("reader submits: %+v", r)
+		t.Errorf(`reader submits: %+v, want r.code == exitError && strings.Contains(r.err, "operator")`, r)
 	}
 	if r := cli(t, "", []string{"PIECEWORK_URL=" + s.url, "PIECEWORK_TOKEN=operator-0123456789"}, "submit", "demo.echo"); r.code != 0 {
-		t.Errorf("operator: %+v", r)
+		t.Errorf("operator: %+v, want r.code == 0", r)
 	}
 	if r := cli(t, "", []string{"PIECEWORK_TOKEN=secret-secret-secret"}, "list", "--help"); strings.Contains(r.out, "secret-secret") {
 		t.Error("--help prints the token")
@@ -86,13 +86,13 @@ func TestUpRefusals(t *testing.T) {
 		} else if strings.Contains(r.err, "operator-0123456789") {
 			t.Errorf("%v: the token is told: %s", c.args, r.err)
 		} else if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) && !slices.Contains(c.args, "--store") {
-			t.Errorf("%v %v: it was refused after the data directory was made", c.env, c.args)
+			t.Errorf("%v %v: it was refused after the data directory was made, want before", c.env, c.args)
 		}
 	}
 	s := start(t, dir)
 	r := cli(t, "", nil, "up", "--dir", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
 	if r.code != exitError || !strings.HasPrefix(r.err, "piecework: ") || !strings.Contains(r.err, "is in use, perhaps by another piecework") {
-		t.Errorf("a port in use: %+v", r)
+		t.Errorf(`a port in use: %+v, want r.code == exitError && strings.HasPrefix(r.err, "piecework: ") && strings.Contains(r.err, "is in use, perhaps by another piecework")`, r)
 	}
 }
 

@@ -223,9 +223,9 @@ func TestDifferencesAreReported(t *testing.T) {
 		t.Errorf("error = %v, want none", r.compare(Args{}))
 	}
 	for want, spoil := range map[string]func(r *Report){
-		"has the sum 4567, must have 0123":   func(r *Report) { r.Files[0].SHA256 = "4567" },
-		"went on from row 4000":              func(r *Report) { r.Result.FromRow = 4000 },
-		"1 attempts, the first not lost": func(r *Report) { r.Attempts = r.Attempts[1:] },
+		"has the sum 4567, must have 0123": func(r *Report) { r.Files[0].SHA256 = "4567" },
+		"went on from row 4000":            func(r *Report) { r.Result.FromRow = 4000 },
+		"1 attempts, the first not lost":   func(r *Report) { r.Attempts = r.Attempts[1:] },
 	} {
 		t.Run(want, func(t *testing.T) {
 			r := good()

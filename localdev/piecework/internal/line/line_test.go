@@ -37,10 +37,10 @@ func TestBarHasAllItsCells(t *testing.T) {
 func TestCutKeepsToTheWidth(t *testing.T) {
 	for n := range 12 {
 		if got := Cut("grüße, 世界!", n); Visible(got) > n {
-			t.Errorf("%d: %q", n, got)
+			t.Errorf("Cut to %d = %q, want at most as many characters", n, got)
 		}
 	}
 	if got := Cut("\x1b[31mred\x1b[0m", 3); Visible(got) != 3 {
-		t.Errorf("%q", got)
+		t.Errorf("%q, want 3 visible characters", got)
 	}
 }
