@@ -19,32 +19,34 @@ import (
 // SubmitQueue is the queue on which jobs are submitted by message.
 const SubmitQueue = "submit"
 
-// Incoming is a message of the submit queue, as the adapter got it that received it.
+// Incoming is a message of the submit queue, as an adapter received it.
 type Incoming struct {
 	Body     []byte
 	Metadata map[string]string
-	// MessageID is the broker's id of the message, where that stays the same when the message is delivered again and
-	// never comes back for another; "" if there is none. A submission without a key is keyed by it, so that a message
-	// that is delivered twice makes one job.
+	// MessageID is the broker's id of the message. It must stay the same when the message is
+	// delivered again, and must never be used for another message. "" if there is no such id. A
+	// submission without a key is keyed by it, so that a message that is delivered twice makes one
+	// job.
 	MessageID string
-	// Deliveries is how often the queue has delivered the message, this time included. 0: it does not tell, or it cannot
-	// take the message back.
+	// Deliveries is how often the queue has delivered the message, this time included. 0 if the
+	// queue has no delivery count or cannot redeliver.
 	Deliveries int
 }
 
-// Submit is Accept of a message of which the queue does not tell how often it was delivered.
+// Submit is Accept of a message without a delivery count.
 func (rt *Runtime) Submit(ctx context.Context, body []byte, metadata map[string]string, messageID string) Outcome {
 	return rt.Accept(ctx, Incoming{Body: body, Metadata: metadata, MessageID: messageID})
 }
 
-// Accept is the first of the three functions: it makes jobs of a message of the submit queue: one in our JSON form, a
-// CloudEvent whose type is a kind, or whatever the registry's triggers understand.
+// Accept is the first of the three functions: it makes jobs of a message of the submit queue. The
+// message is in our JSON form, or a CloudEvent whose type is a kind, or a message that a trigger of
+// the registry understands.
 //
-// A message that is malformed or does not fit its kind is parked, where Client.Parked finds it, and acknowledged: it
-// would not become better by coming again. A message that nobody here understands, or whose kind is not registered
-// here, may be meant for a newer version of the program that is just being rolled out. If the queue tells how often it
-// delivered the message it is therefore given back four times, for 5 to 40 seconds, to be received by another instance
-// perhaps; the fifth time, or if the queue does not tell, it is parked too.
+// A message that is malformed or does not fit its kind is parked, where Client.Parked finds it, and
+// acknowledged: another delivery would not help. A message that no trigger understands, or whose
+// kind is not registered, may be meant for a newer version of the program that is being rolled out.
+// If the queue counts deliveries, the message is given back four times, for 5 to 40 seconds, so
+// that another instance may receive it. The fifth time, or without a count, it is parked too.
 func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 	if err := rt.checkOpen(); err != nil {
 		return rt.noteOutcome(ctx, outcomeOf(err))
@@ -59,7 +61,8 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 	return out
 }
 
-// ask finds out what a message asks for. An error says nothing of the message; it may be tried again.
+// ask reads what a message asks for. An error does not mean that the message is malformed: it may
+// be tried again.
 func (rt *Runtime) ask(ctx context.Context, m Foreign) (asked, error) {
 	a, err := guarded(ctx, rt, "", rt.cfg.HookTimeout, func(context.Context) (asked, error) { return rt.reg.read(m, 0), nil })
 	if err = blame("message", err); err != nil && !errors.Is(err, ErrInvalid) {
@@ -69,7 +72,7 @@ func (rt *Runtime) ask(ctx context.Context, m Foreign) (asked, error) {
 	return a, nil
 }
 
-// accept does what a message asks for.
+// accept submits what a message asks for, or parks the message or gives it back.
 func (rt *Runtime) accept(ctx context.Context, in Incoming, asked asked) Outcome {
 	if asked.unknown != nil && in.Deliveries > 0 && in.Deliveries <= len(returnAfter) {
 		return rt.noteOutcome(ctx, Outcome{Verdict: Retry, After: returnAfter[in.Deliveries-1], Err: asked.unknown})
@@ -84,14 +87,15 @@ func (rt *Runtime) accept(ctx context.Context, in Incoming, asked asked) Outcome
 		out.JobID = first
 	} else if len(asked.requests) == 0 {
 		rt.stats.Ignored.Add(1)
-		rt.log.LogAttrs(ctx, levelDebug, "message is of no interest to the trigger that knows it", queueAttr(SubmitQueue),
+		rt.log.LogAttrs(ctx, levelDebug, "message ignored: its trigger makes no job of it", queueAttr(SubmitQueue),
 			idAttr(in.MessageID))
 	}
 	return out
 }
 
-// returnAfter is for how long a message that nobody here understands is given back, by the number of its delivery. Queues
-// that put messages aside by themselves do so after five deliveries or more.
+// returnAfter is for how long a message that is not understood here is given back, by the number of
+// its delivery. Queues with a dead-letter queue of their own move messages there after five
+// deliveries or more.
 var returnAfter = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second}
 
 func (rt *Runtime) noteOutcome(ctx context.Context, out Outcome) Outcome {
@@ -99,8 +103,8 @@ func (rt *Runtime) noteOutcome(ctx context.Context, out Outcome) Outcome {
 	return out
 }
 
-// submitAll submits what a message asks for. It returns the first job's id, and what went wrong: that the store does
-// not answer before anything else, because then the message must come again.
+// submitAll submits what a message asks for. It returns the first job's id and what went wrong. If
+// the store does not answer, it returns that error alone, because then the message must come again.
 func (rt *Runtime) submitAll(ctx context.Context, requests []request) (first string, err error) {
 	receipts := make([]Receipt, len(requests))
 	switch len(requests) {
@@ -133,8 +137,8 @@ func (rt *Runtime) submitAll(ctx context.Context, requests []request) (first str
 	return first, errors.Join(refused...)
 }
 
-// ReadHint reads a message of a queue of jobs, which names the record of a job. Every error is pubsubq.ErrMalformed: such
-// a message is to be parked.
+// ReadHint reads a message of a queue of jobs, which names a job's record. Every error is
+// pubsubq.ErrMalformed: the caller should park the message.
 func ReadHint(body []byte, metadata map[string]string) (pubsubq.Message, error) {
 	m, err := pubsubq.DecodeMessage(body, metadata)
 	if err != nil {
@@ -146,12 +150,12 @@ func ReadHint(body []byte, metadata map[string]string) (pubsubq.Message, error) 
 	return m, nil
 }
 
-// Park puts a message aside that an adapter cannot read, where Client.Parked finds it, with the reason why.
+// Park parks a message that an adapter cannot read, with the reason. Client.Parked finds it.
 func (rt *Runtime) Park(ctx context.Context, queue string, body []byte, metadata map[string]string, reason error) Outcome {
 	return rt.parkOutcome(ctx, queue, body, metadata, "", reason)
 }
 
-// parkOutcome puts a message aside and acknowledges it: it would not become better by coming again.
+// parkOutcome parks a message and acknowledges it, because another delivery would not help.
 func (rt *Runtime) parkOutcome(
 	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
 ) Outcome {
@@ -165,8 +169,8 @@ func (rt *Runtime) parkOutcome(
 	return Outcome{Verdict: Ack, Err: reason}
 }
 
-// fitMetadata returns as much of a message's metadata as a record can hold beside the body: brokers differ in how much they
-// take.
+// fitMetadata returns as much of a message's metadata as a record can hold beside the body. Some
+// brokers allow more.
 func fitMetadata(metadata map[string]string) map[string]string {
 	if len(metadata) == 0 {
 		return nil
@@ -185,7 +189,8 @@ func fitMetadata(metadata map[string]string) map[string]string {
 	return kept
 }
 
-// park puts a message aside. Its id follows from the message, so that a redelivery parks it once.
+// park stores a message that could not be made jobs. Its id is a hash of the message, so that a
+// redelivery parks it once.
 func (rt *Runtime) park(
 	ctx context.Context, queue string, body []byte, metadata map[string]string, messageID string, reason error,
 ) error {
@@ -209,7 +214,7 @@ func (rt *Runtime) park(
 	}
 	there, err := rt.store.Park(ctx, p)
 	switch {
-	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerRecord): // it is parked, and to be found
+	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrNewerRecord): // an earlier delivery parked it
 	case err != nil:
 		return err
 	case p.Blob != nil && (there.Blob == nil || there.Blob.Key != p.Blob.Key): // an earlier delivery's body is listed
@@ -219,7 +224,7 @@ func (rt *Runtime) park(
 	}
 	rt.stats.Parked.Add(1)
 	rt.tel.park(ctx, queue)
-	rt.log.LogAttrs(ctx, levelError, "message parked: nobody can read it",
+	rt.log.LogAttrs(ctx, levelError, "message parked: it cannot be read",
 		append([]slog.Attr{queueAttr(queue), idAttr(p.ID)}, troubleAttrs(reason)...)...)
 	return nil
 }

@@ -22,7 +22,7 @@ func (d *desk) die(t *testing.T) {
 		t.Fatal("nobody was asked to work")
 	}
 	if c := d.Claim(t.Context(), msgs[0].msg)[0]; c.Attempt == nil {
-		t.Fatalf("%+v", c.Outcome)
+		t.Fatalf("outcome = %+v; want Attempt set", c.Outcome)
 	}
 }
 
@@ -33,12 +33,12 @@ func TestAPoisonJobThatKillsItsWorkerEndsAsFailed(t *testing.T) {
 		d.die(t)
 		d.advance(3 * time.Minute)
 		if r := d.sweep(t); r.Lost != 1 {
-			t.Fatalf("%+v", r)
+			t.Fatalf("result = %+v; want Lost = 1", r)
 		}
 	}
 	i := d.get(t, id)
 	if i.State != store.Failed || len(i.Attempts) != 3 || i.Attempts[2].Outcome != store.OutcomeLost || !strings.Contains(i.Error, "no heartbeat since") {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed, 3 attempts, Attempts[2].Outcome = OutcomeLost and Error to contain \"no heartbeat since\"", i)
 	}
 	if !d.logged("attempt lost with its worker", "job="+id, "kind=shop.order", "attempt=1") || !d.logged("job ended by sweep", "attempt=3") {
 		t.Error("nothing was said")
@@ -55,7 +55,7 @@ func TestSeparateLimitsEndAJobOnTheirOwn(t *testing.T) {
 	for _, item := range []string{"error", "panic"} {
 		d := newDesk(t, handle(handler, functions.MaxAttempts(functions.Unlimited), functions.MaxErrors(3), functions.Retries(functions.Constant(0))))
 		if i := d.once(t, "shop.order", order{Item: item}); i.State != store.Failed || i.Attempt != 3 {
-			t.Errorf("%s: %+v", item, i)
+			t.Errorf("item = %s, job = %+v; want State = Failed and Attempt = 3", item, i)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestUnlimitedAttempts(t *testing.T) {
 		return order{}, nil
 	}, functions.MaxAttempts(functions.Unlimited), functions.Retries(functions.Constant(0))))
 	if i := d.once(t, "shop.order", order{}); i.State != store.Succeeded || i.Attempt != 200 || i.Error != "" {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Succeeded, Attempt = 200 and no Error", i)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestAPanicIsAnErrorWithItsStack(t *testing.T) {
 	i := d.once(t, "shop.order", order{})
 	a := i.Attempts[0]
 	if i.State != store.Failed || a.Outcome != store.OutcomePanic || a.Error != "panic: boom" || !strings.Contains(a.Stack, "attempts_test.go") {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed, a.Outcome = OutcomePanic, a.Error = \"panic: boom\" and a.Stack to contain \"attempts_test.go\"", i)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestAHandlerThatEndsItsGoroutineHasFailed(t *testing.T) {
 		return order{}, nil
 	}, functions.MaxAttempts(1)))
 	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || !strings.Contains(i.Error, "Goexit") {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed and Error to contain \"Goexit\"", i)
 	}
 }
 
@@ -106,11 +106,11 @@ func TestAResultThatCannotBeEncodedFailsTheJobForGood(t *testing.T) {
 	functions.Handle(reg, "shy", func(context.Context, *functions.Job[order]) (shy, error) { return shy{}, nil })
 	d := newDesk(t, reg)
 	if i := d.once(t, "channel", order{}); i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, "encode result") {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed, Attempt = 1 and Error to contain \"encode result\"", i)
 	}
 	i := d.once(t, "shy", order{})
 	if i.State == store.Running || !strings.Contains(i.Error, "panic: shy") {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State other than Running and Error to contain \"panic: shy\"", i)
 	}
 }
 
@@ -141,10 +141,10 @@ func TestDirectives(t *testing.T) {
 			d.Execute(t.Context(), d.take()[0].msg)
 			i := d.get(t, id)
 			if i.State != c.state || i.Attempt != c.attempt || c.wait > 0 && i.At.Sub(d.clock()) != c.wait {
-				t.Errorf("%+v", i)
+				t.Errorf("job = %+v; want State = c.state, Attempt = c.attempt and c.wait <= 0 or At.Sub(d.clock()) = c.wait", i)
 			}
 			if i.State == store.Skipped && (i.Reason != "nothing to do" || i.Error != "") {
-				t.Errorf("%+v", i)
+				t.Errorf("job = %+v; want State other than Skipped or the reason \"nothing to do\" and no error", i)
 			}
 		})
 	}
@@ -163,7 +163,7 @@ func TestRetryAfterStillCountsAttempts(t *testing.T) {
 		return order{}, functions.RetryAfter(0, errors.New("busy"))
 	}, functions.MaxAttempts(3)))
 	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || i.Attempt != 3 {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed and Attempt = 3", i)
 	}
 }
 
@@ -177,20 +177,20 @@ func TestAJobsDeadlineEndsItWhileItWaits(t *testing.T) {
 	d.advance(9 * time.Minute)
 	d.Execute(t.Context(), msgs[1].msg) // fails, and the next attempt would come too late
 	if i := d.get(t, late); i.State != store.Failed || i.Attempt != 1 || i.Error != "no" {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed, Attempt = 1 and Error = \"no\"", i)
 	}
 	d.advance(time.Minute)
 	if out := d.Execute(t.Context(), msgs[0].msg); out.Verdict != functions.Ack {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Ack", out)
 	}
 	if i := d.get(t, never); i.State != store.Failed || i.Attempt != 0 || !strings.Contains(i.Error, "deadline passed before an attempt") {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed, Attempt = 0 and Error to contain \"deadline passed before an attempt\"", i)
 	}
 	if r := d.sweep(t); r.Expired != 1 {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Expired = 1", r)
 	}
 	if i := d.get(t, held); i.State != store.Failed {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed", i)
 	}
 	i, err := d.Client().Retry(t.Context(), never)
 	if err != nil || i.State != store.Queued || !i.Deadline.IsZero() {
@@ -242,14 +242,14 @@ func TestADuplicateMessageIsDropped(t *testing.T) {
 	m := d.take()[0].msg
 	claimed := d.Claim(t.Context(), m, m, pubsubq.Message{ID: "job-nobody"})
 	if claimed[0].Attempt == nil || claimed[1].Outcome.Verdict != functions.Drop || claimed[2].Outcome.Verdict != functions.Drop {
-		t.Fatalf("%+v", claimed)
+		t.Fatalf("claimed = %+v; want claimed[0].Attempt set, claimed[1].Outcome.Verdict = Drop and claimed[2].Outcome.Verdict = Drop", claimed)
 	}
 	if !errors.Is(claimed[2].Outcome.Err, store.ErrNotFound) || claimed[0].Attempt.ID() != id {
-		t.Errorf("%+v", claimed[2].Outcome)
+		t.Errorf("third outcome = %+v; want error ErrNotFound and claimed[0].Attempt.ID() = id", claimed[2].Outcome)
 	}
 	claimed[0].Attempt.Execute(t.Context())
 	if out := d.Execute(t.Context(), m); out.Verdict != functions.Drop || !errors.Is(out.Err, store.ErrMove) {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Drop and error ErrMove", out)
 	}
 	if n := d.Stats().Dropped.Load(); n != 3 {
 		t.Errorf("%d dropped", n)

@@ -17,7 +17,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// What follows an attempt's end may take longer than its time limit. Nobody must be asked for heartbeats meanwhile.
+// What follows an attempt's end may take longer than its time limit. Nobody must be asked for
+// heartbeats meanwhile.
 func TestAnAttemptThatHasEndedWantsNoHeartbeat(t *testing.T) {
 	reg := functions.NewRegistry()
 	functions.Handle(reg, "quick", func(context.Context, *functions.Job[struct{}]) (int, error) { return 1, nil },
@@ -37,7 +38,8 @@ func TestAnAttemptThatHasEndedWantsNoHeartbeat(t *testing.T) {
 	}
 }
 
-// A heartbeat extends the lease from when it was asked for, however long the answer takes: others count from then.
+// A heartbeat extends the lease from when it was asked for, however long the answer takes: others
+// count from then.
 func TestALeaseCountsFromWhenItWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
@@ -99,7 +101,8 @@ func TestTheEndWritesProgressOfTheHeartbeatThatItCancels(t *testing.T) {
 	})
 }
 
-// A driver that panics in a heartbeat, or in the read of one who waits, does not take the process with it.
+// A driver that panics in a heartbeat, or in the read of one who waits, does not take the process
+// with it.
 func TestADriverPanicsBesideTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {

@@ -138,7 +138,8 @@ func TestHintsNameARecord(t *testing.T) {
 	}
 }
 
-// One record that the store calls invalid is no outage; a message that cannot even be parked is not lost.
+// One record that the store calls invalid is no outage; a message that cannot even be parked is not
+// lost.
 func TestARecordThatTheStoreRefusesKeepsNothingElseBack(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	good, bad := d.submit(t, "shop.order", order{}), d.submit(t, "shop.order", order{})
@@ -256,7 +257,7 @@ func TestParkedMessagesKeepMetadataThatFits(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	metadata := map[string]string{"a": strings.Repeat("a", store.MaxInline-100), "b": strings.Repeat("b", 1<<20), "c": "short"}
 	if out := d.Submit(t.Context(), []byte("x"), metadata, "m"); out.Verdict != functions.Ack {
-		t.Fatalf("%+v", out)
+		t.Fatalf("outcome = %+v; want Verdict = Ack", out)
 	}
 	parked, _, err := d.Client().Parked(t.Context(), 10, "")
 	if err != nil || len(parked) != 1 || parked[0].Metadata["c"] != "short" || len(parked[0].Metadata["b"]) > 200 {

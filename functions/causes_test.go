@@ -16,7 +16,8 @@ import (
 // bubble runs a test in virtual time.
 func bubble(s *setup) { s.real = true }
 
-// stopped runs a job whose handler waits until its context is cancelled, and returns the cause that it saw.
+// stopped runs a job whose handler waits until its context is cancelled, and returns the cause that
+// it saw.
 func stopped(
 	ctx context.Context, t *testing.T, d *desk, cause *error, during func(id string),
 ) functions.Info {
@@ -52,7 +53,7 @@ func TestAttemptTimeout(t *testing.T) {
 			t.Errorf("%v after %v", cause, time.Since(start))
 		}
 		if i.State != store.Failed || i.Attempts[0].Outcome != store.OutcomeTimeout || !strings.HasPrefix(i.Error, "attempt timeout: some") {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Failed, Attempts[0].Outcome = OutcomeTimeout and HasPrefix(i.Error, \"attempt timeout: some\")", i)
 		}
 	})
 }
@@ -71,7 +72,7 @@ func TestNoTimeoutIsReallyOff(t *testing.T) {
 			}
 		}, functions.Timeout(0)), bubble)
 		if i := d.once(t, "shop.order", order{}); i.State != store.Succeeded {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Succeeded", i)
 		}
 	})
 }
@@ -82,7 +83,7 @@ func TestAJobsDeadlineEndsItWhileItRuns(t *testing.T) {
 		d := newDesk(t, handle(waiting(&cause), functions.Deadline(5*time.Minute)), bubble)
 		i := stopped(t.Context(), t, d, &cause, nil)
 		if !errors.Is(cause, functions.ErrJobDeadline) || i.State != store.Failed || i.Attempt != 1 {
-			t.Errorf("%v, %+v", cause, i)
+			t.Errorf("cause = %v, job = %+v; want cause ErrJobDeadline, State = Failed and Attempt = 1", cause, i)
 		}
 	})
 }
@@ -107,7 +108,7 @@ func TestCancelStopsARunningJobHereAndElsewhere(t *testing.T) {
 			})
 			took := time.Since(start)
 			if !errors.Is(cause, functions.ErrCancelRequested) || i.State != store.Cancelled || i.Reason != "enough" {
-				t.Errorf("%v, %+v", cause, i)
+				t.Errorf("cause = %v, job = %+v; want cause ErrCancelRequested, State = Cancelled and Reason = \"enough\"", cause, i)
 			}
 			if here && took != 0 || took > 3*time.Second {
 				t.Errorf("it took %v", took)
@@ -129,12 +130,12 @@ func TestAResultCountsThoughCancelWasRequested(t *testing.T) {
 		go func() {
 			synctest.Wait()
 			if i, err := d.Client().Cancel(t.Context(), id, "enough"); err != nil || !strings.Contains(i.Waiting, "for its handler to stop") {
-				t.Errorf("%+v, %v", i, err)
+				t.Errorf("job = %+v, error = %v; want no error and Waiting to contain \"for its handler to stop\"", i, err)
 			}
 		}()
 		d.drain(t)
 		if i := d.get(t, id); i.State != store.Succeeded {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Succeeded", i)
 		}
 		_, err := d.Client().Cancel(t.Context(), id, "")
 		wantErr(t, err, store.ErrMove, "succeeded")
@@ -180,7 +181,7 @@ func TestALostLeaseThrowsTheResultAndTheFilesAway(t *testing.T) {
 		}
 		i := d.get(t, id)
 		if got, err := functions.ResultOf[order](i); err != nil || got.Count != 2 {
-			t.Fatalf("%+v, %v", i, err)
+			t.Fatalf("job = %+v, error = %v; want no error and got.Count = 2", i, err)
 		}
 		if got := d.output(t, id, "a.txt"); got != "from attempt 2" {
 			t.Errorf("output %q", got)
@@ -226,7 +227,7 @@ func TestAStoreThatIsAwayTooLongCostsTheLease(t *testing.T) {
 			t.Errorf("%v, %+v after %v", cause, out, time.Since(start))
 		}
 		if i := d.get(t, id); i.State != store.Running || !strings.Contains(i.Waiting, "for sweep to end its attempt: worker test gave no heartbeat") {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Running and Waiting to contain \"for sweep to end its attempt: worker test gave no heartbeat\"", i)
 		}
 	})
 }
@@ -241,7 +242,7 @@ func TestShutdownHandsTheJobBackWithoutUsingAnAttempt(t *testing.T) {
 			cancel()
 		})
 		if !errors.Is(cause, functions.ErrShutdown) || i.State != store.Queued || i.Attempt != 0 || i.Attempts[0].Outcome != store.OutcomeHandBack {
-			t.Errorf("%v, %+v", cause, i)
+			t.Errorf("cause = %v, job = %+v; want cause ErrShutdown, State = Queued, Attempt = 0 and Attempts[0].Outcome = OutcomeHandBack", cause, i)
 		}
 		if msgs := d.take(); len(msgs) != 1 || d.Stats().HandedBack.Load() != 1 {
 			t.Errorf("%d messages", len(msgs))
@@ -261,7 +262,7 @@ func TestDrainTellsTheHandler(t *testing.T) {
 		time.AfterFunc(time.Minute, d.Drain)
 		d.Execute(t.Context(), d.take()[0].msg)
 		if i := d.get(t, id); i.State != store.Queued || i.Attempt != 0 {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Queued and Attempt = 0", i)
 		}
 	})
 }
@@ -338,7 +339,7 @@ func TestAHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 		time.Sleep(10 * time.Hour) // virtual time: what it returns in the end is not kept
 		synctest.Wait()
 		if i := d.get(t, i.ID); i.State != store.Failed || len(i.Result) != 0 {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Failed and no i.Result", i)
 		}
 		if n := d.Stats().HandlersAbandoned.Load(); n != 0 {
 			t.Errorf("%d handlers are left behind by the figures, want 0: it has returned", n)
@@ -346,8 +347,9 @@ func TestAHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 	})
 }
 
-// The platform ends the process at its deadline. The end of the attempt is written before, also if the handler does not
-// care: otherwise the job would wait for its lease to run out, and be told that its worker was lost.
+// The platform ends the process at its deadline. The end of the attempt is written before, also if
+// the handler does not care: otherwise the job would wait for its lease to run out, and be told
+// that its worker was lost.
 func TestAHandlerThatIgnoresThePlatformsDeadlineIsLeftBehindBeforeIt(t *testing.T) {
 	for _, saves := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -34,8 +34,8 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 	return err
 }
 
-// save is checkpoint for the caller that has the turn. A save that fails calls markStray before the turn ends, because the
-// attempt's end relies on it.
+// save is checkpoint for the caller that has the turn. A save that fails calls markStray before the
+// turn ends, because the attempt's end relies on it.
 func (a *Attempt) save(ctx context.Context, data []byte) error {
 	s, err := a.work.snapshot(ctx, data)
 	if err != nil {
@@ -93,8 +93,8 @@ func (a *Attempt) loadCheckpoint(ctx context.Context, v any) (bool, error) {
 	return true, nil
 }
 
-// beginSave notes how the checkpoint that begins is cancelled, so that the attempt's end need not wait for a checkpoint
-// that the handler did not wait for.
+// beginSave notes how the checkpoint that begins is cancelled, so that the attempt's end need not
+// wait for a checkpoint that the handler did not wait for.
 func (w *workspace) beginSave(cancel context.CancelCauseFunc) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -112,7 +112,8 @@ func (w *workspace) hasAdvanced() bool {
 	return w.advanced
 }
 
-// takeTurn waits until no other checkpoint of the attempt is being saved. The returned function ends the turn.
+// takeTurn waits until no other checkpoint of the attempt is being saved. The returned function
+// ends the turn.
 func (w *workspace) takeTurn(ctx context.Context) (func(), error) {
 	if ctx.Err() != nil { // select would choose at random
 		return nil, fmt.Errorf("checkpoint of job %s: %w", w.id, context.Cause(ctx))
@@ -132,7 +133,8 @@ type snapshot struct {
 	in      []store.Manifest
 }
 
-// snapshot returns a checkpoint and the outputs in the form in which they are stored. The caller has the turn.
+// snapshot returns a checkpoint and the outputs in the form in which they are stored. The caller
+// has the turn.
 func (w *workspace) snapshot(ctx context.Context, data []byte) (snapshot, error) {
 	open, err := w.flush()
 	if err != nil {
@@ -160,9 +162,10 @@ func blobsOfCheckpoint(j store.Job) []store.Blob {
 	return blobs
 }
 
-// removeReplaced removes checkpoints and manifests that were replaced by those in j, the record as a write of this attempt
-// left it. An earlier write that would name them can no longer be applied, because the record's revision has moved. What
-// cannot be removed now goes when the job ends. The caller has the turn.
+// removeReplaced removes checkpoints and manifests that were replaced by those in j, the record as
+// a write of this attempt left it. An earlier write that would name them can no longer be applied,
+// because the record's revision has moved. What cannot be removed now goes when the job ends. The
+// caller has the turn.
 func (w *workspace) removeReplaced(ctx context.Context, j store.Job) {
 	keep := map[string]bool{}
 	for _, b := range j.Blobs() {
@@ -184,8 +187,8 @@ func (w *workspace) removeReplaced(ctx context.Context, j store.Job) {
 	}
 }
 
-// tidy removes what the checkpoints of an ended attempt have left, when another attempt follows. At the job's end
-// the purge does that.
+// tidy removes what the checkpoints of an ended attempt have left, when another attempt follows. At
+// the job's end the purge does that.
 func (w *workspace) tidy(ctx context.Context, j store.Job) {
 	select {
 	case w.turn <- struct{}{}:

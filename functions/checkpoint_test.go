@@ -13,7 +13,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// After a checkpoint whose answer was lost, which is an error though it was saved, the next one is saved too.
+// After a checkpoint whose answer was lost, which is an error though it was saved, the next one is
+// saved too.
 func TestACheckpointAfterOneWithoutAnAnswer(t *testing.T) {
 	var d *desk
 	var loaded int
@@ -49,7 +50,8 @@ func TestACheckpointAfterOneWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A large checkpoint that could not be saved leaves no blob behind when the job ends, however it does.
+// A large checkpoint that could not be saved leaves no blob behind when the job ends, however it
+// does.
 func TestACheckpointThatWasNotSavedLeavesNothingBehind(t *testing.T) {
 	large := strings.Repeat("x", 2*store.MaxInline)
 	for name, end := range map[string]func() (order, error){
@@ -75,7 +77,7 @@ func TestACheckpointThatWasNotSavedLeavesNothingBehind(t *testing.T) {
 			id := d.submit(t, "shop.order", order{})
 			d.drain(t)
 			if i := d.get(t, id); !i.Done() {
-				t.Errorf("%+v", i)
+				t.Errorf("job = %+v; want Done()", i)
 			}
 			if files := d.files(t); len(files) != 0 {
 				t.Errorf("files are left: %v", files)

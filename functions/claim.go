@@ -10,15 +10,16 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Claimed is what Claim gives for one message: an attempt to run, or the outcome if there is nothing to run.
+// Claimed is the result of Claim for one message: an attempt to run, or the outcome if there is
+// nothing to run.
 type Claimed struct {
 	Attempt *Attempt // nil: see Outcome
 	Outcome Outcome
 }
 
-// Execute is the second of the three functions: it claims the job that a message names, runs its handler, keeps the
-// lease meanwhile, and writes what came of it. The context's deadline is the platform's: what cannot finish before it
-// is told so in time.
+// Execute is the second of the three functions: it claims the job that a message names, runs its
+// handler, keeps the lease meanwhile, and writes the result. The context's deadline is the
+// platform's: a handler is told in time to stop before it.
 //
 // If the process dies inside, the lease runs out and sweep ends the attempt as lost.
 func (rt *Runtime) Execute(ctx context.Context, msg pubsubq.Message) Outcome {
@@ -29,8 +30,9 @@ func (rt *Runtime) Execute(ctx context.Context, msg pubsubq.Message) Outcome {
 	return c.Attempt.Execute(ctx)
 }
 
-// Claim takes the leases of the jobs that the messages name, with one list of reads and one of writes. A job of a
-// kind that has no handler here is left to others. The results are in the order of the messages.
+// Claim takes the leases of the jobs that the messages name, with one list of reads and one of
+// writes. It does not claim jobs of kinds without a handler here. The results are in the order of
+// the messages.
 func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed {
 	claimed := make([]Claimed, len(msgs))
 	if err := rt.checkOpen(); err != nil {
@@ -57,10 +59,11 @@ func (rt *Runtime) Claim(ctx context.Context, msgs ...pubsubq.Message) []Claimed
 	return claimed
 }
 
-// overtaken is how long a message may be ahead of its record.
+// overtaken is how long a message may arrive before its record can be read.
 const overtaken = 100 * time.Millisecond
 
-// claimLate claims those jobs that a first read did not find: their messages may have overtaken the records.
+// claimLate claims the jobs that a first read did not find, because their messages may have
+// overtaken the records.
 func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.Claim, results []store.Result) {
 	var at []int
 	var lateIDs []string
@@ -84,7 +87,7 @@ func (rt *Runtime) claimLate(ctx context.Context, ids []string, claims []store.C
 	}
 }
 
-// attemptOf makes an attempt of a claim that won, or tells what becomes of the message that brought it.
+// attemptOf returns the attempt of a claim that succeeded, or the outcome of its message.
 func (rt *Runtime) attemptOf(ctx context.Context, m pubsubq.Message, r store.Result, c store.Claim, now time.Time) Claimed {
 	if r.Err != nil {
 		out := outcomeOf(r.Err)
@@ -99,7 +102,7 @@ func (rt *Runtime) attemptOf(ctx context.Context, m pubsubq.Message, r store.Res
 		return Claimed{Outcome: out}
 	}
 	if r.Job.State != store.Running { // its deadline had passed
-		rt.watch.touch(r.Job.ID) // its outbox is left to sweep: jobs that were claimed with it must not wait for its hooks
+		rt.watch.touch(r.Job.ID) // sweep runs its outbox: jobs that were claimed with it must not wait for its hooks
 		rt.countEnd(ctx, r.Job)
 		return Claimed{Outcome: Outcome{Verdict: Ack, JobID: r.Job.ID}}
 	}
@@ -117,7 +120,7 @@ func (rt *Runtime) attemptOf(ctx context.Context, m pubsubq.Message, r store.Res
 	return Claimed{Attempt: a}
 }
 
-// count keeps the figures of messages that did nothing, and tells the log of those that this process could not handle.
+// count counts messages that did nothing, and logs messages that this process could not handle.
 func (rt *Runtime) count(ctx context.Context, out Outcome) {
 	rt.unhandled.note(ctx, rt, out)
 	switch out.Verdict {

@@ -11,20 +11,22 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Client submits jobs and asks after them. It is safe for concurrent use.
+// Client submits jobs and reads what became of them. It is safe for concurrent use.
 type Client struct{ rt *Runtime }
 
-// Submit submits one job: a call of a registered kind with arguments that encoding/json can write. When it returns
-// without error the job is stored and will run, whatever happens to this process.
+// Submit submits one job: a call of a registered kind with arguments that encoding/json can write.
+// When it returns without error the job is stored and will run, whatever happens to this process.
 //
 // Errors: ErrUnknownKind, ErrArgs, ErrTooLarge, ErrInvalid and ErrKeyConflict, with nothing stored;
-// store.ErrUnavailable, after which the job may have been stored: submit again with the same Key to be sure.
+// store.ErrUnavailable, after which the job may have been stored: submit again with the same Key to
+// be sure.
 func (c *Client) Submit(ctx context.Context, kind string, args any, opts ...SubmitOption) (Receipt, error) {
 	return c.rt.submit(ctx, kind, args, opts)
 }
 
-// Get returns a job, its arguments and result included. store.ErrNotFound: there is none of that id, or its
-// retention has passed. A job that a newer version wrote comes with store.ErrNewerRecord, as far as it can be read.
+// Get returns a job, its arguments and result included. store.ErrNotFound: there is none of that
+// id, or its retention has passed. A job that a newer version wrote comes with
+// store.ErrNewerRecord, as far as it can be read.
 func (c *Client) Get(ctx context.Context, id string) (Info, error) {
 	j, err := c.rt.store.Get(ctx, id)
 	if err != nil {
@@ -33,7 +35,8 @@ func (c *Client) Get(ctx context.Context, id string) (Info, error) {
 	return c.rt.whole(ctx, j)
 }
 
-// Peek is Get without arguments, results and lists of outputs that are too large for the record. Info.Omitted names them.
+// Peek is Get without arguments, results and lists of outputs that are too large for the record.
+// Info.Omitted names them.
 func (c *Client) Peek(ctx context.Context, id string) (Info, error) {
 	j, err := c.rt.store.Get(ctx, id)
 	return c.rt.info(j), err
@@ -64,7 +67,8 @@ func (rt *Runtime) whole(ctx context.Context, j store.Job) (Info, error) {
 	return i, nil
 }
 
-// readError is the error of a read for the job j: err, or that the job is gone, if its files went with it meanwhile.
+// readError is the error of a read for the job j: err, or that the job is gone, if its files went
+// with it meanwhile.
 func (rt *Runtime) readError(ctx context.Context, j store.Job, err error) error {
 	if errors.Is(err, blobout.ErrNotFound) {
 		if _, gone := rt.store.Get(ctx, j.ID); errors.Is(gone, store.ErrNotFound) {
@@ -74,10 +78,10 @@ func (rt *Runtime) readError(ctx context.Context, j store.Job, err error) error 
 	return err
 }
 
-// Cancel cancels a job. One that waits is cancelled at once; the handler of one that runs has its context cancelled
-// with ErrCancelRequested, at the latest after Config.CancelPoll, and the job is cancelled when it returns an error.
-// If it returns a result instead, the job has succeeded. Cancelling a cancelled job changes nothing; one that ended
-// otherwise is store.ErrMove.
+// Cancel cancels a job. One that waits is cancelled at once; the handler of one that runs has its
+// context cancelled with ErrCancelRequested, at the latest after Config.CancelPoll, and the job is
+// cancelled when it returns an error. If it returns a result instead, the job has succeeded.
+// Cancelling a cancelled job changes nothing; one that ended otherwise is store.ErrMove.
 func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 	j, err := c.rt.store.RequestCancel(ctx, id, reason, c.rt.now())
 	if err != nil {
@@ -97,8 +101,8 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 	return c.rt.info(j), nil
 }
 
-// Retry runs a failed or cancelled job again, with a fresh set of attempts, from its last checkpoint. Others are
-// store.ErrMove.
+// Retry runs a failed or cancelled job again, with a fresh set of attempts, from its last
+// checkpoint. Others are store.ErrMove.
 func (c *Client) Retry(ctx context.Context, id string) (Info, error) {
 	j, err := c.rt.store.Requeue(ctx, id, c.rt.now())
 	if err == nil {
@@ -116,9 +120,9 @@ func (c *Client) Release(ctx context.Context, id string) (Info, error) {
 	return c.rt.info(j), err
 }
 
-// Wait returns the job when it has ended, or the context's error with the job as Peek last saw it. It polls, from
-// every 50 milliseconds up to every 2 seconds; all who wait for a job in this process share what is read. A job that ends
-// in this process is seen at once.
+// Wait returns the job when it has ended, or the context's error with the job as Peek last saw it.
+// It polls, from every 50 milliseconds up to every 2 seconds; all who wait for a job in this
+// process share what is read. A job that ends in this process is seen at once.
 func (c *Client) Wait(ctx context.Context, id string) (Info, error) {
 	j, err := c.rt.watch.wait(ctx, id)
 	switch {
@@ -155,7 +159,8 @@ func (f *OutputFile) Open(ctx context.Context, offset, length int64) (io.ReadClo
 	return f.blobs.Open(ctx, f.parts, offset, length)
 }
 
-// FindOutput looks an output up. ErrNoOutput: there is none of that name that is visible; the text has the nearest name.
+// FindOutput looks an output up. ErrNoOutput: there is none of that name that is visible; the text
+// has the nearest name.
 func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, error) {
 	j, err := c.rt.store.Get(ctx, id)
 	if err != nil {
@@ -180,8 +185,8 @@ func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, 
 	return nil, fmt.Errorf("%w: %q of job %s%s", ErrNoOutput, name, id, hint)
 }
 
-// OpenOutput reads an output from offset on, length bytes of it or, if length is negative, all. ErrNoOutput: there
-// is none of that name that is visible.
+// OpenOutput reads an output from offset on, length bytes of it or, if length is negative, all.
+// ErrNoOutput: there is none of that name that is visible.
 func (c *Client) OpenOutput(ctx context.Context, id, name string, offset, length int64) (io.ReadCloser, OutputInfo, error) {
 	f, err := c.FindOutput(ctx, id, name)
 	if err != nil {
@@ -191,7 +196,8 @@ func (c *Client) OpenOutput(ctx context.Context, id, name string, offset, length
 	return r, f.OutputInfo, err
 }
 
-// OutputKeys returns the keys of an output's blobs in the bucket, in order: one, unless it is kept in parts.
+// OutputKeys returns the keys of an output's blobs in the bucket, in order: one, unless it is kept
+// in parts.
 func (c *Client) OutputKeys(ctx context.Context, id, name string) ([]string, error) {
 	f, err := c.FindOutput(ctx, id, name)
 	if err != nil {
@@ -213,10 +219,11 @@ type KindInfo struct {
 	Fields    []string      `json:"fields,omitempty" doc:"the fields of its arguments"`
 	Result    string        `json:"result,omitempty" doc:"the Go type of its result"`
 	Limits    Limits        `json:"limits"`
-	Retention time.Duration `json:"retention_ns" doc:"how long its ended jobs are kept, in nanoseconds; 0: for ever"`
+	Retention time.Duration `json:"retention_ns" doc:"how long its ended jobs are kept, in nanoseconds; 0: without limit"`
 }
 
-// Kinds describes the kinds that this process has registered and those that jobs were ever submitted for.
+// Kinds describes the kinds that this process has registered and those that jobs were ever
+// submitted for.
 func (c *Client) Kinds(ctx context.Context) ([]KindInfo, error) {
 	var list []KindInfo
 	there := map[string]bool{}

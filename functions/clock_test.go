@@ -14,8 +14,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// apart makes a time whose wall clock and monotonic reading are what they are told to be. Package time makes such times
-// when the machine's clock is set, and offers no other way to have one.
+// apart makes a time whose wall clock and monotonic reading are what they are told to be. Package
+// time makes such times when the machine's clock is set, and offers no other way to have one.
 func apart(t *testing.T, wall time.Time, mono time.Duration) time.Time {
 	t.Helper()
 	var made time.Time
@@ -33,7 +33,8 @@ func apart(t *testing.T, wall time.Time, mono time.Duration) time.Time {
 	return made
 }
 
-// The wall clock is set while a job runs: its time limit, its heartbeats and its polls come when they should.
+// The wall clock is set while a job runs: its time limit, its heartbeats and its polls come when
+// they should.
 func TestAStepOfTheWallClockMovesNoInterval(t *testing.T) {
 	for name, step := range map[string]time.Duration{"back": -40 * time.Second, "forward": 40 * time.Second} {
 		t.Run("time limit, "+name, func(t *testing.T) {
@@ -117,8 +118,8 @@ func TestAStepOfTheWallClockMovesNoInterval(t *testing.T) {
 	}
 }
 
-// steppingDesk is a desk in virtual time with a lease of 2 seconds. The function that it returns waits a second and sets
-// its wall clock.
+// steppingDesk is a desk in virtual time with a lease of 2 seconds. The function that it returns
+// waits a second and sets its wall clock.
 func steppingDesk(t *testing.T, reg *functions.Registry) (*desk, func(by time.Duration)) {
 	t.Helper()
 	var step atomic.Int64

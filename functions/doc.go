@@ -1,5 +1,5 @@
-// Package functions runs Go functions in the background: once, many times, later, again after a failure, and for
-// longer than the platform lets a process live.
+// Package functions runs Go functions in the background: once, many times, later, again after a
+// failure, and for longer than the platform lets a process live.
 //
 // # Defining jobs
 //
@@ -11,63 +11,69 @@
 //
 //	func statement(ctx context.Context, job *functions.Job[StatementArgs]) (StatementResult, error) { ... }
 //
-// The handler gets its arguments through [Job], and with them a checkpoint to resume from, a place to report progress,
-// files to write ([Job.Output]) and a logger. It ends by returning a result or an error, or one of the directives
-// [Permanent], [RetryAfter], [Snooze], [Skip] and [Continue].
+// The handler gets its arguments through [Job], and with them a checkpoint to resume from, a place
+// to report progress, files to write ([Job.Output]) and a logger. It ends by returning a result or
+// an error, or one of the directives [Permanent], [RetryAfter], [Snooze], [Skip] and [Continue].
 //
-// A handler may run more than once for a job: a worker can die at any moment, and a queue can deliver twice. One of these
-// runs wins. Its result and its files are the job's. Results and files of the other runs are never visible.
+// A handler may run more than once for a job: a worker can die at any moment, and a queue can
+// deliver twice. One of these runs wins. Its result and its files are the job's. Results and files
+// of the other runs are never visible.
 //
 // # Messages of other systems
 //
-// A [Trigger] makes jobs of messages that other systems put on the submit queue: objects that land in a bucket
-// ([ObjectCreated]), CloudEvents ([FromCloudEvent]), any JSON ([JSONBody]), and what a function of yours understands
-// ([FromMessage]). A message that no trigger understands is parked, where [Client.Parked] finds it.
+// A [Trigger] makes jobs of messages that other systems put on the submit queue: objects that land
+// in a bucket ([ObjectCreated]), CloudEvents ([FromCloudEvent]), any JSON ([JSONBody]), and what a
+// function of yours understands ([FromMessage]). A message that no trigger understands is parked,
+// where [Client.Parked] finds it.
 //
 // # Submitting and asking
 //
-// [Client] submits jobs and answers what runs, what failed, why, and what a job is waiting for. [Info.Waiting] says
-// the last in words.
+// [Client] submits jobs and answers what runs, what failed, why, and what a job is waiting for.
+// [Info.Waiting] says the last in words.
 //
 // # The life of a job
 //
-// Three functions pass work to each other: accept, execute and sweep. Each is a verb of [Runtime] over records, messages, a
-// clock and randomness that returns an [Outcome]. Adapters acknowledge messages, start goroutines and own the process:
-// worker and localdev here, lambda and cloudrun on those platforms. Each hop has a file:
+// Three functions pass work to each other: accept, execute and sweep. Each is a verb of [Runtime]
+// over records, messages, a clock and randomness that returns an [Outcome]. Adapters acknowledge
+// messages, start goroutines and own the process: worker and localdev here, lambda and cloudrun on
+// those platforms. Each hop has a file:
 //
-//	hop        file          what it does                                     if the process dies right after
-//	accept     accept.go     makes jobs of a message                          it comes again; keys tell what was done
-//	submit     submit.go     creates the record, then sends its id            no message: sweep sends it when due
-//	claim      claim.go      takes a lease with a token of its own            the lease runs out; sweep ends the attempt
-//	run        run.go        the handler, until it returns or is abandoned    the same; the checkpoint stays
-//	lease      lease.go      heartbeats, polls for cancellation, progress     the same
-//	write      workspace.go  files below the attempt's own prefix             never visible; removed when the job ends
-//	finish     finish.go     final state, retry time or continuation, at once applied or not: the token tells
-//	follow up  followup.go   the next message, end hooks, unlisted files      sweep reads the outbox and does it
-//	sweep      sweep.go      what is due, record by record                    the next sweep finds it due again
+//	hop        file          what it does                          if the process dies right after
+//	accept     accept.go     makes jobs of a message               it comes again; keys make no second job
+//	submit     submit.go     creates the record, sends its id      no message: sweep sends it when due
+//	claim      claim.go      takes a lease with a new token        sweep ends the attempt after the lease
+//	run        run.go        the handler, until it ends            the same; the checkpoint stays
+//	lease      lease.go      heartbeats, polls, progress           the same
+//	write      workspace.go  files below the attempt's prefix      never visible; removed with the job's end
+//	finish     finish.go     final state, retry or continuation    applied or not: the token tells
+//	follow up  followup.go   next message, end hooks, stray files  sweep runs the outbox
+//	sweep      sweep.go      what is due, record by record         the next sweep finds it due again
 //
-// Documents are the truth and messages are hints: a message holds a record's id and nothing else. A lost message
-// costs a delay, a duplicate costs a read. So any queue will do, also one that loses messages.
+// Documents are the truth and messages are hints: a message holds a record's id and nothing else. A
+// lost message costs a delay, a duplicate costs a read. So any queue will do, also one that loses
+// messages.
 //
-// To follow a plain job from its submission to its final record, read submit.go, followup.go, claim.go, run.go and
-// finish.go, and in package store the verbs, the moves and the end of a job: eight files.
+// To follow a plain job from its submission to its final record, read submit.go, followup.go,
+// claim.go, run.go and finish.go, and in package store the verbs, the moves and the end of a job:
+// eight files.
 //
 // # Watching it
 //
-// Spans and metrics go to OpenTelemetry; see [Config]. All spans of a job are in the submitter's trace: its record and its
-// messages carry the context of "submit", the parent of all other spans, in whatever process they are made.
+// Spans and metrics go to OpenTelemetry; see [Config]. All spans of a job are in the submitter's
+// trace: its record and its messages carry the context of "submit", the parent of all other spans,
+// in whatever process they are made.
 //
-//	accept submit  consumer  a message of the submit queue, within the trace that it brings
+//	accept submit  consumer  a message of the submit queue, within its own trace
 //	submit KIND    producer  the record is created and its message sent
-//	run KIND       consumer  an attempt, from its claim until what follows from its end is done; the handler's ctx has it
-//	sweep KIND     producer  sweep starts a job, sends its message again, or ends what was lost or is late
+//	run KIND       consumer  an attempt, from its claim until its follow-up; the handler's ctx has it
+//	sweep KIND     producer  sweep starts a job, sends its message again, or ends it or an attempt
 //
 // The metrics have the kind, the queue and the outcome as attributes, as far as they apply:
 //
 //	piecework.jobs.submitted      {job}      jobs created
 //	piecework.jobs.ended          {job}      jobs that ended, by final state
 //	piecework.jobs.running        {job}      jobs that run in this process
-//	piecework.handlers.abandoned  {handler}  handlers in this process that still run although their attempts have ended
+//	piecework.handlers.abandoned  {handler}  handlers that still run although their attempts have ended
 //	piecework.attempts            {attempt}  attempts that ended, by outcome; sweep counts lost attempts
 //	piecework.retries             {attempt}  attempts that failed, or were lost, with another to come
 //	piecework.leases.lost         {lease}    attempts of this process whose result was thrown away
@@ -79,25 +85,29 @@
 //
 // # Where things are
 //
-// Defining jobs: registry.go has the registry and [Handle], jsontype.go the check of argument types, options.go the
-// options, retry.go the retry policies, hooks.go middleware and end hooks, resource.go resources that handlers share.
+// Defining jobs: registry.go has the registry and [Handle], jsontype.go the check of argument
+// types, options.go the options, retry.go the retry policies, hooks.go middleware and end hooks,
+// resource.go resources that handlers share.
 //
-// Asking: client.go has the client, list.go its lists, watch.go how it waits, info.go what it answers, why.go what a job
-// waits for, suggest.go the nearest name for a misspelt one.
+// Asking: client.go has the client, list.go its lists, watch.go how it waits, info.go what it
+// answers, why.go what a job waits for, suggest.go the nearest name for a misspelt one.
 //
-// Running: runtime.go has the configuration and the runtime, outcome.go outcomes and directives, errors.go the errors and
-// the table of what becomes of each, guard.go what calls code of the program, stats.go the counters and log.go the log
-// lines. An attempt is in run.go, its phases in phase.go, the limits of its time in limits.go, the timer of all heartbeats
-// in pulse.go. What a handler sees is in job.go, checkpoints in checkpoint.go, a single output in output.go, lists of
-// outputs in manifest.go, arguments, results and other payloads in payload.go. suspects.go runs jobs that may kill their
-// worker one at a time.
+// Running: runtime.go has the configuration and the runtime, outcome.go outcomes and directives,
+// errors.go the errors and the table of what becomes of each, guard.go what calls code of the
+// program, stats.go the counters and log.go the log lines. An attempt is in run.go, its phases in
+// phase.go, the limits of its time in limits.go, the timer of all heartbeats in pulse.go. What a
+// handler sees is in job.go, checkpoints in checkpoint.go, a single output in output.go, lists of
+// outputs in manifest.go, arguments, results and other payloads in payload.go. suspects.go runs
+// jobs that may kill their worker one at a time.
 //
-// Sweeping: beside sweep.go, sweep_jobs.go has the sweep of jobs, recover.go the start of a process with an empty
-// queue, parked.go what is done to parked messages.
+// Sweeping: beside sweep.go, sweep_jobs.go has the sweep of jobs, recover.go the start of a process
+// with an empty queue, parked.go what is done to parked messages.
 //
-// Triggers: trigger.go has the triggers, trigger_route.go what a message asks for, trigger_options.go their options,
-// trigger_envelope.go what takes messages out of envelopes, trigger_json.go CloudEvents and other JSON, trigger_object.go
-// objects in buckets, and trigger_s3.go, trigger_gcs.go and trigger_azure.go the notifications of three clouds about these.
+// Triggers: trigger.go has the triggers, trigger_route.go what a message asks for,
+// trigger_options.go their options, trigger_envelope.go what takes messages out of envelopes,
+// trigger_json.go CloudEvents and other JSON, trigger_object.go objects in buckets, and
+// trigger_s3.go, trigger_gcs.go and trigger_azure.go the notifications of three clouds about these.
 //
-// Telemetry: telemetry.go has the providers, telemetry_trace.go the spans, telemetry_metrics.go the metrics.
+// Telemetry: telemetry.go has the providers, telemetry_trace.go the spans, telemetry_metrics.go the
+// metrics.
 package functions

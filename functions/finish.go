@@ -62,8 +62,9 @@ func (a *Attempt) writeEnd(ctx context.Context, h *handled) Outcome {
 	return Outcome{Verdict: Ack, JobID: j.ID}
 }
 
-// insist writes to the job for as long as the attempt holds it. The store's patience ends with the lease as it was when
-// the write was asked for. If a heartbeat has extended the lease since, insist tries again.
+// insist writes to the job for as long as the attempt holds it. The store's patience ends with the
+// lease as it was when the write was asked for. If a heartbeat has extended the lease since, insist
+// tries again.
 func (a *Attempt) insist(ctx context.Context, write func(have store.Job) (store.Job, error)) (store.Job, error) {
 	for {
 		have, end := a.held()
@@ -100,7 +101,8 @@ func (a *Attempt) close() {
 	a.rt.tel.runs(context.Background(), a.seen(), -1)
 }
 
-// unfinished returns the outcome of an attempt whose end could not be written: it lost its lease, or the store is away.
+// unfinished returns the outcome of an attempt whose end could not be written: it lost its lease,
+// or the store is away.
 func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
 	j := a.seen()
 	defer a.rt.endSpan(a.span, err)
@@ -117,7 +119,8 @@ func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
 	return Outcome{Verdict: Retry, After: a.rt.Timing().Lease, JobID: j.ID, Err: err}
 }
 
-// judge turns what the handler returned, and why it was told to stop if it was, into the attempt's end.
+// judge turns what the handler returned, and why it was told to stop if it was, into the attempt's
+// end.
 func (a *Attempt) judge(ctx context.Context, h *handled) (store.Finish, error) {
 	if a.leaseGone() { // a result would be stored for nothing
 		a.work.abort()
@@ -149,7 +152,8 @@ func (a *Attempt) base() store.Finish {
 	}
 }
 
-// success publishes the outputs and stores the result. What goes wrong with that is the attempt's error.
+// success publishes the outputs and stores the result. What goes wrong with that is the attempt's
+// error.
 func (a *Attempt) success(ctx context.Context, result []byte) store.Finish {
 	fail := func(err error) store.Finish {
 		a.work.abort()
@@ -196,8 +200,8 @@ func (a *Attempt) goOn(ctx context.Context, h *handled) (store.Finish, error) {
 	return f, nil
 }
 
-// failure is the end of an attempt whose handler returned an error. If the handler was told to stop, the cause of that
-// counts and not the error: libraries report cancellation in many ways.
+// failure is the end of an attempt whose handler returned an error. If the handler was told to
+// stop, the cause of that counts and not the error: libraries report cancellation in many ways.
 func (a *Attempt) failure(ctx context.Context, h *handled) store.Finish {
 	f := a.base()
 	f.Dirty, f.Error = a.work.isDirty(), h.err.Error()
@@ -237,7 +241,8 @@ func (a *Attempt) failure(ctx context.Context, h *handled) store.Finish {
 	return f
 }
 
-// logEnd writes one line about the end of an attempt: an error or a warning if it did not simply succeed.
+// logEnd writes one line about the end of an attempt: an error or a warning if it did not simply
+// succeed.
 func (rt *Runtime) logEnd(ctx context.Context, j store.Job, f store.Finish) {
 	attrs := identity(j)
 	switch j.State {

@@ -11,8 +11,9 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// followUp does what must follow a write of j: send its message if it is to run again, or carry out the outbox of
-// one that has ended. All of it may fail: the record says what is left, and sweep does that.
+// followUp does what must follow a write of j: it sends the message of a job that runs again, and
+// runs the outbox of a job that has ended. Whatever fails is still in the record, and sweep does
+// it.
 func (rt *Runtime) followUp(ctx context.Context, j store.Job) {
 	rt.watch.touch(j.ID)
 	switch {
@@ -23,8 +24,8 @@ func (rt *Runtime) followUp(ctx context.Context, j store.Job) {
 	}
 }
 
-// hint is the message that wakes a worker for a job, and when it should arrive; false if none is due, because the
-// job waits for its time or for somebody else.
+// hintFor returns the delay of the message that wakes a worker for a job. It is false if no message
+// is due, because the job waits for its time or for another record.
 func (rt *Runtime) hintFor(j store.Job) (delay time.Duration, ok bool) {
 	switch j.State {
 	case store.Queued:
@@ -37,37 +38,37 @@ func (rt *Runtime) hintFor(j store.Job) (delay time.Duration, ok bool) {
 	}
 }
 
-// sendHints sends a job's message, if one is due.
+// sendHints sends the messages of those jobs that have one due.
 func (rt *Runtime) sendHints(ctx context.Context, jobs ...store.Job) {
-	type lane struct {
+	type target struct {
 		queue string
 		delay time.Duration
 	}
-	lanes := map[lane][]pubsubq.Message{}
-	var order []lane // so that a run can be repeated
+	targets := map[target][]pubsubq.Message{}
+	var order []target // so that a run can be repeated
 	for _, j := range jobs {
 		delay, ok := rt.hintFor(j)
 		if !ok {
 			continue
 		}
-		l := lane{orDefault(j.Queue), delay}
-		if lanes[l] == nil {
-			order = append(order, l)
+		to := target{orDefault(j.Queue), delay}
+		if targets[to] == nil {
+			order = append(order, to)
 		}
-		lanes[l] = append(lanes[l], pubsubq.Message{ID: j.ID, Trace: j.Trace})
+		targets[to] = append(targets[to], pubsubq.Message{ID: j.ID, Trace: j.Trace})
 	}
-	for _, l := range order {
-		msgs := lanes[l]
-		if err := rt.queue.Send(ctx, l.queue, l.delay, msgs...); err != nil {
+	for _, to := range order {
+		msgs := targets[to]
+		if err := rt.queue.Send(ctx, to.queue, to.delay, msgs...); err != nil {
 			rt.stats.SendErrors.Add(int64(len(msgs)))
 			rt.log.LogAttrs(ctx, levelWarn, "messages may not have been sent; sweep will send them when they are due",
-				queueAttr(l.queue), countAttr(len(msgs)), errAttr(err))
+				queueAttr(to.queue), countAttr(len(msgs)), errAttr(err))
 		}
 	}
 }
 
-// runOutbox carries out the outbox of an ended job, its hooks until the context hooks ends. What fails stays in the outbox.
-// It returns the job as it is then.
+// runOutbox does what the outbox of an ended job asks for, and clears it. Hooks have until the
+// context hooks ends. What fails stays in the outbox. It returns the job as it is then.
 func (rt *Runtime) runOutbox(ctx, hooks context.Context, j store.Job) store.Job {
 	var done []store.Effect
 	for _, e := range j.Outbox {
@@ -87,16 +88,16 @@ func (rt *Runtime) runOutbox(ctx, hooks context.Context, j store.Job) store.Job 
 	}
 	next, err := rt.store.ClearEffects(ctx, j, done, rt.now())
 	if err != nil {
-		rt.log.LogAttrs(ctx, levelWarn, "outbox done, but the record could not be written; sweep will do it again",
+		rt.log.LogAttrs(ctx, levelWarn, "outbox done, but the record could not be written; sweep will run it again",
 			append(identity(j), errAttr(err))...)
 		return j
 	}
 	return next
 }
 
-// purge removes the files of an ended job's attempts that the record does not list. It lists them before it reads
-// the record once more: if the job is still at the same end, no attempt began meanwhile, and all that was on the
-// list belongs to attempts that are over.
+// purge removes the files of an ended job's attempts that the record does not list. It lists the
+// files before it reads the record again: if the job is still at the same end, no attempt has begun
+// since, and all listed files belong to attempts that are over.
 func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
 	warn := func(err error) bool {
 		rt.log.LogAttrs(ctx, levelWarn, "files of an ended job could not be removed; sweep will try again",
@@ -127,7 +128,8 @@ func (rt *Runtime) purge(ctx context.Context, j store.Job) bool {
 	return true
 }
 
-// isArgs reports whether a blob of a job is the arguments of a keyed submission, perhaps of one that made no job.
+// isArgs reports whether a blob of a job holds the arguments of a keyed submission, which may have
+// made no job.
 func isArgs(id, key string) bool {
 	return blobout.IsPayload(id, key) && strings.Contains(key, "/p-args-")
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/piecework/piecework/functions/internal/guard"
 )
 
-// Every call of code that the library does not own goes through package guard. A handler has a goroutine of its own, and
-// its time limits are the attempt's. Other functions have Config.HookTimeout, and retry functions retryTime.
+// Every call of the program's code goes through package guard. A handler has a goroutine of its own
+// and the limits of its attempt. Other functions have Config.HookTimeout, retry functions
+// retryTime.
 
-// retryTime is how long a retry function may take. The store waits for the answer while it changes the record.
+// retryTime is how long a retry function may take. The store waits for the answer while it changes
+// the record.
 const retryTime = time.Second
 
 // guarded calls f with a time limit. See guard.Within.
@@ -37,12 +39,13 @@ func encode(value any) (data []byte, err error) {
 	return data, err
 }
 
-// decode reads JSON into the value that a pointer leads to. A panic of its UnmarshalJSON is an error.
+// decode reads JSON into the value that a pointer leads to. A panic of its UnmarshalJSON is an
+// error.
 func decode(data []byte, into any) error {
 	return guard.Inline(func() error { return json.Unmarshal(data, into) })
 }
 
-// misbehaved reports whether the code that was called did not return as code should.
+// misbehaved reports whether called code panicked, ended its goroutine or did not return in time.
 func misbehaved(err error) bool {
 	_, panicked := errors.AsType[*guard.Panic](err)
 	return panicked || errors.Is(err, guard.ErrGoexit) || errors.Is(err, guard.ErrLate)
@@ -57,7 +60,7 @@ func troubleAttrs(err error) []slog.Attr {
 	return attrs
 }
 
-// blame names whose error it is. Code that did not return as it should makes the error ErrInvalid.
+// blame adds whose error it is. An error of code that misbehaved becomes ErrInvalid.
 func blame(what string, err error) error {
 	if misbehaved(err) {
 		return fmt.Errorf("%w: %s: %w", ErrInvalid, what, err)

@@ -33,7 +33,8 @@ func wantState(t *testing.T, i functions.Info, want store.State) {
 	}
 }
 
-// wantOutcome fails the test unless the job's last attempt ended so, with a text that has all the parts.
+// wantOutcome fails the test unless the job's last attempt ended so, with a text that has all the
+// parts.
 func wantOutcome(t *testing.T, i functions.Info, want store.Outcome, parts ...string) {
 	t.Helper()
 	if len(i.Attempts) == 0 {
@@ -150,7 +151,8 @@ func TestAnEndHookThatFailsIsCalledAgain(t *testing.T) {
 	}
 }
 
-// Hooks that hang cost a sweep no more time together than one of them may take, for each batch of records.
+// Hooks that hang cost a sweep no more time together than one of them may take, for each batch of
+// records.
 func TestHooksThatHangDoNotKeepSweepFromWhatElseIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := handle(failing, functions.MaxAttempts(1))

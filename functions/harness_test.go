@@ -37,8 +37,8 @@ type sent struct {
 	msg   pubsubq.Message
 }
 
-// desk is a runtime over memory, with a clock of its own, a queue that the test takes messages from, and a store
-// that fails when the test wants it to.
+// desk is a runtime over memory, with a clock of its own, a queue that the test takes messages
+// from, and a store that fails when the test wants it to.
 type desk struct {
 	*functions.Runtime
 	inner  *docstore.Collection

@@ -12,11 +12,12 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Middleware wraps the handlers of all kinds. It calls next exactly once, or not at all to refuse the attempt with
-// an error of its own. Otherwise the attempt fails with ErrMiddleware. The first that was added is the outermost.
+// Middleware wraps the handlers of all kinds. It must call next exactly once, or not at all to
+// refuse the attempt with an error of its own. Otherwise the attempt fails with ErrMiddleware. The
+// first that was added is the outermost.
 type Middleware func(ctx context.Context, job Info, next func(context.Context) error) error
 
-// EndHook is told of a job's end.
+// EndHook is called when a job has ended.
 type EndHook func(ctx context.Context, job Info) error
 
 // Use adds middleware around all handlers of the registry.
@@ -26,17 +27,19 @@ func (r *Registry) Use(m ...Middleware) {
 	r.middleware = append(r.middleware, m...)
 }
 
-// OnEnd adds a hook that is called when a job of any kind of this registry has ended: succeeded, failed, cancelled
-// or skipped. It is called at least once: the job's record remembers that the hook is due, and sweep calls it again
-// if the process died or the hook returned an error. It costs such jobs one write. An end that Client.Retry undoes before
-// the hook was told of it is not told: the job's next end is. A large result and a long list of outputs are left out of
-// what the hook gets; Client.Get has them.
+// OnEnd adds a hook that is called when a job of any kind of this registry has ended: succeeded,
+// failed, cancelled or skipped. It is called at least once: the job's record says that the hook is
+// due, and sweep calls it again if the process died or the hook returned an error. It costs such
+// jobs one write. If Client.Retry undoes an end before the hook was called, the hook is called for
+// the job's next end only. Info.Omitted names a large result or a long list of outputs that the
+// hook does not get; Client.Get returns them.
 //
-// All hooks of a job together have Config.HookTimeout, and on platforms with a deadline the time until shortly before it.
-// Then their context ends. The hooks that one sweep calls for up to 100 jobs have that time together. A hook that still
-// does not return is left behind and has failed. Sweep calls it again, in this process not before the earlier call has
-// returned, in other processes perhaps while it still runs. A hook that panics or ends its goroutine has failed too. While
-// its hooks run, a job keeps its place among those that the worker runs at once.
+// All hooks of a job together have Config.HookTimeout, and on platforms with a deadline the time
+// until shortly before it. Then their context ends. The hooks that one sweep calls for up to 100
+// jobs have that time together. A hook that still does not return is abandoned and has failed.
+// Sweep calls it again: in this process after the earlier call has returned, in other processes
+// perhaps while it still runs. A hook that panics or ends its goroutine has failed too. While its
+// hooks run, a job keeps its slot in the worker.
 func (r *Registry) OnEnd(h EndHook) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,7 +75,8 @@ func (r *Registry) wrap(job Info, call func(context.Context) error) func(context
 	return call
 }
 
-// ErrMiddleware says that middleware did not call next exactly once, and returned no error of its own.
+// ErrMiddleware says that middleware did not call next exactly once, and returned no error of its
+// own.
 var ErrMiddleware = errors.New("middleware must call next exactly once, or return an error")
 
 // turn is one call of a middleware. It may call next once.
@@ -134,9 +138,9 @@ func (r *Registry) callEndHooks(ctx context.Context, job Info) error {
 	return nil
 }
 
-// runHooks calls the hooks of an ended job and says whether they are done. A process that does not have the kind
-// leaves them to one that has. If ctx has a deadline, the hooks are over a quarter of the margin before: the outbox must
-// be written after them.
+// runHooks calls the hooks of an ended job and reports whether they are done. A process without the
+// kind leaves them to another process. If ctx has a deadline, the hooks must end a quarter of the
+// margin before it, because the outbox is written after them.
 func (rt *Runtime) runHooks(ctx context.Context, j store.Job) bool {
 	if _, err := rt.reg.kind(j.Kind); err != nil || !rt.reg.hooked() {
 		return false

@@ -33,7 +33,7 @@ func TestMiddlewareWrapsInTheOrderItWasAdded(t *testing.T) {
 	i := d.once(t, "shop.order", map[string]any{"item": "tea"})
 	want := []string{"into outer shop.order", "into inner shop.order", "out of inner", "out of outer"}
 	if !slices.Equal(order, want) || i.State != store.Succeeded {
-		t.Errorf("%v, %+v", order, i)
+		t.Errorf("order = %v, job = %+v; want order as listed and State = Succeeded", order, i)
 	}
 }
 
@@ -51,11 +51,11 @@ func TestMiddlewareMayRefuseAndMayPanic(t *testing.T) {
 	})
 	d := newDesk(t, reg)
 	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || i.Error != "closed on Sundays" {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed and Error = \"closed on Sundays\"", i)
 	}
 	panics = true
 	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || i.Attempts[0].Outcome != store.OutcomePanic {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed and Attempts[0].Outcome = OutcomePanic", i)
 	}
 }
 
@@ -88,7 +88,7 @@ func TestEndHooksAreCalledForEachEnd(t *testing.T) {
 	d.sweep(t)
 	want := []string{`succeeded "done"`, "failed no", "skipped x", "cancelled why not", "failed the job's deadline passed before an attempt could start"}
 	if !slices.Equal(ends, want) {
-		t.Errorf("%q", ends)
+		t.Errorf("ends = %q; want ends as listed", ends)
 	}
 }
 
@@ -179,11 +179,11 @@ func TestHooksOfAKindThatIsNotHereAreLeftToOthers(t *testing.T) {
 	}
 	d.advance(2 * time.Minute)
 	if r, err := other.Sweep(t.Context(), functions.SweepRequest{}); err != nil || r.Settled != 0 || called {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("result = %+v, error = %v; want no error, Settled = 0 and not called", r, err)
 	}
 	d.advance(time.Hour)
 	if r := d.sweep(t); r.Settled != 1 || !called {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Settled = 1 and called", r)
 	}
 }
 
@@ -228,18 +228,18 @@ func TestResourcesAreOpenedOnceAndClosedInReverse(t *testing.T) {
 	d := newDesk(t, reg)
 	i := d.once(t, "shop.order", order{})
 	if i.State != store.Retrying || !strings.Contains(i.Error, "resource cannot be opened: second: no route") {
-		t.Fatalf("%+v", i)
+		t.Fatalf("job = %+v; want State = Retrying and Error to contain \"resource cannot be opened: second: no route\"", i)
 	}
 	broken = false
 	if i = d.until(t, i.ID); i.State != store.Succeeded {
-		t.Fatalf("%+v", i)
+		t.Fatalf("job = %+v; want State = Succeeded", i)
 	}
 	wantErr(t, func() error { _, err := first.Get(t.Context()); return err }(), nil)
 	if err := d.Close(); err == nil || !strings.Contains(err.Error(), "close resource first: busy") {
 		t.Errorf("close: %v", err)
 	}
 	if want := []string{"open first", "open second", "close second", "close first"}; !slices.Equal(log, want) {
-		t.Errorf("%v", log)
+		t.Errorf("log = %v; want log as listed", log)
 	}
 	_, err := second.Get(t.Context())
 	wantErr(t, err, functions.ErrResource, "second")

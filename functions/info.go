@@ -9,11 +9,12 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Info is a job as people and programs see it. Times are UTC; a zero time means that it does not apply.
+// Info is a job as people and programs see it. Times are UTC; a zero time means that it does not
+// apply.
 type Info struct {
 	ID       string      `json:"id" doc:"the job's id"`
 	Kind     string      `json:"kind" doc:"the kind it is a call of"`
-	Queue    string      `json:"queue" doc:"the lane of work it goes to"`
+	Queue    string      `json:"queue" doc:"the queue it goes to"`
 	State    store.State `json:"state" enum:"held,scheduled,queued,running,retrying,blocked,succeeded,failed,cancelled,skipped"`
 	Waiting  string      `json:"waiting,omitempty" doc:"what it is waiting for, in words"`
 	Created  time.Time   `json:"created" doc:"when it was submitted"`
@@ -81,7 +82,8 @@ type OutputInfo struct {
 // Done reports whether the job has reached a final state.
 func (i Info) Done() bool { return i.State.Final() }
 
-// ResultOf decodes the result of a job that has succeeded. For one that has not, it says what became of it.
+// ResultOf decodes the result of a job that has succeeded. For one that has not, it says what
+// became of it.
 func ResultOf[R any](i Info) (R, error) {
 	var r R
 	if i.State != store.Succeeded {

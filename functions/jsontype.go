@@ -19,8 +19,9 @@ type jsonField struct {
 	depth   int  // of the embedding
 }
 
-// structFields lists the fields that encoding/json writes and reads, in the order in which Go has them. A name that several
-// fields have belongs to the one that is embedded least, among these to the one whose tag says so, and else to none.
+// structFields lists the fields that encoding/json writes and reads, in the order in which Go has
+// them. A name that several fields have belongs to the one that is embedded least, among these to
+// the one whose tag says so, and else to none.
 func structFields(t reflect.Type) []jsonField {
 	all := embeddedFields(nil, t, jsonField{}, nil)
 	return slices.DeleteFunc(slices.Clone(all), func(f jsonField) bool {
@@ -66,7 +67,8 @@ func embeddedFields(list []jsonField, t reflect.Type, at jsonField, within []ref
 	return list
 }
 
-// jsonFields lists the names of a struct's fields, or of a pointer's to one, as encoding/json has them.
+// jsonFields lists the names of a struct's fields, or of a pointer's to one, as encoding/json has
+// them.
 func jsonFields(t reflect.Type) []string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -95,8 +97,9 @@ func ownForm(t reflect.Type) bool {
 	return false
 }
 
-// checkJSON says which part of a type encoding/json can never write, or, if it is to be read, never read; or nil. what
-// names the type for people, and then the part. Parts that are left out when they are empty may be of any type.
+// checkJSON says which part of a type encoding/json can never write, or, if it is to be read, never
+// read; or nil. what names the type for people, and then the part. Parts that are left out when
+// they are empty may be of any type.
 func checkJSON(what string, t reflect.Type, read bool, seen map[reflect.Type]bool) error {
 	if seen[t] || ownForm(t) {
 		return nil

@@ -17,8 +17,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// late holds up a write that has some text in it, and all updates after it, until their callers give up. The function
-// that it returns applies the held write.
+// late holds up a write that has some text in it, and all updates after it, until their callers
+// give up. The function that it returns applies the held write.
 func (d *desk) late(t *testing.T, text string) (apply func()) {
 	var mu sync.Mutex // heartbeats write too
 	var held func() driver.ActionListError

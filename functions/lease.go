@@ -9,8 +9,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// leaseClock says when an attempt's lease ends, and when its next heartbeat, poll and write of progress are due. The
-// attempt's lock guards it.
+// leaseClock says when an attempt's lease ends, and when its next heartbeat, poll and write of
+// progress are due. The attempt's lock guards it.
 type leaseClock struct {
 	end      time.Time // when the lease runs out, unless a write extends it
 	nextBeat time.Time
@@ -45,7 +45,8 @@ func (c *leaseClock) takeProgress() *store.Progress {
 	return p
 }
 
-// keepProgress keeps progress whose write failed for the next write, unless the handler has reported again.
+// keepProgress keeps progress whose write failed for the next write, unless the handler has
+// reported again.
 func (c *leaseClock) keepProgress(p *store.Progress) { c.progress = cmp.Or(c.progress, p) }
 
 // held is the job as the attempt last saw it, and when its lease runs out.
@@ -86,8 +87,8 @@ func (a *Attempt) noteRecord(j store.Job) {
 	}
 }
 
-// noteError reacts to the error of a read or write: the record shows that the lease is lost, or the lease has run out
-// while the store did not answer.
+// noteError reacts to the error of a read or write: the record shows that the lease is lost, or the
+// lease has run out while the store did not answer.
 func (a *Attempt) noteError(err error) {
 	_, end := a.held()
 	switch {
@@ -113,8 +114,8 @@ func (a *Attempt) leaseGone() bool {
 	return a.lease.gone
 }
 
-// Beat does what is due: it stops a handler whose time is up, extends the lease, writes progress, and looks whether the
-// job was cancelled. It returns when it must be called again.
+// Beat does what is due: it stops a handler whose time is up, extends the lease, writes progress,
+// and looks whether the job was cancelled. It returns when it must be called again.
 func (a *Attempt) Beat(ctx context.Context) time.Time {
 	now := a.rt.cfg.Now()
 	a.mu.Lock()
@@ -175,8 +176,8 @@ func (a *Attempt) isOver() bool {
 	return a.phase.over()
 }
 
-// backOff puts the next heartbeat, poll and write of progress off for a tenth of the lease, because the store did not
-// answer.
+// backOff puts the next heartbeat, poll and write of progress off for a tenth of the lease, because
+// the store did not answer.
 func (a *Attempt) backOff() {
 	soon := a.rt.cfg.Now().Add(a.rt.leasePart(10))
 	a.mu.Lock()
@@ -188,8 +189,8 @@ func (a *Attempt) backOff() {
 	}
 }
 
-// nextWrite is when Beat must call the store; zero: never, because the attempt has ended or lost its lease. The caller
-// holds mu.
+// nextWrite is when Beat must call the store; zero: never, because the attempt has ended or lost
+// its lease. The caller holds mu.
 func (a *Attempt) nextWrite() time.Time {
 	if a.phase == phaseRecorded || isLost(a.limits.cause) {
 		return time.Time{}
@@ -201,7 +202,8 @@ func (a *Attempt) nextWrite() time.Time {
 	return t
 }
 
-// nextStop is when the attempt reaches its limit; zero: never, or it was told to stop before. The caller holds mu.
+// nextStop is when the attempt reaches its limit; zero: never, or it was told to stop before. The
+// caller holds mu.
 func (a *Attempt) nextStop() time.Time {
 	if a.phase == phaseRecorded || a.limits.cause != nil {
 		return time.Time{}
@@ -209,7 +211,8 @@ func (a *Attempt) nextStop() time.Time {
 	return a.limits.at
 }
 
-// leasePart is a fraction of the lease in whole milliseconds, because the clocks of Beat's callers may count in these.
+// leasePart is a fraction of the lease in whole milliseconds, because the clocks of Beat's callers
+// may count in these.
 func (rt *Runtime) leasePart(n time.Duration) time.Duration {
 	return (rt.Timing().Lease / n).Truncate(time.Millisecond)
 }

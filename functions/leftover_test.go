@@ -30,8 +30,8 @@ func (f *firstResult) Before(_ context.Context, op fault.Op) fault.Fate {
 
 func (*firstResult) After(context.Context, fault.Op) {}
 
-// A large result whose blob was written, though the answer was lost, is not left behind when the next attempt has
-// another.
+// A large result whose blob was written, though the answer was lost, is not left behind when the
+// next attempt has another.
 func TestAResultThatNobodyListsIsPurged(t *testing.T) {
 	reg := functions.NewRegistry()
 	functions.Handle(reg, "large", func(_ context.Context, job *functions.Job[struct{}]) (string, error) {
@@ -61,14 +61,15 @@ func TestAResultThatNobodyListsIsPurged(t *testing.T) {
 	}
 	d.drain(t)
 	if i := d.get(t, r.ID); i.State != store.Succeeded || i.Attempt != 2 {
-		t.Fatalf("%+v", i)
+		t.Fatalf("job = %+v; want State = Succeeded and Attempt = 2", i)
 	}
 	if keys := files.Keys(); len(keys) != 1 {
 		t.Errorf("blobs that are left: %v", keys)
 	}
 }
 
-// An output may have the name that the blob of a keyed submission's arguments begins with. It is removed as others are.
+// An output may have the name that the blob of a keyed submission's arguments begins with. It is
+// removed as others are.
 func TestAnOutputThatIsNamedLikeArgumentsIsRemoved(t *testing.T) {
 	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
 		out, err := job.Output(ctx, "p-args-eu/berlin.csv")
@@ -99,7 +100,8 @@ func TestAnOutputThatIsNamedLikeArgumentsIsRemoved(t *testing.T) {
 	}
 }
 
-// What a call has written that ends in Continue without a checkpoint will be written again: its files are removed.
+// What a call has written that ends in Continue without a checkpoint will be written again: its
+// files are removed.
 func TestACallThatSavesNothingLeavesNoFiles(t *testing.T) {
 	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
 		out, err := job.Output(ctx, "a.csv")

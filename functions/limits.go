@@ -8,10 +8,11 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// limits say when an attempt must stop, and why. The zero value has no limits. The attempt's lock guards them.
+// limits say when an attempt must stop, and why. The zero value has no limits. The attempt's lock
+// guards them.
 //
-// All times are as Config.Now gives them. Their monotonic readings keep a step of the wall clock from moving limits,
-// heartbeats and polls. Times in records are wall-clock times.
+// All times are as Config.Now gives them. Their monotonic readings keep a step of the wall clock
+// from moving limits, heartbeats and polls. Times in records are wall-clock times.
 type limits struct {
 	at       time.Time // when the handler is told to stop; zero: never
 	why      error     // the cause with which it is told then
@@ -22,7 +23,8 @@ type limits struct {
 	abandonAt time.Time     // when it is abandoned; zero: never, or by Run
 }
 
-// set finds the earliest limit of an attempt that was claimed at start. The deadline of ctx is the platform's.
+// set finds the earliest limit of an attempt that was claimed at start. The deadline of ctx is the
+// platform's.
 func (l *limits) set(ctx context.Context, cfg *Config, j store.Job, start time.Time) {
 	now := cfg.Now()
 	add := func(at time.Time, why error) {
@@ -42,8 +44,9 @@ func (l *limits) set(ctx context.Context, cfg *Config, j store.Job, start time.T
 	}
 }
 
-// setGrace sets when a handler that was just told to stop is abandoned: after StopGrace, but early enough to leave half of
-// the margin for writing the attempt's end before the platform ends the process.
+// setGrace sets when a handler that was just told to stop is abandoned: after StopGrace, but early
+// enough to leave half of the margin for writing the attempt's end before the platform ends the
+// process.
 func (l *limits) setGrace(cfg *Config) {
 	now := cfg.Now()
 	l.grace = cfg.StopGrace
@@ -88,8 +91,8 @@ func (a *Attempt) deadlineNear() bool {
 		!a.limits.platform.IsZero() && !a.rt.cfg.Now().Add(a.rt.cfg.Margin).Before(a.limits.platform)
 }
 
-// untilDeadline bounds what follows the end of a started attempt by the platform's deadline. Sweep does what is not done
-// by then.
+// untilDeadline bounds what follows the end of a started attempt by the platform's deadline. Sweep
+// does what is not done by then.
 func (a *Attempt) untilDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

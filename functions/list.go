@@ -14,8 +14,8 @@ type ListFilter struct {
 	Kind  string
 	State store.State
 	Tag   string
-	// Payloads has the list include arguments and results of up to 32 KiB. Those over 512 bytes are left out otherwise.
-	// Those over 32 KiB are never in a list: Get has them.
+	// Payloads has the list include arguments and results of up to 32 KiB. Without it, they are
+	// left out above 512 bytes. Longer ones are never in a list: Get returns them.
 	Payloads bool
 	Limit    int    // of one page; default 50, at most 1000
 	Cursor   string // of the page before
@@ -29,12 +29,14 @@ type List struct {
 	Until   time.Time `json:"until,omitzero" doc:"how far back this page has looked: when the last of these jobs was created; with state=failed, when it failed"`
 }
 
-// maxListed is how long arguments and results may be, in bytes, to be in a list that is not asked for them.
+// maxListed is how long arguments and results may be, in bytes, to be in a list that is not asked
+// for them.
 const maxListed = 512
 
-// List returns jobs, newest first; failed ones by the time they failed, if the filter asks for them. Info.Omitted names
-// what is left out of a job. A page may be short, even empty, and yet have a Next: it looks at 2,000 jobs and returns
-// 3 MiB of records at most. store.ErrCursor: the cursor does not belong to this list.
+// List returns jobs, newest first; failed ones by the time they failed, if the filter asks for
+// them. Info.Omitted names what is left out of a job. A page may be short, even empty, and yet have
+// a Next: it looks at 2,000 jobs and returns 3 MiB of records at most. store.ErrCursor: the cursor
+// does not belong to this list.
 func (c *Client) List(ctx context.Context, f ListFilter) (List, error) {
 	filter := store.Filter{State: f.State, Tag: f.Tag}
 	switch {
@@ -71,8 +73,8 @@ func (c *Client) List(ctx context.Context, f ListFilter) (List, error) {
 	return list, err
 }
 
-// Jobs returns all jobs that the filter lets through, in List's order. It reads page by page, each of Limit jobs at most,
-// and ends with the first error.
+// Jobs returns all jobs that the filter lets through, in List's order. It reads page by page, each
+// of Limit jobs at most, and ends with the first error.
 func (c *Client) Jobs(ctx context.Context, f ListFilter) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		for {

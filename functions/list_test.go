@@ -13,7 +13,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Lists say what they leave out, and have it when they are asked to, unless it is too large for that.
+// Lists say what they leave out, and have it when they are asked to, unless it is too large for
+// that.
 func TestListsLeaveOutLargePayloads(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	for _, c := range []struct {

@@ -17,13 +17,13 @@ const (
 	levelError = slog.LevelError
 )
 
-// identity is what every line about a job carries.
+// identity returns the attributes of every line about a job.
 func identity(j store.Job) []slog.Attr {
 	return []slog.Attr{slog.String("job", j.ID), slog.String("kind", j.Kind), slog.Int("attempt", j.Attempt)}
 }
 
-// ReadableAttr writes durations as text, such as "1.5s": give it to slog's JSON handler as HandlerOptions.ReplaceAttr,
-// which by itself writes them as a number of nanoseconds.
+// ReadableAttr writes durations as text, such as "1.5s": give it to slog's JSON handler as
+// HandlerOptions.ReplaceAttr, which by itself writes them as a number of nanoseconds.
 func ReadableAttr(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())
@@ -45,8 +45,8 @@ func clipText(s string, n int) string { return store.Clip(s, n) }
 // unhandledEvery is how often a process logs, for one reason, that it could not handle messages.
 const unhandledEvery = time.Minute
 
-// unhandled tells the log of messages that this process could not handle: each reason at once, and then once a minute
-// with how many there were. A message may come again every few seconds for as long as its reason lasts.
+// unhandled logs messages that this process could not handle: each reason at once, and then once a
+// minute with their number. Such a message may come again every few seconds.
 type unhandled struct {
 	mu      sync.Mutex
 	reasons map[error]*reason // by the error of the rule that applies; nil: none does
@@ -57,8 +57,8 @@ type reason struct {
 	since int        // messages that were not logged since
 }
 
-// note logs the outcome of a message if it says that the message could not be handled. A message that has nothing to do
-// is no trouble.
+// note logs the outcome of a message that could not be handled. It does not log a message that had
+// nothing to do.
 func (u *unhandled) note(ctx context.Context, rt *Runtime, out Outcome) {
 	lost := errors.Is(out.Err, store.ErrTooLarge) || errors.Is(out.Err, store.ErrCorrupt)
 	if out.Verdict != Retry && !lost {

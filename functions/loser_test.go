@@ -17,8 +17,8 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// An attempt that stood still until its job was done, and perhaps removed, leaves nothing behind: neither files that it
-// wrote before the purge or the removal, nor those that it writes after.
+// An attempt that stood still until its job was done, and perhaps removed, leaves nothing behind:
+// neither files that it wrote before the purge or the removal, nor those that it writes after.
 func TestNothingThatALoserWroteStays(t *testing.T) {
 	large := strings.Repeat("x", 2*store.MaxInline)
 	for name, keep := range map[string]time.Duration{"the job stays": 0, "the job is gone": time.Hour} {
@@ -78,7 +78,8 @@ func TestNothingThatALoserWroteStays(t *testing.T) {
 	}
 }
 
-// Outputs that a loser has joined are removed, while the parts stay that the record lists for the next attempt.
+// Outputs that a loser has joined are removed, while the parts stay that the record lists for the
+// next attempt.
 func TestWhatALoserHasJoinedIsRemoved(t *testing.T) {
 	var d *desk
 	d = newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
@@ -123,7 +124,8 @@ func (w watched) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads nothing.
 func (*watched) UnmarshalJSON([]byte) error { return nil }
 
-// An attempt that had timed out when it lost its lease asks the store no more, and brings no result into its final form.
+// An attempt that had timed out when it lost its lease asks the store no more, and brings no result
+// into its final form.
 func TestALostLeaseCountsMoreThanATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var encoded atomic.Bool

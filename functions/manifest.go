@@ -10,16 +10,17 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// maxManifest is the longest manifest in bytes that merging makes: some 80,000 parts. A longer one would take much
-// memory each time, and save few entries in the record.
+// maxManifest is the longest manifest in bytes that merging makes: some 80,000 parts. A longer one
+// would take much memory each time, and save few entries in the record.
 const maxManifest = 16 << 20
 
-// seal moves the newest parts of the outputs to a manifest if they are too many for the record. It returns the parts that
-// stay in the record. The caller has the turn.
+// seal moves the newest parts of the outputs to a manifest if they are too many for the record. It
+// returns the parts that stay in the record. The caller has the turn.
 //
-// The record holds up to Config.InlineLists of parts itself. When there are more, all of them move to a manifest. When there
-// are Config.MergeLists manifests of a level, mergeLists merges them into one of the next level. So the record has few
-// entries however many parts there are, and each part is written again a few times only.
+// The record holds up to Config.InlineLists of parts itself. When there are more, all of them move
+// to a manifest. When there are Config.MergeLists manifests of a level, mergeLists merges them into
+// one of the next level. So the record has few entries however many parts there are, and each part
+// is written again a few times only.
 func (w *workspace) seal(ctx context.Context, newest []store.Output) ([]store.Output, error) {
 	data, err := store.EncodeOutputs(newest)
 	if err != nil || len(data) <= w.rt.cfg.InlineLists {
@@ -31,12 +32,13 @@ func (w *workspace) seal(ctx context.Context, newest []store.Output) ([]store.Ou
 	}
 	w.lists = append(slices.Clip(w.lists), m)
 	for _, o := range newest {
-		w.output(o.Name).moved(o.Parts)
+		w.output(o.Name).list(o.Parts)
 	}
 	return nil, w.mergeLists(ctx)
 }
 
-// mergeLists merges the last manifests if enough of them have the same level. It reads and writes lists of parts, no parts.
+// mergeLists merges the last manifests if enough of them have the same level. It reads and writes
+// lists of parts, no parts.
 func (w *workspace) mergeLists(ctx context.Context) error {
 	for {
 		n, size := len(w.lists), int64(0)
@@ -100,7 +102,8 @@ func (rt *Runtime) readManifests(ctx context.Context, manifests []store.Manifest
 	return lists, nil
 }
 
-// outputsOf returns the visible outputs of a job, read from their manifest if they are not in the record.
+// outputsOf returns the visible outputs of a job, read from their manifest if they are not in the
+// record.
 func (rt *Runtime) outputsOf(ctx context.Context, j store.Job) ([]store.Output, error) {
 	if j.OutputsIn == nil {
 		return j.Outputs, nil
@@ -112,7 +115,7 @@ func (rt *Runtime) outputsOf(ctx context.Context, j store.Job) ([]store.Output, 
 	return store.Concat(append(lists, j.Outputs)...), nil
 }
 
-// keysOf are the keys of the blobs that a record lists, itself or in its manifests.
+// keysOf returns the keys of the blobs that a record lists, itself or in its manifests.
 func (rt *Runtime) keysOf(ctx context.Context, j store.Job) (map[string]bool, error) {
 	lists, err := rt.readManifests(ctx, j.Manifests())
 	if err != nil {
@@ -132,8 +135,8 @@ func (rt *Runtime) keysOf(ctx context.Context, j store.Job) (map[string]bool, er
 	return keys, nil
 }
 
-// isDamage reports whether an error of a read says that a blob is not there or not what was written, so that another
-// try gives the same.
+// isDamage reports whether an error of a read says that a blob is missing or not what was written,
+// so that another try would fail too.
 func isDamage(err error) bool {
 	return errors.Is(err, blobout.ErrNotFound) || errors.Is(err, blobout.ErrCorrupt) || errors.Is(err, store.ErrManifest)
 }

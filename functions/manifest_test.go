@@ -47,7 +47,8 @@ func (d *desk) largestWrite(largest *int) {
 	}
 }
 
-// The record stays small however many parts there are, and what an output holds is the whole of them in order.
+// The record stays small however many parts there are, and what an output holds is the whole of
+// them in order.
 func TestThousandsOfCheckpointsWithOpenOutputs(t *testing.T) {
 	const checkpoints, per = 5000, 700
 	var d *desk
@@ -233,7 +234,8 @@ func TestACheckpointThatWasReplacedIsRemoved(t *testing.T) {
 	}
 }
 
-// A write that was given up may still be applied: until the next one has been, the blobs of both stay.
+// A write that was given up may still be applied: until the next one has been, the blobs of both
+// stay.
 func TestBlobsOfACheckpointStayWhileItMayStillBeApplied(t *testing.T) {
 	var d *desk
 	var late func()
@@ -274,7 +276,8 @@ func TestBlobsOfACheckpointStayWhileItMayStillBeApplied(t *testing.T) {
 	}
 }
 
-// What an older version has saved, with all parts in the record up to its limit, can be gone on with, or ended.
+// What an older version has saved, with all parts in the record up to its limit, can be gone on
+// with, or ended.
 func TestARecordThatAnOlderVersionHasFilled(t *testing.T) {
 	for _, resume := range []bool{true, false} {
 		t.Run(fmt.Sprint("resume ", resume), func(t *testing.T) {
@@ -323,7 +326,8 @@ func TestARecordThatAnOlderVersionHasFilled(t *testing.T) {
 	}
 }
 
-// fill makes the record of a job that waits one of 380,000 bytes, which was the limit of earlier versions.
+// fill makes the record of a job that waits one of 380,000 bytes, which was the limit of earlier
+// versions.
 func (d *desk) fill(t *testing.T, id string) {
 	t.Helper()
 	doc := map[string]any{store.IDField: id}
@@ -344,7 +348,8 @@ func (d *desk) fill(t *testing.T, id string) {
 	}
 }
 
-// Checkpoints that a handler saves from several goroutines at once do not take one another's blobs away.
+// Checkpoints that a handler saves from several goroutines at once do not take one another's blobs
+// away.
 func TestCheckpointsAtOnce(t *testing.T) {
 	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
 		var at order

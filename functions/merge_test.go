@@ -28,8 +28,9 @@ func (d *desk) part(ctx context.Context, t *testing.T, job *functions.Job[order]
 	return j.OpenIn
 }
 
-// Two manifests of a level become one of the next, as two digits of a binary number do: a part is written again once a
-// level. A manifest that was merged at once, and that no record has named, is removed like the others.
+// Two manifests of a level become one of the next, as two digits of a binary number do: a part is
+// written again once a level. A manifest that was merged at once, and that no record has named, is
+// removed like the others.
 func TestAMergedManifestIsOfTheNextLevel(t *testing.T) {
 	var d *desk
 	d = newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
@@ -100,7 +101,8 @@ func (d *desk) list(t *testing.T, id string, sizes ...int) {
 	}
 }
 
-// The purge of a job whose manifest is gone cannot tell which files to keep. It keeps all, says so, and is not tried again.
+// The purge of a job whose manifest is gone cannot tell which files to keep. It keeps all, says so,
+// and is not tried again.
 func TestThePurgeOfADamagedJobIsGivenUp(t *testing.T) {
 	var d *desk
 	d = newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {

@@ -9,7 +9,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Unlimited lets a job be tried for ever, given to MaxAttempts; the separate limits still hold.
+// Unlimited is no limit on attempts, for MaxAttempts. MaxErrors, MaxTimeouts and MaxLost still
+// hold.
 const Unlimited = -1
 
 // Defaults of a kind's options.
@@ -60,7 +61,7 @@ type SubmitOption interface {
 	applySubmit(s *settings)
 }
 
-// Option is an option of both: a kind's default, and what one submission has in its place.
+// Option is an option of a kind, and of a submission that overrides it.
 type Option interface {
 	KindOption
 	SubmitOption
@@ -88,7 +89,8 @@ func limit(name string, n int, set func(*settings, int)) Option {
 	})
 }
 
-// span is an option over a duration in milliseconds, where 0 has a meaning of its own. A shorter one would be stored as 0.
+// span is an option over a duration in milliseconds, where 0 has a meaning of its own. A shorter
+// one would be stored as 0.
 func span(name, zero string, d time.Duration, set func(*settings, time.Duration)) Option {
 	return option(func(s *settings) {
 		if d < 0 || d > 0 && d < time.Millisecond {
@@ -99,8 +101,8 @@ func span(name, zero string, d time.Duration, set func(*settings, time.Duration)
 	})
 }
 
-// MaxAttempts is how often a job is tried in all, 5 by default; Unlimited for no limit. Calls that ended in
-// Snooze, Continue or the worker's shutdown do not count.
+// MaxAttempts is how often a job is tried in all, 5 by default; Unlimited for no limit. Calls that
+// ended in Snooze, Continue or the worker's shutdown do not count.
 func MaxAttempts(n int) Option {
 	if n == Unlimited {
 		return option(func(s *settings) { s.policy.MaxAttempts = 0 })
@@ -108,7 +110,8 @@ func MaxAttempts(n int) Option {
 	return limit("MaxAttempts", n, func(s *settings, n int) { s.policy.MaxAttempts = n })
 }
 
-// MaxErrors fails a job when n attempts have ended in an error or a panic. By default MaxAttempts decides alone.
+// MaxErrors fails a job when n attempts have ended in an error or a panic. By default MaxAttempts
+// decides alone.
 func MaxErrors(n int) Option {
 	return limit("MaxErrors", n, func(s *settings, n int) { s.policy.MaxErrors = n })
 }
@@ -118,27 +121,28 @@ func MaxTimeouts(n int) Option {
 	return limit("MaxTimeouts", n, func(s *settings, n int) { s.policy.MaxTimeouts = n })
 }
 
-// MaxLost fails a job when n attempts were lost together with their worker and no checkpoint was saved in between, 3 by
-// default: a job that makes its worker run out of memory would otherwise go round without end. A job that gets on is
-// not suspected: a checkpoint, saved by Job.Checkpoint or Continue, starts the count again. Each loss uses an attempt all
-// the same, so MaxAttempts bounds a job that kills its worker after each checkpoint.
+// MaxLost fails a job when n attempts were lost together with their worker and no checkpoint was
+// saved in between, 3 by default: a job that makes its worker run out of memory would otherwise go
+// round without end. A job that gets on is not suspected: a checkpoint, saved by Job.Checkpoint or
+// Continue, starts the count again. Each loss uses an attempt all the same, so MaxAttempts bounds a
+// job that kills its worker after each checkpoint.
 //
-// A job that kills its worker takes the jobs beside it down with it. So jobs on their last chance, which fail with the
-// next loss, are tried apart: a process runs one of them at a time, beside any number of others. The killer then fails
-// alone. Others wait, queued, for some seconds at a time. Long jobs on machines that are taken away often should save
-// checkpoints, or have a higher limit.
+// A job that kills its worker takes the jobs beside it down with it. So jobs on their last chance,
+// which fail with the next loss, are tried apart: a process runs one of them at a time, beside any
+// number of others. The killer then fails alone. Others wait, queued, for some seconds at a time.
+// Long jobs on machines that are taken away often should save checkpoints, or have a higher limit.
 func MaxLost(n int) Option {
 	return limit("MaxLost", n, func(s *settings, n int) { s.policy.MaxLost = n })
 }
 
-// Timeout is how long one attempt may run, 1 hour by default; 0 is no limit. The attempt's context is then cancelled
-// with ErrAttemptTimeout.
+// Timeout is how long one attempt may run, 1 hour by default; 0 is no limit. The attempt's context
+// is then cancelled with ErrAttemptTimeout.
 func Timeout(d time.Duration) Option {
 	return span("Timeout", "no limit", d, func(s *settings, d time.Duration) { s.policy.Timeout = d.Milliseconds() })
 }
 
-// Deadline is how long after its submission a job must have ended, all attempts and waiting included; 0, the
-// default, is no limit. A job that has not ended by then fails.
+// Deadline is how long after its submission a job must have ended, all attempts and waiting
+// included; 0, the default, is no limit. A job that has not ended by then fails.
 func Deadline(d time.Duration) Option {
 	return span("Deadline", "no limit", d, func(s *settings, d time.Duration) { s.deadline = d })
 }
@@ -154,9 +158,10 @@ func Queue(name string) Option {
 	})
 }
 
-// Retention is how long an ended job's record and outputs are kept, 14 days by default; 0 keeps them for ever.
+// Retention is how long an ended job's record and outputs are kept, 14 days by default; 0 keeps
+// them without limit.
 func Retention(d time.Duration) Option {
-	return span("Retention", "keeps for ever", d, func(s *settings, d time.Duration) { s.policy.Retention = d.Milliseconds() })
+	return span("Retention", "keeps without limit", d, func(s *settings, d time.Duration) { s.policy.Retention = d.Milliseconds() })
 }
 
 // Retries sets the retry policy: Exponential, Linear or Constant.
@@ -170,21 +175,23 @@ func Retries(p RetryPolicy) Option {
 	})
 }
 
-// RetryFunc computes the wait before the next attempt from the number of failures so far, at least 1, and the last
-// error's text. A negative wait counts as zero. It may be called several times for one failure, and must only compute:
-// where it panics, or takes longer than a second, the default policy stands in for it.
+// RetryFunc computes the wait before the next attempt from the number of failures so far, at least
+// 1, and the last error's text. A negative wait counts as zero. It may be called several times for
+// one failure, and must only compute: where it panics, or takes longer than a second, the default
+// policy stands in for it.
 type RetryFunc func(failures int, lastError string) time.Duration
 
-// RetryBy sets a function of the user's as the retry policy of a kind. Where a lost attempt is ended by a process
-// that does not have the kind, the default policy stands in for it.
+// RetryBy sets a function as the retry policy of a kind. If a process without the kind ends a lost
+// attempt, it uses the default policy.
 func RetryBy(f RetryFunc) KindOption {
 	return kindOption(func(s *settings) {
 		s.policy.Backoff, s.retryFunc = store.Backoff{Shape: "custom"}, f
 	})
 }
 
-// Key makes a submission idempotent: while a job of the same kind and key exists, submitting again returns that
-// job, marked as existing, and with other arguments is ErrKeyConflict. Keys are 1 to 512 bytes of any UTF-8 text.
+// Key makes a submission idempotent: while a job of the same kind and key exists, submitting again
+// returns that job, marked as existing, and with other arguments is ErrKeyConflict. Keys are 1 to
+// 512 bytes of any UTF-8 text.
 func Key(key string) SubmitOption {
 	return submitOption(func(s *settings) {
 		if key == "" || len(key) > 512 {
@@ -199,7 +206,8 @@ func Key(key string) SubmitOption {
 	})
 }
 
-// At is the earliest time the job may start, in the years 1 to 9999 in UTC. A time in the past means now.
+// At is the earliest time the job may start, in the years 1 to 9999 in UTC. A time in the past
+// means now.
 func At(t time.Time) SubmitOption {
 	return submitOption(func(s *settings) {
 		switch year := t.UTC().Year(); {
@@ -252,8 +260,8 @@ var (
 
 const kindRule = "use 1 to 100 lower-case letters and digits, with single dots or dashes between them, as in banking.statement"
 
-// CheckKind says what is wrong with the name of a kind: it is 1 to 100 lower-case letters and digits, in words that
-// single dots or dashes separate.
+// CheckKind says what is wrong with the name of a kind: it is 1 to 100 lower-case letters and
+// digits, in words that single dots or dashes separate.
 func CheckKind(name string) error {
 	if len(name) > 100 || !kindForm.MatchString(name) {
 		return fmt.Errorf("%w: kind %.120q: %s", ErrInvalid, name, kindRule)
@@ -261,8 +269,9 @@ func CheckKind(name string) error {
 	return nil
 }
 
-// CheckQueue says what is wrong with the name of a queue of jobs: it is 1 to 63 lower-case letters, digits, dots, dashes
-// and underscores, begins and ends with a letter or digit, and is not SubmitQueue, on which jobs are submitted.
+// CheckQueue says what is wrong with the name of a queue of jobs: it is 1 to 63 lower-case letters,
+// digits, dots, dashes and underscores, begins and ends with a letter or digit, and is not
+// SubmitQueue, on which jobs are submitted.
 func CheckQueue(name string) error {
 	if len(name) > 63 || !queueForm.MatchString(name) {
 		return fmt.Errorf("%w: queue %.80q: use 1 to 63 lower-case letters, digits, dots, dashes and underscores, "+

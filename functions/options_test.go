@@ -131,14 +131,14 @@ func TestRetryPolicies(t *testing.T) {
 func TestConstantZeroTriesAgainAtOnce(t *testing.T) {
 	d := newDesk(t, handle(failing, functions.Retries(functions.Constant(0)), functions.MaxAttempts(4)))
 	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || i.Attempt != 4 {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed and Attempt = 4", i)
 	}
 }
 
 func TestANegativeWaitOfAUsersPolicyCountsAsNone(t *testing.T) {
 	d := newDesk(t, handle(failing, functions.MaxAttempts(2), functions.RetryBy(func(int, string) time.Duration { return -time.Hour })))
 	if i := d.once(t, "shop.order", order{}); i.State != store.Failed || i.Attempt != 2 {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed and Attempt = 2", i)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestASubmissionsRetryPolicyReplacesTheUsersFunction(t *testing.T) {
 	d := newDesk(t, handle(failing, functions.RetryBy(func(int, string) time.Duration { return time.Hour })))
 	i := d.once(t, "shop.order", order{}, functions.Retries(functions.Constant(time.Minute)))
 	if got := i.At.Sub(d.clock()); got != time.Minute {
-		t.Errorf("%v", got)
+		t.Errorf("content = %v; want got = Minute", got)
 	}
 }
 
@@ -162,10 +162,10 @@ func TestTheKindsAreDescribed(t *testing.T) {
 		t.Fatal(kinds, err)
 	}
 	if k := kinds[1]; k.Name != "shop.order" || !k.Handled || k.Queue != "reports" || len(k.Fields) != 2 || k.Retention != functions.DefaultRetention {
-		t.Errorf("%+v", k)
+		t.Errorf("kind = %+v; want Name = \"shop.order\", Handled, Queue = \"reports\", 2 k.Fields and Retention = DefaultRetention", k)
 	}
 	if kinds[0].Handled || kinds[2].Name != "forgotten" || kinds[2].Handled {
-		t.Errorf("%+v", kinds)
+		t.Errorf("kinds = %+v; want not kinds[0].Handled, kinds[2].Name = \"forgotten\" and not kinds[2].Handled", kinds)
 	}
 	if names, queues := reg.Kinds(), reg.Queues(); len(names) != 2 || len(queues) != 2 {
 		t.Error(names, queues)
@@ -185,7 +185,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 	c := d.Config()
 	if c.Worker == "" || c.CancelPoll != 2*time.Second || c.Margin != 5*time.Second || c.StopGrace != 30*time.Second ||
 		c.MaxArgs != 4<<20 || c.JoinLimit != 4<<30 || c.Parallel != 8 || c.Now == nil || c.Rand == nil {
-		t.Errorf("%+v", c)
+		t.Errorf("config = %+v; want the defaults", c)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestArgumentsThatDoNotDecodeFailTheJobForGood(t *testing.T) {
 	}
 	rt.Execute(t.Context(), other.take()[0].msg)
 	if i := other.get(t, id); i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, `field "item"`) {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Failed, Attempt = 1 and Error to contain 'field \"item\"'", i)
 	}
 }
 
@@ -226,10 +226,10 @@ func TestAKindWithoutAHandlerStaysQueued(t *testing.T) {
 	id := d.submit(t, "shop.order", order{})
 	out := d.Execute(t.Context(), d.take()[0].msg)
 	if out.Verdict != functions.Retry || out.After == 0 || !errors.Is(out.Err, store.ErrKind) {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Retry, After other than 0 and error ErrKind", out)
 	}
 	if i := d.get(t, id); i.State != store.Queued || !strings.Contains(i.Waiting, "this process has no handler") {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Queued and Waiting to contain \"this process has no handler\"", i)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestVerbsAfterCloseAreRefused(t *testing.T) {
 	_, err = d.Sweep(t.Context(), functions.SweepRequest{})
 	wantErr(t, err, functions.ErrClosed)
 	if out := d.Execute(t.Context(), d.take()[0].msg); out.Verdict != functions.Retry || !errors.Is(out.Err, functions.ErrClosed) {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Retry and error ErrClosed", out)
 	}
 	if i := d.get(t, id); i.State != store.Queued {
 		t.Error(i.State)

@@ -11,30 +11,33 @@ type Verdict int
 
 // The verdicts.
 const (
-	// Ack: the message has done its work.
+	// Ack: the message was handled.
 	Ack Verdict = iota
 	// Retry: the message should come again, after a while: this process could not handle it.
 	Retry
-	// Drop: the message is of no use (a duplicate, or its job is gone or waits for somebody else). It is
-	// acknowledged like Ack; it is told apart for the figures.
+	// Drop: the message is of no use: a duplicate, or its job is gone or waits for another record.
+	// It is acknowledged like Ack, and counted apart.
 	Drop
 )
 
 // String names the verdict.
 func (v Verdict) String() string { return [...]string{"ack", "retry", "drop"}[v] }
 
-// Outcome is what a verb returns to the adapter that called it. The adapter alone acknowledges.
+// Outcome is what a verb returns to the adapter that called it. Only the adapter acknowledges
+// messages.
 type Outcome struct {
 	Verdict Verdict
 	After   time.Duration // Retry: how long to wait, if the queue can
 	JobID   string
 	Err     error // why, for the log; nil when all went well
-	// Abandoned says that the attempt ended without its handler, which did not stop in time and still runs.
+	// Abandoned says that the attempt ended without its handler, which did not stop in time and
+	// still runs.
 	Abandoned bool
 }
 
-// AffectsAll reports whether other messages would fare no better, because the store does not answer or the process shuts
-// down. It is false for what is wrong with one message, for example a kind that this version of the program does not know.
+// AffectsAll reports whether other messages would fare no better, because the store does not answer
+// or the process shuts down. It is false for what is wrong with one message, for example a kind
+// that this version of the program does not know.
 func (o Outcome) AffectsAll() bool {
 	return o.Verdict == Retry && ruleOf(o.Err).reach == all
 }
@@ -69,18 +72,18 @@ func (d *directive) Error() string {
 // Unwrap gives the handler's own error.
 func (d *directive) Unwrap() error { return d.err }
 
-// Permanent wraps an error that no other attempt would mend: the job fails at once.
+// Permanent wraps an error that another attempt would not solve: the job fails at once.
 func Permanent(err error) error {
 	return &directive{what: "permanent", err: orUnnamed(err)}
 }
 
-// RetryAfter wraps an error and says when the next attempt may start, in place of the kind's retry policy: what an
-// HTTP Retry-After header asks for, say. Limits on attempts count as ever.
+// RetryAfter wraps an error and says when the next attempt may start, instead of the kind's retry
+// policy. The time may come from an HTTP Retry-After header. Limits on attempts count as usual.
 func RetryAfter(d time.Duration, err error) error {
 	return &directive{what: "retry", delay: max(d, 0), err: orUnnamed(err)}
 }
 
-// MinSnooze is the shortest Snooze. A shorter one would only keep a worker and the store busy.
+// MinSnooze is the shortest Snooze. A shorter one would keep a worker and the store busy.
 const MinSnooze = time.Second
 
 // Snooze asks to be called again after d, at least MinSnooze. It uses no attempt.
@@ -89,12 +92,14 @@ func Snooze(d time.Duration) error { return &directive{what: "snooze", delay: ma
 // Skip ends the job as skipped: there was nothing to do. It is not a failure, and it has no result.
 func Skip(reason string) error { return &directive{what: "skip", reason: reason} }
 
-// Continue asks to run on in a fresh invocation, at once and without using an attempt: for work that is longer than
-// the platform lets an invocation live. The value is saved as the checkpoint in the same write that ends this
-// invocation, together with what open outputs hold so far; with nil, the checkpoint saved last stays.
+// Continue asks to run on in a fresh invocation, at once and without using an attempt: for work
+// that is longer than the platform lets an invocation live. The value is saved as the checkpoint in
+// the same write that ends this invocation, together with what open outputs hold so far; with nil,
+// the checkpoint saved last stays.
 //
-// Invocations that save nothing new do not get on. After one, Continue still goes on at once. After more in a row it
-// waits: 1 second, then twice as long each time, at most 1 minute.
+// An invocation that saves nothing new makes no progress. After one such invocation, Continue still
+// goes on at once. After more in a row it waits: 1 second, then twice as long each time, at most 1
+// minute.
 func Continue(checkpoint any) error {
 	return &directive{what: "continue", checkpoint: checkpoint, save: checkpoint != nil}
 }

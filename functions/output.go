@@ -15,11 +15,12 @@ import (
 // MaxOutputs is how many outputs a job can have.
 const MaxOutputs = 20_000
 
-// Output is a file that a handler writes. It is safe for concurrent use, though the order of concurrent writes is
-// anybody's guess.
+// Output is a file that a handler writes. It is safe for concurrent use. The order of concurrent
+// writes is not defined.
 //
-// A checkpoint ends the part that is being written and starts another, so that what was written before the
-// checkpoint survives a crash after it. The parts are joined when the job succeeds.
+// A checkpoint ends the part that is being written and starts another part, so that what was
+// written before the checkpoint survives a crash after it. The parts are joined when the job
+// succeeds.
 type Output struct {
 	work  *workspace
 	ctx   context.Context
@@ -28,8 +29,8 @@ type Output struct {
 
 	mu      sync.Mutex
 	listed  int          // parts that are listed in manifests
-	size    int64        // of these, in bytes
-	parts   []store.Blob // those that follow
+	size    int64        // of the listed parts, in bytes
+	parts   []store.Blob // the parts that follow
 	writer  *blobout.Writer
 	release func() // of the writer's context
 	opened  bool   // by this attempt
@@ -56,8 +57,8 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-// moved notes that the oldest of the parts are now listed in a manifest.
-func (o *Output) moved(parts []store.Blob) {
+// list notes that the oldest of the parts are now listed in a manifest.
+func (o *Output) list(parts []store.Blob) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.listed += len(parts)
@@ -68,7 +69,7 @@ func (o *Output) moved(parts []store.Blob) {
 // Name returns the output's name.
 func (o *Output) Name() string { return o.name }
 
-// Size returns how many bytes the output holds so far, those of earlier attempts included.
+// Size returns how many bytes the output holds so far, bytes of earlier attempts included.
 func (o *Output) Size() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -124,7 +125,7 @@ func (o *Output) Close() error {
 		return o.err
 	}
 	if o.writer == nil && o.listed+len(o.parts) == 0 && o.err == nil {
-		_ = o.create() // an empty file is a file; the error stays in o.err
+		_ = o.create() // an empty file is a file too; the error stays in o.err
 	}
 	o.cut()
 	o.closed = true

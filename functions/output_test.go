@@ -47,22 +47,22 @@ func TestOutputsBecomeVisibleWhenTheJobSucceeds(t *testing.T) {
 	i := d.once(t, "shop.order", order{})
 	outs, err := d.Client().Outputs(t.Context(), i.ID)
 	if err != nil || len(outs) != 3 {
-		t.Fatalf("%+v, %v", outs, err)
+		t.Fatalf("outputs = %+v, error = %v; want no error and 3 outputs", outs, err)
 	}
 	for _, o := range outs {
 		if len(o.SHA256) != 64 || o.Size != int64(len(d.output(t, i.ID, o.Name))) {
-			t.Errorf("%+v", o)
+			t.Errorf("output = %+v; want 64 o.SHA256 and Size = int64(len(d.output(t, i.ID, o.Name)))", o)
 		}
 	}
 	if outs[0].ContentType != "application/json" || outs[2].ContentType != "application/octet-stream" {
-		t.Errorf("%+v", outs)
+		t.Errorf("outputs = %+v; want outs[0].ContentType = \"application/json\" and outs[2].ContentType = \"application/octet-stream\"", outs)
 	}
 	r, info, err := d.Client().OpenOutput(t.Context(), i.ID, "open.csv", 5, 2)
 	if err != nil || info.Size != 16 {
 		t.Fatal(info, err)
 	}
 	if b, err := io.ReadAll(r); err != nil || string(b) != "of" {
-		t.Errorf("%q, %v", b, err)
+		t.Errorf("content = %q, error = %v; want no error and string(b) = \"of\"", b, err)
 	}
 	keys, err := d.Client().OutputKeys(t.Context(), i.ID, "open.csv")
 	if err != nil || len(keys) != 1 || !strings.HasSuffix(keys[0], "/open.csv") {
@@ -122,7 +122,7 @@ func TestPartsAreJoinedAndRemoved(t *testing.T) {
 		t.Errorf("%q of %+v", got, i)
 	}
 	if files := d.files(t); len(files) != 1 {
-		t.Errorf("%v", files)
+		t.Errorf("files = %v; want one file", files)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestOutputsTooLargeToJoinStayInParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if b, err := io.ReadAll(r); err != nil || string(b) != "cde" {
-		t.Errorf("%q, %v", b, err)
+		t.Errorf("content = %q, error = %v; want no error and string(b) = \"cde\"", b, err)
 	}
 }
 
@@ -169,10 +169,10 @@ func TestACrashAfterACheckpointKeepsWhatCameBeforeIt(t *testing.T) {
 	}, functions.Retries(functions.Constant(0))))
 	i := d.once(t, "shop.order", order{})
 	if got := d.output(t, i.ID, "a.txt"); got != "before,after" {
-		t.Errorf("%q", got)
+		t.Errorf("content = %q; want got = \"before,after\"", got)
 	}
 	if files := d.files(t); len(files) != 1 {
-		t.Errorf("%v", files)
+		t.Errorf("files = %v; want one file", files)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestAnAttemptThatDoesNotLoadTheCheckpointStartsAnew(t *testing.T) {
 		t.Errorf("%q of %+v", got, i)
 	}
 	if files := d.files(t); len(files) != 1 {
-		t.Errorf("%v", files)
+		t.Errorf("files = %v; want one file", files)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestOutputsRefuseBadNamesAndUses(t *testing.T) {
 	d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
 		for _, name := range []string{"", "../x", "/x", "a//b", "a\x00", strings.Repeat("x", 300)} {
 			if _, err := job.Output(ctx, name); !errors.Is(err, functions.ErrInvalid) || !errors.Is(err, blobout.ErrName) {
-				t.Errorf("%q: %v", name, err)
+				t.Errorf("name = %q, error = %v; want error ErrInvalid and error blobout.ErrName", name, err)
 			}
 		}
 		w, err := job.Output(ctx, "a.txt")
@@ -241,7 +241,7 @@ func TestOutputsRefuseBadNamesAndUses(t *testing.T) {
 		return order{}, nil
 	}))
 	if i := d.once(t, "shop.order", order{}); i.State != store.Succeeded {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Succeeded", i)
 	}
 }
 
@@ -268,10 +268,10 @@ func TestAWriteErrorFailsTheAttemptEvenIfTheHandlerIgnoresIt(t *testing.T) {
 	}, functions.Retries(functions.Constant(0))))
 	i := d.once(t, "shop.order", order{})
 	if got, err := functions.ResultOf[order](i); err != nil || got.Count != 2 || !strings.Contains(i.Attempts[0].Error, `output "a.txt"`) {
-		t.Errorf("%+v, %v", i, err)
+		t.Errorf("job = %+v, error = %v; want no error, got.Count = 2 and Attempts[0].Error to contain 'output \"a.txt\"'", i, err)
 	}
 	if got := d.output(t, i.ID, "a.txt"); got != "text" {
-		t.Errorf("%q", got)
+		t.Errorf("content = %q; want got = \"text\"", got)
 	}
 }
 
@@ -311,7 +311,7 @@ func TestLargeValuesAreBlobsAndAreRemoved(t *testing.T) {
 	}
 	d.advance(time.Hour)
 	if r := d.sweep(t); r.Removed != 1 {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Removed = 1", r)
 	}
 	if files := d.files(t); len(files) != 0 {
 		t.Errorf("after the retention: %v", files)
@@ -320,7 +320,8 @@ func TestLargeValuesAreBlobsAndAreRemoved(t *testing.T) {
 	wantErr(t, err, store.ErrNotFound)
 }
 
-// A job that is removed between the reads of its record and of its files is a job that is not there.
+// A job that is removed between the reads of its record and of its files is a job that is not
+// there.
 func TestAJobThatIsRemovedWhileItIsRead(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	i := d.once(t, "shop.order", order{Item: large})
@@ -344,7 +345,7 @@ func TestOneLargeCheckpointLeavesNothingBehind(t *testing.T) {
 	}))
 	i := d.once(t, "shop.order", order{})
 	if files := d.files(t); i.State != store.Succeeded || len(files) != 0 {
-		t.Errorf("%s, %v", i.State, files)
+		t.Errorf("state = %s, files = %v; want State = Succeeded and no files", i.State, files)
 	}
 }
 
@@ -359,6 +360,6 @@ func TestAMissingBlobOfArgumentsIsAnErrorOfTheAttempt(t *testing.T) {
 	wantErr(t, err, blobout.ErrNotFound, "arguments of job")
 	j, err := d.store.Get(t.Context(), id)
 	if err != nil || j.State != store.Failed || !strings.Contains(j.Error, "read arguments") {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("job = %+v, error = %v; want no error, State = Failed and Error to contain \"read arguments\"", j, err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// pack stores data inline if it is at most store.MaxInline long, and otherwise as a blob of the job.
+// pack stores data inline if it is at most store.MaxInline long, and otherwise as a blob of the
+// job.
 func (rt *Runtime) pack(ctx context.Context, id, name string, data []byte) (store.Payload, error) {
 	return packWith(data, func() (store.Blob, error) {
 		part, err := rt.blobs.Put(ctx, id, name, data)
@@ -22,7 +23,8 @@ func (rt *Runtime) pack(ctx context.Context, id, name string, data []byte) (stor
 	})
 }
 
-// pack stores data inline if it is at most store.MaxInline long, and otherwise as a blob of the attempt.
+// pack stores data inline if it is at most store.MaxInline long, and otherwise as a blob of the
+// attempt.
 func (w *workspace) pack(ctx context.Context, name string, data []byte) (store.Payload, error) {
 	return packWith(data, func() (store.Blob, error) { return w.put(ctx, name, data) })
 }
@@ -39,8 +41,9 @@ func packWith(data []byte, put func() (store.Blob, error)) (store.Payload, error
 	return store.Payload{Blob: &b}, nil
 }
 
-// put stores a blob of the attempt. The record may fail to list it, and an error may leave it, so put marks the attempt
-// dirty first. No other blob ever has its key, so removing it takes nothing from another.
+// put stores a blob of the attempt. The record may fail to list it, and an error may leave it, so
+// put marks the attempt dirty first. No other blob ever has its key, so removing it takes nothing
+// from another.
 func (w *workspace) put(ctx context.Context, name string, data []byte) (store.Blob, error) {
 	if err := w.markDirty(); err != nil {
 		return store.Blob{}, fmt.Errorf("%s of job %s: %w", name, w.id, err)
@@ -61,13 +64,14 @@ func (rt *Runtime) unpack(ctx context.Context, p store.Payload) (json.RawMessage
 	return rt.blobs.Get(ctx, asPart(*p.Blob))
 }
 
-// encodeArgs writes the arguments as JSON and checks that the kind can read them; all of them, unless lenient.
+// encodeArgs returns the arguments as JSON. It checks that the kind can read them, without unknown
+// fields unless lenient.
 func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
 	data, err := json.Marshal(args)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrArgs, err)
 	}
-	if !utf8.Valid(data) { // of a json.RawMessage or a MarshalJSON: the record cannot hold it
+	if !utf8.Valid(data) { // a json.RawMessage or MarshalJSON may return such text, and a record cannot hold it
 		return nil, fmt.Errorf("%w: not UTF-8", ErrArgs)
 	}
 	if len(data) > rt.cfg.MaxArgs {
@@ -85,8 +89,8 @@ func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
 	return data, nil
 }
 
-// maxDepth is how deep arguments and results may be nested. encoding/json reads 10,000 levels, and a record or a list of
-// jobs has some around them.
+// maxDepth is how deep arguments and results may be nested. encoding/json reads 10,000 levels, some
+// of them for the record or the list of jobs around them.
 const maxDepth = 9_900
 
 // checkDepth refuses JSON that is nested too deep.

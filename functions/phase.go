@@ -2,11 +2,12 @@ package functions
 
 import "sync"
 
-// phase is where an attempt stands in this process. The record's state is another matter: it is running until the
-// attempt's end is written.
+// phase is where an attempt stands in this process. The record's state is another matter: it is
+// running until the attempt's end is written.
 type phase int
 
-// The phases. A phase after phaseStopping means that nothing new may begin: the attempt's end is near or past.
+// The phases. A phase after phaseStopping means that nothing new may begin: the attempt's end is
+// near or past.
 const (
 	phaseClaimed   phase = iota + 1 // the lease is taken; the handler was not called yet
 	phaseRunning                    // the handler runs
@@ -28,7 +29,8 @@ const (
 	eventRecord                        // the end is written, or given up
 )
 
-// phases is the table of all steps from phase and event to phase. A step that is not in it is forbidden.
+// phases is the table of all steps from phase and event to phase. A step that is not in it is
+// forbidden.
 var phases = map[phase]map[phaseEvent]phase{
 	phaseClaimed: {
 		eventStart: phaseRunning,
@@ -72,8 +74,8 @@ type life struct {
 	phase phase
 }
 
-// advance takes the step for an event and reports whether it is allowed. A forbidden step changes nothing. The caller
-// holds mu.
+// advance takes the step for an event and reports whether it is allowed. A forbidden step changes
+// nothing. The caller holds mu.
 func (l *life) advance(e phaseEvent) bool {
 	to, ok := l.phase.next(e)
 	if ok {

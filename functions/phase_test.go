@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// steps is the whole table: each phase and event, and the phase that follows. Why says of a forbidden step, whose next phase
-// is 0, how it is tried.
+// steps is the whole table: each phase and event, and the phase that follows. Why says of a
+// forbidden step, whose next phase is 0, how it is tried.
 var steps = []struct {
 	from phase
 	on   phaseEvent

@@ -8,8 +8,9 @@ import (
 	"github.com/piecework/piecework/functions/internal/guard"
 )
 
-// pulse gives the started attempts of a process their heartbeats. One timer serves them all, so that a job of
-// microseconds costs neither a timer nor a goroutine for a heartbeat that it will never need.
+// pulse gives the started attempts of a process their heartbeats. One timer serves them all, so
+// that a job of microseconds costs neither a timer nor a goroutine for a heartbeat that it will
+// never need.
 type pulse struct {
 	rt *Runtime
 
@@ -109,7 +110,8 @@ func (a *Attempt) wake() time.Time {
 	return t
 }
 
-// tend does what is due. It does not wait for the store: a time limit must not depend on whether the store answers.
+// tend does what is due. It does not wait for the store: a time limit must not depend on whether
+// the store answers.
 func (a *Attempt) tend(now time.Time) {
 	a.mu.Lock()
 	limit, why := reached(a.nextStop(), now), a.limits.why
@@ -149,9 +151,10 @@ func (a *Attempt) beatAlone(ctx context.Context) {
 	a.rt.pulse.reschedule(a)
 }
 
-// beatTime is how long a heartbeat may take: until the lease has run out, when the handler must be told to stop although
-// the store has not answered. After an expired lease, because the process was frozen, it still tries for a third of the
-// lease: if sweep has not ended the attempt, the write succeeds. The caller holds mu.
+// beatTime is how long a heartbeat may take: until the lease has run out, when the handler must be
+// told to stop although the store has not answered. After an expired lease, because the process was
+// frozen, it still tries for a third of the lease: if sweep has not ended the attempt, the write
+// succeeds. The caller holds mu.
 func (a *Attempt) beatTime(now time.Time) time.Duration {
 	return max(a.lease.end.Sub(now), a.rt.Timing().Lease/3)
 }

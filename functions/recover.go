@@ -8,16 +8,17 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Recover sends the messages of all jobs that wait for one, and ends the leases that ran out, without waiting for
-// them to be due. It is for a process that starts with an empty in-process queue: whatever that queue held before
-// is gone. It costs a read for each live job that is due within the longest grace. It returns an error if the store does
-// not answer, or if ctx ends before all were looked at.
+// Recover sends the messages of all jobs that wait for one, and ends the leases that ran out,
+// without waiting for them to be due. It is for a process that starts with an empty in-process
+// queue: whatever that queue held before is gone. It costs a read for each live job that is due
+// within the longest grace. It returns an error if the store does not answer, or if ctx ends before
+// all were looked at.
 func (rt *Runtime) Recover(ctx context.Context) (SweepResult, error) {
 	return rt.recover(ctx, func(store.Job) bool { return true })
 }
 
-// RecoverRunning is Recover for running jobs alone. It is for a process that has called Recover, when the leases that
-// were alive then must have run out.
+// RecoverRunning is Recover for running jobs alone. It is for a process that has called Recover,
+// when the leases that were alive then must have run out.
 func (rt *Runtime) RecoverRunning(ctx context.Context) (SweepResult, error) {
 	return rt.recover(ctx, func(j store.Job) bool { return j.State == store.Running })
 }
@@ -36,7 +37,8 @@ func (rt *Runtime) recover(ctx context.Context, wanted func(store.Job) bool) (Sw
 	return s.result, err
 }
 
-// recall returns those of a batch whose message the queue has lost, and deals with those that are due.
+// recall returns the jobs of a batch whose message the queue has lost, and processes the jobs that
+// are due.
 func (s *sweep) recall(ctx context.Context, batch []store.Result) []store.Job {
 	var due []store.Result
 	var send []store.Job

@@ -16,9 +16,9 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Registry holds the kinds that a process knows: their handlers, options, middleware and hooks. Fill it before it
-// is given to New; mistakes in it (a malformed or duplicate kind, an impossible option) are collected and refused
-// there.
+// Registry holds the kinds that a process knows: their handlers, options, middleware and hooks.
+// Fill it before it is given to New; mistakes in it (a malformed or duplicate kind, an impossible
+// option) are collected and refused there.
 type Registry struct {
 	mu         sync.Mutex
 	kinds      map[string]*kind
@@ -42,14 +42,16 @@ type kind struct {
 	call     func(ctx context.Context, a *Attempt, args any) (any, error) // nil: declared only
 }
 
-// Handle registers fn as the handler of a kind. Its name is lower case, as in "banking.statement"; it is stored
-// with every job, so it should not change. Args and Result are anything that encoding/json can write and read. Numbers
-// that are read into any, also within maps and slices, become float64, which rounds whole numbers above 2^53: use int64,
-// json.Number or json.RawMessage for these.
+// Handle registers fn as the handler of a kind. Its name is lower case, as in "banking.statement";
+// it is stored with every job, so it should not change. Args and Result are anything that
+// encoding/json can write and read. Numbers that are read into any, also within maps and slices,
+// become float64, which rounds whole numbers above 2^53: use int64, json.Number or json.RawMessage
+// for these.
 //
-// fn may be called more than once for one job, after a crash for instance, and on other machines. Of all these
-// calls one wins: its result and its outputs are the job's, and those of the others are never visible. What fn does
-// elsewhere should be idempotent; the job's ID makes a good key for that.
+// fn may be called more than once for one job, for instance after a crash, and on other machines.
+// One of these calls wins: its result and its outputs are the job's. Results and outputs of the
+// other calls are never visible. What fn does elsewhere should be idempotent; the job's ID is a
+// good key for that.
 func Handle[Args, Result any](
 	r *Registry, name string, fn func(ctx context.Context, job *Job[Args]) (Result, error), opts ...KindOption,
 ) {
@@ -64,7 +66,8 @@ func Handle[Args, Result any](
 	r.add(k)
 }
 
-// Declare registers a kind without a handler, for processes that submit jobs which others run.
+// Declare registers a kind without a handler, for processes that submit jobs which other processes
+// run.
 func Declare[Args, Result any](r *Registry, name string, opts ...KindOption) {
 	r.add(newKind[Args, Result](name, opts))
 }
@@ -97,7 +100,8 @@ func newKind[Args, Result any](name string, opts []KindOption) *kind {
 	return k
 }
 
-// fits reports whether args is of the kind's own type, so that it need not be decoded to be checked.
+// fits reports whether args is of the kind's own type, so that it need not be decoded to be
+// checked.
 func (k *kind) fits(args any) bool {
 	t := reflect.TypeOf(args)
 	return t != nil && (t == k.args || t.Kind() == reflect.Pointer && t.Elem() == k.args)
@@ -131,8 +135,9 @@ func (r *Registry) Kinds() []string {
 	return slices.Sorted(maps.Keys(r.kinds))
 }
 
-// Queues returns the queues that the registered kinds go to by default, and those that triggers send them to, sorted. A
-// worker that pulls from all of them lets no job of this program wait for ever.
+// Queues returns the queues that the registered kinds go to by default, and the queues that
+// triggers send them to, sorted. A worker that pulls from all of them runs every job of this
+// program.
 func (r *Registry) Queues() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,8 +186,9 @@ func (r *Registry) runs(name string) bool {
 	return k != nil && k.call != nil
 }
 
-// decodeArgs reads arguments into a pointer. strict refuses members that the type does not have: a submission with
-// a misspelt field is told so, while a handler ignores what a newer submitter added.
+// decodeArgs reads arguments into a pointer. strict refuses members that the type does not have: a
+// submission with a misspelt field is told so, while a handler ignores what a newer submitter
+// added.
 func decodeArgs(data []byte, into any, strict bool) error {
 	if len(data) == 0 {
 		data = []byte("null")
@@ -190,7 +196,7 @@ func decodeArgs(data []byte, into any, strict bool) error {
 	var err error
 	if strict {
 		err = decodeStrict(data, into)
-	} else { // as stored, so every attempt pays for it: without a Decoder's buffer
+	} else { // every attempt does this, so without a Decoder's buffer
 		err = json.Unmarshal(data, into)
 	}
 	if err == nil {
@@ -237,7 +243,7 @@ func unknownField(name string, t reflect.Type) error {
 	return fmt.Errorf("%w: unknown field %q; fields are %s", ErrArgs, name, strings.Join(fields, ", "))
 }
 
-// describe says in JSON's words what a Go type reads from.
+// describe names the JSON that a Go type reads.
 func describe(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Struct, reflect.Map:

@@ -9,12 +9,12 @@ import (
 	"github.com/piecework/piecework/functions/internal/guard"
 )
 
-// ErrResource says that a shared resource could not be opened. It is an ordinary error of the attempt, tried again like
-// others.
+// ErrResource says that a shared resource could not be opened. It is an ordinary error of the
+// attempt, tried again like others.
 var ErrResource = errors.New("resource cannot be opened")
 
-// Resource is something that the handlers of a process share: a connection pool, a client. It is opened when a
-// handler first asks for it and closed by Runtime.Close.
+// Resource is something that the handlers of a process share, such as a connection pool. It is
+// opened when a handler first asks for it. Runtime.Close closes it.
 type Resource[T any] struct {
 	name  string
 	open  func(context.Context) (T, error)
@@ -44,9 +44,10 @@ func Share[T any](
 	return res
 }
 
-// Get returns the resource, opened if it was not. One opener runs at a time: other calls of Get wait for it, until their
-// own context ends. If the opener fails, the next Get tries again; ErrResource. The context bounds the opening, so an
-// opener must not keep it for later use. What an opener returns after that is kept for the next Get.
+// Get returns the resource, opened if it was not. One opener runs at a time: other calls of Get
+// wait for it, until their own context ends. If the opener fails, the next Get tries again;
+// ErrResource. The context bounds the opening, so an opener must not keep it for later use. What an
+// opener returns after that is kept for the next Get.
 func (r *Resource[T]) Get(ctx context.Context) (T, error) {
 	var none T
 	for {

@@ -22,21 +22,23 @@ const (
 	DefaultRetryMax = 10 * time.Minute
 )
 
-// Exponential waits a random time between zero and minDelay doubled with each failure, but never less than minDelay
-// nor more than maxDelay: "full jitter" of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015), with a
-// floor. It spreads the attempts of jobs that failed together. minDelay must be at least a millisecond.
+// Exponential waits a random time between zero and minDelay doubled with each failure, but never
+// less than minDelay nor more than maxDelay: "full jitter" of the AWS Architecture Blog,
+// "Exponential Backoff And Jitter" (2015), with a floor. It spreads the attempts of jobs that
+// failed together. minDelay must be at least a millisecond.
 func Exponential(minDelay, maxDelay time.Duration) RetryPolicy {
 	return RetryPolicy{"exponential", minDelay, maxDelay}
 }
 
-// Linear waits step after the first failure, twice that after the second, and so on up to maxDelay. step must be at
-// least a millisecond.
+// Linear waits step after the first failure, twice that after the second, and so on up to maxDelay.
+// step must be at least a millisecond.
 func Linear(step, maxDelay time.Duration) RetryPolicy { return RetryPolicy{"linear", step, maxDelay} }
 
-// Constant waits the same time after each failure, a millisecond at least. Constant(0) tries again at once.
+// Constant waits the same time after each failure, a millisecond at least. Constant(0) tries again
+// at once.
 func Constant(d time.Duration) RetryPolicy { return RetryPolicy{"constant", d, d} }
 
-// validate refuses what cannot work.
+// validate returns what cannot work.
 func (p RetryPolicy) validate() error {
 	if p.min < 0 || p.max < p.min {
 		return fmt.Errorf("%w: retry policy: need 0 <= min <= max, have min %v and max %v", ErrInvalid, p.min, p.max)
@@ -55,8 +57,8 @@ func (p RetryPolicy) stored() store.Backoff {
 	return store.Backoff{Shape: p.shape, Min: p.min.Milliseconds(), Max: p.max.Milliseconds()}
 }
 
-// retryDelay is the wait before the next attempt, after one more failure. Where the kind's own function gives no answer,
-// the default policy stands in for it.
+// retryDelay returns the wait before the next attempt, after one more failure. If the kind's own
+// function fails, the default policy replaces it.
 func (rt *Runtime) retryDelay(ctx context.Context, j store.Job, lastError string) time.Duration {
 	failures := j.Errors + j.Timeouts + j.Lost + 1
 	if k, err := rt.reg.kind(j.Kind); j.Policy.Backoff.Shape == "custom" && err == nil && k.settings.retryFunc != nil {
@@ -66,13 +68,13 @@ func (rt *Runtime) retryDelay(ctx context.Context, j store.Job, lastError string
 		if err == nil {
 			return max(d, 0)
 		}
-		rt.log.LogAttrs(ctx, levelError, "retry function failed; the default policy stands in", append(identity(j), troubleAttrs(err)...)...)
+		rt.log.LogAttrs(ctx, levelError, "retry function failed; the default policy replaces it", append(identity(j), troubleAttrs(err)...)...)
 	}
 	return backoffDelay(j.Policy.Backoff, failures, rt.cfg.Rand())
 }
 
-// backoffDelay is the wait after the given number of failures, of which there is at least one. rnd is uniform over
-// uint64.
+// backoffDelay returns the wait after the given number of failures, at least one. rnd is uniform
+// over uint64.
 func backoffDelay(b store.Backoff, failures int, rnd uint64) time.Duration {
 	low, high := time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond
 	if b.Shape == "custom" || b.Shape == "" && b.Min == 0 && b.Max == 0 {

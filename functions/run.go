@@ -12,8 +12,9 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Attempt is a job that this process holds under a lease. The claimer must call exactly one of Start, Execute and Run.
-// Start and Execute renew the lease themselves. With Run the caller must call Beat at the times that Beat returns.
+// Attempt is a job that this process holds under a lease. The claimer must call exactly one of
+// Start, Execute and Run. Start and Execute renew the lease themselves. With Run the caller must
+// call Beat at the times that Beat returns.
 type Attempt struct {
 	life // the phase, and the lock of job, cancel, lease, limits and work
 
@@ -32,8 +33,8 @@ type Attempt struct {
 	work   workspace
 }
 
-// handled is what a handler's call came to. All code of the handler's values and errors has run by then: nothing that
-// reads a handled calls a method of theirs.
+// handled is what a handler's call came to. All code of the handler's values and errors has run by
+// then: nothing that reads a handled calls a method of theirs.
 type handled struct {
 	result     []byte // JSON, if err is nil
 	err        error
@@ -61,10 +62,11 @@ func (a *Attempt) seen() store.Job {
 	return a.job
 }
 
-// Start runs the handler in a goroutine of its own and keeps the lease. When the attempt has ended, Start calls done
-// with the outcome, once. The handler is told to stop when ctx is cancelled and near its deadline. A handler that does
-// not return within StopGrace of that, or by half of the Margin before the deadline, is abandoned: the attempt ends
-// without it, and nothing that it does later is kept. spawn runs a function on another goroutine; nil starts a new one.
+// Start runs the handler in a goroutine of its own and keeps the lease. When the attempt has ended,
+// Start calls done with the outcome, once. The handler is told to stop when ctx is cancelled and
+// near its deadline. A handler that does not return within StopGrace of that, or by half of the
+// Margin before the deadline, is abandoned: the attempt ends without it, and nothing that it does
+// later is kept. spawn runs a function on another goroutine; nil starts a new one.
 func (a *Attempt) Start(ctx context.Context, spawn func(func()), done func(Outcome)) {
 	inner, release := a.begin(ctx)
 	a.mu.Lock()
@@ -97,8 +99,9 @@ func (a *Attempt) Execute(ctx context.Context) Outcome {
 	return <-out
 }
 
-// Run is Execute for callers with a clock of their own. The caller must call Beat, which sends heartbeats and enforces
-// time limits. A handler that does not stop is abandoned after StopGrace, whenever the platform's deadline is.
+// Run is Execute for callers with a clock of their own. The caller must call Beat, which sends
+// heartbeats and enforces time limits. A handler that does not stop is abandoned after StopGrace,
+// whenever the platform's deadline is.
 func (a *Attempt) Run(ctx context.Context) Outcome {
 	inner, release := a.begin(ctx)
 	defer release()
@@ -125,7 +128,8 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 	return a.finish(ctx, <-done)
 }
 
-// begin starts the attempt: it sets the limits and returns the handler's context, and a function that releases it.
+// begin starts the attempt: it sets the limits and returns the handler's context, and a function
+// that releases it.
 func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
 	inner, cancel := context.WithCancelCause(a.withSpan(context.WithoutCancel(ctx)))
 	a.mu.Lock()
@@ -148,7 +152,8 @@ func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
 	return inner, func() { stop() }
 }
 
-// stop tells the handler to stop: it cancels the attempt's context. The first cause counts, unless the lease is lost.
+// stop tells the handler to stop: it cancels the attempt's context. The first cause counts, unless
+// the lease is lost.
 func (a *Attempt) stop(cause error) {
 	a.mu.Lock()
 	first := a.limits.cause == nil
@@ -233,8 +238,9 @@ func (a *Attempt) handlerReturned() bool {
 	return false
 }
 
-// abandon gives up the handler, which did not stop in time, and returns what stands in for its result; nil if the handler
-// has returned or was abandoned before. From then on the handler's writes are cut off and new ones are refused.
+// abandon gives up the handler, which did not stop in time, and returns what stands in for its
+// result; nil if the handler has returned or was abandoned before. From then on the handler's
+// writes are cut off and new ones are refused.
 func (a *Attempt) abandon() *handled {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -22,71 +22,81 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Sender sends hints to queues. *pubsubq.Sender is the one for deployments; the simulator has another that loses,
+// Sender sends hints to queues. Deployments use *pubsubq.Sender. The simulator's Sender loses,
 // doubles and reorders them.
 //
-// Send may return before the messages can be received, may send a message twice, and may have sent some of them
-// when it returns an error. A message with a delay must not be seen before it; MaxDelay is the longest that the
-// queue can do.
+// Send may return before the messages can be received, may send a message twice, and may have sent
+// some of them when it returns an error. A message must not be received before its delay is over.
+// MaxDelay is the longest delay of the queue.
 type Sender interface {
 	Send(ctx context.Context, queue string, delay time.Duration, msgs ...pubsubq.Message) error
 	MaxDelay(queue string) time.Duration
 }
 
-// Backends are where a runtime keeps its state and through which it wakes others.
+// Backends are where a runtime keeps its state, and the queue through which it wakes other
+// processes.
 type Backends struct {
 	Store *store.Store
 	Queue Sender
 	Blobs *blobout.Store
 }
 
-// Config holds a runtime's knobs. The zero value of each field means its default.
+// Config configures a runtime. The zero value of each field means its default.
 type Config struct {
-	// Worker names this process in the records of the attempts it runs. Default: host name and process id.
+	// Worker names this process in the records of the attempts it runs. Default: host name and
+	// process id.
 	Worker string
-	// CancelPoll is how often a running attempt looks whether it was cancelled elsewhere. Default 2 seconds.
-	// Heartbeats, checkpoints and cancellation in the same process are seen at once.
+	// CancelPoll is how often a running attempt looks whether it was cancelled elsewhere. Default 2
+	// seconds. Heartbeats, checkpoints and cancellation in the same process are seen at once.
 	CancelPoll time.Duration
 	// ProgressEvery is how often progress is written at most. Default 1 second.
 	ProgressEvery time.Duration
-	// Margin is how long before the platform's deadline an attempt is told to wind up: DeadlineNear turns true
-	// at twice the margin, and the context is cancelled at the margin. Default 5 seconds.
+	// Margin is how long before the platform's deadline an attempt is told to wind up: DeadlineNear
+	// turns true at twice the margin, and the context is cancelled at the margin. Default 5
+	// seconds.
 	Margin time.Duration
-	// StopGrace is how long a handler may go on after its context was cancelled before its attempt is ended
-	// without it. Default 30 seconds. The lease then protects the job from what the handler still does. Where the
-	// platform sets a deadline, that ends half the Margin before it, so that the attempt's end is written in time.
+	// StopGrace is how long a handler may go on after its context was cancelled before its attempt
+	// is ended without it: the handler is abandoned. Default 30 seconds. The lease then protects
+	// the job from what the handler still does. If the platform sets a deadline, the grace ends
+	// half the Margin before it, so that the attempt's end is written in time.
 	//
-	// A handler that was left behind goes on for as long as it likes, with what it holds, since nothing can end a goroutine
-	// from outside. Stats.LeftBehind counts them. A worker bounds them; see worker.Options.Concurrency. Lambda and Cloud Run
-	// do not: on Lambda each event may leave some, which are frozen and thawed with the process, on Cloud Run each request.
+	// Nothing can end a goroutine from outside, so an abandoned handler may run on for any time,
+	// with what it holds. Stats.HandlersAbandoned counts abandoned handlers. A worker bounds them;
+	// see worker.Options.Concurrency. Lambda and Cloud Run do not: each event or request may
+	// abandon some, which Lambda freezes and thaws with the process.
 	StopGrace time.Duration
-	// HookTimeout is how long the end hooks of a job may take together before their context ends; see OnEnd. Default 30
-	// seconds. It bounds triggers, the reading and writing of arguments as JSON, and the closing of resources too.
+	// HookTimeout is how long the end hooks of a job may take together before their context ends;
+	// see OnEnd. Default 30 seconds. It bounds triggers, the reading and writing of arguments as
+	// JSON, and the closing of resources too.
 	HookTimeout time.Duration
 	// MaxArgs is the longest arguments of a job in bytes. Default 4 MiB.
 	MaxArgs int
-	// ParkedRetention is how long messages that could not be made jobs are kept. Default 14 days. Negative: until they are
-	// replayed or removed. It holds for messages that are parked from then on.
+	// ParkedRetention is how long messages that could not be made jobs are kept. Default 14 days.
+	// Negative: until they are replayed or removed. It holds for messages that are parked from then
+	// on.
 	ParkedRetention time.Duration
-	// JoinLimit is the largest output in bytes that is joined from its parts to one file at the end of the job.
-	// Larger ones stay in parts, which readers see as one file all the same. Default 4 GiB.
+	// JoinLimit is the largest output in bytes that is joined from its parts to one file at the end
+	// of the job. Larger outputs stay in parts, which readers see as one file. Default 4 GiB.
 	JoinLimit int64
-	// InlineLists is how many bytes of the list of its outputs, or of their parts, a job's record holds itself. Longer
-	// lists are blobs. Default 16 KiB.
+	// InlineLists is how many bytes of the list of its outputs, or of their parts, a job's record
+	// holds itself. Longer lists are blobs. Default 16 KiB.
 	InlineLists int
-	// MergeLists is how many such blobs of a running job are merged into a larger one, at least 2. Default 8.
+	// MergeLists is how many such blobs of a running job are merged into a larger one, at least 2.
+	// Default 8.
 	MergeLists int
 	// Parallel is how many records sweep works on at once. Default 8.
 	Parallel int
 	// Log gets what an operator should know. Default slog.Default().
 	Log *slog.Logger
 	// TracerProvider and MeterProvider get spans and metrics; the package comment lists them.
-	// Default: OpenTelemetry's global ones, because that is where libraries are expected to look: they do nothing until
-	// the program sets providers of its own, and then take part without another line. A noop.TracerProvider is silence.
+	// Default: OpenTelemetry's global ones, because that is where libraries are expected to look:
+	// they do nothing until the program sets providers of its own, and then take part without
+	// another line. A noop.TracerProvider is silence.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	// Now is the clock. Default time.Now. Intervals within the process are measured by the monotonic readings of its times,
-	// if they have them; otherwise they move with each step of the clock.
+	// Now is the clock. Default time.Now. Intervals within the process are measured by the
+	// monotonic readings of its times, if they have them; otherwise they move with each step of the
+	// clock.
 	Now func() time.Time
 	// Rand is the source of ids, tokens and jitter. Default math/rand/v2.
 	Rand func() uint64
@@ -138,8 +148,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Runtime ties a registry to backends. It has the three functions, Submit, Execute and Sweep, and the Client. It is
-// safe for concurrent use.
+// Runtime ties a registry to backends. It has the three functions, Submit, Execute and Sweep, and
+// the Client. It is safe for concurrent use.
 type Runtime struct {
 	reg   *Registry
 	store *store.Store
@@ -163,7 +173,8 @@ type Runtime struct {
 	closed  bool
 }
 
-// New returns a runtime. It refuses a registry with mistakes and a configuration that cannot work, with ErrConfig.
+// New returns a runtime. It refuses a registry with mistakes and a configuration that cannot work,
+// with ErrConfig.
 func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	cfg = cfg.withDefaults()
 	errs := []error{reg.Err(), reg.checkTriggers()}
@@ -204,11 +215,11 @@ func (rt *Runtime) Config() Config { return rt.cfg }
 // Timing returns the store's durations in force.
 func (rt *Runtime) Timing() store.Timing { return rt.store.Timing() }
 
-// Drain tells running handlers, through DeadlineNear, that this worker wants to shut down.
+// Drain tells running handlers, through DeadlineNear, that this worker shuts down.
 func (rt *Runtime) Drain() { rt.draining.Store(true) }
 
-// Close closes the resources that handlers opened. Call it when nothing runs any more; verbs called later give
-// ErrClosed. The backends stay their owner's to close.
+// Close closes the resources that handlers opened. Call it when nothing runs any more. Verbs that
+// are called later return ErrClosed. The caller must close the backends.
 func (rt *Runtime) Close() error {
 	rt.mu.Lock()
 	was := rt.closed
@@ -234,8 +245,8 @@ func (rt *Runtime) checkOpen() error {
 // now is the time in the records' form.
 func (rt *Runtime) now() store.Time { return store.At(rt.cfg.Now()) }
 
-// closeResources closes what was opened, the last first. A resource that takes longer than Config.HookTimeout to close is
-// left behind.
+// closeResources closes what was opened, the last first. It does not wait longer than
+// Config.HookTimeout for a resource.
 func (rt *Runtime) closeResources() error {
 	rt.reg.mu.Lock()
 	list := slices.Clone(rt.reg.resources)

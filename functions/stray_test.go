@@ -40,7 +40,7 @@ func TestAHandlerThatWasLeftBehindWritesNothing(t *testing.T) {
 		}, functions.Timeout(time.Minute), functions.MaxAttempts(1)), bubble)
 		i := d.once(t, "shop.order", order{})
 		if i.State != store.Failed {
-			t.Fatalf("%+v", i)
+			t.Fatalf("job = %+v; want State = Failed", i)
 		}
 		close(over)
 		<-gone
@@ -51,7 +51,8 @@ func TestAHandlerThatWasLeftBehindWritesNothing(t *testing.T) {
 	})
 }
 
-// What a handler saves after it has returned is refused, and leaves no files; the store is not asked.
+// What a handler saves after it has returned is refused, and leaves no files; the store is not
+// asked.
 func TestACheckpointAfterTheReturnIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
@@ -109,8 +110,9 @@ func (s *stuck) Before(ctx context.Context, op fault.Op) fault.Fate {
 
 func (*stuck) After(context.Context, fault.Op) {}
 
-// A handler that hangs in a write to a bucket that does not answer is left behind like any other, whatever context it
-// gave the output, and also if the driver of the bucket does not care for contexts.
+// A handler that hangs in a write to a bucket that does not answer is left behind like any other,
+// whatever context it gave the output, and also if the driver of the bucket does not care for
+// contexts.
 func TestAHandlerThatHangsInAWriteIsLeftBehind(t *testing.T) {
 	for name, obeys := range map[string]bool{"the driver obeys": true, "the driver does not": false} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +143,7 @@ func TestAHandlerThatHangsInAWriteIsLeftBehind(t *testing.T) {
 			select {
 			case out := <-ended:
 				if i := d.get(t, id); i.State != store.Failed {
-					t.Errorf("%+v, %+v", out, i)
+					t.Errorf("outcome = %+v, job = %+v; want State = Failed", out, i)
 				}
 			case <-time.After(10 * time.Second):
 				t.Error("it hangs with the handler")
@@ -157,8 +159,8 @@ func TestAHandlerThatHangsInAWriteIsLeftBehind(t *testing.T) {
 	}
 }
 
-// A checkpoint that the handler did not wait for ends with the attempt, and leaves no files; whether the bucket cares for
-// contexts, or writes the file long after the attempt's end.
+// A checkpoint that the handler did not wait for ends with the attempt, and leaves no files;
+// whether the bucket cares for contexts, or writes the file long after the attempt's end.
 func TestACheckpointThatTheHandlerDidNotWaitFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		obeys bool

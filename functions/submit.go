@@ -14,7 +14,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Receipt says what became of a submission.
+// Receipt is the result of a submission.
 type Receipt struct {
 	ID       string      `json:"id"`
 	State    store.State `json:"state"`
@@ -29,16 +29,17 @@ type Submission struct {
 	Options []SubmitOption
 }
 
-// SubmitMany submits many jobs with bulk writes and batched messages. The receipts are in the order of the
-// submissions; one that was refused has its reason in Err, and does not keep the others from being submitted. The
-// error is nil if all were submitted, and otherwise says how many were not, and the first reason.
+// SubmitMany submits many jobs with bulk writes and batched messages. The receipts are in the order
+// of the submissions. A refused submission has its reason in Err, and does not stop the other
+// submissions. The error is nil if all were submitted. Otherwise it says how many were not, with
+// the first reason.
 func (c *Client) SubmitMany(ctx context.Context, subs []Submission) ([]Receipt, error) {
 	receipts := make([]Receipt, len(subs))
 	for start := 0; start < len(subs); start += submitBatch {
 		end := min(start+submitBatch, len(subs))
 		c.rt.submitSome(ctx, subs[start:end], receipts[start:end])
 		if last := receipts[end-1].Err; errors.Is(last, store.ErrUnavailable) {
-			for i := end; i < len(subs); i++ { // the next would wait as long again
+			for i := end; i < len(subs); i++ { // the next batch would wait as long again
 				receipts[i].Err = last
 			}
 			break
@@ -52,7 +53,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 	at := make([]int, 0, len(subs)) // of each job, the index of its submission
 	asked := make([]store.Job, 0, len(subs))
 	fresh := make([]store.Job, 0, len(subs))
-	unlearnt := map[string]error{} // so that a store that is away is waited for once
+	unlearnt := map[string]error{} // by kind, so that SubmitMany waits for a store that is away once
 	for i, s := range subs {
 		j, held, err := rt.prepare(ctx, s.Kind, s.Args, s.Options)
 		if err == nil && unlearnt[s.Kind] == nil {
@@ -78,8 +79,8 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 	rt.endSpan(span, manyError(receipts))
 }
 
-// submitBatch is how many jobs are prepared and stored before their messages are sent, so that the first run while the
-// last are being stored.
+// submitBatch is how many jobs are prepared and stored before their messages are sent. The first
+// jobs run while the last are being stored.
 const submitBatch = 500
 
 func manyError(receipts []Receipt) error {
@@ -97,8 +98,8 @@ func manyError(receipts []Receipt) error {
 	return fmt.Errorf("%d of %d jobs were not submitted; the first: %w", n, len(receipts), first)
 }
 
-// submit checks a submission, creates its record and sends its message. If the process dies before the message is
-// sent, sweep sends it when the job is due.
+// submit checks a submission, creates its record and sends its message. If the process dies before
+// the message is sent, sweep sends it when the job is due.
 func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []SubmitOption) (Receipt, error) {
 	j, held, err := rt.prepare(ctx, kind, args, opts)
 	if err != nil {
@@ -152,7 +153,8 @@ func (rt *Runtime) discardArgs(ctx context.Context, asked store.Job) {
 	}
 }
 
-// prepare makes the record of a submission, without its state.
+// prepare returns the record of a submission without its state, and whether it is held. It stores
+// large arguments.
 func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []SubmitOption) (store.Job, bool, error) {
 	var j store.Job
 	if err := rt.checkOpen(); err != nil {
@@ -192,7 +194,7 @@ func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []Su
 		j.ArgsHash, _ = ident.Args(data)
 	}
 	file := "args"
-	if s.key != "" { // others may submit under the key, and must not share a file that one of them may remove
+	if s.key != "" { // submissions with the same key must not share a file, which each may remove
 		file += "-" + rt.token()
 	}
 	if j.Args, err = rt.pack(ctx, j.ID, file, data); err != nil {
@@ -212,7 +214,7 @@ func startAfter(now store.Time, d time.Duration) store.Time {
 // learn puts a kind into the directory the first time this process submits one of it.
 func (rt *Runtime) learn(ctx context.Context, kinds ...string) error {
 	rt.mu.Lock()
-	var fresh []string // seldom any, after the first
+	var fresh []string // empty, most of the time
 	for _, k := range kinds {
 		if !rt.known[k] {
 			fresh = append(fresh, k)
@@ -233,7 +235,8 @@ func (rt *Runtime) learn(ctx context.Context, kinds ...string) error {
 	return nil
 }
 
-// newID makes a job's id from a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits.
+// newID makes a job's id from a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then
+// random bits.
 func (rt *Runtime) newID(now store.Time) string {
 	var u uuid.UUID
 	binary.BigEndian.PutUint64(u[:8], uint64(now)<<16|rt.cfg.Rand()&0xffff)

@@ -65,7 +65,7 @@ func TestTheSameKeyIsTheSameJob(t *testing.T) {
 	for _, args := range []string{`{"item":"tea","count":3}`, ` { "count" : 3.0 , "item":"te\u0061" } `, `{"count":3,"item":"tea"}`} {
 		again, err := c.Submit(ctx, "shop.order", json.RawMessage(strings.Replace(args, "3.0", "3", 1)), functions.Key("k/1 ü"))
 		if err != nil || !again.Existing || again.ID != first.ID {
-			t.Errorf("%s: %+v, %v", args, again, err)
+			t.Errorf("arguments = %s, receipt = %+v, error = %v; want no error, again.Existing and again.ID = first.ID", args, again, err)
 		}
 	}
 	_, err = c.Submit(ctx, "shop.order", order{"tea", 4}, functions.Key("k/1 ü"))
@@ -139,12 +139,12 @@ func TestJobsStartAtTheirTime(t *testing.T) {
 			i := d.once(t, "shop.order", order{}, c.opts...)
 			if c.wait == 0 {
 				if i.State != store.Succeeded {
-					t.Errorf("%+v", i)
+					t.Errorf("job = %+v; want State = Succeeded", i)
 				}
 				return
 			}
 			if i.State != store.Scheduled || !i.At.Equal(d.clock().Add(c.wait)) {
-				t.Fatalf("%+v", i)
+				t.Fatalf("job = %+v; want State = Scheduled and At.Equal(d.clock().Add(c.wait))", i)
 			}
 			d.advance(c.wait - time.Second)
 			if r := d.sweep(t); r.Looked != 0 {
@@ -152,11 +152,11 @@ func TestJobsStartAtTheirTime(t *testing.T) {
 			}
 			d.advance(time.Second)
 			if r := d.sweep(t); r.Started != 1 {
-				t.Errorf("%+v", r)
+				t.Errorf("result = %+v; want Started = 1", r)
 			}
 			d.drain(t)
 			if i = d.get(t, i.ID); i.State != store.Succeeded {
-				t.Errorf("%+v", i)
+				t.Errorf("job = %+v; want State = Succeeded", i)
 			}
 		})
 	}
@@ -168,14 +168,14 @@ func TestAQueueThatDelaysGetsTheMessageAtOnce(t *testing.T) {
 	d.submit(t, "shop.order", order{}, functions.After(16*time.Minute))
 	msgs := d.take()
 	if len(msgs) != 1 || msgs[0].delay != 10*time.Minute || msgs[0].queue != functions.DefaultQueue {
-		t.Fatalf("%+v", msgs)
+		t.Fatalf("messages = %+v; want 1 msgs, msgs[0].delay = 10*Minute and msgs[0].queue = DefaultQueue", msgs)
 	}
 	if out := d.Execute(t.Context(), msgs[0].msg); out.Verdict != functions.Drop || !errors.Is(out.Err, store.ErrNotDue) {
 		t.Errorf("early: %+v", out)
 	}
 	d.advance(10*time.Minute - time.Second) // by this clock; the sender's is a little ahead
 	if out := d.Execute(t.Context(), msgs[0].msg); out.Verdict != functions.Ack {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Ack", out)
 	}
 }
 
@@ -233,10 +233,10 @@ func TestSubmitManyTakesTheGoodAndNamesTheBad(t *testing.T) {
 			wantErr(t, r.Err, functions.ErrKeyConflict)
 		case i == 4 || i == 6:
 			if r.Err != nil || !r.Existing {
-				t.Errorf("%d: %+v", i, r)
+				t.Errorf("job = %d, result = %+v; want no Err and Existing", i, r)
 			}
 		case r.Err != nil || r.Existing || ids[r.ID]:
-			t.Fatalf("%d: %+v", i, r)
+			t.Fatalf("receipt %d = %+v; want a new job and no error", i, r)
 		default:
 			ids[r.ID] = true
 		}
@@ -255,7 +255,7 @@ func TestADownQueueDoesNotLoseTheJob(t *testing.T) {
 	}
 	d.sendErr = nil
 	if i := d.until(t, id); i.State != store.Succeeded {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Succeeded", i)
 	}
 }
 
@@ -271,22 +271,22 @@ func TestADownStoreIsAClearError(t *testing.T) {
 		"many": second(c.SubmitMany(ctx, []functions.Submission{{Kind: "shop.order", Args: order{}}})),
 	} {
 		if !errors.Is(err, store.ErrUnavailable) || functions.HTTPStatus(err) != 503 {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("name = %s, error = %v; want error ErrUnavailable and HTTPStatus(err) = 503", name, err)
 		}
 	}
 	out := d.Execute(ctx, d.take()[0].msg)
 	if out.Verdict != functions.Retry || out.After == 0 {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Retry and After other than 0", out)
 	}
 	if out := d.Submit(ctx, []byte(`{"kind":"shop.order"}`), nil, "m1"); out.Verdict != functions.Retry {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Retry", out)
 	}
 	d.storeWorks()
 	if err := c.Healthy(ctx); err != nil {
 		t.Error(err)
 	}
 	if i := d.until(t, id); i.State != store.Succeeded {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Succeeded", i)
 	}
 }
 
@@ -299,17 +299,17 @@ func TestMessagesBecomeJobs(t *testing.T) {
 	ours := `{"kind":"shop.order","args":{"item":"tea","count":2},"tags":["x"],"queue":"fast","max_attempts":2}`
 	for range 2 { // delivered twice
 		if out := d.Submit(ctx, []byte(ours), nil, "m1"); out.Verdict != functions.Ack || out.Err != nil {
-			t.Fatalf("%+v", out)
+			t.Fatalf("outcome = %+v; want Verdict = Ack and no Err", out)
 		}
 	}
 	event := `{"specversion":"1.0","type":"shop.order","source":"/shop","id":"e1","data":{"item":"milk","count":1},"piecetags":"x"}`
 	for range 2 {
 		if out := d.Submit(ctx, []byte(event), nil, fmt.Sprint("m", 2)); out.Verdict != functions.Ack || out.Err != nil {
-			t.Fatalf("%+v", out)
+			t.Fatalf("outcome = %+v; want Verdict = Ack and no Err", out)
 		}
 	}
 	if msgs := d.take(); len(msgs) != 2 || msgs[0].queue != "fast" {
-		t.Errorf("%+v", msgs)
+		t.Errorf("messages = %+v; want 2 msgs and msgs[0].queue = \"fast\"", msgs)
 	}
 	list, err := d.Client().List(ctx, functions.ListFilter{Tag: "x"})
 	if err != nil || len(list.Jobs) != 2 {
@@ -331,7 +331,7 @@ func TestMessagesThatCannotBecomeJobsAreParked(t *testing.T) {
 	for range 2 { // redelivered
 		for i, body := range bad {
 			if out := d.Submit(ctx, []byte(body), map[string]string{"k": "v"}, fmt.Sprint("m", i)); out.Verdict != functions.Ack || out.Err == nil {
-				t.Errorf("%.30s: %+v", body, out)
+				t.Errorf("body = %.30s, outcome = %+v; want Verdict = Ack and Err set", body, out)
 			}
 		}
 	}
@@ -341,10 +341,10 @@ func TestMessagesThatCannotBecomeJobsAreParked(t *testing.T) {
 	}
 	for _, p := range parked {
 		if p.Reason == "" || p.Metadata["k"] != "v" || p.Queue != functions.SubmitQueue {
-			t.Errorf("%+v", p)
+			t.Errorf("parked message = %+v; want Reason set, Metadata[\"k\"] = \"v\" and Queue = SubmitQueue", p)
 		}
 		if p.Blob != nil && p.Blob.Size < 5<<20 {
-			t.Errorf("%+v", p.Blob)
+			t.Errorf("blob = %+v; want no Blob or Blob.Size >= 5<<20", p.Blob)
 		}
 	}
 	if !d.logged("message parked", "did you mean", `id=parked-`) || d.Stats().Parked.Load() < int64(len(bad)) {
@@ -363,7 +363,7 @@ func TestValuesNestedTooDeepForARecordAreRefusedForGood(t *testing.T) {
 	functions.Handle(reg, "any", func(context.Context, *functions.Job[any]) (any, error) { return deep, nil })
 	d := newDesk(t, reg)
 	if out := d.Submit(t.Context(), []byte(`{"kind":"any","args":`+string(deep)+`}`), nil, "m"); out.Verdict != functions.Ack || out.Err == nil {
-		t.Errorf("%v", out.Verdict)
+		t.Errorf("verdict = %v; want Verdict = Ack and Err set", out.Verdict)
 	}
 	if i := d.once(t, "any", nil); i.State != store.Failed || i.Attempt != 1 || !strings.Contains(i.Error, "nested deeper") {
 		t.Errorf("%s after %d attempts: %s", i.State, i.Attempt, i.Error)
@@ -376,12 +376,12 @@ func TestArgumentsThatEncodingJSONTakesAreTaken(t *testing.T) {
 	d := newDesk(t, reg)
 	out := d.Submit(t.Context(), []byte("{\"kind\":\"any\",\"args\":{\"a\":1,\"a\":2,\"b\":\"\xff\"}}"), nil, "m")
 	if out.Verdict != functions.Ack {
-		t.Fatalf("%+v", out)
+		t.Fatalf("outcome = %+v; want Verdict = Ack", out)
 	}
 	if out.Err == nil { // or parked; but never given back for ever
 		d.drain(t)
 		if i := d.get(t, out.JobID); i.State != store.Succeeded {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Succeeded", i)
 		}
 	}
 }

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// suspects has room for one job on its last chance: such jobs were lost with their workers, and may have killed them.
-// Run one at a time, the one that does so again takes no other down with it that would fail for it.
+// suspects has room for one job on its last chance. Such jobs were lost with their workers, and may
+// have killed them. They run one at a time in a process, so that a job that kills its worker again
+// does not make another such job fail.
 type suspects struct {
 	mu    sync.Mutex
 	token string // of the claim, and then the attempt, that has the room; "": it is free
 	since time.Time
 }
 
-// admit keeps the room for the claim with that token, if it is free or that claim's already.
+// admit takes the room for the claim with that token. It reports whether the claim has it.
 func (s *suspects) admit(token string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,7 +24,7 @@ func (s *suspects) admit(token string, now time.Time) bool {
 	return s.token == token
 }
 
-// leave frees the room if it is that claim's: it did not win, or its attempt has ended.
+// leave frees the room if that claim has it, because the claim failed or its attempt has ended.
 func (s *suspects) leave(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,14 +33,14 @@ func (s *suspects) leave(token string) {
 	}
 }
 
-// The bounds of how long a message waits whose job was not admitted.
+// The shortest and the longest wait of a message whose job was not admitted.
 const (
 	suspectPause     = 5 * time.Second
 	suspectPauseMost = time.Minute
 )
 
-// pause is how long a message should wait whose job was not admitted: as long as the other has run so far. So its
-// deliveries, which some queues count and limit, become rarer the longer that takes.
+// pause is how long a message should wait whose job was not admitted: as long as the job in the
+// room has run so far. So its deliveries, which some queues count and limit, become rarer.
 func (s *suspects) pause(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,16 +17,17 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// crew is a deployment of one process at a time, which one of its jobs kills. It claims all that it gets at once, as a
-// worker does.
+// crew is a deployment of one process at a time, which one of its jobs kills. It claims all that it
+// gets at once, as a worker does.
 type crew struct {
 	*desk
 	wait  []pubsubq.Message // to be given back
 	takes int               // claims that were refused for suspicion
 }
 
-// round claims all messages, runs "save" and "good" for a while, and dies if "bad" is among them: what it claimed is lost.
-// Otherwise what it claimed ends. A "save" job saves a checkpoint before its process dies.
+// round claims all messages, runs "save" and "good" for a while, and dies if "bad" is among them:
+// what it claimed is lost. Otherwise what it claimed ends. A "save" job saves a checkpoint before
+// its process dies.
 func (c *crew) round(t *testing.T) {
 	t.Helper()
 	msgs := c.wait
@@ -87,7 +88,8 @@ func (c *crew) restart(t *testing.T) {
 	c.Runtime = rt
 }
 
-// A job that kills its worker fails alone: the jobs that ran beside it succeed, whether they save checkpoints or not.
+// A job that kills its worker fails alone: the jobs that ran beside it succeed, whether they save
+// checkpoints or not.
 func TestAJobThatKillsItsWorkerFailsAlone(t *testing.T) {
 	reg := functions.NewRegistry()
 	fine := func(context.Context, *functions.Job[order]) (order, error) { return order{}, nil }
@@ -128,7 +130,8 @@ func TestAJobThatKillsItsWorkerFailsAlone(t *testing.T) {
 	}
 }
 
-// The room for a job on its last chance is free again when its attempt has ended, and when a claim did not win.
+// The room for a job on its last chance is free again when its attempt has ended, and when a claim
+// did not win.
 func TestTheRoomForASuspectIsGivenBack(t *testing.T) {
 	reg := functions.NewRegistry()
 	functions.Handle(reg, "a", func(context.Context, *functions.Job[order]) (order, error) { return order{}, nil },

@@ -39,7 +39,7 @@ func TestSweepSendsLostMessagesAgainAndBacksOff(t *testing.T) {
 	d.advance(d.Timing().Grace + time.Minute)
 	r := d.sweep(t)
 	if r.Looked != 250 || r.Resent != 250 || len(d.take()) != 250 || r.Lag != time.Minute {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Looked = 250, Resent = 250, 250 messages and Lag = Minute", r)
 	}
 	sweeps, resent := 0, 0
 	for range 24 * 60 {
@@ -65,7 +65,7 @@ func TestSweepIsBoundedAndGoesOnWhereItStopped(t *testing.T) {
 	for {
 		r, err := d.Sweep(t.Context(), functions.SweepRequest{Limit: 70, From: from})
 		if err != nil || r.Looked > 70 {
-			t.Fatalf("%+v, %v", r, err)
+			t.Fatalf("result = %+v, error = %v; want no error and Looked <= 70", r, err)
 		}
 		resent += r.Resent
 		rounds++
@@ -90,12 +90,12 @@ func TestSweepStopsAtItsTimeAndWithItsContext(t *testing.T) {
 	d.mu.Unlock()
 	r, err := d.Sweep(t.Context(), functions.SweepRequest{For: 30 * time.Second})
 	if err != nil || !r.More || r.Looked == 0 || r.Looked > 100 {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("result = %+v, error = %v; want no error, More, Looked other than 0 and Looked <= 100", r, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if r, err = d.Sweep(ctx, functions.SweepRequest{}); err != nil || !r.More || r.Looked != 0 {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("result = %+v, error = %v; want no error, More and Looked = 0", r, err)
 	}
 }
 
@@ -120,7 +120,8 @@ func TestSweepThatIsCutShort(t *testing.T) {
 			d.mu.Unlock()
 			r, err := d.Sweep(ctx, functions.SweepRequest{})
 			if err != nil || !r.More || r.Failures != 0 || d.logged("level=ERROR") {
-				t.Errorf("%+v, %v\n%s", r, err, d.log.String())
+				t.Errorf("result = %+v, error = %v, log = %s; want no error, More, Failures = 0 and not d.logged(\"level=ERROR\")",
+					r, err, d.log.String())
 			}
 			d.mu.Lock()
 			d.actions = nil
@@ -141,7 +142,7 @@ func TestSweepCanBeDivided(t *testing.T) {
 	for part := range 3 {
 		r, err := d.Sweep(t.Context(), functions.SweepRequest{Part: part, Parts: 3})
 		if err != nil || r.Resent == 0 || r.Resent == 200 {
-			t.Errorf("%+v, %v", r, err)
+			t.Errorf("result = %+v, error = %v; want no error, Resent other than 0 and Resent other than 200", r, err)
 		}
 		total += r.Resent
 	}
@@ -162,7 +163,7 @@ func TestSweepLeavesWhatANewerVersionWroteAndSaysWhatItCannotRead(t *testing.T) 
 	d.rewrite(t, corrupt, `garbage`)
 	d.advance(time.Hour)
 	if r := d.sweep(t); r.Left != 1 || r.Failures != 1 || !d.logged("sweep found a record that cannot be read", "corrupt") {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Left = 1, Failures = 1 and d.logged(\"sweep found a record that cannot be read\", \"corrupt\")", r)
 	}
 	for pause, failures := range map[time.Duration]int{time.Minute: 0, 25 * time.Hour: 1} { // told of once a day
 		d := newDesk(t, handle(echoing))
@@ -183,7 +184,7 @@ func TestSweepLeavesWhatANewerVersionWroteAndSaysWhatItCannotRead(t *testing.T) 
 	i, err := d.Client().Get(t.Context(), newer)
 	wantErr(t, err, store.ErrNewerRecord, "update this process")
 	if i.State != "paused" || i.Kind != "shop.order" {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = \"paused\" and Kind = \"shop.order\"", i)
 	}
 	_, err = d.Client().Cancel(t.Context(), newer, "")
 	wantErr(t, err, store.ErrNewerRecord)
@@ -204,7 +205,7 @@ func TestSweepReportsAStoreThatIsAway(t *testing.T) {
 	d.storeFails()
 	r, err := d.Sweep(t.Context(), functions.SweepRequest{})
 	if r.Failures != 5 || err != nil { // the queries answered, the reads did not
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("result = %+v, error = %v; want 5 failures and no error", r, err)
 	}
 }
 
@@ -214,7 +215,7 @@ func TestRecoverThatIsCutShortSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if r, err := d.Recover(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("result = %+v, error = %v; want error context.Canceled", r, err)
 	}
 }
 
@@ -227,18 +228,18 @@ func TestRecoverSendsWhatAnEmptyQueueHasLost(t *testing.T) {
 	d.die(t)
 	r, err := d.Recover(t.Context())
 	if err != nil || r.Resent != 30 || len(d.take()) != 30 {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("result = %+v, error = %v; want no error, Resent = 30 and 30 messages", r, err)
 	}
 	d.advance(d.Timing().Lease + d.Timing().Skew + time.Second) // sweep would look a minute later
 	if r, err = d.RecoverRunning(t.Context()); err != nil || r.Lost != 1 || r.Resent != 0 {
 		t.Errorf("recovered %+v, %v; want 1 lost and none of the others sent again", r, err)
 	}
 	if i := d.get(t, running); i.State != store.Retrying && i.State != store.Queued {
-		t.Errorf("%+v", i)
+		t.Errorf("job = %+v; want State = Retrying or State = Queued", i)
 	}
 	for id, want := range map[string]store.State{held: store.Held, later: store.Scheduled} {
 		if i := d.get(t, id); i.State != want {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = want", i)
 		}
 	}
 }
@@ -251,17 +252,17 @@ func TestRetentionRemovesRecordAndFiles(t *testing.T) {
 	d.drain(t)
 	d.advance(time.Hour - time.Millisecond)
 	if r := d.sweep(t); r.Looked != 0 {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Looked = 0", r)
 	}
 	d.advance(time.Hour)
 	if r := d.sweep(t); r.Removed != 1 || len(d.files(t)) != 1 {
-		t.Errorf("%+v, %v", r, d.files(t))
+		t.Errorf("result = %+v, files = %v; want Removed = 1 and one file", r, d.files(t))
 	}
 	_, err := d.Client().Get(t.Context(), ids[0])
 	wantErr(t, err, store.ErrNotFound)
 	d.get(t, ids[1])
 	if r := d.sweep(t); r.Looked != 0 {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Looked = 0", r)
 	}
 }
 
@@ -280,14 +281,14 @@ func TestACrashInTheMiddleOfRemovalIsMadeGood(t *testing.T) {
 	}
 	d.mu.Unlock()
 	if r := d.sweep(t); r.Failures != 1 || len(d.files(t)) != 0 {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Failures = 1 and no files", r)
 	}
 	d.storeWorks()
 	_, err := d.Client().Retry(t.Context(), i.ID)
 	wantErr(t, err, store.ErrMove)
 	d.advance(time.Hour)
 	if r := d.sweep(t); r.Removed != 1 {
-		t.Errorf("%+v", r)
+		t.Errorf("result = %+v; want Removed = 1", r)
 	}
 }
 

@@ -48,7 +48,7 @@ func measured(t *testing.T, reader *sdkmetric.ManualReader) map[string]string {
 					put(p.Attributes, "%d in %g", p.Count, p.Sum)
 				}
 			default:
-				t.Errorf("%s: %T", name, d)
+				t.Errorf("metric %s has type %T, which the test does not know", name, d)
 			}
 		}
 	}

@@ -115,11 +115,11 @@ func TestAJobIsOneTraceFromItsSubmissionToItsEnd(t *testing.T) {
 		t.Helper()
 		msgs := a.take()
 		if len(msgs) != 1 || msgs[0].msg.Trace["traceparent"] == "" {
-			t.Fatalf("%+v", msgs)
+			t.Fatalf("messages = %+v; want 1 msgs and msgs[0].msg.Trace[\"traceparent\"] set", msgs)
 		}
 		a.advance(3 * time.Second)
 		if out := rt.Execute(t.Context(), serialised(t, msgs[0].msg)); out.Verdict != functions.Ack {
-			t.Fatalf("%+v", out)
+			t.Fatalf("outcome = %+v; want Verdict = Ack", out)
 		}
 	}
 	execute(b)
@@ -130,7 +130,7 @@ func TestAJobIsOneTraceFromItsSubmissionToItsEnd(t *testing.T) {
 	execute(a.Runtime)
 	execute(b)
 	if i := a.get(t, r.ID); i.State != store.Succeeded || i.Attempt != 2 {
-		t.Fatalf("%+v", i)
+		t.Fatalf("job = %+v; want State = Succeeded and Attempt = 2", i)
 	}
 
 	submit := spans.one(t, "submit shop.order")
@@ -140,7 +140,7 @@ func TestAJobIsOneTraceFromItsSubmissionToItsEnd(t *testing.T) {
 	}
 	runs := spans.named("run shop.order")
 	if len(runs) != 3 {
-		t.Fatalf("%v", spans.names())
+		t.Fatalf("spans = %v; want 3 runs", spans.names())
 	}
 	for i, want := range []struct {
 		outcome, state string
@@ -158,11 +158,12 @@ func TestAJobIsOneTraceFromItsSubmissionToItsEnd(t *testing.T) {
 		}
 	}
 	if e := runs[0].Events(); len(e) != 1 || e[0].Name != "exception" || runs[0].Status().Description != "tea is out" {
-		t.Errorf("%+v", e)
+		t.Errorf("event = %+v; want 1 e, e[0].Name = \"exception\" and runs[0].Status().Description = \"tea is out\"", e)
 	}
 	sweep := spans.one(t, "sweep shop.order")
 	if attr(sweep, "piecework.outcome") != "started" || sweep.Parent().SpanID() != submit.SpanContext().SpanID() {
-		t.Errorf("%v", sweep.Attributes())
+		t.Errorf("attributes = %v; want attr(sweep, \"piecework.outcome\") = \"started\" and sweep.Parent().SpanID() = submit.SpanContext().SpanID()",
+			sweep.Attributes())
 	}
 	for _, s := range spans.Ended() {
 		if s.SpanContext().TraceID() != id {
@@ -188,7 +189,7 @@ func TestWhatAHandlerSubmitsIsInItsTrace(t *testing.T) {
 	parent := spans.one(t, "run parent")
 	submits, runs := spans.named("submit shop.order"), spans.named("run shop.order")
 	if len(submits) != 2 || len(runs) != 3 || attr(submits[1], "messaging.batch.message_count") != "2" {
-		t.Fatalf("%v", spans.names())
+		t.Fatalf("spans = %v; want 2 submits, 3 runs and attr(submits[1], \"messaging.batch.message_count\") = \"2\"", spans.names())
 	}
 	for _, s := range submits {
 		if s.Parent().SpanID() != parent.SpanContext().SpanID() {
@@ -255,7 +256,7 @@ func TestWithoutSpansTheTraceIsHandedOn(t *testing.T) {
 			d.Submit(t.Context(), []byte(`{"kind":"shop.order"}`), map[string]string{"traceparent": parent}, "m1")
 			msgs := d.take()
 			if len(msgs) != 1 || msgs[0].msg.Trace["traceparent"] != parent {
-				t.Fatalf("%+v", msgs)
+				t.Fatalf("messages = %+v; want 1 msgs and msgs[0].msg.Trace[\"traceparent\"] = parent", msgs)
 			}
 			d.Execute(t.Context(), serialised(t, msgs[0].msg))
 			spans := newRecorder(t)
@@ -310,11 +311,11 @@ func TestFailuresAreOnTheirSpans(t *testing.T) {
 		t.Errorf("%+v, stack %q", run.Status(), stack)
 	}
 	if s := spans.one(t, "run skips"); s.Status().Code != codes.Unset || attr(s, "piecework.outcome") != "skipped" {
-		t.Errorf("%+v", s.Status())
+		t.Errorf("status = %+v; want s.Status().Code = codes.Unset and attr(s, \"piecework.outcome\") = \"skipped\"", s.Status())
 	}
 	d.Submit(t.Context(), []byte(`{"kind":"shop.order","x":1}`), nil, "m1")
 	if s := spans.one(t, "accept submit"); s.Status().Code != codes.Error || !strings.Contains(s.Status().Description, `unknown field "x"`) {
-		t.Errorf("%+v", s.Status())
+		t.Errorf("status = %+v; want s.Status().Code = codes.Error and s.Status().Description to contain 'unknown field \"x\"'", s.Status())
 	}
 	d.submit(t, "shop.order", order{"a", 1}, functions.Key("k"))
 	d.submit(t, "shop.order", order{"a", 1}, functions.Key("k"))
@@ -323,7 +324,8 @@ func TestFailuresAreOnTheirSpans(t *testing.T) {
 	}
 	all := spans.named("submit shop.order")
 	if n := len(all); attr(all[n-2], "piecework.job.existing") != "true" || all[n-1].Status().Code != codes.Error {
-		t.Errorf("%+v, %+v", all[n-2].Attributes(), all[n-1].Status())
+		t.Errorf("attributes = %+v, status = %+v; want attr(all[n-2], \"piecework.job.existing\") = \"true\" and all[n-1].Status().Code = codes.Error",
+			all[n-2].Attributes(), all[n-1].Status())
 	}
 }
 
@@ -347,15 +349,16 @@ func TestALostAttemptIsInTheTraceTwice(t *testing.T) {
 	submit := spans.one(t, "submit shop.order")
 	sweeps := spans.named("sweep shop.order")
 	if len(sweeps) != 2 || attr(sweeps[1], "piecework.outcome") != "started" {
-		t.Fatalf("%v", spans.names())
+		t.Fatalf("spans = %v; want 2 sweeps and attr(sweeps[1], \"piecework.outcome\") = \"started\"", spans.names())
 	}
 	sweep := sweeps[0]
 	if attr(sweep, "piecework.outcome") != "lost" || sweep.Status().Code != codes.Error {
-		t.Errorf("%v, %+v", sweep.Attributes(), sweep.Status())
+		t.Errorf("attributes = %v, status = %+v; want attr(sweep, \"piecework.outcome\") = \"lost\" and sweep.Status().Code = codes.Error",
+			sweep.Attributes(), sweep.Status())
 	}
 	runs := spans.named("run shop.order")
 	if len(runs) != 2 {
-		t.Fatalf("%v", spans.names())
+		t.Fatalf("spans = %v; want 2 runs", spans.names())
 	}
 	for _, s := range append(runs, sweep) {
 		if s.Parent().SpanID() != submit.SpanContext().SpanID() {

@@ -45,7 +45,7 @@ func (d *desk) accept(t *testing.T, body []byte, metadata map[string]string, id 
 	t.Helper()
 	for range 2 {
 		if out := d.Submit(t.Context(), body, metadata, id); out.Verdict != functions.Ack || out.Err != nil {
-			t.Fatalf("%.60s: %+v", body, out)
+			t.Fatalf("body = %.60s, outcome = %+v; want Verdict = Ack and no Err", body, out)
 		}
 	}
 }
@@ -186,10 +186,10 @@ func TestObjectsOfOneMessageGoToTheirOwnTriggers(t *testing.T) {
 		t.Fatalf("%d photos, %d tables", len(photos), len(tables))
 	}
 	if p := photos[0]; p.Queue != "images" || !slices.Equal(p.Tags, []string{"s3"}) || argsOf(t, p).Key != "photos/c.jpg" {
-		t.Errorf("%+v", p)
+		t.Errorf("parked message = %+v; want Queue = \"images\", Equal(p.Tags, []string{\"s3\"}) and argsOf(t, p).Key = \"photos/c.jpg\"", p)
 	}
 	if argsOf(t, tables[0]).Key != "in/a.csv" {
-		t.Errorf("%+v", tables[0])
+		t.Errorf("table = %+v; want argsOf(t, tables[0]).Key = \"in/a.csv\"", tables[0])
 	}
 	d.none(t)
 }
@@ -259,11 +259,11 @@ func TestBrokenNotificationsSayWhatIsWrong(t *testing.T) {
 			out := d.Accept(t.Context(), functions.Incoming{Body: []byte(c.body), Metadata: c.metadata, MessageID: "m", Deliveries: 1})
 			if out.Verdict != functions.Ack || out.Err == nil || !strings.Contains(out.Err.Error(), c.want) ||
 				!strings.Contains(out.Err.Error(), `trigger ObjectCreated("csv.load")`) {
-				t.Errorf("%+v", out)
+				t.Errorf("outcome = %+v; want an error that names the trigger", out)
 			}
 			parked, _, err := d.Client().Parked(t.Context(), 10, "")
 			if err != nil || len(parked) != 1 || !strings.Contains(parked[0].Reason, c.want) {
-				t.Errorf("%+v, %v", parked, err)
+				t.Errorf("parked messages = %+v, error = %v; want no error, 1 parked and parked[0].Reason to contain c.want", parked, err)
 			}
 		})
 	}
@@ -277,6 +277,6 @@ func TestLongObjectNamesHaveKeysToo(t *testing.T) {
 	}
 	jobs := d.jobs(t, "csv.load")
 	if len(jobs) != 2 || jobs[0].Key == jobs[1].Key || !strings.HasPrefix(jobs[0].Key, "object/") {
-		t.Errorf("%+v", jobs)
+		t.Errorf("jobs = %+v; want 2 jobs, jobs[0].Key other than jobs[1].Key and HasPrefix(jobs[0].Key, \"object/\")", jobs)
 	}
 }

@@ -36,7 +36,8 @@ func TestJSONOfOthersBecomesJobs(t *testing.T) {
 	}
 	j := jobs[0]
 	if j.Key != "9007199254740993" || j.Queue != "crm" || j.Limits.MaxAttempts != 2 || string(j.Result) != `{"item":"tea","count":3}` {
-		t.Errorf("%+v", j)
+		t.Errorf("job = %+v; want Key = \"9007199254740993\", Queue = \"crm\", Limits.MaxAttempts = 2 and string(j.Result) = '{\"item\":\"tea\",\"count\":3}'",
+			j)
 	}
 	for text, c := range map[string]struct{ body, origin string }{
 		"origin": {body, "erp"}, "version": {strings.Replace(body, `"version":2`, `"version":3`, 1), "crm"},
@@ -44,7 +45,8 @@ func TestJSONOfOthersBecomesJobs(t *testing.T) {
 	} {
 		out := d.Submit(t.Context(), []byte(c.body), map[string]string{"origin": c.origin}, "m")
 		if out.Err == nil || !strings.Contains(out.Err.Error(), `belongs to none of the triggers: JSONBody("shop.order")`) {
-			t.Errorf("%s: %+v", text, out)
+			t.Errorf("text = %s, outcome = %+v; want Err set and Err.Error() to contain 'belongs to none of the triggers: JSONBody(\"shop.order\")'",
+				text, out)
 		}
 	}
 	for body, want := range map[string]string{
@@ -58,7 +60,7 @@ func TestJSONOfOthersBecomesJobs(t *testing.T) {
 			want = `there is no text or number at "meta.id"`
 		}
 		if out.Verdict != functions.Ack || out.Err == nil || !strings.Contains(out.Err.Error(), want) {
-			t.Errorf("%s: %+v", body, out)
+			t.Errorf("body = %s, outcome = %+v; want Verdict = Ack, Err set and Err.Error() to contain want", body, out)
 		}
 	}
 }
@@ -123,7 +125,7 @@ func TestCloudEventsBecomeJobsOfAnotherName(t *testing.T) {
 	} {
 		out := d.Submit(t.Context(), []byte(body), nil, "m")
 		if out.Verdict != functions.Ack || out.Err == nil || !strings.Contains(out.Err.Error(), want) {
-			t.Errorf("%s: %+v", body, out)
+			t.Errorf("body = %s, outcome = %+v; want Verdict = Ack, Err set and Err.Error() to contain want", body, out)
 		}
 	}
 }
@@ -164,7 +166,7 @@ func TestAFunctionMakesJobsOfMessages(t *testing.T) {
 	d.accept(t, []byte("LINES\n"), nil, "m2")
 	keys := d.keys(t, "shop.order")
 	if fmt.Sprint(keys) != "[k message/m1/0 message/m1/1]" {
-		t.Errorf("%v", keys)
+		t.Errorf("keys = %v; want fmt.Sprint(keys) = \"[k message/m1/0 message/m1/1]\"", keys)
 	}
 	for body, want := range map[string]string{
 		"PANIC\n":                `trigger FromMessage("lines"): panic: ouch`,
@@ -174,7 +176,7 @@ func TestAFunctionMakesJobsOfMessages(t *testing.T) {
 	} {
 		out := d.Submit(t.Context(), []byte(body), nil, "m3")
 		if out.Verdict != functions.Ack || out.Err == nil || !strings.Contains(out.Err.Error(), want) {
-			t.Errorf("%q: %+v", body, out)
+			t.Errorf("body = %q, outcome = %+v; want Verdict = Ack, Err set and Err.Error() to contain want", body, out)
 		}
 	}
 	if jobs := d.jobs(t, "shop.order"); len(jobs) != 4 { // the good ones of a message are made all the same
@@ -195,7 +197,7 @@ func TestAFunctionMakesJobsOfAnEventOnce(t *testing.T) {
 	d.accept(t, []byte(`{"specversion":"1.0","type":"a.b","source":"/s","id":"3"}`), nil, "m1")
 	keys := d.keys(t, "shop.order")
 	if fmt.Sprint(keys) != "[event//s/1 event//s/2 message/m1]" {
-		t.Errorf("%q", keys)
+		t.Errorf("keys = %q; want fmt.Sprint(keys) = \"[event//s/1 event//s/2 message/m1]\"", keys)
 	}
 }
 
@@ -229,7 +231,7 @@ func TestAMessageOfManyJobsIsDoneOnceAsAWhole(t *testing.T) {
 				return errs
 			}
 			if out := d.Submit(t.Context(), []byte(body), nil, "m1"); out.Verdict != functions.Retry {
-				t.Fatalf("%+v", out)
+				t.Fatalf("outcome = %+v; want Verdict = Retry", out)
 			}
 			d.storeWorks()
 			d.accept(t, []byte(body), nil, "m1")
@@ -262,7 +264,7 @@ func TestEnvelopesAreTakenOff(t *testing.T) {
 			d.accept(t, []byte(c.body), nil, "broker-1")
 			d.accept(t, []byte(c.body), nil, "broker-2")
 			if jobs := d.jobs(t, "shop.order"); len(jobs) != 1 || jobs[0].Key != c.key {
-				t.Errorf("%+v", jobs)
+				t.Errorf("jobs = %+v; want 1 jobs and jobs[0].Key = c.key", jobs)
 			}
 		})
 	}
@@ -273,13 +275,13 @@ func TestEnvelopesAreTakenOff(t *testing.T) {
 		d := newDesk(t, reg)
 		d.accept(t, []byte(eventarc(ours)), nil, "m")
 		if jobs := d.jobs(t, "raw"); len(jobs) != 1 || jobs[0].Key != "s/1" {
-			t.Errorf("%+v", jobs)
+			t.Errorf("jobs = %+v; want 1 jobs and jobs[0].Key = \"s/1\"", jobs)
 		}
 	})
 	t.Run("too many", func(t *testing.T) {
 		d := newDesk(t, handle(echoing))
 		if out := d.Submit(t.Context(), []byte(sns(sns(sns(sns(ours))))), nil, "m"); out.Err == nil {
-			t.Errorf("%+v", out)
+			t.Errorf("outcome = %+v; want Err set", out)
 		}
 	})
 }
@@ -313,7 +315,7 @@ func TestWhatNobodyHereKnowsIsGivenBackBeforeItIsParked(t *testing.T) {
 				}
 			}
 			if parked, _, err := d.Client().Parked(t.Context(), 10, ""); err != nil || len(parked) != 1 {
-				t.Errorf("%+v, %v", parked, err)
+				t.Errorf("parked messages = %+v, error = %v; want no error and 1 parked", parked, err)
 			}
 		})
 	}
@@ -321,7 +323,7 @@ func TestWhatNobodyHereKnowsIsGivenBackBeforeItIsParked(t *testing.T) {
 	for body, want := range map[string]bool{`{"kind":"shop.declared"}`: true, `{"kind":"shop.order","args":[]}`: false, `{"kind":"shop.order","x":1}`: false} {
 		out := d.Accept(t.Context(), functions.Incoming{Body: []byte(body), MessageID: "m" + body, Deliveries: 1})
 		if out.Verdict != functions.Ack || (out.Err == nil) != want {
-			t.Errorf("%s: %+v", body, out)
+			t.Errorf("body = %s, outcome = %+v; want Verdict = Ack and (out.Err == nil) = want", body, out)
 		}
 	}
 }
@@ -330,7 +332,7 @@ func TestAStoreThatIsAwayIsNoReasonToPark(t *testing.T) {
 	d := newDesk(t, objects(functions.ObjectCreated("csv.load")))
 	d.storeFails()
 	if out := d.Submit(t.Context(), foreign(t, "s3-several.json"), nil, "m"); out.Verdict != functions.Retry || !errors.Is(out.Err, store.ErrUnavailable) {
-		t.Errorf("%+v", out)
+		t.Errorf("outcome = %+v; want Verdict = Retry and error ErrUnavailable", out)
 	}
 }
 

@@ -35,16 +35,17 @@ func TestHeartbeatsKeepALongJob(t *testing.T) {
 			time.Sleep(time.Minute) // virtual time
 			synctest.Wait()
 			if r, err := d.Sweep(t.Context(), functions.SweepRequest{}); err != nil || r.Lost != 0 {
-				t.Fatalf("%+v, %v", r, err)
+				t.Fatalf("result = %+v, error = %v; want no error and Lost = 0", r, err)
 			}
 			i := d.get(t, id)
 			if i.Progress == nil || i.Progress.Total != 100 || time.Since(i.Progress.At) > time.Minute || i.Worker != "test" || i.LeaseUntil.Before(time.Now()) {
-				t.Fatalf("%+v", i)
+				t.Fatalf("job = %+v; want Progress set, Progress.Total = 100, Since(i.Progress.At) <= Minute, Worker = \"test\" and not LeaseUntil.Before(Now())",
+					i)
 			}
 		}
 		<-done
 		if i := d.get(t, id); i.State != store.Succeeded || i.Attempt != 1 || i.Progress.Done != 100 {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want State = Succeeded, Attempt = 1 and Progress.Done = 100", i)
 		}
 	})
 }
@@ -105,7 +106,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		i, err := d.Client().Wait(ctx, id)
 		if !errors.Is(err, context.DeadlineExceeded) || functions.HTTPStatus(err) != 504 || i.State != store.Queued {
-			t.Errorf("%+v, %v", i, err)
+			t.Errorf("job = %+v, error = %v; want error context.DeadlineExceeded, HTTPStatus(err) = 504 and State = Queued", i, err)
 		}
 		_, err = d.Client().Wait(ctx, id) // it has ended before
 		wantErr(t, err, context.DeadlineExceeded)
@@ -261,7 +262,7 @@ func TestProgressSurvivesAHeartbeatThatFails(t *testing.T) {
 			return order{}, nil
 		}), bubble)
 		if i := d.once(t, "shop.order", order{}); i.Progress == nil || i.Progress.Done != 7 {
-			t.Errorf("%+v", i)
+			t.Errorf("job = %+v; want Progress set and Progress.Done = 7", i)
 		}
 	})
 }

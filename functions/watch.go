@@ -10,13 +10,13 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// The pauses between two reads of a job that is waited for: they begin short and become longer.
+// The first and the last pause between two reads of a job that is waited for. Pauses become longer.
 const (
 	firstPause = 50 * time.Millisecond
 	lastPause  = 2 * time.Second
 )
 
-// watch reads the jobs that are waited for in this process. All who wait for one share its reads.
+// watch reads the jobs that are waited for in this process. All waiters of a job share its reads.
 type watch struct {
 	read func(ctx context.Context, id string) (store.Job, error)
 
@@ -24,11 +24,12 @@ type watch struct {
 	jobs map[string]*watched
 }
 
-// watched is a job that is waited for. One goroutine reads it, from the first waiter's coming until the last one's going.
+// watched is a job that is waited for. One goroutine reads it, from when the first waiter joins
+// until the last leaves.
 type watched struct {
 	waiters int
 	stop    context.CancelFunc
-	look    chan struct{} // has room for one: read the job now
+	read    chan struct{} // has room for one: read the job now
 	begun   int           // reads that were begun
 	seen    sighting
 	news    chan struct{} // closed when there is another sighting
@@ -45,8 +46,8 @@ func newWatch(read func(context.Context, string) (store.Job, error)) *watch {
 	return &watch{read: read, jobs: map[string]*watched{}}
 }
 
-// wait returns the job when it has ended, or the error of a read; or the cause of ctx's end, with the job as it was last
-// seen since wait was called.
+// wait returns the job when it has ended, or the error of a read. If ctx ends first, it returns the
+// cause, with the job as it was last seen since wait was called.
 func (w *watch) wait(ctx context.Context, id string) (store.Job, error) {
 	one, from := w.join(ctx, id)
 	defer w.leave(id, one)
@@ -73,17 +74,17 @@ func (w *watch) wait(ctx context.Context, id string) (store.Job, error) {
 	}
 }
 
-// join adds a waiter, and returns the number of the first read that is begun after it has come.
+// join adds a waiter. It returns the number of the first read that begins after that.
 func (w *watch) join(ctx context.Context, id string) (one *watched, from int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one = w.jobs[id]; one == nil {
 		reads, stop := context.WithCancel(context.WithoutCancel(ctx))
-		one = &watched{stop: stop, look: make(chan struct{}, 1), news: make(chan struct{})}
+		one = &watched{stop: stop, read: make(chan struct{}, 1), news: make(chan struct{})}
 		w.jobs[id] = one
 		go w.follow(reads, id, one)
 	} else {
-		one.lookNow()
+		one.readNow()
 	}
 	one.waiters++
 	return one, one.begun + 1
@@ -109,7 +110,7 @@ func (w *watch) follow(ctx context.Context, id string, one *watched) {
 		if err := guard.Inline(func() error {
 			seen.job, seen.err = w.read(ctx, id)
 			return nil
-		}); err != nil { // a panic of a driver, perhaps: it must not take the process with it
+		}); err != nil { // a panic, of a driver perhaps, must not end the process
 			seen.err = fmt.Errorf("wait for job %s: %w", id, err)
 		}
 		w.mu.Lock()
@@ -120,7 +121,7 @@ func (w *watch) follow(ctx context.Context, id string, one *watched) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
-		case <-one.look:
+		case <-one.read:
 			pause = firstPause
 		case <-timer.C:
 			pause = min(pause*3/2, lastPause)
@@ -129,18 +130,18 @@ func (w *watch) follow(ctx context.Context, id string, one *watched) {
 	}
 }
 
-// touch has a job read now, if it is waited for, because it may have ended.
+// touch reads a job now, if it is waited for, because it may have ended.
 func (w *watch) touch(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one := w.jobs[id]; one != nil {
-		one.lookNow()
+		one.readNow()
 	}
 }
 
-func (one *watched) lookNow() {
+func (one *watched) readNow() {
 	select {
-	case one.look <- struct{}{}:
+	case one.read <- struct{}{}:
 	default: // it will be read
 	}
 }

@@ -8,13 +8,14 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// waiting says in words what a live job is waiting for, and since when or until when; nothing of one that has
-// ended. It never guesses: what it says follows from the record and this process's registry.
+// waiting says what a live job is waiting for, and since when or until when. It is "" for a job
+// that has ended or that runs. What it says follows from the record and this process's registry; it
+// never guesses.
 func (rt *Runtime) waiting(j store.Job) string {
 	now := rt.now()
 	switch j.State {
 	case store.Held:
-		return "for somebody to release it"
+		return "to be released"
 	case store.Scheduled:
 		return "for its time, " + moment(j.At, now)
 	case store.Retrying:

@@ -27,7 +27,7 @@ func TestWaitingSaysForWhatInEachState(t *testing.T) {
 			t.Errorf("%q, want %q", got, text)
 		}
 	}
-	want(d.submit(t, "shop.order", order{}, functions.Held()), "for somebody to release it")
+	want(d.submit(t, "shop.order", order{}, functions.Held()), "to be released")
 	want(d.submit(t, "shop.order", order{}, functions.After(time.Hour)), "for its time, in 1h0m0s (2026-11-21T13:00:00Z)")
 	want(d.submit(t, "elsewhere", order{}, functions.Queue("fast")),
 		"for a worker on queue fast that has kind elsewhere (this process has no handler for it)")
@@ -102,7 +102,7 @@ func TestTheJobKnowsItself(t *testing.T) {
 	d := newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
 		if job.ID == "" || job.Kind != "shop.order" || job.Queue != "reports" || job.Attempt != 1 || job.LastError != "" ||
 			len(job.Tags) != 1 || job.Submitted.IsZero() || !job.Deadline.Equal(job.Submitted.Add(time.Hour)) || job.Parent != "" {
-			t.Errorf("%+v", job)
+			t.Errorf("job = %+v; want what was submitted", job)
 		}
 		return order{}, nil
 	}, functions.Queue("reports")))
@@ -125,7 +125,7 @@ func TestResultsOfJobs(t *testing.T) {
 	_, err = functions.ResultOf[order](d.once(t, "failed", order{}))
 	wantErr(t, err, functions.ErrInvalid, "is failed, so it has no result: no")
 	if b, err := json.Marshal(d.once(t, "failed", order{})); err != nil || strings.Contains(string(b), "result") || strings.Contains(string(b), "0001-01-01") {
-		t.Errorf("%s, %v", b, err)
+		t.Errorf("content = %s, error = %v; want no error, not Contains(string(b), \"result\") and not Contains(string(b), \"0001-01-01\")", b, err)
 	}
 }
 

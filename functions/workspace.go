@@ -13,8 +13,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// workspace is what an attempt writes to the blob store: outputs, checkpoints, manifests, results. It knows which of
-// these the record may fail to list, so that they are removed.
+// workspace is what an attempt writes to the blob store: outputs, checkpoints, manifests, results.
+// It knows which of these the record may fail to list, so that they are removed.
 type workspace struct {
 	*life // of the attempt: its lock guards the fields up to handler
 
@@ -37,7 +37,8 @@ type workspace struct {
 	turn chan struct{} // taken while a checkpoint is being saved; who took it may use the fields below
 	// lists are the manifests of the parts that Output.parts does not hold.
 	lists []store.Manifest
-	// named are the checkpoints and manifests that a write of the record has named, or was to name, and that still exist.
+	// named are the checkpoints and manifests that a write of the record has named, or was to name,
+	// and that still exist.
 	named []store.Blob
 }
 
@@ -135,8 +136,8 @@ func (w *workspace) resume(ctx context.Context, j store.Job) error {
 	return nil
 }
 
-// bound returns ctx such that it also ends when the handler is abandoned. The returned function must be called when the
-// write is done.
+// bound returns ctx such that it also ends when the handler is abandoned. The returned function
+// must be called when the write is done.
 func (w *workspace) bound(ctx context.Context) (context.Context, func()) {
 	w.mu.Lock()
 	if w.handler == nil {
@@ -162,11 +163,12 @@ func (w *workspace) cutOff() {
 	}
 }
 
-// isShut reports whether writes are refused: the handler was abandoned, or the attempt has ended. The caller holds mu.
+// isShut reports whether writes are refused: the handler was abandoned, or the attempt has ended.
+// The caller holds mu.
 func (w *workspace) isShut() bool { return w.phase == phaseAbandoned || w.phase == phaseRecorded }
 
-// markDirty notes that the attempt may leave files that the record does not list. It must come before each write, and
-// refuses writes that the attempt's end no longer counts on.
+// markDirty notes that the attempt may leave files that the record does not list. It must come
+// before each write, and refuses writes that the attempt's end no longer counts on.
 func (w *workspace) markDirty() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -177,8 +179,8 @@ func (w *workspace) markDirty() error {
 	return nil
 }
 
-// markStray notes that a checkpoint failed, so that its files may be listed nowhere. It reports whether the attempt is
-// over, so that its end may have been written without regard to them.
+// markStray notes that a checkpoint failed, so that its files may be listed nowhere. It reports
+// whether the attempt is over, so that its end may have been written without regard to them.
 func (w *workspace) markStray() (over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -200,7 +202,8 @@ func (w *workspace) isStray() bool {
 	return w.stray
 }
 
-// flush ends the part of each output that is being written. It returns the parts that no manifest lists.
+// flush ends the part of each output that is being written. It returns the parts that no manifest
+// lists.
 func (w *workspace) flush() ([]store.Output, error) {
 	var list []store.Output
 	for _, o := range w.all() {
@@ -218,7 +221,8 @@ func (w *workspace) flush() ([]store.Output, error) {
 	return list, nil
 }
 
-// publish closes all outputs and joins the parts of each. It reports whether parts are left that the record will not list.
+// publish closes all outputs and joins the parts of each. It reports whether parts are left that
+// the record will not list.
 func (w *workspace) publish(ctx context.Context) (list []store.Output, leftover bool, err error) {
 	for _, o := range w.all() {
 		if err := o.Close(); err != nil {
@@ -255,12 +259,13 @@ func (w *workspace) publish(ctx context.Context) (list []store.Output, leftover 
 	return list, leftover, nil
 }
 
-// joinToken is part of the keys of joined outputs. It keeps them apart from the parts: the first part has the output's
-// name.
+// joinToken is part of the keys of joined outputs. It keeps them apart from the parts: the first
+// part has the output's name.
 func (w *workspace) joinToken() string { return w.token + "-joined" }
 
-// abort drops what the outputs are writing. It waits for a handler that is in the middle of a write. For an abandoned
-// handler it waits a tenth of the margin at most: the context of its write has ended, so nothing comes of it.
+// abort drops what the outputs are writing. It waits for a handler that is in the middle of a
+// write. For an abandoned handler it waits a tenth of the margin at most: the context of its write
+// has ended, so nothing comes of it.
 func (w *workspace) abort() {
 	outputs := w.all()
 	if len(outputs) == 0 {
@@ -292,10 +297,11 @@ func (w *workspace) abort() {
 	}
 }
 
-// withdraw removes the files of an attempt that lost its job. A write that the attempt gave up may still be applied, and
-// the record then lists these files, until the record's revision has moved. It has moved once the record shows another
-// lease or none, or is gone. While the lease is this attempt's own, the files stay: sweep ends the attempt as lost, and
-// the purge at the job's end removes what the record does not list.
+// withdraw removes the files of an attempt that lost its job. A write that the attempt gave up may
+// still be applied, and the record then lists these files, until the record's revision has moved.
+// It has moved once the record shows another lease or none, or is gone. While the lease is this
+// attempt's own, the files stay: sweep ends the attempt as lost, and the purge at the job's end
+// removes what the record does not list.
 func (w *workspace) withdraw(ctx context.Context) {
 	j, err := w.rt.store.Get(ctx, w.id)
 	switch {
@@ -307,8 +313,8 @@ func (w *workspace) withdraw(ctx context.Context) {
 	w.removeUnlisted(ctx, j)
 }
 
-// removeUnlisted removes the files and payloads of this attempt that the record does not list. The caller must know that
-// no write of this attempt can be applied any more.
+// removeUnlisted removes the files and payloads of this attempt that the record does not list. The
+// caller must know that no write of this attempt can be applied any more.
 func (w *workspace) removeUnlisted(ctx context.Context, j store.Job) {
 	if !w.isDirty() {
 		return
@@ -327,7 +333,8 @@ func (w *workspace) removeUnlisted(ctx context.Context, j store.Job) {
 	}
 }
 
-// wrote reports whether this attempt wrote the blob of that key: the keys of its outputs and payloads have its token.
+// wrote reports whether this attempt wrote the blob of that key: the keys of its outputs and
+// payloads have its token.
 func (w *workspace) wrote(key string) bool {
 	for _, token := range []string{w.token, w.joinToken()} {
 		if strings.HasPrefix(key, blobout.AttemptPrefix(w.id, token)) {

@@ -24,13 +24,13 @@ func TestAttributesAreTakenFromHeaders(t *testing.T) {
 	}
 	m, err := cloudrun.Unwrap([]byte("hello"), header)
 	if err != nil || m.ID != "7" || m.From != "piecework-submit" || string(m.Body) != "hello" {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("message = %+v, error = %v; want no error, m.ID = \"7\", m.From = \"piecework-submit\" and string(m.Body) = \"hello\"", m, err)
 	}
 	want := map[string]string{
 		"eventtype": "OBJECT_FINALIZE", "bucketid": "b", "objectid": "a b", "origin-system": "crm", "traceparent": "00-1", "content-type": "text/plain",
 	}
 	if !maps.Equal(m.Metadata, want) {
-		t.Errorf("%q", m.Metadata)
+		t.Errorf("metadata = %q; want Equal(m.Metadata, want)", m.Metadata)
 	}
 }
 
@@ -39,10 +39,10 @@ func TestAnEnvelopeWithinAMessageIsItsBody(t *testing.T) {
 	inner := wrap("1", "hello", nil)
 	m, err := cloudrun.Unwrap([]byte(inner), http.Header{"X-Goog-Pubsub-Message-Id": {"7"}})
 	if err != nil || m.ID != "7" || string(m.Body) != inner {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("message = %+v, error = %v; want no error, m.ID = \"7\" and string(m.Body) = inner", m, err)
 	}
 	if m, err = cloudrun.Unwrap([]byte(wrap("7", inner, nil)), nil); err != nil || m.ID != "7" || string(m.Body) != inner {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("message = %+v, error = %v; want no error, m.ID = \"7\" and string(m.Body) = inner", m, err)
 	}
 }
 
@@ -57,7 +57,7 @@ func FuzzUnwrap(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, id, name, value string) {
 		m, err := cloudrun.Unwrap(body, nil)
 		if err != nil && !errors.Is(err, pubsubq.ErrMalformed) {
-			t.Errorf("%q: %v", body, err)
+			t.Errorf("body = %q, error = %v; want no error or error ErrMalformed", body, err)
 		}
 		if err == nil && m.ID == "" && m.From == "" && m.Metadata == nil && !bytes.Equal(m.Body, body) && !bytes.Contains(body, []byte("essage")) {
 			t.Errorf("%q became %q", body, m.Body)

@@ -70,7 +70,7 @@ func TestWhatCannotBeReadIsParked(t *testing.T) {
 			}
 			parked, _, err := w.rt.Client().Parked(t.Context(), 10, "")
 			if err != nil || len(parked) != 1 {
-				t.Fatalf("%+v, %v", parked, err)
+				t.Fatalf("parked messages = %+v, error = %v; want no error and 1 parked", parked, err)
 			}
 			p := parked[0]
 			if p.Queue != tt.queue || !strings.Contains(p.Reason, tt.reason) || runs.Load() != 0 {
@@ -339,7 +339,7 @@ func TestAJobIsCancelledBeforeTheTimeout(t *testing.T) {
 		info := w.state(id, store.Retrying)
 		if len(info.Attempts) != 1 || info.Attempts[0].Outcome != store.OutcomeTimeout ||
 			!strings.Contains(info.Attempts[0].Error, functions.ErrPlatformDeadline.Error()) {
-			t.Errorf("%+v", info.Attempts)
+			t.Errorf("attempts = %+v; want the first to end at the platform's deadline", info.Attempts)
 		}
 	})
 }
@@ -348,13 +348,13 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	jobs, _ := doubles()
 	w := newWorld(t, jobs, nil)
 	for text, opts := range map[string]cloudrun.Options{
-		"Timeout is 5s":       {Timeout: 5 * time.Second},
-		"Timeout is 2h":       {Timeout: 2 * time.Hour},
-		"cannot be negative":  {Concurrency: -1},
-		"but no audience":     {Callers: cloudrun.Callers{Accounts: []string{"a@b"}}},
-		"but no account":      {Callers: cloudrun.Callers{Audiences: []string{"a"}}},
-		"want the e-mail":     {Callers: cloudrun.Callers{Accounts: []string{"a"}, Audiences: []string{"a"}}},
-		"mutually exclusive":  {Callers: cloudrun.Callers{Platform: true, Accounts: []string{"a@b"}, Audiences: []string{"a"}}},
+		"Timeout is 5s":      {Timeout: 5 * time.Second},
+		"Timeout is 2h":      {Timeout: 2 * time.Hour},
+		"cannot be negative": {Concurrency: -1},
+		"but no audience":    {Callers: cloudrun.Callers{Accounts: []string{"a@b"}}},
+		"but no account":     {Callers: cloudrun.Callers{Audiences: []string{"a"}}},
+		"want the e-mail":    {Callers: cloudrun.Callers{Accounts: []string{"a"}, Audiences: []string{"a"}}},
+		"mutually exclusive": {Callers: cloudrun.Callers{Platform: true, Accounts: []string{"a@b"}, Audiences: []string{"a"}}},
 	} {
 		if _, err := cloudrun.New(w.rt, &opts); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), text) {
 			t.Errorf("want %q: %v", text, err)

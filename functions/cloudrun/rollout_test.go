@@ -23,6 +23,6 @@ func TestWhatOnlyANewerVersionUnderstandsIsGivenBack(t *testing.T) {
 	push(http.StatusNoContent, 5)
 	push(http.StatusNoContent, 0) // Pub/Sub does not count
 	if parked, _, err := w.rt.Client().Parked(t.Context(), 10, ""); err != nil || len(parked) != 1 {
-		t.Errorf("%+v, %v", parked, err)
+		t.Errorf("parked messages = %+v, error = %v; want no error and 1 parked", parked, err)
 	}
 }

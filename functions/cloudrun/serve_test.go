@@ -38,7 +38,7 @@ func TestListenRefusesAnOpenAddressWithoutAccounts(t *testing.T) {
 			_ = ln.Close()
 		}
 		if (err == nil) != tt.ok || err != nil && !errors.Is(err, functions.ErrConfig) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("name = %s, error = %v; want (err == nil) = tt.ok and no error or error ErrConfig", name, err)
 		}
 	}
 }
@@ -232,15 +232,15 @@ func TestSweepSaysWhatItDid(t *testing.T) {
 			rec := w.expect(http.StatusOK, "/sweep", "{}")
 			res = functions.SweepResult{}
 			if err := json.Unmarshal(rec.Body.Bytes(), &res); err != nil || rec.Header().Get("Content-Type") != "application/json" {
-				t.Fatalf("%v: %s", err, rec.Body)
+				t.Fatalf("error = %v, answer = %s; want no error and rec.Header().Get(\"Content-Type\") = \"application/json\"", err, rec.Body)
 			}
 		}
 		if sweep(); res.Looked != 0 {
-			t.Errorf("%+v", res)
+			t.Errorf("result = %+v; want Looked = 0", res)
 		}
 		time.Sleep(2 * time.Minute)
 		if sweep(); res.Looked != 3 || res.Started != 3 || res.More || res.Lag < 59*time.Second {
-			t.Errorf("%+v", res)
+			t.Errorf("result = %+v; want Looked = 3, Started = 3, not More and Lag >= 59*Second", res)
 		}
 		if sent := w.kit.Messages(); len(sent) != 3 {
 			t.Errorf("%d messages, want 3", len(sent))
@@ -298,7 +298,7 @@ func TestASweepEndsWithItsRequest(t *testing.T) {
 		rec := w.expect(http.StatusOK, "/sweep", "")
 		var res functions.SweepResult
 		if err := json.Unmarshal(rec.Body.Bytes(), &res); err != nil || !res.More || res.Looked == 0 {
-			t.Errorf("%v: %s", err, rec.Body)
+			t.Errorf("error = %v, answer = %s; want no error, More and Looked other than 0", err, rec.Body)
 		}
 		if took := time.Since(begin); took < 15*time.Second || took > 20*time.Second {
 			t.Errorf("it took %v", took)
@@ -374,7 +374,7 @@ func TestTheAPIIsOnTheSamePort(t *testing.T) {
 		}
 	}
 	if res, err := http.Get(s.url + "/healthz"); err != nil || res.StatusCode != http.StatusOK {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("result = %+v, error = %v; want no error and StatusCode = StatusOK", res, err)
 	}
 	if err := s.ends(); err != nil {
 		t.Error(err)

@@ -134,7 +134,7 @@ func TestBadTokensAreRefusedAndNothingRuns(t *testing.T) {
 		t.Errorf("%d runs, %+v", runs.Load(), info)
 	}
 	if parked, _, err := w.rt.Client().Parked(t.Context(), 10, ""); err != nil || len(parked) > 0 {
-		t.Errorf("%+v, %v", parked, err)
+		t.Errorf("parked messages = %+v, error = %v; want no error and len(parked) <= 0", parked, err)
 	}
 }
 

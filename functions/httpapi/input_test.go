@@ -48,7 +48,7 @@ func TestTimesAndNamesThatCannotWork(t *testing.T) {
 		`"at":"9999-12-31T23:59:59-12:00"`: "the year is 10000, and must be 1 to 9999 in UTC",
 		`"at":"0000-12-31T23:59:59Z"`:      "the year is 0",
 		`"queue":"submit"`:                 `queue "submit" is where jobs are submitted`,
-		`"retention":"1ns"`:                "Retention(1ns): must be 0 (keeps for ever) or at least 1ms",
+		`"retention":"1ns"`:                "Retention(1ns): must be 0 (keeps without limit) or at least 1ms",
 		`"retention":"999us"`:              "at least 1ms",
 		`"deadline":"1us"`:                 "at least 1ms",
 	} {

@@ -174,7 +174,7 @@ func TestShutdownHandsBack(t *testing.T) {
 			}
 		}
 		if !strings.Contains(w.kit.Job(a).Attempts[0].Error+string(w.kit.Job(a).Attempts[0].Outcome), "handed back") {
-			t.Errorf("%+v", w.kit.Job(a).Attempts)
+			t.Errorf("attempts = %+v; want the first to be handed back", w.kit.Job(a).Attempts)
 		}
 	})
 }

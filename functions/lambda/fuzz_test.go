@@ -41,7 +41,7 @@ func FuzzEvents(f *testing.F) {
 				_, _ = io.Copy(io.Discard, r)
 				_ = r.Close()
 			} else if _, jerr := json.Marshal(answer); err == nil && jerr != nil {
-				t.Errorf("%s: %v", event, jerr)
+				t.Errorf("event = %s, JSON error = %v; want an error or no JSON error", event, jerr)
 			}
 		}
 	})

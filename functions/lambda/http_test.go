@@ -160,21 +160,23 @@ func TestAnswers(t *testing.T) {
 		}
 	})))
 	if a := ask(t.Context(), t, h, v2("GET", "/binary", "")); !a.IsBase64Encoded || a.body(t) != "\x89PNG\r\n\x1a\n\xff" || a.Headers["Content-Type"] != "image/png" {
-		t.Errorf("%+v", a)
+		t.Errorf("answer = %+v; want a.IsBase64Encoded, body = \"\\x89PNG\\r\\n\\x1a\\n\\xff\" and a.Headers[\"Content-Type\"] = \"image/png\"",
+			a)
 	}
 	a := ask(t.Context(), t, h, v2("GET", "/cookies", ""))
 	if fmt.Sprint(a.Cookies, a.Headers) != "[a=1 b=2] map[Vary:x, y]" || a.Status != 204 || a.Body != "" {
-		t.Errorf("%+v", a)
+		t.Errorf("answer = %+v; want fmt.Sprint(a.Cookies, a.Headers) = \"[a=1 b=2] map[Vary:x, y]\", a.Status = 204 and no a.Body", a)
 	}
 	if a := ask(t.Context(), t, h, v2("HEAD", "/head", "")); a.Body != "" || a.Headers["Content-Length"] != "123" {
-		t.Errorf("%+v", a)
+		t.Errorf("answer = %+v; want no a.Body and a.Headers[\"Content-Length\"] = \"123\"", a)
 	}
 	if a := ask(t.Context(), t, h, v2("GET", "/nothing", "")); a.Status != 200 || a.Body != "" {
-		t.Errorf("%+v", a)
+		t.Errorf("answer = %+v; want a.Status = 200 and no a.Body", a)
 	}
 	a = ask(t.Context(), t, h, v2("GET", "/abort", ""))
 	if a.Status != 502 || a.Headers["Content-Type"] != "application/problem+json" || a.Headers["X-Request-Id"] != "r-7" || strings.Contains(a.Body, "half") {
-		t.Errorf("%+v", a)
+		t.Errorf("answer = %+v; want a.Status = 502, a.Headers[\"Content-Type\"] = \"application/problem+json\", a.Headers[\"X-Request-Id\"] = \"r-7\" and not Contains(a.Body, \"half\")",
+			a)
 	}
 	_, err := h(t.Context(), json.RawMessage(v2("GET", "/panic", "")))
 	wantErr(t, err, "answer GET /panic: panic: boom", "http_test.go")
@@ -226,7 +228,7 @@ func TestAnswersThatAreTooLong(t *testing.T) {
 	// A part that fits is served as such.
 	event := strings.Replace(v2("GET", "/announced", ""), `"x-n":"1"`, `"range":"bytes=5-14"`, 1)
 	if a := ask(t.Context(), t, h, event); a.Status != 206 || len(a.body(t)) != 10 || a.Headers["Content-Range"] != fmt.Sprintf("bytes 5-14/%d", 1<<40) {
-		t.Errorf("%+v", a)
+		t.Errorf("answer = %+v; want a.Status = 206, 10 body and a.Headers[\"Content-Range\"] = fmt.Sprintf(\"bytes 5-14/%%d\", 1<<40)", a)
 	}
 }
 

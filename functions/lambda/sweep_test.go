@@ -24,7 +24,7 @@ func TestSweepTakesWhatSchedulersSend(t *testing.T) {
 			h := made(t)(lambda.Sweep(w.Runtime, nil))
 			answer, err := h(invocation(t, time.Minute), json.RawMessage(event))
 			if err != nil {
-				t.Fatalf("%s: %v", event, err)
+				t.Fatalf("event = %s, error = %v; want no error", event, err)
 			}
 			text, err := json.Marshal(answer)
 			sent := len(w.kit.Messages())

@@ -136,11 +136,12 @@ func TestMessagesForANewVersionWaitForIt(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		list, err := fresh.Client().List(t.Context(), functions.ListFilter{Kind: "new"})
 		if err != nil || len(list.Jobs) != 1 || list.Jobs[0].State != store.Succeeded || list.Jobs[0].Key != "message/m1" {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("list = %+v, error = %v; want no error, 1 list.Jobs, list.Jobs[0].State = Succeeded and list.Jobs[0].Key = \"message/m1\"",
+				list, err)
 		}
 		parked, _, err := fresh.Client().Parked(t.Context(), 100, "")
 		if err != nil || len(parked) != 20 || string(parked[0].Body) != `{"kind":"strange"}` {
-			t.Errorf("%+v, %v", parked, err)
+			t.Errorf("parked messages = %+v, error = %v; want no error, 20 parked and string(parked[0].Body) = '{\"kind\":\"strange\"}'", parked, err)
 		}
 	})
 }
