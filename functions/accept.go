@@ -51,7 +51,7 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 	if err := rt.checkOpen(); err != nil {
 		return rt.noteOutcome(ctx, outcomeOf(err))
 	}
-	asked, err := rt.ask(ctx, Foreign{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID})
+	asked, err := rt.ask(ctx, Message{Body: in.Body, Metadata: in.Metadata, MessageID: in.MessageID})
 	if err != nil {
 		return rt.noteOutcome(ctx, outcomeOf(err))
 	}
@@ -63,7 +63,7 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 
 // ask reads what a message asks for. An error does not mean that the message is malformed: it may
 // be tried again.
-func (rt *Runtime) ask(ctx context.Context, m Foreign) (asked, error) {
+func (rt *Runtime) ask(ctx context.Context, m Message) (asked, error) {
 	a, err := guarded(ctx, rt, "", rt.cfg.HookTimeout, func(context.Context) (asked, error) { return rt.reg.read(m, 0), nil })
 	if err = blame("message", err); err != nil && !errors.Is(err, ErrInvalid) {
 		return asked{}, err

@@ -15,6 +15,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/trigger"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
@@ -210,9 +211,9 @@ func TestLongTracesDoNotTravel(t *testing.T) {
 
 func TestEventsOfSlashesAreJobsOfTheirOwn(t *testing.T) {
 	reg := handle(echoing)
-	reg.Trigger(functions.FromMessage("some", func(m functions.Foreign) ([]functions.Submission, error) {
+	reg.Trigger(trigger.FromMessage("some", func(m functions.Message) ([]functions.Submission, error) {
 		if m.Event == nil {
-			return nil, functions.ErrNotMine
+			return nil, trigger.ErrNotMine
 		}
 		subs := make([]functions.Submission, len(m.Event.Subject))
 		for i := range subs {
@@ -240,7 +241,7 @@ func TestKeysFromTextThatWouldBeReplacedAreRefused(t *testing.T) {
 	functions.Handle(reg, "raw", func(_ context.Context, job *functions.Job[json.RawMessage]) (json.RawMessage, error) {
 		return job.Args, nil
 	})
-	reg.Trigger(functions.JSONBody("raw", functions.KeyFrom("name"), functions.WhenField("k", "1")), functions.JSONBody("raw"))
+	reg.Trigger(trigger.JSONBody("raw", trigger.KeyFrom("name"), trigger.WhenField("k", "1")), trigger.JSONBody("raw"))
 	d := newDesk(t, reg)
 	for n, body := range []string{
 		`{"k":1,"name":"M\ud83dller"}`, "{\"k\":1,\"name\":\"M\xfcller\"}", "{\"name\":\"M\xfcller\"}", `{"kind":"shop.order","key":"M\ud83dller"}`,

@@ -21,10 +21,10 @@
 //
 // # Messages of other systems
 //
-// A [Trigger] makes jobs of messages that other systems put on the submit queue: objects that land
-// in a bucket ([ObjectCreated]), CloudEvents ([FromCloudEvent]), any JSON ([JSONBody]), and what a
-// function of yours understands ([FromMessage]). A message that no trigger understands is parked,
-// where [Client.Parked] finds it.
+// Package trigger makes triggers, which turn messages that other systems put on the submit queue into
+// jobs: objects that are created in a bucket, CloudEvents, any JSON, and what a function of yours
+// understands. [Registry.Trigger] takes them. A message that belongs to no trigger is parked, where
+// [Client.Parked] finds it.
 //
 // # Submitting and asking
 //
@@ -103,10 +103,8 @@
 // Sweeping: beside sweep.go, sweep_jobs.go has the sweep of jobs, recover.go the start of a process
 // with an empty queue, parked.go what is done to parked messages.
 //
-// Triggers: trigger.go has the triggers, trigger_route.go what a message asks for,
-// trigger_options.go their options, trigger_envelope.go what takes messages out of envelopes,
-// trigger_json.go CloudEvents and other JSON, trigger_object.go objects in buckets, and
-// trigger_s3.go, trigger_gcs.go and trigger_azure.go the notifications of three clouds about these.
+// Messages: accept_message.go finds out what a message asks for, and trigger.go asks the triggers.
+// Package internal/envelope opens the envelopes of other services.
 //
 // Telemetry: telemetry.go has the providers, telemetry_trace.go the spans, telemetry_metrics.go the
 // metrics.

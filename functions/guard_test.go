@@ -14,6 +14,7 @@ import (
 	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/trigger"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
 )
@@ -255,7 +256,7 @@ func TestArgumentsWhoseReadingFailsAreRefused(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				reg := functions.NewRegistry()
 				functions.Handle(reg, "order", func(context.Context, *functions.Job[code]) (int, error) { return 1, nil })
-				reg.Trigger(functions.FromMessage("theirs", func(m functions.Foreign) ([]functions.Submission, error) {
+				reg.Trigger(trigger.FromMessage("theirs", func(m functions.Message) ([]functions.Submission, error) {
 					misbehaviours[m.Metadata["do"]]()
 					return nil, nil
 				}))

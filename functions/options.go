@@ -55,9 +55,9 @@ func (s *settings) refuse(err error) {
 // KindOption is an option of Handle.
 type KindOption interface{ applyKind(s *settings) }
 
-// SubmitOption is an option of Submit, and of the triggers that submit.
+// SubmitOption is an option of Submit, and of triggers for all jobs that they submit.
 type SubmitOption interface {
-	TriggerOption
+	ForTriggers() // does nothing; makes the option one of package trigger too
 	applySubmit(s *settings)
 }
 
@@ -77,6 +77,9 @@ func (o option) applyKind(s *settings)         { o(s) }
 func (o option) applySubmit(s *settings)       { o(s) }
 func (o kindOption) applyKind(s *settings)     { o(s) }
 func (o submitOption) applySubmit(s *settings) { o(s) }
+
+func (option) ForTriggers()       {}
+func (submitOption) ForTriggers() {}
 
 // limit is an option over a count of at least 1.
 func limit(name string, n int, set func(*settings, int)) Option {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/trigger"
 	"github.com/piecework/piecework/store"
 )
 
@@ -170,8 +171,8 @@ func TestTheKindsAreDescribed(t *testing.T) {
 	if names, queues := reg.Kinds(), reg.Queues(); len(names) != 2 || len(queues) != 2 {
 		t.Error(names, queues)
 	}
-	reg.Trigger(functions.FromCloudEvent("com.example.order", "shop.order", functions.Queue("events")),
-		functions.JSONBody("shop.order", functions.Tags("json")))
+	reg.Trigger(trigger.FromCloudEvent("com.example.order", "shop.order", functions.Queue("events")),
+		trigger.JSONBody("shop.order", functions.Tags("json")))
 	if queues := reg.Queues(); !slices.Contains(queues, "events") || len(queues) != 3 {
 		t.Errorf("with a trigger that names another queue: %v", queues)
 	}

@@ -51,7 +51,7 @@ func (c *Client) ReplayParked(ctx context.Context, id string) (jobID string, err
 			return "", fmt.Errorf("parked message %s: %w", id, err)
 		}
 	}
-	asked, err := c.rt.ask(ctx, Foreign{Body: body, Metadata: p.Metadata, MessageID: cmp.Or(p.Message, p.ID)})
+	asked, err := c.rt.ask(ctx, Message{Body: body, Metadata: p.Metadata, MessageID: cmp.Or(p.Message, p.ID)})
 	if err != nil {
 		return "", fmt.Errorf("parked message %s: %w", id, err)
 	}

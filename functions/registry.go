@@ -146,7 +146,7 @@ func (r *Registry) Queues() []string {
 		set[k.settings.queue] = true
 	}
 	for _, t := range r.triggers {
-		if queue := t.queue(); queue != "" {
+		if queue := t.settings().queue; queue != "" {
 			set[queue] = true
 		}
 	}

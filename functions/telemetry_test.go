@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/trigger"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -222,7 +223,7 @@ func TestTheTraceOfAMessageGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			spans := newRecorder(t)
 			reg := handle(echoing)
-			reg.Trigger(functions.JSONBody("shop.order"))
+			reg.Trigger(trigger.JSONBody("shop.order"))
 			d := newDesk(t, reg, spans.into)
 			if out := d.Submit(t.Context(), []byte(c.body), c.metadata, "m1"); out.Err != nil {
 				t.Fatal(out.Err)

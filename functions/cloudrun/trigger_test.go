@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/trigger"
 	"github.com/piecework/piecework/store"
 )
 
@@ -33,10 +34,10 @@ func TestAnObjectBecomesAJobHoweverItIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			jobs := functions.NewRegistry()
-			functions.Handle(jobs, "photo.shrink", func(_ context.Context, job *functions.Job[functions.Object]) (string, error) {
+			functions.Handle(jobs, "photo.shrink", func(_ context.Context, job *functions.Job[trigger.Object]) (string, error) {
 				return job.Args.Bucket + "/" + job.Args.Key, nil
 			})
-			jobs.Trigger(functions.ObjectCreated("photo.shrink"))
+			jobs.Trigger(trigger.ObjectCreated("photo.shrink"))
 			w := newWorld(t, jobs, nil)
 			tell(w)
 			tell(w)

@@ -22,7 +22,7 @@ import (
 const guardPath = module + "/functions/internal/guard"
 
 // guarded are the packages that call such code.
-var guarded = []string{"functions", "functions/worker", "functions/lambda", "functions/cloudrun", "functions/httpapi"}
+var guarded = []string{"functions", "functions/trigger", "functions/worker", "functions/lambda", "functions/cloudrun", "functions/httpapi"}
 
 // ownFunctions are functions in fields that the library sets itself, and clocks and random numbers, which must not fail.
 var ownFunctions = []string{
@@ -34,19 +34,20 @@ var ownFunctions = []string{
 // calledInGuard are functions that call code of the program and that only a guard calls, and functions whose calls are
 // not of such code, with the reason.
 var calledInGuard = []string{
-	"functions.Attempt.Start",      // spawn and done are an adapter's
-	"functions.Attempt.invoke",     // within Attempt.call
-	"functions.Foreign.parsed",     // into a value without methods
-	"functions.FromMessage",        // its function: within Trigger.try
-	"functions.Handle",             // the handler: within Attempt.invoke
-	"functions.Registry.callEndHooks",     // within Runtime.runHooks
-	"functions.Registry.wrap",      // middleware: within Attempt.invoke
-	"functions.Runtime.encodeArgs", // within Runtime.prepare
-	"functions.decodeArgs",         // kind.decode, whose callers are in this list or guarded
-	"functions.decodeStrict",       // the same
-	"httpapi.options",              // constructors of options
-	"lambda.decodeOne",             // into values without methods
-	"lambda.inJSON",                // the same
+	"functions.Attempt.Start",         // spawn and done are an adapter's
+	"functions.Attempt.invoke",        // within Attempt.call
+	"functions.Handle",                // the handler: within Attempt.invoke
+	"functions.Message.JSON",          // into a value without methods
+	"functions.Registry.callEndHooks", // within Runtime.runHooks
+	"functions.Registry.offer",        // Trigger.Split: within Runtime.ask
+	"functions.Registry.wrap",         // middleware: within Attempt.invoke
+	"functions.Runtime.encodeArgs",    // within Runtime.prepare
+	"functions.decodeArgs",            // kind.decode, whose callers are in this list or guarded
+	"functions.decodeStrict",          // the same
+	"httpapi.options",                 // constructors of options
+	"lambda.decodeOne",                // into values without methods
+	"lambda.inJSON",                   // the same
+	"trigger.FromMessage",             // its function: within functions.Trigger.take
 }
 
 // Code of the program around the library (handlers, hooks, callbacks of options, UnmarshalJSON of its types) may panic, end

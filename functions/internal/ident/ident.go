@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -22,6 +23,15 @@ func Of(u uuid.UUID) string { return "job-" + form.EncodeToString(u[:]) }
 func OfKey(kind, key string) string {
 	sum := sha256.Sum256([]byte(kind + "\x00" + key))
 	return "job-k" + form.EncodeToString(sum[:20])
+}
+
+// Key is a key that a message or an object gives. A key that is too long, or not UTF-8, is a digest after a prefix.
+func Key(prefix, key string) string {
+	if len(key) <= 512 && utf8.ValidString(key) {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return prefix + "/" + hex.EncodeToString(sum[:16])
 }
 
 // Args is the digest of arguments, which tells them apart by what they mean: the order of members and white space do

@@ -1,10 +1,12 @@
-package functions
+package trigger
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/piecework/piecework/functions"
 )
 
 // azureEvent is an event of Event Grid in its own schema.
@@ -18,60 +20,60 @@ type azureEvent struct {
 
 // azureBlob is the data of an event of Blob Storage, the same in both schemas.
 type azureBlob struct {
-	API           string `json:"api"`
-	ETag          string `json:"eTag"`
-	ContentType   string `json:"contentType"`
-	ContentLength count  `json:"contentLength"`
-	URL           string `json:"url"`
-	Sequencer     string `json:"sequencer"`
+	API           string    `json:"api"`
+	ETag          string    `json:"eTag"`
+	ContentType   string    `json:"contentType"`
+	ContentLength byteCount `json:"contentLength"`
+	URL           string    `json:"url"`
+	Sequencer     string    `json:"sequencer"`
 }
 
-// azureEvents begins the type of the events of Blob Storage.
+// azureEvents is the prefix of the types of Blob Storage's events.
 const azureEvents = "Microsoft.Storage."
 
-// notifiedByAzure reads an event of Blob Storage, in Event Grid's schema or as a CloudEvent.
-func notifiedByAzure(m *Foreign) *notification {
+// readAzure reads an event of Blob Storage, in Event Grid's schema or as a CloudEvent.
+func readAzure(m *functions.Message) *notification {
 	var e azureEvent
 	var err error
-	if m.Event != nil {
+	if m.Event == nil {
+		err = json.Unmarshal(m.Body, &e)
+	} else {
 		e = azureEvent{EventType: m.Event.Type, Subject: m.Event.Subject, Topic: m.Event.Source, EventTime: m.Event.Attributes["time"]}
 		if strings.HasPrefix(e.EventType, azureEvents) && m.Event.Data != nil {
 			err = json.Unmarshal(m.Event.Data, &e.Data)
 		}
-	} else if err = json.Unmarshal(m.Body, &e); !strings.HasPrefix(e.EventType, azureEvents) {
-		return nil
 	}
 	if !strings.HasPrefix(e.EventType, azureEvents) {
 		return nil
 	}
-	n := &notification{of: "Event Grid event of Blob Storage"}
+	n := &notification{name: "Event Grid event of Blob Storage"}
 	switch {
 	case err != nil:
-		n.err = fmt.Errorf("%s: %w", n.of, err)
+		n.err = fmt.Errorf("%s: %w", n.name, err)
 	case e.EventType != azureEvents+"BlobCreated":
 	case e.Data == nil:
-		n.err = fmt.Errorf("%s: it has no data", n.of)
-	case e.Data.API == "CreateFile": // of Data Lake Storage: the file is still empty; FlushWithClose follows
+		n.err = fmt.Errorf("%s: it has no data", n.name)
+	case e.Data.API == "CreateFile": // Data Lake Storage: the file is still empty, and FlushWithClose follows
 	default:
-		n.rest, n.err = e.objects(n.of)
+		n.created, n.err = e.objects(n.name)
 	}
 	return n
 }
 
-// objects reads the subject, which has the names as they are: "/blobServices/default/containers/C/blobs/N".
-func (e azureEvent) objects(of string) ([]Object, error) {
+// objects reads the subject, "/blobServices/default/containers/CONTAINER/blobs/NAME". The names are not encoded.
+func (e azureEvent) objects(form string) ([]Object, error) {
 	_, place, ok := strings.Cut(e.Subject, "/containers/")
 	container, name, ok2 := strings.Cut(place, "/blobs/")
 	if !ok || !ok2 {
-		return nil, fmt.Errorf("%s: subject %q: want /blobServices/default/containers/CONTAINER/blobs/NAME", of, e.Subject)
+		return nil, fmt.Errorf("%s: subject %q: want /blobServices/default/containers/CONTAINER/blobs/NAME", form, e.Subject)
 	}
 	return []Object{{
 		Store: storeAzure, Account: e.account(), Bucket: container, Key: name, Size: int64(e.Data.ContentLength), ETag: e.Data.ETag,
-		ContentType: e.Data.ContentType, Time: moment3339(e.EventTime), sequencer: e.Data.Sequencer,
+		ContentType: e.Data.ContentType, Time: parseTime(e.EventTime), sequencer: e.Data.Sequencer,
 	}}, nil
 }
 
-// account is the storage account: the end of the topic's resource id, or the first label of the blob's host.
+// account returns the storage account: the end of the topic's resource id, or the first label of the blob's host.
 func (e azureEvent) account() string {
 	if _, name, ok := strings.Cut(strings.ToLower(e.Topic), "/storageaccounts/"); ok && !strings.Contains(name, "/") {
 		return name

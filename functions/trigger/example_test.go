@@ -1,31 +1,83 @@
-package functions_test
+package trigger_test
 
 import (
 	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"time"
 
+	"gocloud.dev/blob/memblob"
+
+	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/trigger"
+	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
 )
 
-// send puts a message on the submit queue, as another system does.
-func (w *workshop) send(body string) {
-	out := w.runtime.Accept(context.Background(), functions.Incoming{Body: []byte(body), MessageID: "m-1"})
-	if out.Err != nil {
-		fmt.Println("parked:", out.Err)
-	}
-	w.run()
+// workshop is a runtime in memory that runs the jobs of the messages that it is sent.
+type workshop struct {
+	*functions.Runtime
+
+	hints []pubsubq.Message
 }
 
-// Every object that lands in the bucket becomes a job over it. Here S3 tells of one.
+func open(jobs *functions.Registry) *workshop {
+	coll, err := localdev.OpenMemory()
+	if err != nil {
+		panic(err)
+	}
+	records, err := store.New(coll, nil)
+	if err != nil {
+		panic(err)
+	}
+	w := &workshop{}
+	w.Runtime, err = functions.New(jobs, functions.Backends{
+		Store: records, Queue: w, Blobs: blobout.New(memblob.OpenBucket(nil), nil),
+	}, functions.Config{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
+
+// Send keeps the hints.
+func (w *workshop) Send(_ context.Context, _ string, _ time.Duration, hints ...pubsubq.Message) error {
+	w.hints = append(w.hints, hints...)
+	return nil
+}
+
+// MaxDelay says that the queue delays nothing.
+func (w *workshop) MaxDelay(string) time.Duration { return 0 }
+
+// send puts a message on the submit queue, as another system does, and runs its jobs.
+func (w *workshop) send(body string) {
+	ctx := context.Background()
+	if out := w.Accept(ctx, functions.Incoming{Body: []byte(body), MessageID: "m-1"}); out.Err != nil {
+		fmt.Println("parked:", out.Err)
+	}
+	for _, hint := range w.hints {
+		w.Execute(ctx, hint)
+	}
+	w.hints = nil
+}
+
+// Mail is the arguments of the kind "mail".
+type Mail struct {
+	To string `json:"to"`
+}
+
+// Every object that is created in a bucket becomes a job. Here S3 sends the notification.
 func ExampleObjectCreated() {
 	jobs := functions.NewRegistry()
-	functions.Handle(jobs, "photo.shrink", func(_ context.Context, job *functions.Job[functions.Object]) (int, error) {
+	functions.Handle(jobs, "photo.shrink", func(_ context.Context, job *functions.Job[trigger.Object]) (int, error) {
 		fmt.Printf("%s, %d bytes, of %s\n", job.Args.Key, job.Args.Size, job.Args.BucketURL())
 		return 0, nil
 	})
-	jobs.Trigger(functions.ObjectCreated("photo.shrink", functions.ObjectPrefix("in/"), functions.ObjectSuffix(".jpg", ".png")))
+	jobs.Trigger(trigger.ObjectCreated("photo.shrink", trigger.ObjectPrefix("in/"), trigger.ObjectSuffix(".jpg", ".png")))
 	shop := open(jobs)
 	shop.send(`{"Records": [{"eventSource": "aws:s3", "awsRegion": "eu-west-1", "eventName": "ObjectCreated:Put", "s3": {
 		"bucket": {"name": "photos"}, "object": {"key": "in/summer+2026.jpg", "size": 48213, "eTag": "5d41", "sequencer": "0055AED6"}}}]}`)
@@ -40,7 +92,7 @@ func ExampleJSONBody() {
 		fmt.Println("mail to", job.Args.To)
 		return "", nil
 	})
-	jobs.Trigger(functions.JSONBody("mail", functions.WhenField("event", "signup"), functions.KeyFrom("user.id")))
+	jobs.Trigger(trigger.JSONBody("mail", trigger.WhenField("event", "signup"), trigger.KeyFrom("user.id")))
 	shop := open(jobs)
 	shop.send(`{"event": "signup", "to": "ada@example.com", "user": {"id": 17, "name": "Ada"}}`)
 	shop.send(`{"event": "signup", "to": "ada@example.com", "user": {"id": 17, "name": "Ada"}}`) // the same key: the same job
@@ -57,24 +109,24 @@ func ExampleFromCloudEvent() {
 		fmt.Println("mail to", job.Args.To)
 		return "", nil
 	})
-	jobs.Trigger(functions.FromCloudEvent("com.example.User.SignedUp", "mail"))
+	jobs.Trigger(trigger.FromCloudEvent("com.example.User.SignedUp", "mail"))
 	open(jobs).send(`{"specversion": "1.0", "type": "com.example.User.SignedUp", "source": "/users", "id": "17",
 		"data": {"to": "ada@example.com", "plan": "free"}}`)
 	// Output:
 	// mail to ada@example.com
 }
 
-// What no ready trigger understands, a function does.
+// A function understands messages of any form.
 func ExampleFromMessage() {
 	jobs := functions.NewRegistry()
 	functions.Handle(jobs, "mail", func(_ context.Context, job *functions.Job[Mail]) (string, error) {
 		fmt.Println("mail to", job.Args.To)
 		return "", nil
 	})
-	jobs.Trigger(functions.FromMessage("mailing list", func(m functions.Foreign) ([]functions.Submission, error) {
+	jobs.Trigger(trigger.FromMessage("mailing list", func(m functions.Message) ([]functions.Submission, error) {
 		list, ok := bytes.CutPrefix(m.Body, []byte("MAILTO\n"))
 		if !ok {
-			return nil, functions.ErrNotMine
+			return nil, trigger.ErrNotMine
 		}
 		var subs []functions.Submission
 		for lines := bufio.NewScanner(bytes.NewReader(list)); lines.Scan(); {
