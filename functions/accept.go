@@ -12,6 +12,9 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/piecework/piecework/functions/internal/telemetry"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -55,10 +58,19 @@ func (rt *Runtime) Accept(ctx context.Context, in Incoming) Outcome {
 	if err != nil {
 		return rt.noteOutcome(ctx, outcomeOf(err))
 	}
-	ctx, span := rt.acceptSpan(ctx, in, asked)
+	ctx, span := rt.startAccept(ctx, in, asked)
 	out := rt.accept(ctx, in, asked)
-	rt.endSpan(span, out.Err)
+	rt.tel.End(span, out.Err)
 	return out
+}
+
+// startAccept begins the span of a message, in the trace of its job if it asks for one job.
+func (rt *Runtime) startAccept(ctx context.Context, in Incoming, a asked) (context.Context, trace.Span) {
+	t := telemetry.Accept{Queue: SubmitQueue, MessageID: in.MessageID, Metadata: in.Metadata}
+	if len(a.requests) == 1 {
+		t.JobTrace = a.requests[0].trace
+	}
+	return rt.tel.StartAccept(ctx, t)
 }
 
 // ask reads what a message asks for. An error does not mean that the message is malformed: it may
@@ -223,7 +235,7 @@ func (rt *Runtime) park(
 		}
 	}
 	rt.stats.Parked.Add(1)
-	rt.tel.park(ctx, queue)
+	rt.tel.CountParked(ctx, queue)
 	rt.log.LogAttrs(ctx, levelError, "message parked: it cannot be read",
 		append([]slog.Attr{queueAttr(queue), idAttr(p.ID)}, troubleAttrs(reason)...)...)
 	return nil

@@ -111,8 +111,8 @@ func (rt *Runtime) attemptOf(ctx context.Context, m pubsubq.Message, r store.Res
 		return Claimed{Outcome: outcomeOf(err)}
 	}
 	rt.stats.Claimed.Add(1)
-	rt.tel.claimed(ctx, r.Job)
-	a := rt.newAttempt(k, r.Job, c.Token, rt.runSpan(ctx, r.Job, m.Trace, c.Now), now)
+	rt.tel.CountClaim(ctx, r.Job)
+	a := rt.newAttempt(k, r.Job, c.Token, rt.tel.StartRun(ctx, r.Job, m.Trace, c.Now), now)
 	rt.mu.Lock()
 	rt.running[r.Job.ID] = a
 	rt.mu.Unlock()

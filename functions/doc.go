@@ -106,6 +106,5 @@
 // Messages: accept_message.go finds out what a message asks for, and trigger.go asks the triggers.
 // Package internal/envelope opens the envelopes of other services.
 //
-// Telemetry: telemetry.go has the providers, telemetry_trace.go the spans, telemetry_metrics.go the
-// metrics.
+// Telemetry: package internal/telemetry has the spans and metrics.
 package functions

@@ -47,8 +47,8 @@ func (a *Attempt) writeEnd(ctx context.Context, h *handled) Outcome {
 		return a.unfinished(ctx, err)
 	}
 	rt.countEnd(ctx, j)
-	rt.tel.ran(ctx, j, f, rt.cfg.Now().Sub(a.start))
-	defer a.endRunSpan(j, f, h.err) // after what follows from it
+	rt.tel.CountAttempt(ctx, j, f, rt.cfg.Now().Sub(a.start))
+	defer rt.tel.EndRun(a.span, j, f, h.err) // after what follows from it
 	rt.logEnd(ctx, j, f)
 	if !j.State.Final() {
 		a.work.tidy(ctx, j)
@@ -98,18 +98,18 @@ func (a *Attempt) close() {
 	}
 	a.rt.mu.Unlock()
 	a.rt.suspects.leave(a.token)
-	a.rt.tel.runs(context.Background(), a.seen(), -1)
+	a.rt.tel.CountRunning(context.Background(), a.seen(), -1)
 }
 
 // unfinished returns the outcome of an attempt whose end could not be written: it lost its lease,
 // or the store is away.
 func (a *Attempt) unfinished(ctx context.Context, err error) Outcome {
 	j := a.seen()
-	defer a.rt.endSpan(a.span, err)
+	defer a.rt.tel.End(a.span, err)
 	a.work.abort()
 	if isLost(err) {
 		a.rt.stats.LeasesLost.Add(1)
-		a.rt.tel.count(ctx, a.rt.tel.lost, j, "")
+		a.rt.tel.CountLostLease(ctx, j)
 		a.rt.log.LogAttrs(ctx, levelWarn, "lease lost; the attempt's result is thrown away", append(identity(j), errAttr(err))...)
 		a.work.withdraw(ctx)
 		return Outcome{Verdict: Drop, JobID: j.ID, Err: err}

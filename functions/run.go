@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/piecework/piecework/functions/internal/guard"
+	"github.com/piecework/piecework/functions/internal/telemetry"
 	"github.com/piecework/piecework/store"
 )
 
@@ -255,7 +256,7 @@ func (a *Attempt) abandon() *handled {
 // countAbandoned counts the handlers that were abandoned and have not returned.
 func (rt *Runtime) countAbandoned(j store.Job, by int64) {
 	rt.stats.HandlersAbandoned.Add(by)
-	rt.tel.abandoned(context.Background(), j, by)
+	rt.tel.CountAbandoned(context.Background(), j, by)
 }
 
 // read takes all that counts from what a handler returned. It returns the error of the attempt.
@@ -279,4 +280,9 @@ func (h *handled) read(id string, value any, err error) error {
 		}
 	}
 	return err
+}
+
+// withSpan returns ctx with the span of the attempt; see telemetry.WithSpan.
+func (a *Attempt) withSpan(ctx context.Context) context.Context {
+	return telemetry.WithSpan(ctx, a.span, a.seen().Trace)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions/internal/guard"
+	"github.com/piecework/piecework/functions/internal/telemetry"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -161,7 +162,7 @@ type Runtime struct {
 	pulse *pulse
 	stats Stats
 	calls guard.Calls // of code with a time limit that is not the library's
-	tel   *telemetry
+	tel   *telemetry.Telemetry
 
 	draining  atomic.Bool
 	unhandled unhandled
@@ -188,7 +189,9 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	if cfg.MergeLists < 2 {
 		errs = append(errs, fmt.Errorf("Config: MergeLists is %d, must be at least 2", cfg.MergeLists))
 	}
-	tel, err := newTelemetry(cfg.TracerProvider, cfg.MeterProvider)
+	tel, err := telemetry.New(telemetry.Options{
+		TracerProvider: cfg.TracerProvider, MeterProvider: cfg.MeterProvider, Now: cfg.Now, DefaultQueue: DefaultQueue,
+	})
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"context"
 	"sync/atomic"
 
 	"github.com/piecework/piecework/store"
@@ -26,6 +27,12 @@ type Stats struct {
 	MessagesReturned  atomic.Int64 // messages given back to their queue
 	SendErrors        atomic.Int64 // messages that sweep will have to send
 	CallsAbandoned    atomic.Int64 // calls of hooks and other functions of the program that did not return in time
+}
+
+// countEnd counts a job that an attempt, an operator or sweep has just brought into its state.
+func (rt *Runtime) countEnd(ctx context.Context, j store.Job) {
+	rt.stats.countEnd(j)
+	rt.tel.CountEnd(ctx, j)
 }
 
 // countEnd counts an attempt's end by the state that the job is in after it.

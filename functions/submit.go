@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/piecework/piecework/functions/internal/ident"
+	"github.com/piecework/piecework/functions/internal/telemetry"
 	"github.com/piecework/piecework/store"
 )
 
@@ -66,7 +67,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		}
 		at, asked, fresh = append(at, i), append(asked, j), append(fresh, rt.store.NewJob(j, held, rt.now()))
 	}
-	ctx, span := rt.submitManySpan(ctx, fresh)
+	ctx, span := rt.tel.StartSubmitMany(ctx, fresh)
 	created := make([]store.Job, 0, len(fresh))
 	for n, r := range rt.store.CreateMany(ctx, fresh) {
 		i := at[n]
@@ -76,7 +77,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		}
 	}
 	rt.sendHints(ctx, created...)
-	rt.endSpan(span, manyError(receipts))
+	rt.tel.End(span, manyError(receipts))
 }
 
 // submitBatch is how many jobs are prepared and stored before their messages are sent. The first
@@ -108,13 +109,13 @@ func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []Sub
 	if err := rt.learn(ctx, kind); err != nil {
 		return Receipt{}, err
 	}
-	ctx, span := rt.submitSpan(ctx, &j)
+	ctx, span := rt.tel.StartSubmit(ctx, &j)
 	created, err := rt.store.Create(ctx, rt.store.NewJob(j, held, rt.now()))
 	receipt, err := rt.receiptFor(ctx, j, store.Result{Job: created, Err: err}, true)
-	if span != nil && receipt.Existing {
-		span.SetAttributes(keyExisting.Bool(true))
+	if receipt.Existing {
+		telemetry.MarkExisting(span)
 	}
-	rt.endSpan(span, err)
+	rt.tel.End(span, err)
 	return receipt, err
 }
 
@@ -124,7 +125,7 @@ func (rt *Runtime) receiptFor(ctx context.Context, asked store.Job, r store.Resu
 	switch {
 	case r.Err == nil:
 		rt.stats.Submitted.Add(1)
-		rt.tel.count(ctx, rt.tel.submitted, r.Job, "")
+		rt.tel.CountSubmitted(ctx, r.Job)
 		if send {
 			rt.sendHints(ctx, r.Job)
 		}

@@ -73,7 +73,7 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 	if s.result.More {
 		s.result.Next = s.cursor
 	}
-	rt.tel.sweeps(ctx, s.result, req.From != nil)
+	rt.tel.RecordLag(ctx, s.result.Lag, req.From != nil)
 	return s.result, err
 }
 

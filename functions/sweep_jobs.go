@@ -66,7 +66,7 @@ func (s *sweep) advanceJob(ctx context.Context, r store.Result) store.Job {
 	if action == store.ActionNothing || action == store.ActionRearmed {
 		return store.Job{}
 	}
-	ctx = s.rt.looked(ctx, j, action)
+	ctx = s.rt.tel.RecordSweep(ctx, j, action)
 	switch action {
 	case store.ActionStarted, store.ActionResent:
 		return j

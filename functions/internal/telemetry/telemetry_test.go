@@ -1,0 +1,51 @@
+package telemetry
+
+import (
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/piecework/piecework/store"
+)
+
+// If no provider takes spans and metrics, what is done for them during a job costs no allocation.
+func TestTelemetryWithoutProvidersAllocatesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		spans   trace.TracerProvider
+		metrics metric.MeterProvider
+	}{
+		"otel's global providers": {},
+		"none":                    {noop.NewTracerProvider(), metricnoop.NewMeterProvider()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tel, err := New(Options{TracerProvider: c.spans, MeterProvider: c.metrics, Now: time.Now, DefaultQueue: "default"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := t.Context()
+			j := store.Job{ID: "j", Kind: "a.b", State: store.Succeeded, Lease: &store.Lease{}}
+			allocs := testing.AllocsPerRun(100, func() {
+				_, span := tel.StartSubmit(ctx, &j)
+				tel.CountSubmitted(ctx, j)
+				tel.End(span, nil)
+				tel.CountClaim(ctx, j)
+				span = tel.StartRun(ctx, j, nil, 1)
+				_ = WithSpan(ctx, span, j.Trace)
+				tel.CountEnd(ctx, j)
+				tel.CountAttempt(ctx, j, store.Finish{}, 1)
+				tel.CountRunning(ctx, j, -1)
+				tel.EndRun(span, j, store.Finish{}, nil)
+				_ = tel.RecordSweep(ctx, j, store.ActionStarted)
+				tel.RecordLag(ctx, 0, false)
+			})
+			if allocs != 0 {
+				t.Errorf("%v allocations a job, want none", allocs)
+			}
+		})
+	}
+}
