@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -276,19 +275,6 @@ func TestWithoutSpansTheTraceIsHandedOn(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A program may set its provider after it has made the runtime.
-func TestAGlobalProviderThatIsSetLateIsUsed(t *testing.T) {
-	d := newDesk(t, handle(echoing))
-	d.once(t, "shop.order", order{})
-	spans := newRecorder(t)
-	before := otel.GetTracerProvider()
-	otel.SetTracerProvider(spans.provider)
-	t.Cleanup(func() { otel.SetTracerProvider(before) })
-	d.once(t, "shop.order", order{})
-	spans.one(t, "submit shop.order")
-	spans.one(t, "run shop.order")
 }
 
 func TestFailuresAreOnTheirSpans(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
@@ -47,5 +49,23 @@ func TestTelemetryWithoutProvidersAllocatesNothing(t *testing.T) {
 				t.Errorf("%v allocations a job, want none", allocs)
 			}
 		})
+	}
+}
+
+// A program may set otel's global provider after it has made the runtime.
+func TestGlobalProviderThatIsSetLateIsUsed(t *testing.T) {
+	tel, err := New(Options{Now: time.Now, DefaultQueue: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := store.Job{Kind: "a.b"}
+	if _, span := tel.StartSubmit(t.Context(), &j); span != nil {
+		t.Fatal("there is a span before the program has set a provider")
+	}
+	before := otel.GetTracerProvider()
+	t.Cleanup(func() { otel.SetTracerProvider(before) })
+	otel.SetTracerProvider(sdktrace.NewTracerProvider())
+	if _, span := tel.StartSubmit(t.Context(), &j); span == nil || j.Trace["traceparent"] == "" {
+		t.Errorf("span %v and trace %v after the program has set a provider, want both", span, j.Trace)
 	}
 }
