@@ -72,7 +72,8 @@ func (r *Registry) read(m Message, depth int) asked {
 	return r.readForeign(m, err)
 }
 
-// open returns the messages in an envelope, or nil if the message is no envelope, or a trigger takes it as it is.
+// open returns the messages in an envelope, or nil if the message is no envelope, or a trigger
+// takes it as it is.
 func (r *Registry) open(m Message) []envelope.Message {
 	if m.Event != nil && r.takesEvents(m.Event.Type) {
 		return nil
@@ -98,8 +99,8 @@ func (r *Registry) readForeign(m Message, notOwn error) asked {
 	return asked{unknown: notOwn}
 }
 
-// withoutUnknown moves jobs of kinds that are not registered here to unknown. Only Take of a user's trigger can ask for
-// them: New checks the kinds of all other triggers.
+// withoutUnknown moves jobs of kinds that are not registered here to unknown. Only Take of a user's
+// trigger can ask for them: New checks the kinds of all other triggers.
 func (r *Registry) withoutUnknown(requests []request) asked {
 	var a asked
 	for _, q := range requests {
@@ -112,8 +113,8 @@ func (r *Registry) withoutUnknown(requests []request) asked {
 	return a
 }
 
-// namesKind reports whether a message that cannot be read as a submission names a registered kind: then it was meant to
-// be one.
+// namesKind reports whether a message that cannot be read as a submission names a registered kind:
+// then it was meant to be one.
 func (r *Registry) namesKind(m Message) bool {
 	if m.Event != nil {
 		return r.has(m.Event.Type)
@@ -123,7 +124,8 @@ func (r *Registry) namesKind(m Message) bool {
 	return json.Unmarshal(m.Body, &fields) == nil && json.Unmarshal(fields["kind"], &kind) == nil && r.has(kind)
 }
 
-// SubmissionOf returns the submission that a message in our own form, or a CloudEvent, holds, without its trace.
+// SubmissionOf returns the submission that a message in our own form, or a CloudEvent, holds,
+// without its trace.
 func SubmissionOf(sub pubsubq.Submission) Submission {
 	opts := []SubmitOption{Tags(sub.Tags...)}
 	if sub.Delay > 0 {
@@ -151,8 +153,8 @@ func SubmissionOf(sub pubsubq.Submission) Submission {
 	return Submission{Kind: sub.Kind, Args: args, Options: opts}
 }
 
-// withKeys adds keys made of the broker's id of the message, or of the event's own key if the broker gave no id, for
-// instance because the event came over HTTP. A job that has a key keeps it.
+// withKeys adds keys made of the broker's id of the message, or of the event's own key if the
+// broker gave no id, for instance because the event came over HTTP. A job that has a key keeps it.
 func withKeys(m Message, requests ...request) []request {
 	of, id := "message", m.MessageID
 	if id == "" && m.Event != nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// Message is a message of the submit queue that another system sent, as triggers see it. Envelopes are taken off: the
-// notification of SNS and the event in which Eventarc delivers a message of Pub/Sub. Each event of a batch is a message.
+// Message is a message of the submit queue that another system sent, as triggers see it. Envelopes
+// are taken off: the notification of SNS and the event in which Eventarc delivers a message of
+// Pub/Sub. Each event of a batch is a message.
 type Message struct {
 	Body      []byte
 	Metadata  map[string]string   // attributes, headers or properties, as the broker calls them
@@ -25,7 +26,8 @@ type Message struct {
 	parsed *parsedJSON
 }
 
-// Parts are things that a message names, such as objects in buckets. Several triggers may share them.
+// Parts are things that a message names, such as objects in buckets. Several triggers may share
+// them.
 type Parts struct {
 	Left []any // the parts that no trigger has taken yet
 	Err  error // why the parts cannot be read
@@ -36,8 +38,9 @@ type parsedJSON struct {
 	ok    bool
 }
 
-// JSON returns the JSON value in the message: the data of a CloudEvent, the body of any other message. Numbers are
-// json.Number. It reports false if the message has no JSON. All triggers share the value, so it must not be changed.
+// JSON returns the JSON value in the message: the data of a CloudEvent, the body of any other
+// message. Numbers are json.Number. It reports false if the message has no JSON. All triggers share
+// the value, so it must not be changed.
 func (m *Message) JSON() (value any, ok bool) {
 	if m.parsed == nil {
 		data := m.Body
@@ -52,7 +55,7 @@ func (m *Message) JSON() (value any, ok bool) {
 	return m.parsed.value, m.parsed.ok
 }
 
-// trace is the trace that the message carries, or nil.
+// trace returns the trace that the message carries, or nil.
 func (m *Message) trace() map[string]string {
 	if m.Event != nil {
 		return pubsubq.TraceOf(m.Event.Attributes)
@@ -60,17 +63,19 @@ func (m *Message) trace() map[string]string {
 	return pubsubq.TraceOf(m.Metadata)
 }
 
-// Trigger turns messages of other systems into jobs. The constructors of package trigger make it. It does nothing until
-// it is given to Registry.Trigger.
+// Trigger turns messages of other systems into jobs. The constructors of package trigger make it.
+// It does nothing until it is given to Registry.Trigger.
 type Trigger struct {
 	Name string // for people, as in JSONBody("shop.order")
 	Kind string // the kind of its jobs; "" if Take chooses it
 
-	// Take returns the jobs that the message asks for, and whether the message belongs to this trigger. It must have no
-	// effects except on m.Parts: a message may be delivered twice. An error, even together with jobs, parks the message.
+	// Take returns the jobs that the message asks for, and whether the message belongs to this
+	// trigger. It must have no effects except on m.Parts: a message may be delivered twice. An
+	// error, even together with jobs, parks the message.
 	Take func(m *Message) (jobs []Submission, mine bool, err error)
 
-	// Options hold for all jobs of the trigger, and the options that Take returns override them. Key is refused.
+	// Options hold for all jobs of the trigger, and the options that Take returns override them.
+	// Key is refused.
 	Options []SubmitOption
 	Lenient bool // the arguments of its jobs may have members that the kind does not know
 	Once    bool // a job with the same key is the same job, whatever its arguments are
@@ -79,33 +84,38 @@ type Trigger struct {
 	Event string // the type of the CloudEvents that it takes as they are; "" if it does not select them by type
 	All   bool   // it takes every JSON body, so a trigger for bodies that comes after it would never be asked
 
-	// Split returns the parts of a message that triggers of this form share, or nil if the message is not of their form.
-	// It is called before any trigger is asked, and for the first trigger that has it only. A message with parts is never
-	// parked for want of a trigger: if no trigger takes it, it is of no interest and is acknowledged.
+	// Split returns the parts of a message that triggers of this form share, or nil if the message
+	// is not of their form. It is called before any trigger is asked, and for the first trigger
+	// that has it only. A message with parts is never parked for want of a trigger: if no trigger
+	// takes it, it is of no interest and is acknowledged.
 	Split func(m *Message) *Parts
 
 	Err error // what is wrong with the trigger; New returns it
 }
 
-// Trigger registers triggers, which make jobs of the messages that other systems send to the submit queue:
+// Trigger registers triggers, which make jobs of the messages that other systems send to the submit
+// queue:
 //
 //	jobs.Trigger(
 //		trigger.ObjectCreated("photo.shrink", trigger.ObjectPrefix("in/"), functions.Queue("images")),
 //		trigger.FromCloudEvent("com.example.order.placed", "shop.order"),
-//		trigger.JSONBody("crm.contact", trigger.WhenAttribute("origin", "crm"), trigger.KeyFrom("contact.id")),
+//		trigger.JSONBody("crm.contact", trigger.WhenAttribute("origin", "crm")),
 //	)
 //
-// Two forms of message need no trigger: our own, which is a JSON object with a kind and no members that the form does
-// not have, and CloudEvents whose type is a registered kind. Every other message is shown to the triggers in the order
-// of their registration, and the first to which it belongs makes the jobs. If it belongs to none, the message is parked
-// with a reason that names the triggers.
+// Two forms of message need no trigger: our own, which is a JSON object with a kind and no members
+// that the form does not have, and CloudEvents whose type is a registered kind. Every other message
+// is shown to the triggers in the order of their registration, and the first to which it belongs
+// makes the jobs. If it belongs to none, the message is parked with a reason that names the
+// triggers.
 //
-// A message that makes several jobs makes each of them once, even if it is delivered twice or the process dies in
-// between. This requires that the broker names its messages, that they are CloudEvents, or that the jobs have keys. If
-// some of the jobs are refused, the others are still submitted, and the message is parked with the reason.
+// A message that makes several jobs makes each of them once, even if it is delivered twice or the
+// process dies in between. This requires that the broker names its messages, that they are
+// CloudEvents, or that the jobs have keys. If some of the jobs are refused, the others are still
+// submitted, and the message is parked with the reason.
 //
-// New refuses, with ErrConfig, triggers for kinds that are not registered here (Declare is enough), for kinds whose
-// arguments cannot take what the trigger gives, and triggers that would never be asked.
+// New refuses, with ErrConfig, triggers for kinds that are not registered here (Declare is enough),
+// for kinds whose arguments cannot take what the trigger gives, and triggers that would never be
+// asked.
 func (r *Registry) Trigger(triggers ...Trigger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -198,8 +208,8 @@ func (r *Registry) takesEvents(eventType string) bool {
 	return slices.ContainsFunc(r.allTriggers(), func(t *Trigger) bool { return t.Event == eventType })
 }
 
-// offer shows a message to the triggers. It returns the jobs that the message asks for if it belongs to a trigger, and
-// else the names of the triggers that were asked.
+// offer shows a message to the triggers. It returns the jobs that the message asks for if it
+// belongs to a trigger, and else the names of the triggers that were asked.
 func (r *Registry) offer(m *Message) (requests []request, mine bool, tried []string, err error) {
 	triggers := r.allTriggers()
 	if i := slices.IndexFunc(triggers, func(t *Trigger) bool { return t.Split != nil }); i >= 0 {

@@ -60,7 +60,8 @@ func readAzure(m *functions.Message) *notification {
 	return n
 }
 
-// objects reads the subject, "/blobServices/default/containers/CONTAINER/blobs/NAME". The names are not encoded.
+// objects reads the subject, "/blobServices/default/containers/CONTAINER/blobs/NAME". The names are
+// not encoded.
 func (e azureEvent) objects(form string) ([]Object, error) {
 	_, place, ok := strings.Cut(e.Subject, "/containers/")
 	container, name, ok2 := strings.Cut(place, "/blobs/")
@@ -73,7 +74,8 @@ func (e azureEvent) objects(form string) ([]Object, error) {
 	}}, nil
 }
 
-// account returns the storage account: the end of the topic's resource id, or the first label of the blob's host.
+// account returns the storage account: the end of the topic's resource id, or the first label of
+// the blob's host.
 func (e azureEvent) account() string {
 	if _, name, ok := strings.Cut(strings.ToLower(e.Topic), "/storageaccounts/"); ok && !strings.Contains(name, "/") {
 		return name

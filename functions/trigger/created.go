@@ -12,21 +12,23 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// ObjectCreated makes a job of the kind from each object that is created or replaced in a bucket. The arguments of the
-// kind are an [Object]. It understands
+// ObjectCreated makes a job of the kind from each object that is created or replaced in a bucket.
+// The arguments of the kind are an [Object]. It understands
 //
-//   - notifications of S3 and of stores with the same interface (MinIO, Ceph), sent to SQS, through SNS, through
-//     EventBridge, or to another broker;
-//   - notifications of Google Cloud Storage through Pub/Sub, with or without a payload, and through Eventarc;
+//   - notifications of S3 and of stores with the same interface (MinIO, Ceph), sent to SQS,
+//     through SNS, through EventBridge, or to another broker;
+//   - notifications of Google Cloud Storage through Pub/Sub, with or without a payload, and
+//     through Eventarc;
 //   - notifications of Azure Blob Storage through Event Grid, in its own schema and as CloudEvents.
 //
-// The key of the job consists of the store, the bucket, the object's key, and what distinguishes one write from the
-// next: the version, the generation, or the sequencer of S3. So a notification that comes twice makes one job, and an
-// object that is written twice makes two.
+// The key of the job consists of the store, the bucket, the object's key, and what distinguishes
+// one write from the next: the version, the generation, or the sequencer of S3. So a notification
+// that comes twice makes one job, and an object that is written twice makes two.
 //
-// A message may name several objects, and several triggers may share them: each object goes to the first trigger whose
-// ObjectBucket, ObjectPrefix and ObjectSuffix it meets. Objects that no trigger takes are of no interest and are
-// acknowledged. So are notifications about anything but a creation, and the test event of S3.
+// A message may name several objects, and several triggers may share them: each object goes to the
+// first trigger whose ObjectBucket, ObjectPrefix and ObjectSuffix it meets. Objects that no trigger
+// takes are of no interest and are acknowledged. So are notifications about anything but a
+// creation, and the test event of S3.
 func ObjectCreated(kind string, opts ...Option) functions.Trigger {
 	c := newTrigger("ObjectCreated", kind, opts, "ObjectBucket", "ObjectPrefix", "ObjectSuffix")
 	c.Once, c.Split = true, split
@@ -63,7 +65,8 @@ type notification struct {
 	err     error    // why it cannot be read
 }
 
-// split reads a message as a notification of one of the stores. It returns nil if the message is none.
+// split reads a message as a notification of one of the stores. It returns nil if the message is
+// none.
 func split(m *functions.Message) *functions.Parts {
 	for _, read := range []func(*functions.Message) *notification{readGCS, readAzure, readS3} {
 		n := read(m)
@@ -97,7 +100,8 @@ func (o Object) check() error {
 	return nil
 }
 
-// parseTime reads a time of a notification. It is the zero time if it cannot be read, because it is for people only.
+// parseTime reads a time of a notification. It is the zero time if it cannot be read, because it is
+// for people only.
 func parseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || t.Year() < 1 || t.Year() > 9999 {
@@ -106,8 +110,8 @@ func parseTime(s string) time.Time {
 	return t.UTC()
 }
 
-// byteCount is a size in bytes, which some stores write as a JSON string. It is 0 if it cannot be read, because it is for
-// people only.
+// byteCount is a size in bytes, which some stores write as a JSON string. It is 0 if it cannot be
+// read, because it is for people only.
 type byteCount int64
 
 // UnmarshalJSON reads a number, or a string with a number.

@@ -1,15 +1,15 @@
 // Package trigger turns messages that other systems send to the submit queue into jobs.
 //
 //	jobs.Trigger(
-//		trigger.ObjectCreated("photo.shrink", trigger.ObjectPrefix("in/"), functions.Queue("images")),
+//		trigger.ObjectCreated("photo.shrink", trigger.ObjectPrefix("in/")),
 //		trigger.FromCloudEvent("com.example.Contact.Changed", "crm.contact"),
-//		trigger.JSONBody("crm.contact", trigger.WhenField("type", "contact"), trigger.KeyFrom("contact.id")),
+//		trigger.JSONBody("shop.order", trigger.KeyFrom("order.id"), functions.Queue("orders")),
 //	)
 //
-// [functions.Registry.Trigger] says which messages triggers get to see, in what order they are asked, and what
-// becomes of a message that belongs to none of them.
+// [functions.Registry.Trigger] says which messages triggers get to see, in what order they are
+// asked, and what becomes of a message that belongs to none of them.
 //
-// trigger.go has what all triggers share and FromMessage, options.go the options, json.go JSONBody and
-// FromCloudEvent. created.go has ObjectCreated and object.go its arguments. s3.go, gcs.go and azure.go read
-// the notifications of each store.
+// trigger.go has what all triggers share and FromMessage, options.go the options, json.go JSONBody
+// and FromCloudEvent. created.go has ObjectCreated and object.go its arguments. s3.go, gcs.go and
+// azure.go read the notifications of each store.
 package trigger

@@ -7,7 +7,8 @@ import (
 	"github.com/piecework/piecework/functions/trigger"
 )
 
-// Every message becomes jobs or is parked. A second delivery that the broker names alike changes nothing.
+// Every message becomes jobs or is parked. A second delivery that the broker names alike changes
+// nothing.
 func FuzzMessages(f *testing.F) {
 	for _, name := range []string{"s3.json", "s3-minio.json", "s3-several.json", "s3-test.json", "s3-eventbridge.json", "s3-sns.json", "gcs.json", "azure.json", "azure-cloudevent.json"} {
 		f.Add(message(f, name), "", "", "")

@@ -8,7 +8,8 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// gcsObject is an object in the form of Cloud Storage's JSON API: the payload of a notification and the data of an event.
+// gcsObject is an object in the form of Cloud Storage's JSON API: the payload of a notification and
+// the data of an event.
 type gcsObject struct {
 	Bucket      string    `json:"bucket"`
 	Name        string    `json:"name"`
@@ -29,8 +30,8 @@ func (g gcsObject) object() Object {
 // gcsEvents is the prefix of the types of the events that Eventarc sends about objects.
 const gcsEvents = "google.cloud.storage.object.v1."
 
-// readGCS reads a notification of Cloud Storage through Pub/Sub, whose attributes have all that matters, or through
-// Eventarc.
+// readGCS reads a notification of Cloud Storage through Pub/Sub, whose attributes have all that
+// matters, or through Eventarc.
 func readGCS(m *functions.Message) *notification {
 	if m.Event != nil {
 		return readGCSEvent(m)
@@ -78,8 +79,8 @@ func readGCSEvent(m *functions.Message) *notification {
 	return n
 }
 
-// digits is a whole number as text. JSON of protocol buffers has 64-bit numbers as strings, but some writers write
-// numbers.
+// digits is a whole number as text. JSON of protocol buffers has 64-bit numbers as strings, but
+// some writers write numbers.
 type digits string
 
 // UnmarshalJSON reads a string or a number.

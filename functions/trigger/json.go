@@ -10,12 +10,13 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// JSONBody makes a job of the kind from each message whose body is JSON. The body becomes the arguments. Members that
-// the arguments of the kind do not have are ignored, because other systems may add members at any time.
+// JSONBody makes a job of the kind from each message whose body is JSON. The body becomes the
+// arguments. Members that the arguments of the kind do not have are ignored, because other systems
+// may add members at any time.
 //
-// It takes every JSON body that meets its WhenField and WhenAttribute, but no CloudEvents. If an ObjectCreated is
-// registered too, JSONBody takes no notifications about objects. The key of the job is the broker's id of the message,
-// or what KeyFrom names.
+// It takes every JSON body that meets its WhenField and WhenAttribute, but no CloudEvents. If an
+// ObjectCreated is registered too, JSONBody takes no notifications about objects. The key of the
+// job is the broker's id of the message, or what KeyFrom names.
 func JSONBody(kind string, opts ...Option) functions.Trigger {
 	c := newTrigger("JSONBody", kind, opts, "KeyFrom", "WhenAttribute", "WhenField")
 	c.Lenient, c.All = true, len(c.fields)+len(c.attributes) == 0
@@ -35,9 +36,10 @@ func JSONBody(kind string, opts ...Option) functions.Trigger {
 	return c.Trigger
 }
 
-// FromCloudEvent makes a job of the kind from each CloudEvent of the type. The data of the event become the arguments,
-// and its source and id the key. Extension attributes that begin with "piece" set options, as for events whose type is a
-// kind. Members that the arguments of the kind do not have are ignored.
+// FromCloudEvent makes a job of the kind from each CloudEvent of the type. The data of the event
+// become the arguments, and its source and id the key. Extension attributes that begin with "piece"
+// set options, as for events whose type is a kind. Members that the arguments of the kind do not
+// have are ignored.
 func FromCloudEvent(eventType, kind string, opts ...Option) functions.Trigger {
 	c := newTrigger("FromCloudEvent", kind, opts, "KeyFrom", "WhenAttribute", "WhenField")
 	c.Name = fmt.Sprintf("FromCloudEvent(%q, %q)", eventType, kind)

@@ -8,7 +8,8 @@ import (
 	"github.com/piecework/piecework/functions/trigger"
 )
 
-// A notification comes from outside, and a handler opens the bucket that it names with its own credentials.
+// A notification comes from outside, and a handler opens the bucket that it names with its own
+// credentials.
 func TestNotificationsNameNoHostOfTheSenders(t *testing.T) {
 	azure := func(account, container string) string {
 		return `{"eventType":"Microsoft.Storage.BlobCreated","topic":"/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/` +

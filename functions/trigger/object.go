@@ -9,7 +9,8 @@ import (
 	"github.com/piecework/piecework/functions/internal/ident"
 )
 
-// Object is an object that was created or replaced in a bucket. It is the arguments of the jobs of ObjectCreated.
+// Object is an object that was created or replaced in a bucket. It is the arguments of the jobs of
+// ObjectCreated.
 type Object struct {
 	Store       string    `json:"store" doc:"s3, gcs or azure"`
 	Account     string    `json:"account,omitempty" doc:"the storage account, in Azure only"`
@@ -25,9 +26,10 @@ type Object struct {
 	sequencer string // distinguishes the writes of a key where there is no version
 }
 
-// BucketURL returns the URL with which gocloud.dev/blob opens the bucket if the driver is linked, for instance
-// "s3://uploads?region=eu-west-1", "gs://uploads" or "azblob://uploads?storage_account=acme". It is empty if the service
-// does not allow the name of the store, account, region or bucket: such a name could lead to another host.
+// BucketURL returns the URL with which gocloud.dev/blob opens the bucket if the driver is linked,
+// for instance "s3://uploads?region=eu-west-1", "gs://uploads" or
+// "azblob://uploads?storage_account=acme". It is empty if the service does not allow the name of
+// the store, account, region or bucket: such a name could lead to another host.
 func (o Object) BucketURL() string {
 	if o.checkPlace() != nil {
 		return ""
@@ -59,8 +61,8 @@ const (
 	storeAzure = "azure"
 )
 
-// The names that the services allow. S3 allows dots. Old buckets in us-east-1 may have underscores and capitals. Azure
-// itself makes containers whose names begin with a dollar sign.
+// The names that the services allow. S3 allows dots. Old buckets in us-east-1 may have underscores
+// and capitals. Azure itself makes containers whose names begin with a dollar sign.
 var (
 	accountForm = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 	regionForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
@@ -87,8 +89,8 @@ func (o Object) checkPlace() error {
 	return nil
 }
 
-// jobKey is the idempotency key of the job. It is the same for every notification of one write, and another for the next
-// write of the same name.
+// jobKey is the idempotency key of the job. It is the same for every notification of one write, and
+// another for the next write of the same name.
 func (o Object) jobKey() string {
 	mark := o.Version
 	switch {

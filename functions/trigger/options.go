@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Option is an option of a trigger: one of this package, or an option of Submit, which holds for every job that the
-// trigger makes. Key is refused, because it would make one job of all messages.
+// Option is an option of a trigger: one of this package, or an option of Submit, which holds for
+// every job that the trigger makes. Key is refused, because it would make one job of all messages.
 type Option interface {
 	ForTriggers() // does nothing; tells options of triggers from other values
 }
@@ -37,7 +37,8 @@ func ObjectPrefix(prefixes ...string) Option {
 	return objectOption("ObjectPrefix", prefixes, func(f *filter) *[]string { return &f.prefixes })
 }
 
-// ObjectSuffix restricts ObjectCreated to objects whose key ends with one of these, for instance ".csv".
+// ObjectSuffix restricts ObjectCreated to objects whose key ends with one of these, for instance
+// ".csv".
 func ObjectSuffix(suffixes ...string) Option {
 	return objectOption("ObjectSuffix", suffixes, func(f *filter) *[]string { return &f.suffixes })
 }
@@ -56,9 +57,9 @@ func objectOption(name string, values []string, list func(*filter) *[]string) Op
 // condition is a value that a message must have.
 type condition struct{ name, value string }
 
-// WhenField restricts a trigger to messages whose JSON has this value at this path: names of members separated by dots,
-// as in "type" or "detail.state". In a CloudEvent the path begins in the data. Numbers and booleans are compared as they
-// are written.
+// WhenField restricts a trigger to messages whose JSON has this value at this path: names of
+// members separated by dots, as in "type" or "detail.state". In a CloudEvent the path begins in the
+// data. Numbers and booleans are compared as they are written.
 func WhenField(path, value string) Option {
 	return option(func(c *config) {
 		c.used["WhenField"] = true
@@ -67,8 +68,8 @@ func WhenField(path, value string) Option {
 	})
 }
 
-// WhenAttribute restricts a trigger to messages that have this value in their metadata, or as an attribute of the
-// CloudEvent. The case of the name does not matter.
+// WhenAttribute restricts a trigger to messages that have this value in their metadata, or as an
+// attribute of the CloudEvent. The case of the name does not matter.
 func WhenAttribute(name, value string) Option {
 	return option(func(c *config) {
 		c.used["WhenAttribute"] = true
@@ -79,9 +80,9 @@ func WhenAttribute(name, value string) Option {
 	})
 }
 
-// KeyFrom makes the text or number at this path of the message the idempotency key of the job; see WhenField for paths.
-// Without KeyFrom the key is the broker's id of the message, or the source and id of a CloudEvent. A message without a
-// value at the path is parked.
+// KeyFrom makes the text or number at this path of the message the idempotency key of the job; see
+// WhenField for paths. Without KeyFrom the key is the broker's id of the message, or the source and
+// id of a CloudEvent. A message without a value at the path is parked.
 func KeyFrom(path string) Option {
 	return option(func(c *config) {
 		c.used["KeyFrom"] = true

@@ -9,8 +9,8 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// s3Message has the members of all messages of S3: notifications have Records, the test event has an Event, and an event
-// that came through EventBridge has a Detail.
+// s3Message has the members of all messages of S3: notifications have Records, the test event has
+// an Event, and an event that came through EventBridge has a Detail.
 type s3Message struct {
 	Event   string     `json:"Event"`
 	Records []s3Record `json:"Records"`
@@ -121,8 +121,8 @@ func (s s3Message) readDetail() *notification {
 	return n
 }
 
-// s3Version returns an object's version, or "" if it distinguishes nothing: while versioning is suspended, all objects have
-// the version "null".
+// s3Version returns an object's version, or "" if it distinguishes nothing: while versioning is
+// suspended, all objects have the version "null".
 func s3Version(id string) string {
 	if id == "null" {
 		return ""

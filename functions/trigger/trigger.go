@@ -10,17 +10,21 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// ErrNotMine is what a function given to FromMessage returns for a message that it leaves to the next trigger.
+// ErrNotMine is what a function given to FromMessage returns for a message that it leaves to the
+// next trigger.
 var ErrNotMine = errors.New("not a message of this trigger")
 
-// FromMessage makes a trigger of a function, which returns the jobs that a message asks for. name is for people.
+// FromMessage makes a trigger of a function, which returns the jobs that a message asks for. name
+// is for people.
 //
-// The function returns ErrNotMine for a message that it leaves to the next trigger. No jobs and no error mean that the
-// message is of no interest: it is acknowledged. Any other error parks the message with the error as the reason.
+// The function returns ErrNotMine for a message that it leaves to the next trigger. No jobs and no
+// error mean that the message is of no interest: it is acknowledged. Any other error parks the
+// message with the error as the reason.
 //
-// A message may be delivered twice, so the function must have no effects of its own and should return the same jobs for
-// the same message. Jobs without a Key get a key made of their place in the list and the broker's id of the message. If
-// the broker gives no id, the source and id of the CloudEvent take its place.
+// A message may be delivered twice, so the function must have no effects of its own and should
+// return the same jobs for the same message. Jobs without a Key get a key made of their place in
+// the list and the broker's id of the message. If the broker gives no id, the source and id of the
+// CloudEvent take its place.
 func FromMessage(name string, fn func(functions.Message) ([]functions.Submission, error)) functions.Trigger {
 	t := functions.Trigger{Name: fmt.Sprintf("FromMessage(%q)", name)}
 	if fn == nil {
@@ -48,7 +52,8 @@ type config struct {
 	used       map[string]bool // options of this package, by name
 }
 
-// newTrigger applies the options of a trigger. allowed are the names of the options of this package that it may have.
+// newTrigger applies the options of a trigger. allowed are the names of the options of this package
+// that it may have.
 func newTrigger(form, kind string, opts []Option, allowed ...string) *config {
 	c := &config{form: form, used: map[string]bool{}}
 	c.Name, c.Kind = fmt.Sprintf("%s(%q)", form, kind), kind

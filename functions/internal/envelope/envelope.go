@@ -1,6 +1,6 @@
 // Package envelope takes messages out of the envelopes in which other services deliver them: the
-// notification of SNS, the event in which Eventarc delivers a message of Pub/Sub, and the array of a batch
-// of events.
+// notification of SNS, the event in which Eventarc delivers a message of Pub/Sub, and the array of
+// a batch of events.
 package envelope
 
 import (
@@ -21,8 +21,8 @@ type Message struct {
 	ID       string // the broker's; "" if it has none
 }
 
-// Open returns the messages in the envelope m, or nil if m is no envelope. event is m as a CloudEvent, or
-// nil if it is none.
+// Open returns the messages in the envelope m, or nil if m is no envelope. event is m as a
+// CloudEvent, or nil if it is none.
 func Open(m Message, event *pubsubq.CloudEvent) []Message {
 	if event != nil {
 		return openPubSub(m, event)
@@ -38,8 +38,8 @@ func Open(m Message, event *pubsubq.CloudEvent) []Message {
 	return nil
 }
 
-// openSNS opens the notification in which SNS delivers a message to SQS, unless raw delivery is on. The id
-// of SNS stays the same when SNS or SQS delivers the message again.
+// openSNS opens the notification in which SNS delivers a message to SQS, unless raw delivery is on.
+// The id of SNS stays the same when SNS or SQS delivers the message again.
 func openSNS(m Message) []Message {
 	var n struct {
 		Type              string  `json:"Type"`
@@ -87,8 +87,8 @@ func openPubSub(m Message, event *pubsubq.CloudEvent) []Message {
 	return []Message{{Body: body, Metadata: data.Message.Attributes, ID: cmp.Or(data.Message.MessageID, m.ID)}}
 }
 
-// openBatch splits an array of CloudEvents or of Event Grid's events. Any other array may be a kind's
-// arguments and is no envelope.
+// openBatch splits an array of CloudEvents or of Event Grid's events. Any other array may be a
+// kind's arguments and is no envelope.
 func openBatch(m Message) []Message {
 	var elements []json.RawMessage
 	if json.Unmarshal(m.Body, &elements) != nil {

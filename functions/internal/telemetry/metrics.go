@@ -13,8 +13,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// instruments are the metrics of a process. Their attributes are the kind, the queue and the outcome, which have few
-// values.
+// instruments are the metrics of a process. Their attributes are the kind, the queue and the
+// outcome, which have few values.
 type instruments struct {
 	submitted metric.Int64Counter
 	attempts  metric.Int64Counter
@@ -112,7 +112,8 @@ func (t *Telemetry) CountSubmitted(ctx context.Context, j store.Job) {
 	t.count(ctx, t.submitted, j, "")
 }
 
-// CountClaim measures how long a job waited for the worker that claimed it, and counts it as running.
+// CountClaim measures how long a job waited for the worker that claimed it, and counts it as
+// running.
 func (t *Telemetry) CountClaim(ctx context.Context, j store.Job) {
 	if t.delay.Enabled(ctx) && j.Lease != nil {
 		since := j.Ready
@@ -146,8 +147,8 @@ func (t *Telemetry) CountAttempt(ctx context.Context, j store.Job, f store.Finis
 	}
 }
 
-// CountEnd counts the end of a job or the retry of an attempt, by the state into which an attempt, an operator or sweep
-// has just brought the job.
+// CountEnd counts the end of a job or the retry of an attempt, by the state into which an attempt,
+// an operator or sweep has just brought the job.
 func (t *Telemetry) CountEnd(ctx context.Context, j store.Job) {
 	switch {
 	case j.State.Final():
@@ -181,8 +182,9 @@ func (t *Telemetry) CountParked(ctx context.Context, queue string) {
 	}
 }
 
-// RecordLag measures how late a sweep found the record that was due longest. A sweep that continues an earlier one,
-// which stopped at a bound, belongs to that one: it may find nothing, or only what became due last.
+// RecordLag measures how late a sweep found the record that was due longest. A sweep that continues
+// an earlier one, which stopped at a bound, belongs to that one: it may find nothing, or only what
+// became due last.
 func (t *Telemetry) RecordLag(ctx context.Context, lag time.Duration, continues bool) {
 	if continues {
 		lag = max(lag, time.Duration(t.worst.Load()))

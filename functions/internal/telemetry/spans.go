@@ -13,8 +13,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Every Start returns a nil span if no provider takes spans. A nil span can be given to all other functions. The caller
-// ends a span with End or EndRun.
+// Every Start returns a nil span if no provider takes spans. A nil span can be given to all other
+// functions. The caller ends a span with End or EndRun.
 
 // Accept is a message of the submit queue.
 type Accept struct {
@@ -47,8 +47,8 @@ func (t *Telemetry) StartAccept(ctx context.Context, a Accept) (context.Context,
 	return tracer.Start(inner, "accept "+a.Queue, opts...) //nolint:spancheck // the caller ends it
 }
 
-// StartSubmit begins the span of a submission, and lets the job carry it. Without a span the job carries the trace of its
-// message or of ctx.
+// StartSubmit begins the span of a submission, and lets the job carry it. Without a span the job
+// carries the trace of its message or of ctx.
 func (t *Telemetry) StartSubmit(ctx context.Context, j *store.Job) (context.Context, trace.Span) {
 	tracer := t.on()
 	if tracer == nil {
@@ -70,7 +70,8 @@ func MarkExisting(span trace.Span) {
 	}
 }
 
-// StartSubmitMany begins one span for a batch of submissions. Jobs that carry a trace of their own stay in it.
+// StartSubmitMany begins one span for a batch of submissions. Jobs that carry a trace of their own
+// stay in it.
 func (t *Telemetry) StartSubmitMany(ctx context.Context, jobs []store.Job) (context.Context, trace.Span) {
 	tracer := t.on()
 	sc := trace.SpanContextFromContext(ctx)
@@ -96,7 +97,8 @@ func (t *Telemetry) StartSubmitMany(ctx context.Context, jobs []store.Job) (cont
 	return ctx, span
 }
 
-// StartRun begins the span of an attempt that was claimed at a time, because of a message that carried a trace.
+// StartRun begins the span of an attempt that was claimed at a time, because of a message that
+// carried a trace.
 func (t *Telemetry) StartRun(ctx context.Context, j store.Job, message map[string]string, at store.Time) trace.Span {
 	tracer := t.on()
 	if tracer == nil {
@@ -110,7 +112,8 @@ func (t *Telemetry) StartRun(ctx context.Context, j store.Job, message map[strin
 	return span                                             //nolint:spancheck // the same
 }
 
-// EndRun ends the span of an attempt whose end is written. err is the error of the handler; nil if it returned none.
+// EndRun ends the span of an attempt whose end is written. err is the error of the handler; nil if
+// it returned none.
 func (t *Telemetry) EndRun(span trace.Span, j store.Job, f store.Finish, err error) {
 	if span == nil {
 		return

@@ -1,8 +1,8 @@
-// Package telemetry reports to OpenTelemetry what a process does with jobs. The comment of package functions
-// lists the spans and metrics.
+// Package telemetry reports to OpenTelemetry what a process does with jobs. The comment of package
+// functions lists the spans and metrics.
 //
-// telemetry.go connects to the providers, trace.go carries traces through records and messages, spans.go has
-// the spans, metrics.go the metrics.
+// telemetry.go connects to the providers, trace.go carries traces through records and messages,
+// spans.go has the spans, metrics.go the metrics.
 package telemetry
 
 import (
@@ -23,8 +23,8 @@ import (
 // scope is the name under which spans and metrics are made.
 const scope = "github.com/piecework/piecework/functions"
 
-// The attributes of spans. Metrics have the kind, the queue and the outcome only. The names are of OpenTelemetry's
-// messaging conventions where these fit: a queue is a destination.
+// The attributes of spans. Metrics have the kind, the queue and the outcome only. The names are of
+// OpenTelemetry's messaging conventions where these fit: a queue is a destination.
 const (
 	keyJob       = attribute.Key("piecework.job.id")
 	keyKind      = attribute.Key("piecework.job.kind")
@@ -70,8 +70,8 @@ func New(o Options) (*Telemetry, error) {
 	return t, t.create(meters.Meter(scope))
 }
 
-// provide selects the provider of spans. A provider that drops all spans gets none, because empty spans would cost
-// every job some allocations.
+// provide selects the provider of spans. A provider that drops all spans gets none, because empty
+// spans would cost every job some allocations.
 func (t *Telemetry) provide(tp trace.TracerProvider) {
 	if tp == nil {
 		if tp = otel.GetTracerProvider(); forwards(tp) {
@@ -90,7 +90,8 @@ func (t *Telemetry) use(tp trace.TracerProvider) trace.Tracer {
 	return tracer
 }
 
-// forwards reports whether a provider is otel's initial one, which forwards to the provider that the program sets.
+// forwards reports whether a provider is otel's initial one, which forwards to the provider that
+// the program sets.
 func forwards(tp trace.TracerProvider) bool {
 	t := reflect.TypeOf(tp)
 	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "go.opentelemetry.io/otel/internal/global"
