@@ -47,7 +47,14 @@ func Log(log *slog.Logger) Option { return func(o *options) { o.config.Log = log
 func Seed(seed uint64) Option { return func(o *options) { o.seed = seed } }
 
 // Config configures the runtime. Its clock, randomness, log and worker's name default to the kit's.
-func Config(cfg functions.Config) Option { return func(o *options) { o.config = cfg } }
+func Config(cfg functions.Config) Option {
+	return func(o *options) {
+		if cfg.Log == nil {
+			cfg.Log = o.config.Log
+		}
+		o.config = cfg
+	}
+}
 
 // Store configures the store. Its clock, randomness and pauses default to the kit's, but its timing
 // to the store's own instead of [localdev.Timing].
