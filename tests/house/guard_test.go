@@ -34,19 +34,19 @@ var ownFunctions = []string{
 // calledInGuard are functions that call code of the program and that only a guard calls, and functions whose calls are
 // not of such code, with the reason.
 var calledInGuard = []string{
-	"functions.Attempt.Start",      // spawn and done are an adapter's
-	"functions.Attempt.invoke",     // within Attempt.call
-	"functions.Foreign.parsed",     // into a value without methods
-	"functions.FromMessage",        // its function: within Trigger.try
-	"functions.Handle",             // the handler: within Attempt.invoke
-	"functions.Registry.callEndHooks",     // within Runtime.runHooks
-	"functions.Registry.wrap",      // middleware: within Attempt.invoke
-	"functions.Runtime.encodeArgs", // within Runtime.prepare
-	"functions.decodeArgs",         // kind.decode, whose callers are in this list or guarded
-	"functions.decodeStrict",       // the same
-	"httpapi.options",              // constructors of options
-	"lambda.decodeOne",             // into values without methods
-	"lambda.inJSON",                // the same
+	"functions.Attempt.Start",         // spawn and done are an adapter's
+	"functions.Attempt.invoke",        // within Attempt.call
+	"functions.Foreign.parsed",        // into a value without methods
+	"functions.FromMessage",           // its function: within Trigger.try
+	"functions.Handle",                // the handler: within Attempt.invoke
+	"functions.Registry.callEndHooks", // within Runtime.runHooks
+	"functions.Registry.wrap",         // middleware: within Attempt.invoke
+	"functions.Runtime.encodeArgs",    // within Runtime.prepare
+	"functions.decodeArgs",            // kind.decode, whose callers are in this list or guarded
+	"functions.decodeStrict",          // the same
+	"httpapi.options",                 // constructors of options
+	"lambda.decodeOne",                // into values without methods
+	"lambda.inJSON",                   // the same
 }
 
 // Code of the program around the library (handlers, hooks, callbacks of options, UnmarshalJSON of its types) may panic, end
