@@ -53,9 +53,9 @@
 // lost message costs a delay, a duplicate costs a read. So any queue will do, also one that loses
 // messages.
 //
-// To follow a plain job from its submission to its final record, read submit.go, followup.go,
-// claim.go, run.go and finish.go, and in package store the verbs, the moves and the end of a job:
-// eight files.
+// To follow a plain job from its submission to its final record, read eight files: submit.go,
+// followup.go, claim.go, run.go and finish.go here, and store/job_verbs.go, store/job_moves.go and
+// store/job_finish.go. ClaimMany is Claim for many jobs.
 //
 // # Watching it
 //
