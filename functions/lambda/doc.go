@@ -5,7 +5,7 @@
 //	...
 //	awslambda.StartWithOptions((func(context.Context, json.RawMessage) (any, error))(h), awslambda.WithEnableSIGTERM())
 //
-// There are four functions, and one binary is all of them: package infra/command/lambda below the mains picks one by the
+// There are four functions, and one binary is all of them: package infra/program/onlambda below the mains picks one by the
 // variable PIECEWORK_FUNCTION.
 //
 //	function  handler       called by                                          does
@@ -30,7 +30,7 @@
 //
 // A message that is given back comes again when its visibility timeout is over, which is long: six times the function's
 // timeout. Options.Hide tells the queue a better time: what the outcome asks for, 5 seconds when the store does not answer,
-// and nothing where only the time was lacking. Package infra/command/lambda has it call ChangeMessageVisibilityBatch.
+// and nothing where only the time was lacking. Package infra/program/onlambda has it call ChangeMessageVisibilityBatch.
 // If the queue cannot be told the log says so, and the visibility timeout counts.
 //
 // A queue puts a message aside that was delivered maxReceiveCount times and is not deleted, however healthy it is. So that
@@ -54,7 +54,7 @@
 // # Time
 //
 // The function's timeout is the deadline of an invocation. With functions.Config.Margin, 5 seconds by default, which is
-// PIECEWORK_MARGIN to the program of package infra/command/lambda:
+// PIECEWORK_MARGIN to the program of package infra/program/onlambda:
 //
 //	before the timeout     what happens
 //	10s (twice Margin)     Job.DeadlineNear turns true. No other message is started: those left are given back unclaimed
