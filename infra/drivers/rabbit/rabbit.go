@@ -16,14 +16,15 @@
 //
 // # Environment and credentials
 //
-// User and password in the URL; neither is logged. Rights: write on the default exchange, read on the queues, configure
-// if declare is true.
+// User and password in the URL; neither is logged. Rights: write on the default exchange, read on
+// the queues, configure if declare is true.
 //
 // # Limits
 //
-// Messages are small, so the broker's limits do not matter. A broker of version 4 drops a message of a quorum queue that
-// was given back 20 times, if its policy does not say otherwise: sweep sends the hint again. A message that is held for
-// longer than the broker's consumer_timeout (30 minutes) costs its connection's channel, which is opened again.
+// Messages are small, so the broker's limits do not matter. A broker of version 4 drops a message
+// of a quorum queue that was given back 20 times, if its policy does not say otherwise: sweep sends
+// the hint again. A message that is held for longer than the broker's consumer_timeout (30 minutes)
+// costs its connection's channel, which is opened again.
 //
 // # Delivery
 //
@@ -64,7 +65,7 @@ type place struct {
 
 func parse(a *drivers.Address) (*place, error) {
 	p := &place{
-		queue: a.Params.String("queue", "piecework."+drivers.Lane),
+		queue: a.Params.String("queue", "piecework."+drivers.Placeholder),
 		opts: rabbitpubsub.Options{
 			MustExist: !a.Params.Bool("declare", true),
 			Type:      a.Params.OneOf("type", "quorum", "classic"),
@@ -78,7 +79,7 @@ func parse(a *drivers.Address) (*place, error) {
 	if err := a.WantHost("host"); err != nil {
 		return nil, err
 	}
-	if err := a.WantLane(p.queue); err != nil {
+	if err := a.WantPlaceholder(p.queue); err != nil {
 		return nil, err
 	}
 	if err := a.Check(); err != nil {
@@ -104,10 +105,10 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 	out, in := rabbitpubsub.NewConn(p.url, config), rabbitpubsub.NewConn(p.url, config)
 	b := drivers.Broker{
 		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
-			return rabbitpubsub.OpenTopic(ctx, out, drivers.InLane(p.queue, queue), &p.opts)
+			return rabbitpubsub.OpenTopic(ctx, out, drivers.ForQueue(p.queue, queue), &p.opts)
 		},
 		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
-			return rabbitpubsub.OpenSubscription(ctx, in, drivers.InLane(p.queue, queue), &p.opts)
+			return rabbitpubsub.OpenSubscription(ctx, in, drivers.ForQueue(p.queue, queue), &p.opts)
 		},
 		Origin: origin,
 		Close:  func(context.Context) error { return errors.Join(out.Close(), in.Close()) },
@@ -121,8 +122,8 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 // deliveryCount is the header in which quorum queues count earlier deliveries of a message.
 const deliveryCount = "x-delivery-count"
 
-// origin reads the identity and the delivery count of a message. The id is the sender's, and may be empty. Classic queues
-// do not count deliveries, but mark all after the first.
+// origin reads the identity and the delivery count of a message. The id is the sender's, and may be
+// empty. Classic queues do not count deliveries, but mark all after the first.
 func origin(as func(any) bool) pubsubq.Origin {
 	var d amqp.Delivery
 	if !as(&d) {
