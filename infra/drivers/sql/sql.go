@@ -14,16 +14,18 @@
 //	write_timeout=30s         PostgreSQL: when a connection is given up
 //	max_batch=500             writes in one transaction
 //
-// A postgres URL also takes PostgreSQL's own: sslmode, sslrootcert, pool_max_conns and the others of libpq and pgxpool. With
-// several hosts, postgres://user@a:5432,b:5432/database, add target_session_attrs=read-write: when the server that is
-// connected has become a standby, its connections are dropped, and this finds who takes writes now.
+// A postgres URL also takes PostgreSQL's own: sslmode, sslrootcert, pool_max_conns and the others
+// of libpq and pgxpool. With several hosts, postgres://user@a:5432,b:5432/database, add
+// target_session_attrs=read-write: when the server that is connected has become a standby, its
+// connections are dropped, and this finds who takes writes now.
 //
-// The address may be that of PgBouncer, or another connection pooler, in transaction or session mode; statement mode is
-// refused. Without a pooler statements are prepared once, which is faster.
+// The address may be a connection pooler, such as PgBouncer, in transaction or session mode;
+// statement mode is refused. Without a pooler statements are prepared once, which is faster.
 //
 // # Environment and credentials
 //
-// For PostgreSQL libpq's: PGPASSWORD, PGSSLMODE, a .pgpass file. A password in the URL works and is never logged.
+// For PostgreSQL libpq's: PGPASSWORD, PGSSLMODE, a .pgpass file. A password in the URL works and is
+// never logged.
 //
 // # Limits
 //
@@ -40,8 +42,10 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gocloud.dev/docstore"
 	"gocloud.dev/gcerrors"
 
@@ -54,12 +58,13 @@ import (
 // Register registers the stores sqlite, postgres and postgresql.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, Facts: facts})
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
 	}
 	s.AddDenial(denied)
 }
 
-// options is how the records are laid out; localdev has the same, so that its files can be opened here.
+// options is the layout of the records. localdev has the same, so that its files can be opened
+// here.
 func options() *sqldocstore.Options {
 	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
 	for _, name := range store.Columns() {
@@ -121,4 +126,19 @@ func (s *schema) Apply(ctx context.Context) error {
 	}
 	_ = coll
 	return closeStore()
+}
+
+// insufficientPrivilege is the SQLSTATE for a lack of rights.
+const insufficientPrivilege = "42501"
+
+// denied says what to grant.
+func denied(err error) string {
+	var server *pgconn.PgError
+	if !errors.As(err, &server) || server.Code != insufficientPrivilege {
+		return ""
+	}
+	if server.TableName != "" {
+		return "GRANT SELECT, INSERT, UPDATE, DELETE ON " + server.TableName + " to this process's user"
+	}
+	return "GRANT SELECT, INSERT, UPDATE, DELETE on the table to this process's user, and CREATE on the schema to who runs init"
 }
