@@ -7,7 +7,7 @@
 //	var f func(context.Context, json.RawMessage) (any, error) = h
 //	awslambda.StartWithOptions(f, awslambda.WithEnableSIGTERM())
 //
-// There are four functions, and one binary is all of them: package infra/command/lambda below the
+// There are four functions, and one binary is all of them: package infra/program/onlambda below the
 // mains picks one by the variable PIECEWORK_FUNCTION.
 //
 //	function  handler       called by                              does
@@ -35,7 +35,7 @@
 // A message that is given back comes again when its visibility timeout is over, which is long: six
 // times the function's timeout. Options.Hide tells the queue a better time: the outcome's, 5
 // seconds when the store does not answer, and 0 where only the time was lacking. Package
-// infra/command/lambda has it call ChangeMessageVisibilityBatch. If the queue cannot be told the
+// infra/program/onlambda has it call ChangeMessageVisibilityBatch. If the queue cannot be told the
 // log says so, and the visibility timeout counts.
 //
 // A queue moves a message to its dead-letter queue after maxReceiveCount deliveries without a
@@ -62,7 +62,7 @@
 // # Time
 //
 // The function's timeout is the deadline of an invocation. With functions.Config.Margin, 5 seconds
-// by default, which is PIECEWORK_MARGIN to the program of package infra/command/lambda:
+// by default, which is PIECEWORK_MARGIN to the program of package infra/program/onlambda:
 //
 //	before the timeout   what happens
 //	10s (twice Margin)   Job.DeadlineNear turns true; messages not started are given back unclaimed

@@ -2,9 +2,9 @@
 package main
 
 import (
-	"github.com/piecework/piecework/infra/command/lambda"
 	"github.com/piecework/piecework/infra/drivers/aws"
 	"github.com/piecework/piecework/infra/jobs"
+	"github.com/piecework/piecework/infra/program/onlambda"
 )
 
-func main() { lambda.Main(jobs.New(), aws.Register) }
+func main() { onlambda.Main(jobs.New(), aws.Register) }

@@ -3,10 +3,10 @@
 package main
 
 import (
-	"github.com/piecework/piecework/infra/command/cloudrun"
 	"github.com/piecework/piecework/infra/drivers/azure"
 	"github.com/piecework/piecework/infra/drivers/mongo"
 	"github.com/piecework/piecework/infra/jobs"
+	"github.com/piecework/piecework/infra/program"
 )
 
-func main() { cloudrun.Main(jobs.New(), azure.Register, mongo.Register) }
+func main() { program.Main(jobs.New(), azure.Register, mongo.Register) }

@@ -12,6 +12,19 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
+// Config says where a deployment keeps its state. All processes of one deployment must have the same. Package
+// infra/program reads it from the environment.
+type Config struct {
+	Store  string // URL of the store
+	Queues string // template of the URLs of the queues, with "{queue}"
+	Blobs  string // URL of the bucket
+
+	// Timing configures the store. A zero field means store's default. Native is set from what the queue can do.
+	Timing store.Timing
+	// Margin is functions.Config's.
+	Margin time.Duration
+}
+
 // Opened is all that a configuration names, open.
 type Opened struct {
 	functions.Backends

@@ -1,9 +1,7 @@
 // Package drivers opens stores, queues and buckets by URL, each with the settings that a job system needs.
 //
 //	set := drivers.New(aws.Register, files.Register)
-//	cfg, err := drivers.FromEnv(os.Environ())
-//	...
-//	backends, closeAll, err := set.Backends(ctx, cfg)
+//	backends, closeAll, err := set.Backends(ctx, drivers.Config{Store: "dynamodb://jobs", ...})
 //
 // A [Set] knows what is registered with it and nothing else: there is no global registry, so a binary links the
 // drivers that its main names. Each target family has a package below this one, with one function Register:
@@ -42,7 +40,7 @@
 // # Where things are
 //
 // set.go has the registry, address.go and params.go the reading of URLs, queue.go what all queues share, backends.go
-// the opening of everything, config.go all environment variables and their defaults, provision.go the creation of what
-// a store needs, facts.go what drivers tell the doctor, hide.go what a queue is told about messages that the platform
-// received.
+// the configuration and the opening of everything, provision.go the creation of what a store needs, facts.go the settings
+// that the doctor reads, hide.go what a queue is told about messages that the platform received. Package infra/program
+// reads the configuration from the environment.
 package drivers

@@ -38,7 +38,7 @@ type Broker struct {
 	// Direct, if not nil, takes the place of all of the above.
 	Direct pubsubq.Direct
 	// Inspect tells facts of a lane, as in [Inspector]. Optional.
-	Inspect func(ctx context.Context, lane string) (*LaneFacts, error)
+	Inspect func(ctx context.Context, lane string) (*QueueFacts, error)
 	// Hide is as in [Hider]. Optional.
 	Hide func(ctx context.Context, source string, some []Hidden) error
 	// Close closes what the lanes share. Optional.

@@ -23,10 +23,6 @@ type StoreDriver struct {
 	Provisioner func(a *Address) (Provisioner, error)
 	// TTL returns whether and how the store deletes records by itself, which the provisioner sees to; nil if it does not.
 	TTL func(a *Address) store.TTL
-	// Facts tells what there is to know of an open store. Optional.
-	Facts func(ctx context.Context, a *Address, coll *docstore.Collection) (*StoreFacts, error)
-	// PlanNote says what is known of how queries run, if the collection does not tell their plans. Optional.
-	PlanNote string
 }
 
 // QueueDriver is what a subpackage registers for the scheme of queues. It reads the template and opens what all lanes

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,26 +133,6 @@ func TestProvisionersOfSQL(t *testing.T) {
 	}
 	if text, err := none.Print(); err != nil || text == "" || none.Apply(t.Context()) != nil {
 		t.Errorf("%q, %v", text, err)
-	}
-}
-
-func TestConfigurationFromTheEnvironment(t *testing.T) {
-	full := []string{
-		"PATH=/bin", "PIECEWORK_STORE=mem://", "PIECEWORK_QUEUES=mem://", "PIECEWORK_BLOBS=mem://", "PIECEWORK_TEST_X=1",
-		"PIECEWORK_REQUIRE_SERVERS=1", "PIECEWORK_ADDR=:80", "PIECEWORK_SKEW=",
-	}
-	c, err := drivers.FromEnv(slices.Concat(full, []string{"PIECEWORK_LEASE=30s"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Store != "mem://" || c.Timing.Lease != 30*time.Second || c.Timing.Grace != 2*time.Minute || c.Timing.Skew != 2*time.Second {
-		t.Errorf("%+v", c)
-	}
-	_, err = drivers.FromEnv([]string{"PIECEWORK_STOER=mem://", "PIECEWORK_GRACE=soon"})
-	refused(t, err, `"PIECEWORK_STOER"; did you mean "PIECEWORK_STORE"?`, "PIECEWORK_STORE is not set", "PIECEWORK_QUEUES is not set",
-		`PIECEWORK_GRACE="soon": want a duration`)
-	if _, err = drivers.FromEnv(append(full, "PIECEWORK_MINE=1"), "PIECEWORK_MINE"); err != nil {
-		t.Error(err)
 	}
 }
 

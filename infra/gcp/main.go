@@ -2,9 +2,9 @@
 package main
 
 import (
-	"github.com/piecework/piecework/infra/command/cloudrun"
 	"github.com/piecework/piecework/infra/drivers/gcp"
 	"github.com/piecework/piecework/infra/jobs"
+	"github.com/piecework/piecework/infra/program"
 )
 
-func main() { cloudrun.Main(jobs.New(), gcp.Register) }
+func main() { program.Main(jobs.New(), gcp.Register) }

@@ -3,15 +3,15 @@
 package main
 
 import (
-	"github.com/piecework/piecework/infra/command/cloudrun"
 	"github.com/piecework/piecework/infra/drivers/files"
 	"github.com/piecework/piecework/infra/drivers/mongo"
 	"github.com/piecework/piecework/infra/drivers/nats"
 	"github.com/piecework/piecework/infra/drivers/rabbit"
 	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/infra/jobs"
+	"github.com/piecework/piecework/infra/program"
 )
 
 func main() {
-	cloudrun.Main(jobs.New(), sql.Register, mongo.Register, nats.Register, rabbit.Register, files.Register)
+	program.Main(jobs.New(), sql.Register, mongo.Register, nats.Register, rabbit.Register, files.Register)
 }

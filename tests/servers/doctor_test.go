@@ -21,20 +21,20 @@ import (
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	amqp "github.com/rabbitmq/amqp091-go"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/piecework/piecework/functions"
-	program "github.com/piecework/piecework/infra/command"
 	"github.com/piecework/piecework/infra/drivers"
 	awsdrivers "github.com/piecework/piecework/infra/drivers/aws"
 	"github.com/piecework/piecework/infra/drivers/azure"
 	"github.com/piecework/piecework/infra/drivers/files"
 	"github.com/piecework/piecework/infra/drivers/gcp"
+	"github.com/piecework/piecework/infra/drivers/kafka"
 	"github.com/piecework/piecework/infra/drivers/mongo"
 	"github.com/piecework/piecework/infra/drivers/nats"
 	"github.com/piecework/piecework/infra/drivers/rabbit"
 	"github.com/piecework/piecework/infra/drivers/sql"
+	"github.com/piecework/piecework/infra/program"
 	"github.com/piecework/piecework/tests/postgres"
 )
 
@@ -54,7 +54,7 @@ func (p patient) run(t *testing.T, args ...string) (int, string) {
 		environ = append(environ, name+"="+value)
 	}
 	var out, errs bytes.Buffer
-	status := program.Run(t.Context(), args, &out, &errs, environ, jobs, p.register...)
+	status := program.App{Jobs: jobs, Drivers: p.register}.Run(t.Context(), args, &out, &errs, environ)
 	return status, out.String() + errs.String()
 }
 
@@ -153,45 +153,36 @@ func (a amazon) set(t *testing.T, lane string, attributes map[string]string) {
 
 func TestDoctorOnAmazon(t *testing.T) {
 	a := onAmazon(t)
-	text := a.ready(t, "warn lane submit: not tried")
-	says(t, text, "ok store expiry: the server deletes", "ok store clock:", "ok lane default visibility timeout: 1h30m0s, for a function's timeout of 15m0s",
-		"ok lane default dead letters: set aside in arn:aws:sqs:us-east-1:000000000000:piecework-dead after 10 deliveries, where none waits",
-		"ok lane submit visibility timeout", "ok lane probe receive", "ok lane probe delay", "ok blobs sign", "ok store query by due_pk: finds the record by an index")
+	says(t, a.ready(t, "warn queue submit: not tried"),
+		"ok queue default visibility timeout: 1h30m0s, for a function's timeout of 15m0s",
+		"ok queue default dead letters: set aside in arn:aws:sqs:us-east-1:000000000000:piecework-dead after 10 deliveries",
+		"ok queue submit dead letters", "ok queue probe receive", "ok queue probe delay", "ok blobs sign", "ok store query by due_pk: finds the record by an index")
 }
 
 func TestDoctorFindsQueuesOfAmazonThatAreNotSetUp(t *testing.T) {
 	a := onAmazon(t)
 	a.set(t, "default", map[string]string{"VisibilityTimeout": "30", "RedrivePolicy": ""})
-	if _, err := a.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: a.url("dead"), MessageBody: aws.String("x")}); err != nil {
-		t.Fatal(err)
-	}
 	a.run(t, "init")
-	text := a.examined(t, 1)
-	says(t, text,
-		"FAIL lane default visibility timeout: 30s is shorter than the function's timeout of 15m0s (PIECEWORK_FUNCTION_TIMEOUT)",
+	says(t, a.examined(t, 1),
+		"FAIL queue default visibility timeout: 30s is shorter than the function's timeout of 15m0s (PIECEWORK_FUNCTION_TIMEOUT)",
 		"set VisibilityTimeout of http://"+a.host+"/000000000000/piecework-default to 1h30m0s",
-		"warn lane default dead letters: there is no dead-letter queue", "RedrivePolicy",
-		"warn lane submit dead letters: 1 wait in arn:aws:sqs:us-east-1:000000000000:piecework-dead", "redrive")
+		"warn queue default dead letters: there is no dead-letter queue", "RedrivePolicy")
 	a.set(t, "default", map[string]string{"VisibilityTimeout": "1800"})
-	says(t, a.examined(t, 0), "warn lane default visibility timeout: 30m0s is less than 6 times the function's timeout of 15m0s", "to 1h30m0s")
+	says(t, a.examined(t, 0), "warn queue default visibility timeout: 30m0s is less than 6 times the function's timeout of 15m0s", "to 1h30m0s")
 	delete(a.env, "PIECEWORK_FUNCTION_TIMEOUT")
-	says(t, a.examined(t, 0), "ok lane default visibility timeout: 30m0s, which a worker extends")
+	says(t, a.examined(t, 0), "ok queue default visibility timeout: 30m0s, which a worker extends")
 }
 
 func TestDoctorFindsATableThatIsNotSetUp(t *testing.T) {
 	a := onAmazon(t)
-	says(t, a.examined(t, 1), "FAIL store open", "piecework init creates it", "ok lane default send")
-	a.env["PIECEWORK_STORE"] = strings.Replace(a.env["PIECEWORK_STORE"], "&ttl=true", "", 1)
-	says(t, a.ready(t, "warn lane submit"), "ok store expiry: sweep removes what is past its retention")
-	a.env["PIECEWORK_STORE"] += "&ttl=true"
-	says(t, a.examined(t, 1), "FAIL store expiry: PIECEWORK_STORE says ttl=true, but the server deletes nothing", "run init")
+	says(t, a.examined(t, 1), "FAIL store open", "piecework init creates it", "ok queue default send")
 	call(t, a.table, "CreateTable", `{"TableName":"half","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],
 		"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"list_pk","AttributeType":"S"},{"AttributeName":"list_sk","AttributeType":"S"}],
 		"GlobalSecondaryIndexes":[{"IndexName":"list","Projection":{"ProjectionType":"KEYS_ONLY"},
 			"KeySchema":[{"AttributeName":"list_pk","KeyType":"HASH"},{"AttributeName":"list_sk","KeyType":"RANGE"}]}]}`)
 	a.env["PIECEWORK_STORE"] = strings.Replace(a.env["PIECEWORK_STORE"], "//jobs", "//half", 1)
 	says(t, a.examined(t, 1), "FAIL store query by due_pk:", "FAIL store query by fail_pk:", "ok store query by list_pk:", "run init")
-	says(t, a.ready(t, "warn lane submit"), "ok store query by due_pk: finds the record by an index", "ok store expiry: the server deletes")
+	says(t, a.ready(t, "warn queue submit"), "ok store query by due_pk: finds the record by an index")
 }
 
 // call makes a request of DynamoDB's protocol.
@@ -235,21 +226,6 @@ func between(t *testing.T, to string, answer func(w http.ResponseWriter, operati
 	return s.URL
 }
 
-func TestDoctorFindsAClockThatIsOff(t *testing.T) {
-	a := onAmazon(t)
-	var off time.Duration
-	proxy := between(t, a.table, nil, func(r *http.Response) error {
-		r.Header.Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
-		return nil
-	})
-	a.env["PIECEWORK_STORE"] = strings.Replace(a.env["PIECEWORK_STORE"], a.table, proxy, 1)
-	says(t, a.ready(t, "warn lane submit"), "ok store clock: this machine's clock")
-	off = 20 * time.Second
-	says(t, a.examined(t, 0), "warn store clock: this machine's clock is", "behind that of the service", "PIECEWORK_SKEW allows 2s", "NTP")
-	off = -4 * time.Minute
-	says(t, a.examined(t, 1), "FAIL store clock: this machine's clock is", "ahead of that of the service", "more than the lease of 1m0s")
-}
-
 func TestDoctorNamesTheRightThatIsMissing(t *testing.T) {
 	a := onAmazon(t)
 	if status, text := a.run(t, "init"); status != 0 {
@@ -273,8 +249,6 @@ func TestDoctorNamesTheRightThatIsMissing(t *testing.T) {
 	for refused = range map[string]bool{"Query": true, "PutItem": true, "DescribeTable": true, "DeleteItem": true} {
 		says(t, a.examined(t, 1), "grant dynamodb:"+refused+" on arn:aws:dynamodb:us-east-1:1:table/jobs/index/due to this process's role")
 	}
-	refused = "DescribeTimeToLive"
-	says(t, a.examined(t, 0), "warn store setup: could not be told", "grant dynamodb:DescribeTimeToLive on", "only the doctor needs it")
 }
 
 // awake waits until an emulator of Firestore has made its first write, which takes it long.
@@ -332,25 +306,18 @@ func TestDoctorOnGoogle(t *testing.T) {
 		},
 	}
 	awake(t, p)
-	says(t, p.ready(t, "warn blobs sign"), "ok store clock:", "ok store expiry: sweep removes",
-		"ok lane default ack deadline: 5m0s", "ok lane default dead letters: set aside in projects/piecework-test/topics/piecework-dead after 100 deliveries",
-		"ok lane default retention: 1h0m0s", "lane default expiration", "whether by an index is not checked: Firestore tells no plans")
-	if _, err := client.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: "projects/piecework-test/topics/unheard"}); err != nil {
-		t.Fatal(err)
-	}
-	unheard := &pubsubpb.DeadLetterPolicy{DeadLetterTopic: "projects/piecework-test/topics/unheard", MaxDeliveryAttempts: 100}
-	p.env["PIECEWORK_STORE"] += "?ttl=true"
+	says(t, p.ready(t, "warn blobs sign"), "ok queue default ack deadline: 5m0s, which a worker extends",
+		"ok queue default dead letters: set aside in projects/piecework-test/topics/piecework-dead after 100 deliveries",
+		"finds the record; this store does not say whether by an index")
 	p.env["PIECEWORK_FUNCTION_TIMEOUT"] = "9m"
-	says(t, p.examined(t, 0), "ok lane default ack deadline: 5m0s, which a worker extends", "warn store expiry:", "this is an emulator",
-		"warn lane submit setup: could not be told", "see that it exists, if it is used")
+	says(t, p.examined(t, 0), "warn queue submit setup: could not be read", "check that the queue exists, if it is used")
 	function := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer function.Close()
 	subscribe("pushed-default", 300, dead, function.URL)
-	subscribe("pushed-submit", 60, unheard, function.URL)
+	subscribe("pushed-submit", 60, nil, function.URL)
 	subscribe("pushed-probe", 10, nil, "")
 	p.env["PIECEWORK_QUEUES"] = "gcppubsub://piecework-test/pushed-{queue}"
-	says(t, p.examined(t, 1), "FAIL lane default ack deadline: 5m0s is shorter", "to 9m0s", "ok lane submit ack deadline: 1m0s",
-		"warn lane submit dead-letter topic: projects/piecework-test/topics/unheard has no subscription", "give it a subscription")
+	says(t, p.examined(t, 1), "FAIL queue default ack deadline: 5m0s is shorter", "to 9m0s", "warn queue submit dead letters: there is no dead-letter queue")
 }
 
 func TestDoctorOnMongoDBAndRabbit(t *testing.T) {
@@ -362,11 +329,7 @@ func TestDoctorOnMongoDBAndRabbit(t *testing.T) {
 			"PIECEWORK_BLOBS": "file://" + filepath.ToSlash(t.TempDir()) + "/blobs", "PIECEWORK_PROBE_QUEUE": "probe",
 		},
 	}
-	says(t, p.examined(t, 1), "FAIL store indexes: missing: due (due_pk, due_sk), list (list_pk, list_sk), fail (fail_pk, fail_sk); run init")
-	says(t, p.ready(t, "blobs sign"), "ok store clock:", "ok store expiry: sweep removes", "ok store indexes: there are due, list, fail",
-		"ok store query by due_pk: finds the record; whether by an index is not checked")
-	p.env["PIECEWORK_STORE"] += "?ttl=true"
-	says(t, p.examined(t, 1), "FAIL store expiry: PIECEWORK_STORE says ttl=true, but", "there is no index on that field")
+	says(t, p.ready(t, "blobs sign"), "ok store query by due_pk: finds the record; this store does not say whether by an index", "ok queue probe receive")
 }
 
 func TestDoctorOnPostgreSQLAndNATS(t *testing.T) {
@@ -383,9 +346,9 @@ func TestDoctorOnPostgreSQLAndNATS(t *testing.T) {
 			"PIECEWORK_BLOBS": "s3://jobs?region=us-east-1&endpoint=" + s3, "PIECEWORK_PROBE_QUEUE": "probe",
 		},
 	}
-	says(t, p.ready(t, "warn store query"), "ok store clock:", "ok store expiry: sweep removes", "ok blobs sign: a signed URL was read")
+	says(t, p.ready(t, "warn store query"), "ok blobs sign: a signed URL was read")
 	delete(p.env, "PIECEWORK_PROBE_QUEUE")
-	says(t, p.examined(t, 0), "ok lane default ack wait: 30s, which a worker extends", "ok lane default dead letters: nothing is set aside")
+	says(t, p.examined(t, 0), "ok queue default receive")
 }
 
 func TestDoctorOnAzureBlobs(t *testing.T) {
@@ -409,31 +372,15 @@ func TestDoctorOnAzureBlobs(t *testing.T) {
 	says(t, p.ready(t), "ok blobs sign: a signed URL was read")
 }
 
-func TestDoctorSeesTheDeadLettersOfRabbit(t *testing.T) {
-	broker := StartRabbit(t)
-	conn, err := amqp.Dial(broker.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestDoctorOnKafka(t *testing.T) {
+	t.Parallel()
+	broker := Kafka(t, "piecework-default", "piecework-probe")
 	p := patient{
-		register: []func(*drivers.Set){sql.Register, rabbit.Register, files.Register},
+		register: []func(*drivers.Set){sql.Register, files.Register, kafka.Register},
 		env: map[string]string{
-			"PIECEWORK_STORE": "sqlite://" + filepath.ToSlash(t.TempDir()) + "/jobs.db", "PIECEWORK_QUEUES": broker.URL + "?queue=piecework.{queue}",
-			"PIECEWORK_BLOBS": "file://" + filepath.ToSlash(t.TempDir()) + "/blobs",
+			"PIECEWORK_STORE": "sqlite://" + filepath.ToSlash(t.TempDir()) + "/jobs.db", "PIECEWORK_QUEUES": "kafka://" + broker + "/piecework-{queue}",
+			"PIECEWORK_BLOBS": "file://" + filepath.ToSlash(t.TempDir()) + "/blobs", "PIECEWORK_PROBE_QUEUE": "probe",
 		},
 	}
-	says(t, p.examined(t, 0), "ok lane default dead letters: the queue has no dead-letter exchange of its own")
-	if _, err := ch.QueueDelete("piecework.default", false, false, false); err != nil {
-		t.Fatal(err)
-	}
-	args := amqp.Table{amqp.QueueTypeArg: "quorum", "x-dead-letter-exchange": "given-up"}
-	if _, err := ch.QueueDeclare("piecework.default", true, false, false, false, args); err != nil {
-		t.Fatal(err)
-	}
-	says(t, p.examined(t, 0), "ok lane default dead letters: set aside in exchange given-up")
+	says(t, p.ready(t, "blobs sign"), "ok queue probe receive", "ok queue probe delay: this queue does not delay messages")
 }

@@ -47,8 +47,7 @@
 //
 // Rights: dynamodb DescribeTable, BatchGetItem, PutItem, UpdateItem, DeleteItem, and Query on the indexes; sqs
 // SendMessage, ReceiveMessage, DeleteMessage, ChangeMessageVisibility; sns Publish; s3 GetObject, PutObject,
-// DeleteObject, ListBucket. The doctor can tell more with dynamodb DescribeTimeToLive and sqs GetQueueAttributes and
-// GetQueueUrl.
+// DeleteObject, ListBucket. The doctor also reads sqs GetQueueAttributes.
 //
 // # Limits
 //
@@ -81,7 +80,7 @@ import (
 
 // Register registers the store dynamodb, the queues awssqs and awssns, and the bucket s3.
 func Register(s *drivers.Set) {
-	s.AddStore("dynamodb", drivers.StoreDriver{Open: openTable, Provisioner: provisioner, TTL: ttl, Facts: facts})
+	s.AddStore("dynamodb", drivers.StoreDriver{Open: openTable, Provisioner: provisioner, TTL: ttl})
 	s.AddQueue("awssqs", openSQS)
 	s.AddQueue("awssns", openSNS)
 	s.AddBucket("s3", openBucket)

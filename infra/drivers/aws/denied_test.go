@@ -39,45 +39,27 @@ func TestWhatMustBeGranted(t *testing.T) {
 	}
 }
 
-func TestFactsOfATableAndAQueue(t *testing.T) {
+func TestFactsOfAQueue(t *testing.T) {
 	attributes := object{"VisibilityTimeout": "90", "RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:r:1:dead","maxReceiveCount":7}`}
 	s := newStub(t, map[string]func(int, object) (int, object){
-		"DescribeTable":      ok(described()),
-		"DescribeTimeToLive": ok(object{"TimeToLiveDescription": object{"TimeToLiveStatus": "ENABLED", "AttributeName": "other"}}),
-		"GetQueueUrl":        ok(object{"QueueUrl": "http://host/1/dead"}),
-		"GetQueueAttributes": func(_ int, req object) (int, object) {
-			if strings.HasSuffix(req["QueueUrl"].(string), "/dead") {
-				return http.StatusOK, object{"Attributes": object{"ApproximateNumberOfMessages": "3"}}
-			}
-			return http.StatusOK, object{"Attributes": attributes}
-		},
+		"GetQueueAttributes": func(int, object) (int, object) { return http.StatusOK, object{"Attributes": attributes} },
 	})
-	set := drivers.New(aws.Register)
-	table := "dynamodb://jobs?region=x&endpoint=" + s.url
-	coll, closeStore, err := set.OpenStore(t.Context(), table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeStore()
-	f, err := set.StoreFacts(t.Context(), table, coll)
-	if err != nil || f.Expires != drivers.No || !strings.Contains(f.Expiry, `"other"`) || f.Clock == nil {
-		t.Errorf("%+v, %v", f, err)
-	}
-	q, err := set.OpenQueue(t.Context(), "awssqs://"+s.host()+"/1/piecework-{queue}?region=x&endpoint="+s.url)
+	q, err := drivers.New(aws.Register).OpenQueue(t.Context(), "awssqs://"+s.host()+"/1/piecework-{queue}?region=x&endpoint="+s.url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer q.Close(t.Context())
-	l, err := q.(drivers.Inspector).Inspect(t.Context(), "default")
-	if err != nil || l.Hidden.Seconds() != 90 || l.DeadLetters != drivers.Yes || l.Deliveries != 7 || l.Waiting != 3 {
-		t.Errorf("%+v, %v", l, err)
+	inspect := func() (*drivers.QueueFacts, error) { return q.(drivers.Inspector).Inspect(t.Context(), "default") }
+	f, err := inspect()
+	if err != nil || f.Hidden.Seconds() != 90 || f.DeadLetterQueue != "arn:aws:sqs:r:1:dead" || f.Deliveries != 7 {
+		t.Errorf("facts %+v, error %v: want 90 s hidden and 7 deliveries before arn:aws:sqs:r:1:dead", f, err)
 	}
 	delete(attributes, "RedrivePolicy")
-	if l, err = q.(drivers.Inspector).Inspect(t.Context(), "default"); err != nil || l.DeadLetters != drivers.No {
-		t.Errorf("%+v, %v", l, err)
+	if f, err = inspect(); err != nil || f.DeadLetterQueue != "" {
+		t.Errorf("facts %+v, error %v: want no dead-letter queue", f, err)
 	}
 	attributes["RedrivePolicy"] = "{"
-	if l, err = q.(drivers.Inspector).Inspect(t.Context(), "default"); err == nil || l.Hidden == 0 {
-		t.Errorf("%+v, %v", l, err)
+	if _, err = inspect(); err == nil || !strings.Contains(err.Error(), "redrive policy {") {
+		t.Errorf("error %v, want one about the redrive policy", err)
 	}
 }

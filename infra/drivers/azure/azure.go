@@ -28,9 +28,8 @@
 // managed identity, the command line's login. Blob Storage: AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY,
 // AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING, or the same identity.
 //
-// Rights: Azure Service Bus Data Sender and Data Receiver; Storage Blob Data Contributor. The doctor asks how the queues
-// are set up, which takes Azure Service Bus Data Owner, or a key with the right Manage. URLs can be signed with the
-// account's key only.
+// Rights: Azure Service Bus Data Sender and Data Receiver; Storage Blob Data Contributor. URLs can be signed
+// with the account's key only.
 //
 // # Limits
 //
@@ -58,7 +57,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	"gocloud.dev/pubsub"
@@ -84,7 +82,6 @@ type lanes struct {
 	prefetch           int
 	renew, hold        time.Duration
 	connection         string
-	transport          policy.Transporter // of the administration; nil: the library's own
 
 	mu     sync.Mutex
 	client *azservicebus.Client
@@ -154,7 +151,7 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 				Subscription: drivers.InLane(l.subscription, lane), Prefetch: l.prefetch, Renew: l.renew, Hold: cmp.Or(l.hold, -1),
 			})
 		},
-		MaxDelay: servicebus.MaxDelay, Delay: servicebus.DelayHook, Origin: origin, Inspect: l.inspect, Close: l.close,
+		MaxDelay: servicebus.MaxDelay, Delay: servicebus.DelayHook, Origin: origin, Close: l.close,
 	}, log), nil
 }
 

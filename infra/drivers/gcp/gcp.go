@@ -36,7 +36,7 @@
 // Rights: roles/datastore.user; roles/pubsub.publisher on the topics and roles/pubsub.subscriber on the subscriptions;
 // roles/storage.objectUser. URLs are signed with the key of the credentials, or, where they have none (Cloud Run, GKE),
 // by IAM, which needs roles/iam.serviceAccountTokenCreator on the account itself. The provisioner needs
-// roles/datastore.indexAdmin. The doctor can tell more with roles/pubsub.viewer and datastore.indexes.get.
+// roles/datastore.indexAdmin. The doctor also reads the subscriptions, with roles/pubsub.viewer.
 //
 // # Limits
 //
@@ -65,8 +65,7 @@ import (
 // Register registers the store firestore, the queues gcppubsub, and the bucket gs.
 func Register(s *drivers.Set) {
 	s.AddStore("firestore", drivers.StoreDriver{
-		Open: openStore, Provisioner: provisioner, TTL: ttl, Facts: facts,
-		PlanNote: "Firestore tells no plans, and refuses what no index serves, unless it is an emulator",
+		Open: openStore, Provisioner: provisioner, TTL: ttl,
 	})
 	s.AddQueue("gcppubsub", openQueue)
 	s.AddBucket("gs", openBucket)

@@ -35,6 +35,7 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -148,7 +149,20 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 			}
 			return s, nil
 		},
-		Origin:  origin,
-		Inspect: p.inspect,
+		Origin: origin,
 	}, log), nil
+}
+
+// refusals are the errors that mean a lack of rights, and what to grant.
+var refusals = map[sarama.KError]string{
+	sarama.ErrTopicAuthorizationFailed:   "allow this process's user to Read, Write and Describe the lanes' topics",
+	sarama.ErrGroupAuthorizationFailed:   "allow this process's user to Read the lanes' consumer groups",
+	sarama.ErrClusterAuthorizationFailed: "allow this process's user to Describe the cluster",
+	sarama.ErrSASLAuthenticationFailed:   "give this process a user and password that Kafka knows",
+}
+
+// denied says what to grant.
+func denied(err error) string {
+	code, _ := errors.AsType[sarama.KError](err)
+	return refusals[code]
 }

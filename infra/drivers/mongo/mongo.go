@@ -66,10 +66,7 @@ import (
 // Register registers the stores mongodb and mongodb+srv.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{"mongodb", "mongodb+srv"} {
-		s.AddStore(scheme, drivers.StoreDriver{
-			Open: open, Provisioner: provisioner, TTL: ttl, Facts: facts,
-			PlanNote: "this server does not explain its plans as MongoDB does; Cosmos DB for RU refuses to sort without an index",
-		})
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, TTL: ttl})
 	}
 	s.AddDenial(denied)
 }

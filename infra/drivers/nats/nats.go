@@ -149,7 +149,7 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
 			return natspubsub.OpenSubscription(ctx, conn, drivers.InLane(l.subject, queue), options(queue))
 		},
-		Origin: origin, Inspect: l.inspect(conn), Close: conn.Close,
+		Origin: origin, Close: conn.Close,
 	}
 	if l.opts.Schedule {
 		b.MaxDelay, b.Delay = natspubsub.MaxDelay, natspubsub.DelayHook

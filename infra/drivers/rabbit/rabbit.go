@@ -110,9 +110,8 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
 			return rabbitpubsub.OpenSubscription(ctx, in, drivers.InLane(p.queue, queue), &p.opts)
 		},
-		Origin:  origin,
-		Close:   func(context.Context) error { return errors.Join(out.Close(), in.Close()) },
-		Inspect: p.inspect(in),
+		Origin: origin,
+		Close:  func(context.Context) error { return errors.Join(out.Close(), in.Close()) },
 	}
 	if p.opts.DelayExchange != "" {
 		b.MaxDelay, b.Delay = rabbitpubsub.MaxDelay, rabbitpubsub.DelayHook

@@ -40,8 +40,10 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gocloud.dev/docstore"
 	"gocloud.dev/gcerrors"
 
@@ -54,7 +56,7 @@ import (
 // Register registers the stores sqlite, postgres and postgresql.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, Facts: facts})
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
 	}
 	s.AddDenial(denied)
 }
@@ -121,4 +123,19 @@ func (s *schema) Apply(ctx context.Context) error {
 	}
 	_ = coll
 	return closeStore()
+}
+
+// insufficientPrivilege is the SQLSTATE for a lack of rights.
+const insufficientPrivilege = "42501"
+
+// denied says what to grant.
+func denied(err error) string {
+	var server *pgconn.PgError
+	if !errors.As(err, &server) || server.Code != insufficientPrivilege {
+		return ""
+	}
+	if server.TableName != "" {
+		return "GRANT SELECT, INSERT, UPDATE, DELETE ON " + server.TableName + " to this process's user"
+	}
+	return "GRANT SELECT, INSERT, UPDATE, DELETE on the table to this process's user, and CREATE on the schema to who runs init"
 }

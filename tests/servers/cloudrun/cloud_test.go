@@ -20,6 +20,7 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/gcp"
+	"github.com/piecework/piecework/infra/program"
 	"github.com/piecework/piecework/tests/servers"
 	"github.com/piecework/piecework/tests/servers/cloudrun/push"
 	"github.com/piecework/piecework/tests/servers/endtoend"
@@ -142,10 +143,11 @@ func subscription(lane string) string {
 // open opens the deployment as a program that submits jobs does.
 func (c *cloud) open() {
 	c.t.Helper()
-	var err error
-	if c.config, err = drivers.FromEnv(c.environ); err != nil {
+	env, err := program.ReadEnvironment(c.environ)
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	c.config = env.Config
 	if c.opened, err = drivers.New(gcp.Register).Open(c.t.Context(), c.config); err != nil {
 		c.t.Fatal(err)
 	}

@@ -3,7 +3,7 @@
 //
 // # One run
 //
-// The program in folder server is package infra/command/cloudrun's, with the kinds of this package. Several
+// The program in folder server is package infra/program's, with the kinds of this package. Several
 // instances of it run behind a front that gives a request to any of them, while the test submits jobs in four ways: by a
 // client, by the HTTP API, by messages of the submit queue, and by CloudEvents. Messages come twice, are not answered in
 // time, and are refused by instances that have no room. Instances are killed with SIGKILL and stopped with SIGTERM at

@@ -15,6 +15,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/program"
 )
 
 // timing is what makes sweep notice within seconds what it would notice within minutes.
@@ -85,7 +86,7 @@ func deploy(t *testing.T, c combination) *deployment {
 	for name, value := range timing {
 		set(name, value)
 	}
-	bin := program(t)
+	bin := binary(t)
 	d.crew = newCrew(t, bin, d.environ, filepath.Join(dir, "log"))
 	d.crew.runToEnd("init")
 	d.open()
@@ -95,10 +96,11 @@ func deploy(t *testing.T, c combination) *deployment {
 // open opens the deployment as a program that submits jobs does.
 func (d *deployment) open() {
 	d.t.Helper()
-	var err error
-	if d.config, err = drivers.FromEnv(d.environ); err != nil {
+	env, err := program.ReadEnvironment(d.environ)
+	if err != nil {
 		d.t.Fatal(err)
 	}
+	d.config = env.Config
 	quiet := slog.New(slog.DiscardHandler) // that the queue is away is what the test is about
 	set := drivers.New(Drivers()...)
 	set.LogTo(quiet)
@@ -132,7 +134,7 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 	return name, nil
 })
 
-func program(t *testing.T) string {
+func binary(t *testing.T) string {
 	t.Helper()
 	name, err := buildProgram()
 	if err != nil {

@@ -12,7 +12,7 @@
 //
 // # One run
 //
-// The program in folder worker is built once. It is the program of a deployment, package infra/command, with the kinds of
+// The program in folder worker is built once. It is the program of a deployment, package infra/program, with the kinds of
 // this package and all drivers. Its command init creates the store. Then several workers and a sweeper run, while the
 // test submits [Jobs] jobs, kills processes with SIGKILL at random moments and starts them again, freezes one for longer
 // than its leases last, drains one with SIGTERM, and stops and starts the server of the queue. The seed of all that is

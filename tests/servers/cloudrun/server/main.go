@@ -1,4 +1,4 @@
-// Command server is the program of the deployments that package cloudrun tests: package infra/command/cloudrun's with
+// Command server is the program of the deployments that package cloudrun tests: package infra/program's with
 // the drivers of Google Cloud, but its tokens come from the test's issuer.
 //
 // It ends when its standard input does, so that it does not outlive a test that is killed.
@@ -9,8 +9,9 @@ import (
 	"os"
 
 	"github.com/piecework/piecework/functions/cloudrun"
-	command "github.com/piecework/piecework/infra/command/cloudrun"
+	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/gcp"
+	"github.com/piecework/piecework/infra/program"
 	proof "github.com/piecework/piecework/tests/servers/cloudrun"
 	"github.com/piecework/piecework/tests/servers/endtoend"
 )
@@ -21,5 +22,8 @@ func main() {
 		os.Exit(3)
 	}()
 	jobs := proof.NewRegistry(endtoend.OpenLedger(os.Getenv(endtoend.LedgerVariable)))
-	command.App(jobs, func(o *cloudrun.Options) { o.Callers.Keys = os.Getenv(proof.KeysVariable) }, gcp.Register).Main()
+	program.App{
+		Jobs: jobs, Drivers: []func(*drivers.Set){gcp.Register},
+		Serve: func(o *cloudrun.Options) { o.Callers.Keys = os.Getenv(proof.KeysVariable) },
+	}.Main()
 }

@@ -1,4 +1,4 @@
-// Command worker is the program of the deployments that package endtoend tests: package infra/command's, with all
+// Command worker is the program of the deployments that package endtoend tests: package infra/program's, with all
 // drivers, and one command more, sweep, which sweeps every second, as a platform's timer would, where a worker does it
 // every minute.
 //
@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/infra/command"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/program"
 	"github.com/piecework/piecework/tests/servers/endtoend"
 )
 
@@ -35,20 +35,20 @@ func main() {
 		}
 		return
 	}
-	command.Main(registry, endtoend.Drivers()...)
+	program.Main(registry, endtoend.Drivers()...)
 }
 
 // sweep sweeps until the process is told to stop.
 func sweep(ctx context.Context, registry *functions.Registry, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	config, err := drivers.FromEnv(os.Environ())
+	env, err := program.ReadEnvironment(os.Environ())
 	if err != nil {
 		return err
 	}
 	set := drivers.New(endtoend.Drivers()...)
 	set.LogTo(log)
-	backends, closeAll, err := set.Backends(ctx, config)
+	backends, closeAll, err := set.Backends(ctx, env.Config)
 	if err != nil {
 		return err
 	}

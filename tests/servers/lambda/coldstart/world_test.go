@@ -17,6 +17,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers/aws"
 	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/infra/jobs"
+	"github.com/piecework/piecework/infra/program"
 	"github.com/piecework/piecework/tests/servers"
 	"github.com/piecework/piecework/tests/servers/lambda/build"
 	"github.com/piecework/piecework/tests/servers/lambda/runtimeapi"
@@ -58,10 +59,11 @@ func newWorld(t *testing.T) *world {
 // open lets the test submit jobs. Their messages go nowhere: the test makes the events itself.
 func (w *world) open(t *testing.T) {
 	t.Helper()
-	cfg, err := drivers.FromEnv(w.vars)
+	env, err := program.ReadEnvironment(w.vars)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg := env.Config
 	cfg.Queues = "mem://{queue}"
 	backends, closeAll, err := drivers.New(aws.Register, mem.Register).Backends(t.Context(), cfg)
 	if err != nil {

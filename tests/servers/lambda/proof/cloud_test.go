@@ -25,6 +25,7 @@ import (
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
 	"github.com/piecework/piecework/infra/drivers"
 	awsdrivers "github.com/piecework/piecework/infra/drivers/aws"
+	"github.com/piecework/piecework/infra/program"
 	"github.com/piecework/piecework/tests/servers"
 	"github.com/piecework/piecework/tests/servers/endtoend"
 	"github.com/piecework/piecework/tests/servers/lambda/build"
@@ -129,10 +130,11 @@ func (c *cloud) runInit() {
 // open opens the deployment for the test itself.
 func (c *cloud) open() {
 	c.t.Helper()
-	var err error
-	if c.config, err = drivers.FromEnv(c.vars); err != nil {
+	env, err := program.ReadEnvironment(c.vars)
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	c.config = env.Config
 	backends, closeAll, err := drivers.New(awsdrivers.Register).Backends(c.t.Context(), c.config)
 	if err != nil {
 		c.t.Fatal(err)

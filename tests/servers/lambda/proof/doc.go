@@ -1,5 +1,5 @@
 // Package proof runs a deployment on Lambda from end to end, with no part of it imitated that is ours: the compiled
-// program of package infra/command/lambda is started, frozen and killed by package runtimeapi, fed from SQS by package
+// program of package infra/program/onlambda is started, frozen and killed by package runtimeapi, fed from SQS by package
 // eventsource, and called over HTTP through function URLs; it keeps its state in DynamoDB and S3. Those three are servers
 // that speak these services' protocols, see package servers.
 //

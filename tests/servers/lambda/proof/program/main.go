@@ -4,12 +4,12 @@ package main
 import (
 	"os"
 
-	"github.com/piecework/piecework/infra/command/lambda"
 	"github.com/piecework/piecework/infra/drivers/aws"
+	"github.com/piecework/piecework/infra/program/onlambda"
 	"github.com/piecework/piecework/tests/servers/endtoend"
 	"github.com/piecework/piecework/tests/servers/lambda/proof"
 )
 
 func main() {
-	lambda.Main(proof.NewRegistry(endtoend.OpenLedger(os.Getenv(endtoend.LedgerVariable))), aws.Register)
+	onlambda.Main(proof.NewRegistry(endtoend.OpenLedger(os.Getenv(endtoend.LedgerVariable))), aws.Register)
 }

@@ -1,0 +1,239 @@
+package program_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/drivers/mem"
+	"github.com/piecework/piecework/infra/drivers/sql"
+	"github.com/piecework/piecework/infra/program"
+	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/port"
+	"github.com/piecework/piecework/tests/printed"
+)
+
+const token = "operator-0123456789"
+
+// site is a deployment in a directory.
+type site struct {
+	t    *testing.T
+	jobs *functions.Registry
+	env  map[string]string
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	dir := filepath.ToSlash(t.TempDir())
+	w := &site{t: t, jobs: functions.NewRegistry(), env: map[string]string{
+		"PIECEWORK_STORE": "sqlite://" + dir + "/records.db", "PIECEWORK_QUEUES": "mem://{queue}", "PIECEWORK_BLOBS": "file://" + dir + "/blobs",
+		"PIECEWORK_ADDR": port.Address(port.Free(t)), "PIECEWORK_TOKENS": "operator:" + token,
+	}}
+	functions.Handle(w.jobs, "test.double", func(_ context.Context, job *functions.Job[int]) (int, error) { return 2 * job.Args, nil })
+	return w
+}
+
+// run runs a command line to its end.
+func (w *site) run(ctx context.Context, errs io.Writer, args ...string) int {
+	var environ []string
+	for name, value := range w.env {
+		environ = append(environ, name+"="+value)
+	}
+	return program.App{Jobs: w.jobs, Drivers: []func(*drivers.Set){sql.Register, files.Register, mem.Register}}.Run(ctx, args, errs, errs, environ)
+}
+
+// server is a server under way.
+type server struct {
+	t      *testing.T
+	url    string
+	stop   context.CancelFunc
+	status chan int
+	errs   *printed.Text
+}
+
+// start starts a server, and waits until it answers.
+func (w *site) start(addr string, args ...string) *server {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	p := &server{w.t, "http://" + addr, stop, make(chan int, 1), &printed.Text{}}
+	w.t.Cleanup(stop)
+	go func() { p.status <- w.run(ctx, p.errs, args...) }()
+	for limit := time.After(30 * time.Second); ; {
+		if res, err := http.Get(p.url + "/healthz"); err == nil {
+			if res.Body.Close(); res.StatusCode == http.StatusOK {
+				return p
+			}
+		}
+		select {
+		case status := <-p.status:
+			w.t.Fatalf("it ended with status %d:\n%s", status, p.errs)
+		case <-limit:
+			w.t.Fatalf("it does not answer:\n%s", p.errs)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// ends stops the server and returns its exit status.
+func (p *server) ends() int {
+	p.t.Helper()
+	p.stop()
+	select {
+	case status := <-p.status:
+		return status
+	case <-time.After(30 * time.Second):
+		p.t.Fatalf("it does not end:\n%s", p.errs)
+		return -1
+	}
+}
+
+func (p *server) post(path, body string) int {
+	p.t.Helper()
+	res, err := http.Post(p.url+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
+	w := newSite(t)
+	w.env["K_REVISION"] = "jobs-00001-abc"
+	p := w.start(w.env["PIECEWORK_ADDR"], "serve")
+	client, err := apiclient.New(p.url, &apiclient.Options{Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := client.Submit(t.Context(), wire.Submit{Kind: "test.double", Args: json.RawMessage("21")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, body := range map[string]string{
+		"/push/execute": fmt.Sprintf(`{"id":%q}`, receipt.ID), "/push/submit": `{"kind":"test.double","args":1}`, "/sweep": "", "/events": "{}",
+	} {
+		if status := p.post(path, body); status/100 != 2 {
+			t.Errorf("%s: status %d", path, status)
+		}
+	}
+	info, err := client.Wait(t.Context(), receipt.ID, nil)
+	if err != nil || info.State != store.Succeeded || string(info.Result) != "42" {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if len(info.Attempts) != 1 || !strings.HasPrefix(info.Attempts[0].Worker, "jobs-00001-abc/") {
+		t.Errorf("who ran it: %+v", info.Attempts)
+	}
+	if status := p.ends(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	printed.Want(t, p.errs.String(), "server is running", `"all_handed_back":true`)
+}
+
+func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
+	w := newSite(t)
+	n := port.Free(t)
+	w.env["PIECEWORK_ADDR"], w.env["PORT"], w.env["K_SERVICE"], w.env["PIECEWORK_TOKENS"] = "", strconv.Itoa(n), "jobs", ""
+	w.env["PIECEWORK_PUSH_AUDIENCE"] = "https://jobs.example" // IAM has one of its own
+	w.env["K_REVISION"] = "jobs-00001-abc"
+	p := w.start(port.Address(n))
+	if status := p.post("/sweep", ""); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	if status := p.ends(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	printed.Want(t, p.errs.String(), "the service must require authentication", "the HTTP API is closed", `"severity":"WARNING","message":"every caller that may invoke`)
+}
+
+func TestWithAccountsTokensAreWanted(t *testing.T) {
+	w := newSite(t)
+	w.env["PIECEWORK_PUSH_ACCOUNTS"], w.env["PIECEWORK_PUSH_AUDIENCE"] = "push@p.iam.gserviceaccount.com, more@p.iam.gserviceaccount.com", "https://jobs.example"
+	w.env["K_SERVICE"] = "jobs"
+	p := w.start(w.env["PIECEWORK_ADDR"])
+	for _, path := range []string{"/push/execute", "/push/submit", "/events", "/sweep"} {
+		if status := p.post(path, "{}"); status != http.StatusUnauthorized {
+			t.Errorf("%s: status %d", path, status)
+		}
+	}
+	if status := p.ends(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestWhatCannotWorkDoesNotStart(t *testing.T) {
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"open to all":    {map[string]string{"PIECEWORK_ADDR": ""}, "PIECEWORK_ADDR=127.0.0.1:8080 keeps it to this machine"},
+		"open address":   {map[string]string{"PIECEWORK_ADDR": "0.0.0.0:8080"}, "PIECEWORK_PUSH_ACCOUNTS"},
+		"no audience":    {map[string]string{"PIECEWORK_PUSH_ACCOUNTS": "a@b.example"}, "no audience"},
+		"no account":     {map[string]string{"PIECEWORK_PUSH_AUDIENCE": "https://jobs.example"}, "no account"},
+		"no e-mail":      {map[string]string{"PIECEWORK_PUSH_ACCOUNTS": "me", "PIECEWORK_PUSH_AUDIENCE": "https://jobs.example"}, "e-mail"},
+		"port":           {map[string]string{"PIECEWORK_ADDR": "", "PORT": "http"}, `PORT=`},
+		"timeout":        {map[string]string{"PIECEWORK_FUNCTION_TIMEOUT": "300"}, `PIECEWORK_FUNCTION_TIMEOUT="300": want a duration such as`},
+		"short timeout":  {map[string]string{"PIECEWORK_FUNCTION_TIMEOUT": "10s"}, "want a duration from 15s to 1h"},
+		"token":          {map[string]string{"PIECEWORK_TOKENS": "operator:short"}, "at least 16"},
+		"token file":     {map[string]string{"PIECEWORK_TOKEN_FILE": "/nowhere/tokens"}, "/nowhere/tokens"},
+		"misspelt":       {map[string]string{"PIECEWORK_PUSH_ACCOUNT": "a@b.example"}, `did you mean "PIECEWORK_PUSH_ACCOUNTS"?`},
+		"both are wrong": {map[string]string{"PIECEWORK_FUNCTION_TIMEOUT": "x", "PORT": "x", "PIECEWORK_ADDR": ""}, "PORT="},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newSite(t)
+			maps.Copy(w.env, tt.env)
+			var errs printed.Text
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if status := w.run(ctx, &errs, "serve"); status != 2 {
+				t.Errorf("status %d", status)
+			}
+			printed.Want(t, errs.String(), tt.want)
+			if strings.Contains(errs.String(), "invalid configuration: invalid configuration") {
+				t.Errorf("it says so twice: %s", errs.String())
+			}
+		})
+	}
+}
+
+func TestAPortInUseIsToldWithWhatChoosesAnother(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	w := newSite(t)
+	w.env["PIECEWORK_ADDR"] = taken.Addr().String()
+	var errs printed.Text
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if status := w.run(ctx, &errs, "serve"); status != 1 {
+		t.Errorf("status %d", status)
+	}
+	printed.Want(t, errs.String(), "choose another with PORT or PIECEWORK_ADDR")
+}
+
+func TestTheOtherCommandsAreThere(t *testing.T) {
+	w := newSite(t)
+	var errs printed.Text
+	if status := w.run(t.Context(), &errs, "init"); status != 0 {
+		t.Errorf("status %d: %s", status, errs.String())
+	}
+	if status := w.run(t.Context(), &errs, "serv"); status != 2 {
+		t.Errorf("status %d", status)
+	}
+	printed.Want(t, errs.String(), "serve")
+}

@@ -1,0 +1,72 @@
+package program_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+)
+
+// away is an exporter whose collector does not answer.
+type away struct{}
+
+// ExportSpans waits for as long as it may.
+func (away) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan) error {
+	<-ctx.Done()
+	return errors.New("the collector is away")
+}
+
+// Shutdown has nothing to do.
+func (away) Shutdown(context.Context) error { return nil }
+
+// provide sets the global provider of spans, which sends them to an exporter at last when it is told to.
+func provide(t *testing.T, to sdktrace.SpanExporter) {
+	t.Helper()
+	before := otel.GetTracerProvider()
+	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithBatcher(to, sdktrace.WithBatchTimeout(time.Hour))))
+	t.Cleanup(func() { otel.SetTracerProvider(before) })
+}
+
+// runOne runs one job in a worker, and ends it.
+func (w *world) runOne() *process {
+	w.t.Helper()
+	p := w.start()
+	client, _ := w.beside()
+	receipt, err := client.Submit(w.t.Context(), "test.double", 21)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := client.Wait(w.t.Context(), receipt.ID); err != nil {
+		w.t.Fatal(err)
+	}
+	p.stop()
+	if status := p.ends(); status != 0 {
+		w.t.Errorf("status %d:\n%s", status, p.errs)
+	}
+	return p
+}
+
+// The program ends the process, so nobody else could have the last spans sent.
+func TestWhatSpansAreHeldIsSentAtTheEnd(t *testing.T) {
+	sent := tracetest.NewInMemoryExporter()
+	provide(t, sent)
+	newWorld(t).runOne()
+	if !slices.ContainsFunc(sent.GetSpans(), func(s tracetest.SpanStub) bool { return s.Name == "run test.double" }) {
+		t.Errorf("of the job that ran there is no span: %v", sent.GetSpans())
+	}
+}
+
+func TestACollectorThatIsAwayKeepsNobody(t *testing.T) {
+	provide(t, away{})
+	begin := time.Now()
+	p := newWorld(t).runOne()
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	want(t, p.errs.String(), "the last spans or metrics could not be sent")
+}
