@@ -8,10 +8,11 @@ import (
 	"testing"
 )
 
-// The linker leaves out methods that nobody calls, until a package calls methods by names that it only learns at run
-// time, as text/template does: then it keeps all of every type, and an SDK has many. So a template anywhere, or a build
-// without the tag grpcnotrace, makes the program half as large again, and slower to start. Here is said which it was;
-// tests/house holds all programs to their sizes.
+// The linker leaves out methods that nobody calls, until a package calls methods by names that it
+// only learns at run time, as text/template does: then it keeps all of every type, and an SDK has
+// many. So a template anywhere, or a build without the tag grpcnotrace, makes the program half as
+// large again, and slower to start. Here is said which it was; tests/house holds all programs to
+// their sizes.
 func TestNothingIsCalledByName(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program")
@@ -27,8 +28,8 @@ func TestNothingIsCalledByName(t *testing.T) {
 		t.Fatalf("the linker does not tell what needs what: %.1000s", out)
 	}
 	for line := range strings.Lines(string(out)) {
-		// Where a method is called by name, the linker also marks methods of package reflect's own types, which stand in
-		// lines as well. The culprit is no method of theirs.
+		// Where a method is called by name, the linker also marks methods of package reflect's own
+		// types, which stand in lines as well. The culprit is no method of theirs.
 		caller, _, ok := strings.Cut(line, " <ReflectMethod>")
 		if ok && !strings.Contains(caller, " -> ") && !strings.Contains(caller, "reflect.") && !strings.Contains(caller, "addressableValue") {
 			t.Fatalf("%s calls methods by name, so that the linker keeps all methods of all types", strings.TrimSpace(caller))

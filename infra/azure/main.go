@@ -1,5 +1,5 @@
-// Command azure runs jobs on Azure: Cosmos DB by its API for MongoDB, Service Bus and Blob Storage. In Azure Container
-// Apps it is a worker that pulls, or a server.
+// Command azure runs jobs on Azure: Cosmos DB by its API for MongoDB, Service Bus and Blob Storage.
+// In Azure Container Apps it is a worker that pulls, or a server.
 package main
 
 import (

@@ -49,7 +49,8 @@ func (d *doctor) blobs(ctx context.Context) {
 	} else {
 		d.okf(what, "%s", address)
 	}
-	// Beside the folders of the records, where the rights are the same. A folder of its own would stay in a directory.
+	// Beside the folders of the records, where the rights are the same. A folder of its own would
+	// stay in a directory.
 	p := &blobProbe{d, bucket, strings.TrimSuffix(blobout.Prefix(d.id), "/")}
 	if !p.step(ctx, "blobs put", "wrote "+p.key, p.put) {
 		_ = p.try(context.WithoutCancel(ctx), p.remove) // it may have been written; if not, there is nothing to report

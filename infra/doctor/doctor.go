@@ -1,22 +1,25 @@
 // Package doctor checks a deployment by using it.
 //
-// It writes a record, a blob and hints of its own, whose ids begin with "doctor-", and removes them. It tries what
-// workers do: read, write, compare-and-set and query each index of the store; send, receive and delay in each queue; put,
-// get, list, sign and remove a blob. Settings come from the templates below infra. The doctor reads only two of them, where
-// the driver can (SQS and Pub/Sub), because they double work or lose messages without a trace: how long a received message
+// It writes a record, a blob and hints of its own, whose ids begin with "doctor-", and removes
+// them. It tries what workers do: read, write, compare-and-set and query each index of the store;
+// send, receive and delay in each queue; put, get, list, sign and remove a blob. Settings come from
+// the templates below infra. The doctor reads only two of them, where the driver can (SQS and
+// Pub/Sub), because they double work or lose messages without a trace: how long a received message
 // is hidden, against the timeout of the function that runs jobs, and the dead-letter queue.
 //
-// Without a probe queue the doctor uses the queues of the jobs. A worker that gets the doctor's hint drops it, because
-// there is no such record, and the doctor gives back the first message of a job that it gets. A queue that cannot give
-// back loses that hint until sweep sends it again, so a queue for the doctor alone is better.
+// Without a probe queue the doctor uses the queues of the jobs. A worker that gets the doctor's
+// hint drops it, because there is no such record, and the doctor gives back the first message of a
+// job that it gets. A queue that cannot give back loses that hint until sweep sends it again, so a
+// queue for the doctor alone is better.
 //
-// The doctor's records stand in partitions of the indexes that nothing else reads. What a killed doctor leaves behind
-// disturbs nothing. The check of the stored state, package functions/fsck, mentions it as foreign.
+// The doctor's records stand in partitions of the indexes that nothing else reads. What a killed
+// doctor leaves behind disturbs nothing. The check of the stored state, package functions/fsck,
+// mentions it as foreign.
 //
 // # Files
 //
-// doctor.go has the findings and what the checks share; store.go, queue.go and blobs.go the checks; remedy.go what is
-// advised.
+// doctor.go has the findings and what the checks share; store.go, queue.go and blobs.go the checks;
+// remedy.go what is advised.
 package doctor
 
 import (
@@ -125,8 +128,8 @@ type verdict Finding
 // Error is what was found.
 func (v verdict) Error() string { return v.Why }
 
-// failed reports an error, with what to do about it: what the error itself says, what to grant if a driver knows that, or
-// what r says of its class.
+// failed reports an error, with what to do about it: what the error itself says, what to grant if a
+// driver knows that, or what r says of its class.
 func (d *doctor) failed(what string, err error, r remedies) {
 	f := Finding{Level: Fail, What: what, Why: err.Error(), Remedy: r.of(err)}
 	if v, ok := errors.AsType[verdict](err); ok {
@@ -144,7 +147,8 @@ func (d *doctor) try(ctx context.Context, step func(context.Context) error) erro
 	return step(ctx)
 }
 
-// step runs one step and reports what came of it: done, or the error. It returns whether the step succeeded.
+// step runs one step and reports what came of it: done, or the error. It returns whether the step
+// succeeded.
 func (d *doctor) step(ctx context.Context, what, done string, r remedies, step func(context.Context) error) bool {
 	if err := d.try(ctx, step); err != nil {
 		d.failed(what, err, r)

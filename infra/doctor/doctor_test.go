@@ -40,8 +40,8 @@ func TestAHealthyDeployment(t *testing.T) {
 	}
 }
 
-// wantNothingLeft checks that the doctor removed what it wrote, and that fsck takes what a killed doctor leaves for
-// harmless.
+// wantNothingLeft checks that the doctor removed what it wrote, and that fsck takes what a killed
+// doctor leaves for harmless.
 func (w *world) wantNothingLeft() {
 	w.t.Helper()
 	dir := strings.TrimPrefix(w.Config.Blobs, "file://")

@@ -109,7 +109,8 @@ const (
 	another // a message that is not the doctor's; it was given back
 )
 
-// trip receives the hint that was sent. It returns nothing only after a failure that has been reported.
+// trip receives the hint that was sent. It returns nothing only after a failure that has been
+// reported.
 func (p *queueProbe) trip(ctx context.Context) (arrival, error) {
 	const tries = 4
 	for range tries {
@@ -162,8 +163,9 @@ func (p *queueProbe) delayed(ctx context.Context) {
 	}
 }
 
-// receive takes messages until the one with the id comes, a message of a job comes, or the wait is over. Messages of
-// doctors, also of earlier ones, are acknowledged. A message of a job is given back.
+// receive takes messages until the one with the id comes, a message of a job comes, or the wait is
+// over. Messages of doctors, also of earlier ones, are acknowledged. A message of a job is given
+// back.
 func (p *queueProbe) receive(ctx context.Context, id string, wait time.Duration) (arrival, error) {
 	until, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -194,7 +196,8 @@ func (p *queueProbe) receive(ctx context.Context, id string, wait time.Duration)
 	}
 }
 
-// inspect judges the two settings of a queue that double work or lose messages, if the driver can read them.
+// inspect judges the two settings of a queue that double work or lose messages, if the driver can
+// read them.
 func (d *doctor) inspect(ctx context.Context, q drivers.Queue, queue string) {
 	var f *drivers.QueueFacts
 	err := d.try(ctx, func(ctx context.Context) (err error) {
@@ -256,7 +259,8 @@ func (d *doctor) deadLetters(what string, f *drivers.QueueFacts) {
 	}
 }
 
-// troubles is a slog.Handler that keeps the last error of each queue: a receiver waits out failures and only logs them.
+// troubles is a slog.Handler that keeps the last error of each queue: a receiver waits out failures
+// and only logs them.
 type troubles struct {
 	mu   sync.Mutex
 	last map[string]error

@@ -10,7 +10,8 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// remedies says what to do about an error, by its class. Classes that are not listed have the remedy of Unknown.
+// remedies says what to do about an error, by its class. Classes that are not listed have the
+// remedy of Unknown.
 type remedies map[gcerrors.ErrorCode]string
 
 func (r remedies) of(err error) string {

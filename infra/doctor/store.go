@@ -15,7 +15,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// probe is a record of the doctor's. It has the fields of all records, and stands in partitions of its own in the indexes.
+// probe is a record of the doctor's. It has the fields of all records, and stands in partitions of
+// its own in the indexes.
 type probe struct {
 	ID     string `docstore:"id"`
 	Rev    any    `docstore:"rev"`
@@ -90,8 +91,8 @@ func (p *storeProbe) run(ctx context.Context) {
 	}
 }
 
-// refused returns nil if err is one of the codes by which stores refuse a conditional write, and a verdict on the store if
-// it has not refused.
+// refused returns nil if err is one of the codes by which stores refuse a conditional write, and a
+// verdict on the store if it has not refused.
 func refused(err error, otherwise string, codes ...gcerrors.ErrorCode) error {
 	if err == nil {
 		return verdict{Level: Fail, Why: otherwise, Remedy: faultyStore}
@@ -128,7 +129,8 @@ func (p *storeProbe) compareAndSet(ctx context.Context) error {
 	return err
 }
 
-// index queries one index as package store does, until the record is found there, and judges how the query is run.
+// index queries one index as package store does, until the record is found there, and judges how
+// the query is run.
 func (p *storeProbe) index(ctx context.Context, pk, sk string) {
 	what := "store query by " + pk
 	direction := docstore.Descending
@@ -179,8 +181,9 @@ func count(ctx context.Context, q *docstore.Query, sk string) (int, error) {
 	}
 }
 
-// plan says how the store runs a query that has found the record. A query that reads everything is an error. Plans are
-// text: of DynamoDB as gocloud writes it, of MongoDB as our driver does, of SQLite or of PostgreSQL.
+// plan says how the store runs a query that has found the record. A query that reads everything is
+// an error. Plans are text: of DynamoDB as gocloud writes it, of MongoDB as our driver does, of
+// SQLite or of PostgreSQL.
 func plan(q *docstore.Query, sk string) (string, error) {
 	text, err := q.Plan("id", docstore.FieldPath(sk))
 	has := func(part string) bool { return strings.Contains(text, part) }

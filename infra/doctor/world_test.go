@@ -58,8 +58,8 @@ func (w *world) store(d drivers.StoreDriver) {
 	w.register = append(w.register, func(s *drivers.Set) { s.AddStore("other", d) })
 }
 
-// wantFindings runs the doctor, and checks that it finds the deployment healthy, or not, and that its findings have all
-// parts.
+// wantFindings runs the doctor, and checks that it finds the deployment healthy, or not, and that
+// its findings have all parts.
 func (w *world) wantFindings(healthy bool, parts ...string) {
 	w.t.Helper()
 	var out strings.Builder

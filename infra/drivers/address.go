@@ -9,13 +9,14 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// Lane is what stands for the name of a lane in the URL of the queues.
-const Lane = "{queue}"
+// Placeholder stands for the name of a queue in the URL of the queues.
+const Placeholder = "{queue}"
 
-// errUser tells no part of what it is about: some of that is the password.
+// errUser repeats no part of the URL: some of it is the password.
 var errUser = errors.New("its user or password cannot be read: escape special characters as %XX, such as / as %2F")
 
-// Address is a URL in its parts. It is not a *url.URL because those allow one host only, and no "{queue}" in it.
+// Address is a URL in its parts. It is not a *url.URL because those allow one host only, and no
+// "{queue}" in it.
 type Address struct {
 	Scheme string
 	User   *url.Userinfo // nil if there is none
@@ -26,7 +27,7 @@ type Address struct {
 	raw string
 }
 
-// ParseAddress takes a URL apart. What it refuses is functions.ErrConfig.
+// ParseAddress takes a URL apart. Its errors are functions.ErrConfig.
 func ParseAddress(rawURL string) (*Address, error) {
 	a := &Address{raw: rawURL}
 	var rest string
@@ -91,8 +92,8 @@ func (a *Address) wrap(err error) error {
 	return a.Errorf("%w", err)
 }
 
-// Check refuses the parameters that no getter has asked for, and tells the values that the getters could not read. Call
-// it after the last getter.
+// Check returns an error for parameters that no getter has asked for and values that the getters
+// could not read. Call it after the last getter.
 func (a *Address) Check() error { return a.wrap(a.Params.err()) }
 
 // WantHost refuses a URL without a host; what says what the host is.
@@ -111,13 +112,13 @@ func (a *Address) WantNoPath() error {
 	return nil
 }
 
-// InLane puts the name of a lane in the place of "{queue}".
-func InLane(template, lane string) string { return strings.ReplaceAll(template, Lane, lane) }
+// ForQueue replaces "{queue}" in a template by the name of a queue.
+func ForQueue(template, queue string) string { return strings.ReplaceAll(template, Placeholder, queue) }
 
-// WantLane refuses names that are the same for all lanes.
-func (a *Address) WantLane(template string) error {
-	if !strings.Contains(template, Lane) {
-		return a.Errorf("%q is the same for all lanes: put %s where the lane's name belongs", template, Lane)
+// WantPlaceholder refuses a name that would be the same for all queues.
+func (a *Address) WantPlaceholder(template string) error {
+	if !strings.Contains(template, Placeholder) {
+		return a.Errorf("%q is the same for all queues: put %s where a queue's name belongs", template, Placeholder)
 	}
 	return nil
 }

@@ -97,9 +97,9 @@ func TestParametersAreChecked(t *testing.T) {
 		t.Error(rest)
 	}
 	refused(t, a.Check(), "big", "from 1 to 10", "true or false", "one of a, b", "given 2 times", `"stray"`)
-	refused(t, a.WantLane("jobs"), drivers.Lane)
+	refused(t, a.WantPlaceholder("jobs"), drivers.Placeholder)
 	refused(t, (&drivers.Address{Scheme: "s3"}).WantHost("bucket"), "bucket")
-	if got := drivers.InLane("a-{queue}-b-{queue}", "x"); got != "a-x-b-x" {
+	if got := drivers.ForQueue("a-{queue}-b-{queue}", "x"); got != "a-x-b-x" {
 		t.Error(got)
 	}
 }

@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,30 +13,31 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// Config says where a deployment keeps its state. All processes of one deployment must have the same. Package
-// infra/program reads it from the environment.
+// Config says where a deployment keeps its state. All processes of one deployment must have the
+// same. Package infra/program reads it from the environment.
 type Config struct {
 	Store  string // URL of the store
 	Queues string // template of the URLs of the queues, with "{queue}"
 	Blobs  string // URL of the bucket
 
-	// Timing configures the store. A zero field means store's default. Native is set from what the queue can do.
+	// Timing configures the store. A zero field means store's default. Native is set from what the
+	// queue can do.
 	Timing store.Timing
 	// Margin is functions.Config's.
 	Margin time.Duration
 }
 
-// Opened is all that a configuration names, open.
+// Opened is everything that a configuration names, open.
 type Opened struct {
 	functions.Backends
 
-	// Lanes are the queues; Backends.Queue is their sender.
-	Lanes Queue
+	// Queues are for receiving. Backends.Queue is their sender.
+	Queues Queue
 
 	closers []func(context.Context) error
 }
 
-// Open opens all that a configuration names, or nothing.
+// Open opens everything that a configuration names. After an error nothing is open.
 func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 	o := &Opened{}
 	if err := s.open(ctx, c, o); err != nil {
@@ -46,11 +48,11 @@ func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 
 func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 	var err error
-	if o.Lanes, err = s.OpenQueue(ctx, c.Queues); err != nil {
+	if o.Queues, err = s.OpenQueue(ctx, c.Queues); err != nil {
 		return err
 	}
-	o.Queue = o.Lanes.Sender()
-	o.closers = append(o.closers, o.Lanes.Close)
+	o.Queue = o.Queues.Sender()
+	o.closers = append(o.closers, o.Queues.Close)
 
 	coll, closeStore, err := s.OpenStore(ctx, c.Store)
 	if err != nil {
@@ -74,16 +76,11 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 	return nil
 }
 
-// native lets the queue keep messages back as far as it can, but not beyond the longest grace: that is how far a process
-// looks ahead for messages that were lost with a queue.
+// native returns t with Native set to the longest delay of the queue, at most the longest grace: a
+// process looks that far ahead for messages that were lost with a queue.
 func native(t store.Timing, q functions.Sender) store.Timing {
-	if t.Native == 0 {
-		longest := t.MaxGrace
-		if longest == 0 {
-			longest = time.Hour // its default
-		}
-		t.Native = min(q.MaxDelay(functions.DefaultQueue), longest)
-	}
+	const usual = time.Hour // the default of MaxGrace
+	t.Native = cmp.Or(t.Native, min(q.MaxDelay(functions.DefaultQueue), cmp.Or(t.MaxGrace, usual)))
 	return t
 }
 
@@ -97,7 +94,8 @@ func (o *Opened) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Backends opens what a runtime needs, and returns what closes it again. For the receivers of a worker, see [Set.Open].
+// Backends opens what a runtime needs, and returns what closes it again. For the receivers of a
+// worker, see [Set.Open].
 func (s *Set) Backends(ctx context.Context, c Config) (functions.Backends, func(context.Context) error, error) {
 	o, err := s.Open(ctx, c)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// Params are the parameters of a URL. Each getter makes its name known; [Address.Check] then refuses the others.
+// Params are the parameters of a URL. Each getter makes its name known; [Address.Check] then
+// refuses the others.
 type Params struct {
 	values url.Values
 	known  []string
@@ -99,8 +100,8 @@ func (p *Params) Duration(name string, def, least, most time.Duration) time.Dura
 	return d
 }
 
-// Rest returns the parameters that no getter has asked for and that are among names, for a library that reads them
-// itself. They count as known.
+// Rest returns the parameters that no getter has asked for and that are among names, for a library
+// that reads them itself. They count as known.
 func (p *Params) Rest(names ...string) url.Values {
 	out := url.Values{}
 	for _, name := range names {
@@ -114,7 +115,8 @@ func (p *Params) Rest(names ...string) url.Values {
 	return out
 }
 
-// RestFold is [Params.Rest] for a library that does not mind upper and lower case. The names in the result are as given.
+// RestFold is [Params.Rest] for a library that does not mind upper and lower case. The names in the
+// result are as given.
 func (p *Params) RestFold(names ...string) url.Values {
 	out := p.Rest(names...)
 	for name, vs := range p.values {

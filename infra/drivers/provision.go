@@ -7,11 +7,11 @@ import (
 
 // Provisioner creates what a store needs before it can be opened: a table, indexes, expiry.
 type Provisioner interface {
-	// Print returns the same as text, for those who provision otherwise: SQL, a command, a file of indexes. It needs no
-	// server.
+	// Print returns what Apply would create, as text for other tools: SQL, a command, a file of
+	// indexes. It needs no server.
 	Print() (string, error)
-	// Apply creates what is missing and leaves alone what is there. It may be called any number of times. What is there
-	// but cannot work, an index on other fields for instance, is an error.
+	// Apply creates what is missing and leaves alone what exists. It may be called any number of
+	// times. Something that exists but cannot work, such as an index on other fields, is an error.
 	Apply(ctx context.Context) error
 }
 

@@ -21,12 +21,13 @@ type StoreDriver struct {
 	Open func(ctx context.Context, a *Address) (*docstore.Collection, func() error, error)
 	// Provisioner returns what creates the store; nil if there is nothing to create.
 	Provisioner func(a *Address) (Provisioner, error)
-	// TTL returns whether and how the store deletes records by itself, which the provisioner sees to; nil if it does not.
+	// TTL returns whether and how the store deletes records by itself, which the provisioner sees
+	// to; nil if it does not.
 	TTL func(a *Address) store.TTL
 }
 
-// QueueDriver is what a subpackage registers for the scheme of queues. It reads the template and opens what all lanes
-// share; log gets what an operator should know.
+// QueueDriver is what a subpackage registers for the scheme of queues. It reads the template and
+// opens what all queues share; log gets what an operator should know.
 type QueueDriver func(ctx context.Context, a *Address, log *slog.Logger) (Queue, error)
 
 // Bucket is an open bucket.
@@ -40,7 +41,8 @@ type Bucket struct {
 // BucketDriver is what a subpackage registers for a bucket's scheme.
 type BucketDriver func(ctx context.Context, a *Address) (Bucket, error)
 
-// Set opens what is registered with it. Fill it before it is used; from then on it is safe for concurrent use.
+// Set opens what is registered with it. Register everything before the first use. Then it is safe
+// for concurrent use.
 type Set struct {
 	stores  map[string]StoreDriver
 	queues  map[string]QueueDriver
@@ -49,7 +51,7 @@ type Set struct {
 	log     *slog.Logger
 }
 
-// New returns a set with what the functions register, which are those called Register in the subpackages.
+// New returns a set with what the functions register. Each subpackage has one, called Register.
 func New(register ...func(*Set)) *Set {
 	s := &Set{
 		stores: map[string]StoreDriver{}, queues: map[string]QueueDriver{}, buckets: map[string]BucketDriver{},
@@ -61,7 +63,8 @@ func New(register ...func(*Set)) *Set {
 	return s
 }
 
-// LogTo makes l get what an operator should know, connections that were lost for instance. Default slog.Default().
+// LogTo makes l get what an operator should know, such as lost connections. Default:
+// slog.Default().
 func (s *Set) LogTo(l *slog.Logger) { s.log = l }
 
 // AddStore registers a store's scheme.
@@ -73,8 +76,8 @@ func (s *Set) AddQueue(scheme string, d QueueDriver) { s.queues[scheme] = d }
 // AddBucket registers a bucket's scheme.
 func (s *Set) AddBucket(scheme string, d BucketDriver) { s.buckets[scheme] = d }
 
-// OpenStore opens the collection that a URL names, and returns what closes it and all that is behind it. Errors of
-// configuration are functions.ErrConfig.
+// OpenStore opens the collection that a URL names, and returns what closes it and all that is
+// behind it. Errors of configuration are functions.ErrConfig.
 func (s *Set) OpenStore(ctx context.Context, rawURL string) (*docstore.Collection, func() error, error) {
 	a, d, err := pick(s.stores, "store", rawURL)
 	if err != nil {
@@ -96,8 +99,8 @@ func (s *Set) TTL(rawURL string) (store.TTL, error) {
 	return d.TTL(a), nil
 }
 
-// OpenQueue opens the queues that a template names. Servers are dialled when a lane is first used, so that a broker
-// that is away does not keep a process from starting.
+// OpenQueue opens the queues that a template names. Servers are dialled when a queue is first used,
+// so a process can start while a broker is away.
 func (s *Set) OpenQueue(ctx context.Context, rawURL string) (Queue, error) {
 	a, d, err := pick(s.queues, "queues", rawURL)
 	if err != nil {
@@ -128,7 +131,7 @@ func (s *Set) openBucket(ctx context.Context, rawURL string) (Bucket, error) {
 	return b, nil
 }
 
-// homes tells which subpackage has a scheme, for the error that it is not linked.
+// homes says which subpackage has a scheme, for the error that it is not linked.
 var homes = map[string]map[string]string{
 	"store": {
 		"sqlite": "sql", "postgres": "sql", "postgresql": "sql", "mem": "mem", "dynamodb": "aws", "firestore": "gcp",

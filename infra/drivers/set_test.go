@@ -85,7 +85,7 @@ func TestBackendsWorkTogetherAndClose(t *testing.T) {
 	if err := o.Queue.Send(t.Context(), "default", 0, pubsubq.Message{ID: "job-1"}); err != nil {
 		t.Fatal(err)
 	}
-	r := o.Lanes.Receiver("default")
+	r := o.Queues.Receiver("default")
 	ds, err := r.Receive(t.Context(), 10)
 	if err != nil || len(ds) != 1 || !bytes.Contains(ds[0].Body, []byte("job-1")) {
 		t.Fatalf("received %v, %v", ds, err)

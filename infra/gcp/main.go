@@ -1,4 +1,5 @@
-// Command gcp runs jobs on Google Cloud: Firestore, Pub/Sub and Cloud Storage, on Cloud Run or as a worker that pulls.
+// Command gcp runs jobs on Google Cloud: Firestore, Pub/Sub and Cloud Storage, on Cloud Run or as a
+// worker that pulls.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package jobs is where a deployment's kinds of jobs are registered: put yours here, in the place of the example. The
-// mains below infra all run what Register registers.
+// Package jobs is where a deployment's kinds of jobs are registered: put yours here, in the place
+// of the example. The mains below infra all run what Register registers.
 package jobs
 
 import (

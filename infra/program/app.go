@@ -13,7 +13,8 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 )
 
-// App is a program: the jobs that it runs, the services that its environment may name, and its modes.
+// App is a program: the jobs that it runs, the services that its environment may name, and its
+// modes.
 type App struct {
 	Jobs    *functions.Registry
 	Drivers []func(*drivers.Set) // the functions Register of packages below infra/drivers
@@ -22,22 +23,24 @@ type App struct {
 	Serve func(*cloudrun.Options)
 }
 
-// Mode is a way to run jobs. It is a command of its name. Without a command the program uses the first mode whose Here
-// says that the process runs on its platform.
+// Mode is a way to run jobs. It is a command of its name. Without a command the program uses the
+// first mode whose Here says that the process runs on its platform.
 type Mode struct {
 	Name  string // of the command
 	Short string // one line for the help
 	Long  string
 	// Here reports whether the environment is one of the mode's platform. Nil: never.
 	Here func(getenv func(string) string) bool
-	// Check returns what is wrong with the environment, before anything that it names is opened. Nil: nothing.
+	// Check returns what is wrong with the environment, before anything that it names is opened.
+	// Nil: nothing.
 	Check func(e Environment) error
-	// Run serves until ctx ends, which is the first signal to stop, and then drains. The deployment is closed after it.
+	// Run serves until ctx ends, which is the first signal to stop, and then drains. The deployment
+	// is closed after it.
 	Run func(ctx context.Context, d *Deployment) error
 }
 
-// Main runs the process's command line and ends the process. The program runs jobs. Register are the functions Register
-// of the drivers of the services that the environment may name.
+// Main runs the process's command line and ends the process. The program runs jobs. Register are
+// the functions Register of the drivers of the services that the environment may name.
 func Main(jobs *functions.Registry, register ...func(*drivers.Set)) {
 	App{Jobs: jobs, Drivers: register}.Main()
 }
@@ -47,7 +50,7 @@ func (a App) Main() {
 	os.Exit(a.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, os.Environ()))
 }
 
-// modes returns all modes, those of platforms first.
+// modes returns all modes, with the modes of platforms first.
 func (a App) modes() []Mode {
 	worker := Mode{
 		Name:  "worker",
@@ -60,7 +63,8 @@ func (a App) modes() []Mode {
 	return slices.Concat(a.Modes, []Mode{serveMode(a.Serve), worker})
 }
 
-// here returns the name of the mode of the platform that the process runs on, "" if it runs on none.
+// here returns the name of the mode of the platform that the process runs on, "" if it runs on
+// none.
 func (a App) here(environ []string) string {
 	for _, m := range a.modes() {
 		if m.Here != nil && m.Here(Environment{lines: environ}.Getenv) {

@@ -18,7 +18,8 @@ import (
 // closeTime is how long Close may take.
 const closeTime = 15 * time.Second
 
-// Deployment is what the environment names, open. Open makes one. Close it when nothing runs any more.
+// Deployment is what the environment names, open. Open makes one. Close it when nothing runs any
+// more.
 type Deployment struct {
 	Environment
 
@@ -33,8 +34,9 @@ type Deployment struct {
 	leave  <-chan struct{} // closed when the process must end at once
 }
 
-// Open reads an environment, which is os.Environ() or like it, and opens what it names. After an error nothing is open.
-// Errors of configuration are functions.ErrConfig. The log is written to stderr.
+// Open reads an environment, which is os.Environ() or like it, and opens what it names. After an
+// error nothing is open. Errors of configuration are functions.ErrConfig. The log is written to
+// stderr.
 func Open(
 	ctx context.Context, environ []string, stderr io.Writer, jobs *functions.Registry, register ...func(*drivers.Set),
 ) (*Deployment, error) {
@@ -59,7 +61,7 @@ func Open(
 	if err != nil {
 		return nil, errors.Join(err, opened.Close(ctx))
 	}
-	return &Deployment{Environment: env, Runtime: rt, Queues: opened.Lanes, Log: log, opened: opened}, nil
+	return &Deployment{Environment: env, Runtime: rt, Queues: opened.Queues, Log: log, opened: opened}, nil
 }
 
 // Pull runs jobs from all queues of this program until ctx ends, and then drains, as a worker does.
@@ -87,7 +89,8 @@ func (d *Deployment) Pull(ctx context.Context) error {
 	return err
 }
 
-// leaveWith makes the second signal end the worker at once. The function that it returns undoes that.
+// leaveWith makes the second signal end the worker at once. The function that it returns undoes
+// that.
 func (d *Deployment) leaveWith(w *worker.Worker) func() {
 	done := make(chan struct{})
 	go func() {
@@ -100,8 +103,8 @@ func (d *Deployment) leaveWith(w *worker.Worker) func() {
 	return func() { close(done) }
 }
 
-// Close closes the runtime and the connections and sends the last spans and metrics. It takes at most 15 seconds, also
-// when ctx has ended.
+// Close closes the runtime and the connections and sends the last spans and metrics. It takes at
+// most 15 seconds, also when ctx has ended.
 func (d *Deployment) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()

@@ -43,9 +43,10 @@ const (
 	requirePrefix = envPrefix + "REQUIRE_"
 )
 
-// ReadEnvironment reads an environment, which is os.Environ() or like it. An unset or empty variable has its default. The
-// error, a functions.ErrConfig, names everything that is wrong; the Environment then has what could be read. A variable
-// that begins with PIECEWORK_ and is not in the table is an error: a misspelt one would be ignored.
+// ReadEnvironment reads an environment, which is os.Environ() or like it. An unset or empty
+// variable has its default. The error, a functions.ErrConfig, names everything that is wrong; the
+// Environment then has what could be read. A variable that begins with PIECEWORK_ and is not in the
+// table is an error: a misspelt one would be ignored.
 func ReadEnvironment(environ []string) (Environment, error) {
 	e := Environment{lines: environ}
 	var errs []error
@@ -123,8 +124,8 @@ func (e Environment) Tokens() ([]httpapi.Token, error) {
 	return httpapi.ReadTokens(envTokens, e.Getenv(envTokens), e.Getenv(envTokenFile))
 }
 
-// onGoogle names the worker after a revision or worker pool. Host name and process id are "localhost" and 1 in all
-// instances on Cloud Run.
+// onGoogle names the worker after a revision or worker pool. Host name and process id are
+// "localhost" and 1 in all instances on Cloud Run.
 func onGoogle(e *Environment, value string) error {
 	e.worker, e.google = value+"/"+uuid.NewString()[:8], true
 	return nil

@@ -39,12 +39,13 @@ func forCloudLogging(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// flushTime is how long exporters have to send what they hold when the program ends. Cloud Run leaves a process 10
-// seconds, and jobs have the first 8.
+// flushTime is how long exporters have to send what they hold when the program ends. Cloud Run
+// leaves a process 10 seconds, and jobs have the first 8.
 const flushTime = 2 * time.Second
 
-// flush makes OpenTelemetry's global providers send what they hold, if the program has set providers that can. Exporters
-// send in batches, and the last batch is about the jobs that ran while the program was told to stop.
+// flush makes OpenTelemetry's global providers send what they hold, if the program has set
+// providers that can. Exporters send in batches, and the last batch is about the jobs that ran
+// while the program was told to stop.
 func flush(ctx context.Context, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()

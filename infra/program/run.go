@@ -35,7 +35,8 @@ type program struct {
 	leave    <-chan struct{} // closed by the second signal
 }
 
-// Run runs a command line and returns its exit status. The end of ctx counts as the first signal to stop.
+// Run runs a command line and returns its exit status. The end of ctx counts as the first signal to
+// stop.
 func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer, environ []string) int {
 	ctx, leave, stop := interrupted(ctx)
 	defer stop()
@@ -62,8 +63,8 @@ func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer, e
 	return statusFailed
 }
 
-// interrupted returns a context that ends with the first signal to stop, and a channel that the second closes. A third
-// signal ends the process.
+// interrupted returns a context that ends with the first signal to stop, and a channel that the
+// second closes. A third signal ends the process.
 func interrupted(parent context.Context) (context.Context, <-chan struct{}, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
@@ -92,7 +93,7 @@ func (p *program) root() *cobra.Command {
 		Use:   "piecework",
 		Short: "Run background jobs, and set up and check what they need",
 		Long: "Runs the jobs that this program was built with. PIECEWORK_STORE, PIECEWORK_QUEUES and PIECEWORK_BLOBS name the store,\n" +
-			"the queues and the bucket, each by a URL: see the README for those of each target, and\n" +
+			"the queues and the bucket, each by a URL: see the README for the URLs of each target, and\n" +
 			"go doc github.com/piecework/piecework/infra/drivers for all. \"piecework help environment\" lists the other variables.\n\n" +
 			"Exit status: 0 done, 1 error, for the doctor also a finding that says FAIL, 2 wrong command line or environment.",
 		SilenceErrors: true, SilenceUsage: true,

@@ -22,8 +22,9 @@ const localAddr = "127.0.0.1:8080"
 // usualTimeout is Cloud Run's default.
 const usualTimeout = 5 * time.Minute
 
-// serveMode is the server: on Cloud Run, and on other platforms that run containers. If adjust is not nil, it may change
-// the options that the environment gives, and only the server then checks who may call.
+// serveMode is the server: on Cloud Run, and on other platforms that run containers. If adjust is
+// not nil, it may change the options that the environment gives, and only the server then checks
+// who may call.
 func serveMode(adjust func(*cloudrun.Options)) Mode {
 	return Mode{
 		Name: "serve", Short: "Serve messages, events, sweeps and the HTTP API on one port",
@@ -117,7 +118,8 @@ func serve(ctx context.Context, d *Deployment, adjust func(*cloudrun.Options)) e
 	return err
 }
 
-// explain names the variables that an error of configuration comes from, and those that choose another port.
+// explain names the variables that an error of configuration comes from, and those that choose
+// another port.
 func explain(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
 		return fmt.Errorf("%w; choose another with %s or %s", err, envPort, envAddr)

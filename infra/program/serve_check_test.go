@@ -10,7 +10,8 @@ import (
 	"github.com/piecework/piecework/tests/printed"
 )
 
-// What is wrong with the configuration is told at once, and all of it, also while the store is away.
+// What is wrong with the configuration is told at once, and all of it, also while the store is
+// away.
 func TestTheConfigurationIsCheckedBeforeAnythingIsOpened(t *testing.T) {
 	for name, tt := range map[string]struct{ variable, value, want string }{
 		"port":       {"PORT", "http", `PORT="http": want a number from 1 to 65535`},

@@ -24,7 +24,8 @@ func (away) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan) error {
 // Shutdown has nothing to do.
 func (away) Shutdown(context.Context) error { return nil }
 
-// provide sets the global provider of spans, which sends them to an exporter at last when it is told to.
+// provide sets the global provider of spans, which sends them to an exporter at last when it is
+// told to.
 func provide(t *testing.T, to sdktrace.SpanExporter) {
 	t.Helper()
 	before := otel.GetTracerProvider()

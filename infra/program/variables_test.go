@@ -22,7 +22,8 @@ func TestTheHelpHasTheVariables(t *testing.T) {
 	}
 }
 
-// A variable that is named in code, help, remedies, templates or instructions below infra is in the table.
+// A variable that is named in code, help, remedies, templates or instructions below infra is in the
+// table.
 func TestVariablesThatAreNamedExist(t *testing.T) {
 	var known []string
 	for _, v := range program.Variables() {

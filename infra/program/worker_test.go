@@ -88,7 +88,7 @@ func TestWorkerRunsWhatIsSubmittedBesideItAndDrains(t *testing.T) {
 	if err != nil || info.State != store.Succeeded || string(info.Result) != "42" {
 		t.Errorf("%+v, %v", info, err)
 	}
-	if err := opened.Lanes.Sender().Submit(t.Context(), functions.SubmitQueue, pubsubq.Submission{Kind: "test.slow", Key: "k"}); err != nil {
+	if err := opened.Queues.Sender().Submit(t.Context(), functions.SubmitQueue, pubsubq.Submission{Kind: "test.slow", Key: "k"}); err != nil {
 		t.Fatal(err)
 	}
 	<-started

@@ -1,5 +1,5 @@
-// Command selfhost runs jobs on servers of your own, and serves the HTTP API: PostgreSQL, SQLite or MongoDB, NATS or
-// RabbitMQ, and files.
+// Command selfhost runs jobs on servers of your own, and serves the HTTP API: PostgreSQL, SQLite or
+// MongoDB, NATS or RabbitMQ, and files.
 package main
 
 import (

@@ -141,7 +141,7 @@ func startOnAWS(t *testing.T) *onAWS {
 	t.Cleanup(func() { _ = opened.Close(context.WithoutCancel(t.Context())) })
 	jobs := functions.NewRegistry()
 	functions.Handle(jobs, "work", work, functions.MaxAttempts(3), functions.Retention(time.Hour))
-	d := &onAWS{seen: seen, lanes: opened.Lanes, queues: q}
+	d := &onAWS{seen: seen, lanes: opened.Queues, queues: q}
 	if d.Runtime, err = functions.New(jobs, opened.Backends, functions.Config{Now: d.now}); err != nil {
 		t.Fatal(err)
 	}

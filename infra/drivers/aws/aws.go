@@ -1,4 +1,5 @@
-// Package aws registers DynamoDB as a store, SQS (alone or behind SNS) as queues, and S3 and compatibles as buckets.
+// Package aws registers DynamoDB as a store, SQS (alone or behind SNS) as queues, and S3 and
+// compatibles as buckets.
 //
 // # URLs
 //
@@ -7,8 +8,8 @@
 //	awssns:///arn:aws:sns:eu-central-1:123456789012:piecework-{queue}?queue=https://sqs.../123456789012/piecework-{queue}
 //	s3://BUCKET?region=eu-central-1
 //
-// The host and path of an SQS URL are those of the queue's URL. SNS sends to the topic, and receives from the queue that
-// is subscribed to it, with raw message delivery.
+// An SQS URL has the host and path of the queue's URL. SNS sends to the topic, and receives from
+// the queue that is subscribed to it, with raw message delivery.
 //
 // # Parameters
 //
@@ -42,25 +43,27 @@
 //
 // # Environment and credentials
 //
-// The SDK's: AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, the shared files, the role of the
-// function, task or instance.
+// The SDK's: AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, the shared
+// files, the role of the function, task or instance.
 //
-// Rights: dynamodb DescribeTable, BatchGetItem, PutItem, UpdateItem, DeleteItem, and Query on the indexes; sqs
-// SendMessage, ReceiveMessage, DeleteMessage, ChangeMessageVisibility; sns Publish; s3 GetObject, PutObject,
-// DeleteObject, ListBucket. The doctor also reads sqs GetQueueAttributes.
+// Rights: dynamodb DescribeTable, BatchGetItem, PutItem, UpdateItem, DeleteItem, and Query on the
+// indexes; sqs SendMessage, ReceiveMessage, DeleteMessage, ChangeMessageVisibility; sns Publish; s3
+// GetObject, PutObject, DeleteObject, ListBucket. The doctor also reads sqs GetQueueAttributes.
 //
 // # Limits
 //
-// An item is at most 400 KB, attribute names included; a partition of an index takes about 1000 writes a second, which
-// is why due records are spread over shards. A message is at most 1 MiB (SNS: 256 KB), with 10 attributes. SQS names
-// have no dots. FIFO queues are refused: hints need no order, and FIFO has no delay for one message.
+// An item is at most 400 KB, attribute names included; a partition of an index takes about 1000
+// writes a second, which is why due records are spread over shards. A message is at most 1 MiB
+// (SNS: 256 KB), with 10 attributes. SQS names have no dots. FIFO queues are refused: hints need no
+// order, and FIFO has no delay for one message.
 //
 // # Delivery
 //
-// SQS: at least once, unordered; a nacked message comes again after a second, a forgotten one after visibility. Reads by
-// id are strongly consistent. Queries run on the indexes, which lag by a moment. What DynamoDB throttles is left to
-// package store, which waits, with jitter and longer each time; the SDK repeats only what did not get there, twice, and
-// no request lasts longer than ten seconds.
+// SQS: at least once, unordered; a nacked message comes again after a second, a forgotten one after
+// visibility. Reads by id are strongly consistent. Queries run on the indexes, which lag by a
+// moment. What DynamoDB throttles is left to package store, which waits, with jitter and longer
+// each time; the SDK repeats only what did not get there, twice, and no request lasts longer than
+// ten seconds.
 //
 // # Delay
 //
@@ -93,14 +96,16 @@ var common = []string{
 	"response_checksum_validation",
 }
 
-// session is what all services need: the SDK's configuration, and the endpoint if it is not Amazon's.
+// session is what all services need: the SDK's configuration, and the endpoint if it is not
+// Amazon's.
 type session struct {
 	config   aws.Config
 	endpoint *string
 }
 
-// newSession reads the parameters that all services have. It must come after the getters of the service's own, because
-// it checks them all. The region is that of the URL, else the environment's, else what hint says.
+// newSession reads the parameters that all services have. It must come after the getters of the
+// service's own, because it checks them all. The region comes from the URL, else from the
+// environment, else from hint.
 func newSession(ctx context.Context, a *drivers.Address, hint string) (session, error) {
 	var s session
 	if e := a.Params.String("endpoint", ""); e != "" {

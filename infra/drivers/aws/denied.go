@@ -15,7 +15,7 @@ var refusals = []string{
 	"UnauthorizedOperation", "Forbidden", "AWS.SimpleQueueService.AccessDenied",
 }
 
-// actions are the rights whose name is not that of the operation.
+// actions are the rights that are not named after their operation.
 var actions = map[string]string{
 	"SQS.SendMessageBatch": "sqs:SendMessage", "SQS.DeleteMessageBatch": "sqs:DeleteMessage",
 	"SQS.ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility", "SNS.PublishBatch": "sns:Publish",

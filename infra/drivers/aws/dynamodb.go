@@ -70,8 +70,8 @@ func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 	return outer, func() error { return errors.Join(outer.Close(), inner.Close()) }, nil
 }
 
-// undescribed says why a table could not be opened. It is no error of configuration: mostly the network, the credentials
-// or the rights are not there, or nobody has run init yet.
+// undescribed says why a table could not be opened. It is no error of configuration: mostly the
+// network, the credentials or the rights are not there, or init has not been run yet.
 func undescribed(table string, err error) error {
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
 		return fmt.Errorf("there is no table %s in this account and region; piecework init creates it: %w", table, err)
@@ -92,8 +92,8 @@ func describe(ctx context.Context, t tableURL) (*docstore.Collection, error) {
 	}
 }
 
-// open asks once. gocloud asks without a context, so that a request that is not answered would outlast the caller's: it
-// is left to end by itself.
+// open asks once. gocloud asks without a context, so that a request that is not answered would
+// outlast the caller's: it is left to end by itself.
 func (t tableURL) open(ctx context.Context) (*docstore.Collection, error) {
 	type answer struct {
 		coll *docstore.Collection

@@ -20,26 +20,26 @@ const (
 	mostHidden      = 12 * time.Hour
 )
 
-// inspect reads a queue's visibility timeout and its dead-letter queue. It knows nothing of a topic whose URL names no
-// queue that is subscribed to it.
+// inspect reads a queue's visibility timeout and its dead-letter queue. It knows nothing of a topic
+// whose URL names no queue that is subscribed to it.
 func (r reception) inspect(client *sqs.Client) func(context.Context, string) (*drivers.QueueFacts, error) {
-	return func(ctx context.Context, lane string) (*drivers.QueueFacts, error) {
+	return func(ctx context.Context, queue string) (*drivers.QueueFacts, error) {
 		if r.queue == "" {
 			return nil, nil
 		}
-		queue := drivers.InLane(r.queue, lane)
+		url := drivers.ForQueue(r.queue, queue)
 		const visibility, redrive = sqstypes.QueueAttributeNameVisibilityTimeout, sqstypes.QueueAttributeNameRedrivePolicy
 		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-			QueueUrl: &queue, AttributeNames: []sqstypes.QueueAttributeName{visibility, redrive},
+			QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{visibility, redrive},
 		})
 		if err != nil {
-			return nil, fmt.Errorf("read attributes of queue %s: %w", queue, err)
+			return nil, fmt.Errorf("read attributes of queue %s: %w", url, err)
 		}
 		seconds, _ := strconv.Atoi(out.Attributes[string(visibility)]) // SQS writes numbers
 		f := &drivers.QueueFacts{
 			Hidden: time.Duration(seconds) * time.Second, HiddenName: "visibility timeout",
-			HiddenRemedy: "set VisibilityTimeout of " + queue, Factor: advisedFactor, Most: mostHidden,
-			DeadRemedy:      "make a queue and name it in the RedrivePolicy of " + queue + ", with a maxReceiveCount of 5 or more",
+			HiddenRemedy: "set VisibilityTimeout of " + url, Factor: advisedFactor, Most: mostHidden,
+			DeadRemedy:      "make a queue and name it in the RedrivePolicy of " + url + ", with a maxReceiveCount of 5 or more",
 			LeastDeliveries: leastDeliveries,
 		}
 		policy := out.Attributes[string(redrive)]
@@ -51,7 +51,7 @@ func (r reception) inspect(client *sqs.Client) func(context.Context, string) (*d
 			Receive json.Number `json:"maxReceiveCount"` // a number, or one in quotes
 		}
 		if err := json.Unmarshal([]byte(policy), &to); err != nil {
-			return nil, fmt.Errorf("redrive policy %s of queue %s: %w", policy, queue, err)
+			return nil, fmt.Errorf("redrive policy %s of queue %s: %w", policy, url, err)
 		}
 		f.DeadLetterQueue = to.Target
 		f.Deliveries, _ = strconv.Atoi(to.Receive.String())

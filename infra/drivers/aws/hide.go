@@ -19,11 +19,13 @@ import (
 )
 
 const (
-	// atOnce is how many messages a request is about, and sideBySide how many requests are made at the same time.
+	// atOnce is how many messages a request is about, and sideBySide how many requests are made at
+	// the same time.
 	atOnce     = 10
 	sideBySide = 8
-	// longestHidden is the longest that a message is hidden. SQS has 12 hours, counted from when it delivered the message:
-	// a function may have had it for a quarter of an hour since, and its caller for some minutes before.
+	// longestHidden is the longest that a message is hidden. SQS has 12 hours, counted from when it
+	// delivered the message: a function may have had it for a quarter of an hour since, and its
+	// caller for some minutes before.
 	longestHidden = mostHidden - 30*time.Minute
 )
 
@@ -92,7 +94,7 @@ func (r reception) queueOf(arn string) (string, error) {
 		return "", fmt.Errorf("queue %q: want the ARN of a queue of SQS", arn)
 	}
 	u := url.URL{Scheme: "https", Host: "sqs." + parts[3] + "." + suffix(parts[1])}
-	if named, err := url.Parse(drivers.InLane(r.queue, "x")); err == nil && named.Host != "" {
+	if named, err := url.Parse(drivers.ForQueue(r.queue, "x")); err == nil && named.Host != "" {
 		u.Scheme, u.Host = named.Scheme, named.Host
 	}
 	u.Path = "/" + parts[4] + "/" + parts[5]

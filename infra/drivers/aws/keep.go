@@ -14,8 +14,8 @@ import (
 	"github.com/piecework/piecework/pubsubq/keep"
 )
 
-// keeper extends the visibility timeout of messages that are held here. It learns of them by watching the requests of
-// the client that receives, since gocloud's driver has no place for it.
+// keeper extends the visibility timeout of messages that are held here. It learns of them by
+// watching the requests of the client that receives, since gocloud's driver has no place for it.
 type keeper struct {
 	client     *sqs.Client
 	visibility time.Duration

@@ -110,7 +110,8 @@ func (t *table) create(ctx context.Context) error {
 	return t.waitActive(ctx)
 }
 
-// complete checks a table that exists, and adds the indexes that it lacks, one at a time as DynamoDB wants it.
+// complete checks a table that exists, and adds the indexes that it lacks, one at a time as
+// DynamoDB wants it.
 func (t *table) complete(ctx context.Context, have *types.TableDescription) error {
 	if !sameKeys(have.KeySchema, store.IDField) {
 		return fmt.Errorf("table %s has another key than %q: use another table", t.table, store.IDField)
@@ -163,7 +164,8 @@ func (t *table) waitActive(ctx context.Context) error {
 	}
 }
 
-// expire turns native expiry on, if the URL asks for it. It is never turned off, since others may rely on it.
+// expire turns native expiry on, if the URL asks for it. It is never turned off, since others may
+// rely on it.
 func (t *table) expire(ctx context.Context) error {
 	if !t.ttl {
 		return nil
@@ -206,7 +208,8 @@ func keySchema(names ...string) []types.KeySchemaElement {
 	return out
 }
 
-// keysOnly is what the indexes hold beside their own keys: the id. They say where to look, and cost little to keep.
+// keysOnly is what the indexes hold beside their own keys: the id. They say where to look, and cost
+// little to keep.
 func keysOnly() *types.Projection {
 	return &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}
 }

@@ -14,8 +14,9 @@ import (
 // readTries is how often a bulk read asks for what is left of it.
 const readTries = 6
 
-// readAll makes a bulk read complete. DynamoDB answers in part when it throttles, or when the items are over 16 MB, and
-// names the rest; gocloud takes the rest for not found, and a job that is not found is a job that is dropped.
+// readAll makes a bulk read complete. DynamoDB returns a part, and names the rest, when it
+// throttles or when the items exceed 16 MB. gocloud takes the rest for not found, and hints of jobs
+// that are not found are dropped.
 func readAll(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("PieceworkReadAll", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
@@ -28,7 +29,7 @@ func readAll(stack *middleware.Stack) error {
 		}
 		for try := 0; len(got.UnprocessedKeys) > 0; try++ {
 			if try == readTries {
-				// As if all had been throttled: the caller then knows that nothing is known.
+				// As if everything had been throttled: the caller then takes no item for missing.
 				return out, meta, &types.ProvisionedThroughputExceededException{
 					Message: aws.String("bulk read is incomplete after several tries"),
 				}
@@ -55,7 +56,7 @@ func readAll(stack *middleware.Stack) error {
 	}), middleware.After)
 }
 
-// pause waits 25 ms, doubled with each try, of which half is chance.
+// pause waits 25 ms, doubled with each try; half of it is jitter.
 func pause(ctx context.Context, try int) error {
 	full := 25 * time.Millisecond << try
 	t := time.NewTimer(full/2 + rand.N(full/2))

@@ -44,12 +44,13 @@ func parseReception(p *drivers.Params) reception {
 }
 
 // options are gocloud's, which a URL of gocloud's cannot give.
-func (r reception) options(lane string) *awssnssqs.SubscriptionOptions {
+func (r reception) options(queue string) *awssnssqs.SubscriptionOptions {
 	return &awssnssqs.SubscriptionOptions{
 		Raw:         r.raw,
-		SNSTopicARN: drivers.InLane(r.topic, lane), // notifications of other topics are not unwrapped
-		WaitTime:    r.wait,                        // long polling: a message is returned at once, and an idle queue costs three calls a minute
-		// One fetch of prefetch messages at a time: what is fetched ahead, nobody else can run.
+		SNSTopicARN: drivers.ForQueue(r.topic, queue), // notifications of other topics are not unwrapped
+		WaitTime:    r.wait,                           // long polling: a message is returned at once, and an idle queue costs three calls a minute
+		// One fetch of prefetch messages at a time: no other instance can run a message that was
+		// fetched ahead.
 		ReceiveBatcherOptions: batcher.Options{MaxBatchSize: r.prefetch, MaxHandlers: 1},
 	}
 }
@@ -70,12 +71,12 @@ func openSQS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 	client := s.sqs()
 	keep := newKeeper(client, r.visibility, r.hold, log)
 	return drivers.NewQueue(drivers.Broker{
-		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
-			if err := checkLane(lane); err != nil {
+		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
+			if err := checkName(queue); err != nil {
 				return nil, err
 			}
 			// Ten messages a request, which is gocloud's default and SQS's most.
-			return awssnssqs.OpenSQSTopic(ctx, client, drivers.InLane(r.queue, lane), nil), nil
+			return awssnssqs.OpenSQSTopic(ctx, client, drivers.ForQueue(r.queue, queue), nil), nil
 		},
 		Subscription: r.subscribe(s, keep),
 		MaxDelay:     MaxDelay,
@@ -92,13 +93,13 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 	r.queue, r.raw, r.topic = a.Params.String("queue", ""), a.Params.Bool("raw", true), a.Path
 	parts := strings.Split(a.Path, ":")
 	if a.Host != "" || len(parts) != 6 || parts[0] != "arn" || parts[2] != "sns" {
-		return nil, a.Errorf("want the topic's ARN after three slashes: awssns:///arn:aws:sns:REGION:ACCOUNT:piecework-%s", drivers.Lane)
+		return nil, a.Errorf("want the topic's ARN after three slashes: awssns:///arn:aws:sns:REGION:ACCOUNT:piecework-%s", drivers.Placeholder)
 	}
 	if err := checkQueue(a, parts[5]); err != nil {
 		return nil, err
 	}
 	if r.queue != "" {
-		if u, err := url.Parse(drivers.InLane(r.queue, "x")); err != nil || u.Host == "" {
+		if u, err := url.Parse(drivers.ForQueue(r.queue, "x")); err != nil || u.Host == "" {
 			return nil, a.Errorf("queue=%q: want the URL of the subscribed SQS queue", r.queue)
 		}
 		if err := checkQueue(a, r.queue); err != nil {
@@ -113,11 +114,11 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 	client := s.sqs()
 	keep := newKeeper(client, r.visibility, r.hold, log)
 	return drivers.NewQueue(drivers.Broker{
-		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
-			if err := checkLane(lane); err != nil {
+		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
+			if err := checkName(queue); err != nil {
 				return nil, err
 			}
-			return awssnssqs.OpenSNSTopic(ctx, topics, drivers.InLane(a.Path, lane), nil), nil
+			return awssnssqs.OpenSNSTopic(ctx, topics, drivers.ForQueue(a.Path, queue), nil), nil
 		},
 		Subscription: r.subscribe(s, keep),
 		Origin:       origin,
@@ -127,23 +128,24 @@ func openSNS(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers
 	}, log), nil
 }
 
-// subscribe returns what opens a lane for receiving. The SDK's client dials for each request as needed, so that opening
-// again is making another subscription.
+// subscribe returns what opens a queue for receiving. The SDK's client dials by itself, so opening
+// again only makes another subscription.
 func (r reception) subscribe(s session, keep *keeper) func(context.Context, string) (*pubsub.Subscription, error) {
-	// Without a limit, a connection that has gone dead would make a worker deaf for as long as TCP likes.
+	// Without a limit, a connection that has gone dead would make a worker deaf for as long as TCP
+	// likes.
 	client := s.sqs(keep.watch, func(o *sqs.Options) { o.HTTPClient = s.patientFor(r.wait + callTime) })
-	return func(ctx context.Context, lane string) (*pubsub.Subscription, error) {
+	return func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
 		if r.queue == "" {
-			return nil, fmt.Errorf("the URL names no SQS queue to receive from: add queue=https://.../piecework-%s", drivers.Lane)
+			return nil, fmt.Errorf("the URL names no SQS queue to receive from: add queue=https://.../piecework-%s", drivers.Placeholder)
 		}
-		if err := checkLane(lane); err != nil {
+		if err := checkName(queue); err != nil {
 			return nil, err
 		}
-		return awssnssqs.OpenSubscription(ctx, client, drivers.InLane(r.queue, lane), r.options(lane)), nil
+		return awssnssqs.OpenSubscription(ctx, client, drivers.ForQueue(r.queue, queue), r.options(queue)), nil
 	}
 }
 
-// delay keeps a message back.
+// delay delays a message.
 func delay(as func(any) bool, d time.Duration) error {
 	var entry *sqstypes.SendMessageBatchRequestEntry
 	if !as(&entry) {
@@ -160,7 +162,7 @@ func (s session) sqs(more ...func(*sqs.Options)) *sqs.Client {
 	}}, more...)...)
 }
 
-// scheme is that of the endpoint.
+// scheme returns the scheme of the endpoint.
 func (s session) scheme() string {
 	if s.endpoint != nil {
 		if scheme, _, ok := strings.Cut(*s.endpoint, "://"); ok {
@@ -180,7 +182,7 @@ func regionOf(host string) string {
 }
 
 func checkQueue(a *drivers.Address, name string) error {
-	if err := a.WantLane(name); err != nil {
+	if err := a.WantPlaceholder(name); err != nil {
 		return err
 	}
 	if strings.HasSuffix(path.Base(name), ".fifo") {
@@ -189,10 +191,10 @@ func checkQueue(a *drivers.Address, name string) error {
 	return nil
 }
 
-// checkLane refuses lanes that SQS has no name for.
-func checkLane(lane string) error {
-	if strings.Contains(lane, ".") {
-		return fmt.Errorf("queue %q: names of SQS and SNS have no dots: call it %q", lane, strings.ReplaceAll(lane, ".", "-"))
+// checkName refuses queues that SQS has no name for.
+func checkName(queue string) error {
+	if strings.Contains(queue, ".") {
+		return fmt.Errorf("queue %q: names of SQS and SNS have no dots: call it %q", queue, strings.ReplaceAll(queue, ".", "-"))
 	}
 	return nil
 }

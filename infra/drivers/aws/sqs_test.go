@@ -32,7 +32,8 @@ func (s *stub) wait(t *testing.T, op string, n int) []object {
 	}
 }
 
-// A connection that has gone dead does not make a worker deaf: the request that was under way is given up, and made again.
+// A connection that has gone dead does not make a worker deaf: the request that was under way is
+// given up, and made again.
 func TestAReceiveThatIsNotAnsweredIsMadeAgain(t *testing.T) {
 	end := make(chan struct{})
 	s := newStub(t, map[string]func(int, object) (int, object){

@@ -1,8 +1,9 @@
-// Package azure registers Service Bus as queues and Azure Blob Storage as buckets. Cosmos DB is in package mongo.
+// Package azure registers Service Bus as queues and Azure Blob Storage as buckets. Cosmos DB is in
+// package mongo.
 //
 // # URLs
 //
-//	azuresb://NAMESPACE.servicebus.windows.net/piecework-{queue}    the queue of a lane, or its topic
+//	azuresb://NAMESPACE.servicebus.windows.net/piecework-{queue}    a queue, or its topic
 //	azuresb:///piecework-{queue}                                    the namespace of the connection string
 //	azblob://CONTAINER?storage_account=ACCOUNT
 //
@@ -10,7 +11,7 @@
 //
 // Of azuresb:
 //
-//	subscription=       the subscription of a lane, if the path names a topic
+//	subscription=       the subscription of a queue, if the path names a topic
 //	prefetch=1          messages fetched at a time
 //	renew=10s           how often the lock of a message is renewed while it is held here
 //	hold=15m            how long that goes on for one message
@@ -24,22 +25,24 @@
 //
 // # Environment and credentials
 //
-// Service Bus: SERVICEBUS_CONNECTION_STRING, or the identity that Azure's library finds: AZURE_CLIENT_ID and its kin, a
-// managed identity, the command line's login. Blob Storage: AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY,
-// AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING, or the same identity.
+// Service Bus: SERVICEBUS_CONNECTION_STRING, or the identity that Azure's library finds:
+// AZURE_CLIENT_ID and its kin, a managed identity, the command line's login. Blob Storage:
+// AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or
+// AZURE_STORAGE_CONNECTION_STRING, or the same identity.
 //
-// Rights: Azure Service Bus Data Sender and Data Receiver; Storage Blob Data Contributor. URLs can be signed
-// with the account's key only.
+// Rights: Azure Service Bus Data Sender and Data Receiver; Storage Blob Data Contributor. URLs can
+// be signed with the account's key only.
 //
 // # Limits
 //
-// A message is at most 256 KB, on the premium tier 100 MB. A queue gives a message back maxDeliveryCount times (10 by
-// default) and then moves it to its dead letters: set it high, since attempts are counted in the record.
+// A message is at most 256 KB, on the premium tier 100 MB. A queue gives a message back
+// maxDeliveryCount times (10 by default) and then moves it to its dead letters: set it high, since
+// attempts are counted in the record.
 //
 // # Delivery
 //
-// At least once, by peek and lock; see package servicebus. A nacked message comes again at once. A lock that was lost
-// makes the message come again.
+// At least once, by peek and lock; see package servicebus. A nacked message comes again at once. A
+// lock that was lost makes the message come again.
 //
 // # Delay
 //
@@ -75,8 +78,8 @@ func Register(s *drivers.Set) {
 	s.AddDenial(denied)
 }
 
-// lanes is what an azuresb URL says, and the client, which all lanes share.
-type lanes struct {
+// queues is what an azuresb URL says, and the client, which all queues share.
+type queues struct {
 	host               string
 	name, subscription string // with "{queue}"
 	prefetch           int
@@ -88,8 +91,8 @@ type lanes struct {
 	closed bool
 }
 
-func parseQueue(a *drivers.Address) (*lanes, error) {
-	l := &lanes{
+func parseQueue(a *drivers.Address) (*queues, error) {
+	l := &queues{
 		host: a.Host, name: strings.Trim(a.Path, "/"), subscription: a.Params.String("subscription", ""),
 		prefetch:   a.Params.Int("prefetch", 1, 1, 1000),
 		renew:      a.Params.Duration("renew", 10*time.Second, time.Second, time.Minute),
@@ -99,7 +102,7 @@ func parseQueue(a *drivers.Address) (*lanes, error) {
 	if err := a.Check(); err != nil {
 		return nil, err
 	}
-	if err := a.WantLane(l.name); err != nil {
+	if err := a.WantPlaceholder(l.name); err != nil {
 		return nil, err
 	}
 	switch {
@@ -135,20 +138,20 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		return nil, err
 	}
 	return drivers.NewQueue(drivers.Broker{
-		Topic: func(_ context.Context, lane string) (*pubsub.Topic, error) {
+		Topic: func(_ context.Context, queue string) (*pubsub.Topic, error) {
 			client, err := l.get()
 			if err != nil {
 				return nil, err
 			}
-			return servicebus.OpenTopic(client, drivers.InLane(l.name, lane))
+			return servicebus.OpenTopic(client, drivers.ForQueue(l.name, queue))
 		},
-		Subscription: func(_ context.Context, lane string) (*pubsub.Subscription, error) {
+		Subscription: func(_ context.Context, queue string) (*pubsub.Subscription, error) {
 			client, err := l.get()
 			if err != nil {
 				return nil, err
 			}
-			return servicebus.OpenSubscription(client, drivers.InLane(l.name, lane), &servicebus.Options{
-				Subscription: drivers.InLane(l.subscription, lane), Prefetch: l.prefetch, Renew: l.renew, Hold: cmp.Or(l.hold, -1),
+			return servicebus.OpenSubscription(client, drivers.ForQueue(l.name, queue), &servicebus.Options{
+				Subscription: drivers.ForQueue(l.subscription, queue), Prefetch: l.prefetch, Renew: l.renew, Hold: cmp.Or(l.hold, -1),
 			})
 		},
 		MaxDelay: servicebus.MaxDelay, Delay: servicebus.DelayHook, Origin: origin, Close: l.close,
@@ -156,7 +159,7 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 }
 
 // get returns the client, which dials again by itself.
-func (l *lanes) get() (*azservicebus.Client, error) {
+func (l *queues) get() (*azservicebus.Client, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -173,7 +176,7 @@ func (l *lanes) get() (*azservicebus.Client, error) {
 	return client, nil
 }
 
-func (l *lanes) connect() (*azservicebus.Client, error) {
+func (l *queues) connect() (*azservicebus.Client, error) {
 	if l.connection != "" {
 		return azservicebus.NewClientFromConnectionString(l.connection, nil)
 	}
@@ -184,8 +187,8 @@ func (l *lanes) connect() (*azservicebus.Client, error) {
 	return azservicebus.NewClient(l.host, cred, nil)
 }
 
-// close closes the client, and with it the links of all lanes.
-func (l *lanes) close(ctx context.Context) error {
+// close closes the client, and with it the links of all queues.
+func (l *queues) close(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

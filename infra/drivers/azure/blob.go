@@ -9,8 +9,8 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 )
 
-// openBucket opens a container. gocloud's writer panics in Close when an upload has failed, so what is written goes by its
-// Upload, and nothing but blobout should write to the bucket.
+// openBucket opens a container. gocloud's writer panics in Close when an upload has failed, so what
+// is written goes by its Upload, and nothing but blobout should write to the bucket.
 func openBucket(ctx context.Context, a *drivers.Address) (drivers.Bucket, error) {
 	var none drivers.Bucket
 	p := a.Params

@@ -6,7 +6,8 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// origin reads what Service Bus tells of a message. The id is the sender's, who may have given none.
+// origin reads what Service Bus tells of a message. The id is the sender's, who may have given
+// none.
 func origin(as func(any) bool) pubsubq.Origin {
 	var m *azservicebus.ReceivedMessage
 	if !as(&m) {

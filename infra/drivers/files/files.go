@@ -15,12 +15,14 @@
 //
 // # Limits
 //
-// All processes need the same directory: one machine, or a network file system with atomic renames. A name is at most
-// 255 bytes a folder. Signing needs a server of yours that verifies with the same key.
+// All processes need the same directory: one machine, or a network file system with atomic renames.
+// A name is at most 255 bytes a folder. Signing needs a server of yours that verifies with the same
+// key.
 //
 // # Delivery
 //
-// A bucket delivers nothing. A file appears whole, by a rename, and is synced to disk before a record lists it.
+// A bucket delivers nothing. A file appears whole, by a rename, and is synced to disk before a
+// record lists it.
 //
 // # Delay
 //
@@ -92,7 +94,8 @@ func signer(base, keyFile string) (fileblob.URLSigner, error) {
 	return fileblob.NewURLSignerHMAC(u, key), nil
 }
 
-// directory is the directory of a URL's path, which comes without its first slash; on Windows, C:/x is the whole of it.
+// directory is the directory of a URL's path, which comes without its first slash; on Windows, C:/x
+// is the whole of it.
 func directory(path string) string {
 	if runtime.GOOS != "windows" {
 		path = "/" + strings.TrimPrefix(path, "/")

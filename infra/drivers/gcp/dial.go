@@ -16,13 +16,15 @@ import (
 // emulator names the variable that makes the library use an emulator.
 const emulator = "FIRESTORE_EMULATOR_HOST"
 
-// callTime is the most that one request to Firestore may take. A request answers in milliseconds; without a limit, a
-// connection that has gone dead would hold a verb, and with it a lease, for as long as TCP likes.
+// callTime is the most that one request to Firestore may take. A request answers in milliseconds;
+// without a limit, a connection that has gone dead would hold a verb, and with it a lease, for as
+// long as TCP likes.
 const callTime = 10 * time.Second
 
-// dial makes a client as gocloud does, but for how it repeats requests: not at all, where Google's own goes on for a
-// minute with what was throttled, unseen. Package store waits, with jitter and longer each time, and counts how long. With
-// both, a heartbeat that is tried again would outlast its lease.
+// dial makes a client as gocloud does, but for how it repeats requests: not at all, where Google's
+// own goes on for a minute with what was throttled, unseen. Package store waits, with jitter and
+// longer each time, and counts how long. With both, a heartbeat that is tried again would outlast
+// its lease.
 func dial(ctx context.Context) (*firestore.Client, error) {
 	opts := []option.ClientOption{option.WithUserAgent("piecework")}
 	bounds := []grpc.DialOption{grpc.WithChainUnaryInterceptor(boundCall), grpc.WithChainStreamInterceptor(boundStream)}
@@ -79,7 +81,7 @@ type stream struct {
 	cancel context.CancelFunc
 }
 
-// RecvMsg receives a part. After an error, also that of the end, there are no more.
+// RecvMsg receives a part. After an error, also io.EOF, there are no more.
 func (s *stream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
 	if err != nil {

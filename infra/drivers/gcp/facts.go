@@ -14,12 +14,12 @@ import (
 const mostHidden = 10 * time.Minute
 
 // inspect reads a subscription's ack deadline and its dead-letter topic.
-func (l *lanes) inspect(ctx context.Context, lane string) (*drivers.QueueFacts, error) {
+func (l *queues) inspect(ctx context.Context, queue string) (*drivers.QueueFacts, error) {
 	client, err := l.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("projects/%s/subscriptions/%s", l.project, drivers.InLane(l.subscription, lane))
+	name := fmt.Sprintf("projects/%s/subscriptions/%s", l.project, drivers.ForQueue(l.subscription, queue))
 	s, err := client.SubscriptionAdminClient.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: name})
 	if err != nil {
 		return nil, fmt.Errorf("read subscription %s: %w", name, err)

@@ -1,9 +1,10 @@
-// Package gcp registers Firestore as a store, Pub/Sub as queues, and Google Cloud Storage as buckets.
+// Package gcp registers Firestore as a store, Pub/Sub as queues, and Google Cloud Storage as
+// buckets.
 //
 // # URLs
 //
 //	firestore://PROJECT/COLLECTION
-//	gcppubsub://PROJECT/piecework-{queue}      the topic of a lane
+//	gcppubsub://PROJECT/piecework-{queue}      the topic of a queue
 //	gs://BUCKET
 //
 // # Parameters
@@ -17,7 +18,7 @@
 //
 // Of gcppubsub:
 //
-//	subscription=        the subscription of a lane; default: the topic's name
+//	subscription=        the subscription of a queue; default: the topic's name
 //	prefetch=1           messages fetched at a time
 //	hold=15m             how long the ack deadline of a message is extended while it is held here
 //
@@ -30,26 +31,30 @@
 //
 // # Environment and credentials
 //
-// Application default credentials: GOOGLE_APPLICATION_CREDENTIALS, gcloud's, those of the service or machine. With
-// FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST the emulators are used, without credentials.
+// Application default credentials: GOOGLE_APPLICATION_CREDENTIALS, gcloud's, the service's or the
+// machine's. With FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST the
+// emulators are used, without credentials.
 //
-// Rights: roles/datastore.user; roles/pubsub.publisher on the topics and roles/pubsub.subscriber on the subscriptions;
-// roles/storage.objectUser. URLs are signed with the key of the credentials, or, where they have none (Cloud Run, GKE),
-// by IAM, which needs roles/iam.serviceAccountTokenCreator on the account itself. The provisioner needs
-// roles/datastore.indexAdmin. The doctor also reads the subscriptions, with roles/pubsub.viewer.
+// Rights: roles/datastore.user; roles/pubsub.publisher on the topics and roles/pubsub.subscriber on
+// the subscriptions; roles/storage.objectUser. URLs are signed with the key of the credentials, or,
+// where they have none (Cloud Run, GKE), by IAM, which needs roles/iam.serviceAccountTokenCreator
+// on the account itself. The provisioner needs roles/datastore.indexAdmin. The doctor also reads
+// the subscriptions, with roles/pubsub.viewer.
 //
 // # Limits
 //
-// A document is at most 1 MiB. A collection takes 500 new documents a second at first, and more after some minutes. A
-// message is at most 10 MB. Names of topics begin with a letter.
+// A document is at most 1 MiB. A collection takes 500 new documents a second at first, and more
+// after some minutes. A message is at most 10 MB. Names of topics begin with a letter.
 //
 // # Delivery
 //
-// At least once. A nacked message comes again at once, or as the subscription's retry policy says. Messages are received
-// by package pubsubpull. Push subscriptions to Cloud Run do not need it: the adapter receives them.
+// At least once. A nacked message comes again at once, or as the subscription's retry policy says.
+// Messages are received by package pubsubpull. Push subscriptions to Cloud Run do not need it: the
+// adapter receives them.
 //
-// Reads and queries of Firestore are strongly consistent. What Firestore refuses because it is asked for too much is left
-// to package store, which waits, with jitter and longer each time; no request lasts longer than ten seconds.
+// Reads and queries of Firestore are strongly consistent. What Firestore refuses because it is
+// asked for too much is left to package store, which waits, with jitter and longer each time; no
+// request lasts longer than ten seconds.
 //
 // # Delay
 //

@@ -6,7 +6,8 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// origin reads what Pub/Sub tells of a message. It counts deliveries only if the subscription has a dead-letter topic.
+// origin reads what Pub/Sub tells of a message. It counts deliveries only if the subscription has a
+// dead-letter topic.
 func origin(as func(any) bool) pubsubq.Origin {
 	var m *pubsubpb.ReceivedMessage
 	if !as(&m) {

@@ -24,9 +24,9 @@ func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
 	return &indexes{p}, nil
 }
 
-// indexes are the composite indexes of the collection, and the exemptions of its fields from the indexes that Firestore
-// keeps by itself. Nobody asks those; each costs a write, and those over fields that only grow, such as the times,
-// limit the collection to 500 writes a second.
+// indexes are the composite indexes of the collection, and the exemptions of its fields from the
+// indexes that Firestore keeps by itself. No query uses them; each costs a write, and those over
+// fields that only grow, such as the times, limit the collection to 500 writes a second.
 type indexes struct{ *place }
 
 // descending tells which index is read newest first. Firestore wants the order in the index.
@@ -96,7 +96,8 @@ func (x *indexes) Apply(ctx context.Context) error {
 	return nil
 }
 
-// update takes a field out of the automatic indexes, and may turn expiry on. It does not wait: reads do not depend on it.
+// update takes a field out of the automatic indexes, and may turn expiry on. It does not wait:
+// reads do not depend on it.
 func (x *indexes) update(ctx context.Context, client *admin.FirestoreAdminClient, group, field string, paths ...string) error {
 	_, err := client.UpdateField(ctx, &adminpb.UpdateFieldRequest{
 		Field: &adminpb.Field{

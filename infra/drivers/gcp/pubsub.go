@@ -18,8 +18,8 @@ import (
 	"github.com/piecework/piecework/pubsubq/pubsubpull"
 )
 
-// lanes is what a gcppubsub URL says.
-type lanes struct {
+// queues is what a gcppubsub URL says.
+type queues struct {
 	project, topic, subscription string // the names with "{queue}"
 	prefetch                     int
 	hold                         time.Duration
@@ -29,7 +29,7 @@ type lanes struct {
 	closed bool
 }
 
-func parseQueue(a *drivers.Address) (*lanes, error) {
+func parseQueue(a *drivers.Address) (*queues, error) {
 	if err := a.WantHost("project"); err != nil {
 		return nil, err
 	}
@@ -37,12 +37,12 @@ func parseQueue(a *drivers.Address) (*lanes, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lanes{
+	l := &queues{
 		project: a.Host, topic: topic, subscription: a.Params.String("subscription", topic),
 		prefetch: a.Params.Int("prefetch", 1, 1, 1000),
 		hold:     a.Params.Duration("hold", 15*time.Minute, 0, 24*time.Hour),
 	}
-	if err := errors.Join(a.WantLane(l.topic), a.WantLane(l.subscription)); err != nil {
+	if err := errors.Join(a.WantPlaceholder(l.topic), a.WantPlaceholder(l.subscription)); err != nil {
 		return nil, err
 	}
 	return l, a.Check()
@@ -54,19 +54,19 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 		return nil, err
 	}
 	return drivers.NewQueue(drivers.Broker{
-		Topic: func(ctx context.Context, lane string) (*pubsub.Topic, error) {
+		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
 			client, err := l.get(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return gcppubsubv2.OpenTopic(client, drivers.InLane(l.topic, lane), nil), nil
+			return gcppubsubv2.OpenTopic(client, drivers.ForQueue(l.topic, queue), nil), nil
 		},
-		Subscription: func(ctx context.Context, lane string) (*pubsub.Subscription, error) {
+		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
 			client, err := l.get(ctx)
 			if err != nil {
 				return nil, err
 			}
-			name := fmt.Sprintf("projects/%s/subscriptions/%s", l.project, drivers.InLane(l.subscription, lane))
+			name := fmt.Sprintf("projects/%s/subscriptions/%s", l.project, drivers.ForQueue(l.subscription, queue))
 			opts := &pubsubpull.Options{Prefetch: l.prefetch, Hold: cmp.Or(l.hold, -1)}
 			return pubsubpull.OpenSubscription(client.SubscriptionAdminClient, name, opts), nil
 		},
@@ -76,7 +76,7 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 }
 
 // get returns the client, which dials again by itself.
-func (l *lanes) get(ctx context.Context) (*raw.Client, error) {
+func (l *queues) get(ctx context.Context) (*raw.Client, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -93,7 +93,7 @@ func (l *lanes) get(ctx context.Context) (*raw.Client, error) {
 	return l.client, nil
 }
 
-func (l *lanes) close(context.Context) error {
+func (l *queues) close(context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

@@ -88,8 +88,8 @@ func (b bucketURL) connect(ctx context.Context) (*gcp.HTTPClient, *gcsblob.Optio
 	return client, opts, err
 }
 
-// sign sets who signs URLs: the account and key in the file of the credentials, else, on Google's machines, their
-// account by way of IAM. Without either, signing is refused when it is asked for.
+// sign sets who signs URLs: the account and key in the file of the credentials, else, on Google's
+// machines, their account by way of IAM. Without either, signing is refused when it is asked for.
 func sign(ctx context.Context, opts *gcsblob.Options, file []byte) {
 	var account struct {
 		Email string `json:"client_email"`

@@ -14,7 +14,7 @@ func TestWhatMustBeGranted(t *testing.T) {
 		err  error
 		want string
 	}{
-		{fmt.Errorf("x: %w", sarama.ErrTopicAuthorizationFailed), "Read, Write and Describe the lanes' topics"},
+		{fmt.Errorf("x: %w", sarama.ErrTopicAuthorizationFailed), "Read, Write and Describe the queues' topics"},
 		{fmt.Errorf("x: %w", sarama.ErrGroupAuthorizationFailed), "consumer groups"},
 		{sarama.ErrSASLAuthenticationFailed, "a user and password"},
 		{sarama.ErrLeaderNotAvailable, ""},

@@ -2,12 +2,12 @@
 //
 // # URLs
 //
-//	kafka://broker1:9092,broker2:9092/piecework-{queue}      the topic of a lane
+//	kafka://broker1:9092,broker2:9092/piecework-{queue}      the topic of a queue
 //	kafka+tls://user:password@broker:9093/piecework-{queue}  with TLS; user and password by SASL PLAIN
 //
 // # Parameters
 //
-//	group=piecework-{queue}   the consumer group of a lane
+//	group=piecework-{queue}   the consumer group of a queue
 //	offset=oldest             where a group begins that has none yet: oldest or newest
 //	version=2.1.0             the version of the brokers' protocol
 //
@@ -17,15 +17,16 @@
 //
 // # Limits
 //
-// A lane has no more receivers at work than its topic has partitions. A message that is not acked holds back the
-// commits of those after it in all partitions that the receiver has. There is no nack: a message that is given back is
-// acked and gone, and sweep sends the hint again after its grace. Joining a group takes seconds, in which nothing is
-// received. So jobs run, and none is lost, but a queue of work serves better.
+// A queue has no more receivers at work than its topic has partitions. A message that is not acked
+// holds back the commits of those after it in all partitions that the receiver has. There is no
+// nack: a message that is given back is acked and gone, and sweep sends the hint again after its
+// grace. Joining a group takes seconds, in which nothing is received. So jobs run, and none is
+// lost, but a queue of work serves better.
 //
 // # Delivery
 //
-// At least once by offset: after a crash or a rebalance, what was not committed comes again. Publishes wait for all
-// replicas that are in sync.
+// At least once by offset: after a crash or a rebalance, what was not committed comes again.
+// Publishes wait for all replicas that are in sync.
 //
 // # Delay
 //
@@ -67,7 +68,7 @@ type place struct {
 
 func parse(a *drivers.Address) (*place, error) {
 	p := &place{
-		topic: strings.Trim(a.Path, "/"), group: a.Params.String("group", "piecework-"+drivers.Lane),
+		topic: strings.Trim(a.Path, "/"), group: a.Params.String("group", "piecework-"+drivers.Placeholder),
 		initial: sarama.OffsetOldest, // a group that is new would miss what was sent before it has joined
 		tls:     a.Scheme == "kafka+tls",
 	}
@@ -82,7 +83,7 @@ func parse(a *drivers.Address) (*place, error) {
 		return nil, err
 	}
 	for _, template := range []string{p.topic, p.group} {
-		if err := a.WantLane(template); err != nil {
+		if err := a.WantPlaceholder(template); err != nil {
 			return nil, err
 		}
 	}
@@ -133,17 +134,17 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 	}
 	return drivers.NewQueue(drivers.Broker{
 		// Each has clients of its own, which end with it; opening again dials again.
-		Topic: func(_ context.Context, lane string) (*pubsub.Topic, error) {
-			name := drivers.InLane(p.topic, lane)
+		Topic: func(_ context.Context, queue string) (*pubsub.Topic, error) {
+			name := drivers.ForQueue(p.topic, queue)
 			t, err := kafkapubsub.OpenTopic(p.brokers, p.config(), name, nil)
 			if err != nil {
 				return nil, fmt.Errorf("open topic %s: %w", name, err)
 			}
 			return t, nil
 		},
-		Subscription: func(_ context.Context, lane string) (*pubsub.Subscription, error) {
-			name := drivers.InLane(p.topic, lane)
-			s, err := kafkapubsub.OpenSubscription(p.brokers, p.config(), drivers.InLane(p.group, lane), []string{name}, nil)
+		Subscription: func(_ context.Context, queue string) (*pubsub.Subscription, error) {
+			name := drivers.ForQueue(p.topic, queue)
+			s, err := kafkapubsub.OpenSubscription(p.brokers, p.config(), drivers.ForQueue(p.group, queue), []string{name}, nil)
 			if err != nil {
 				return nil, fmt.Errorf("join a group of topic %s: %w", name, err)
 			}
@@ -155,8 +156,8 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 
 // refusals are the errors that mean a lack of rights, and what to grant.
 var refusals = map[sarama.KError]string{
-	sarama.ErrTopicAuthorizationFailed:   "allow this process's user to Read, Write and Describe the lanes' topics",
-	sarama.ErrGroupAuthorizationFailed:   "allow this process's user to Read the lanes' consumer groups",
+	sarama.ErrTopicAuthorizationFailed:   "allow this process's user to Read, Write and Describe the queues' topics",
+	sarama.ErrGroupAuthorizationFailed:   "allow this process's user to Read the queues' consumer groups",
 	sarama.ErrClusterAuthorizationFailed: "allow this process's user to Describe the cluster",
 	sarama.ErrSASLAuthenticationFailed:   "give this process a user and password that Kafka knows",
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// origin names a message by its place and time: a topic that is made anew counts from the start. Kafka does not count deliveries, and takes no message back.
+// origin names a message by its offset and time, because a topic that is created again counts from
+// the start. Kafka does not count deliveries and takes no message back.
 func origin(as func(any) bool) pubsubq.Origin {
 	var m *sarama.ConsumerMessage
 	if !as(&m) {

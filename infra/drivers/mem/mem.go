@@ -14,12 +14,12 @@
 //
 // # Limits
 //
-// All is lost with the process. The store is gocloud's memory store: it looks at every record on each query. The bucket
-// cannot sign URLs.
+// All is lost with the process. The store is gocloud's memory store: it looks at every record on
+// each query. The bucket cannot sign URLs.
 //
 // # Delivery
 //
-// At least once, within the process; receivers of a lane compete.
+// At least once, within the process; receivers of a queue compete.
 //
 // # Delay
 //

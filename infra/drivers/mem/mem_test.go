@@ -12,8 +12,8 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-// gocloud's memory store updates documents in place while queries read them, which ends the process ("concurrent map
-// read and map write"). Opened here it must not.
+// gocloud's memory store updates documents in place while queries read them, which ends the process
+// ("concurrent map read and map write"). Opened here it must not.
 func TestQueriesWhileRecordsChange(t *testing.T) {
 	coll, closeStore, err := drivers.New(mem.Register).OpenStore(t.Context(), "mem://")
 	if err != nil {

@@ -46,8 +46,8 @@ func (b busy) RetryAfter() time.Duration { return b.wait }
 // Unwrap is the error of the library.
 func (b busy) Unwrap() error { return b.error }
 
-// hinted makes an error say how long to wait, if its text does. The texts of other errors may hold what users chose, the
-// keys of jobs for instance.
+// hinted makes an error say how long to wait, if its text does. The texts of other errors may hold
+// what users chose, the keys of jobs for instance.
 func hinted(err error) error {
 	server, ok := errors.AsType[mongo.ServerError](err)
 	if !ok || !server.HasErrorCode(codeTooManyRequests) {

@@ -19,7 +19,8 @@ import (
 // errCut says that a read was answered in part.
 var errCut = errors.New("the server did not answer the rest of a read")
 
-// cut notes whether a read was cut short, and how long the server said to wait. It travels in the context.
+// cut notes whether a read was cut short, and how long the server said to wait. It travels in the
+// context.
 type cut struct {
 	short atomic.Bool
 	wait  atomic.Int64 // a time.Duration
@@ -45,9 +46,10 @@ func watch(o *options.ClientOptions) {
 	}})
 }
 
-// guard returns a collection that does not take for missing what a read was cut short of. Servers answer in parts, and
-// Cosmos DB may refuse the second part of a read, also of one document; gocloud takes the rest for not found, and a job
-// that is not found is a job that is dropped. And it tells package store when to ask again, if the server says.
+// guard returns a collection that does not take for missing what a read was cut short of. Servers
+// answer in parts, and Cosmos DB may refuse the second part of a read, also of one document;
+// gocloud takes the rest for not found, and a job that is not found is a job that is dropped. And
+// it tells package store when to ask again, if the server says.
 func guard(inner *docstore.Collection, behind *mongo.Collection) *docstore.Collection {
 	return relay.New(inner, relay.Hooks{
 		Actions: func(ctx context.Context, actions []*driver.Action, next relay.Run) driver.ActionListError {

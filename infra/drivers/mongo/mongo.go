@@ -1,12 +1,13 @@
-// Package mongo registers MongoDB as a store, and Azure Cosmos DB through its API for MongoDB, RU and vCore.
+// Package mongo registers MongoDB as a store, and Azure Cosmos DB through its API for MongoDB, RU
+// and vCore.
 //
 // # URLs
 //
 //	mongodb://host1:27017,host2:27017/DATABASE?replicaSet=rs0
 //	mongodb+srv://cluster.example.com/DATABASE
 //
-// It is MongoDB's own connection string, so that of the Azure portal works as it is. Without a database in it,
-// "piecework" is used.
+// It is MongoDB's own connection string, so the string from the Azure portal works as it is.
+// Without a database in it, "piecework" is used.
 //
 // # Parameters
 //
@@ -16,28 +17,30 @@
 //	                      which saves the write that removes them. The same for all processes, and for init. Refused for
 //	                      Cosmos DB for RU, which deletes by the time of the last write and not by a date
 //
-// and all of MongoDB's. Different from their defaults are, if the URL does not say otherwise: w=majority and
-// journalled, so that an acknowledged write survives a change of primary, readConcernLevel=majority, so that what is
-// read does, serverSelectionTimeoutMS=5000, so that a server that is away is noticed, and socketTimeoutMS=10000, unless
-// there is timeoutMS, so that one that does not answer is. On Cosmos DB for RU the concerns are the account's business,
-// and retryWrites is false, because it refuses them.
+// and all of MongoDB's. Different from their defaults are, if the URL does not say otherwise:
+// w=majority and journalled, so that an acknowledged write survives a change of primary,
+// readConcernLevel=majority, so that what is read does, serverSelectionTimeoutMS=5000, so that a
+// server that is away is noticed, and socketTimeoutMS=10000, unless there is timeoutMS, so that one
+// that does not answer is. On Cosmos DB for RU the concerns are the account's business, and
+// retryWrites is false, because it refuses them.
 //
 // # Environment and credentials
 //
-// User and password in the URL, or authMechanism with what it needs (AWS_ACCESS_KEY_ID for MONGODB-AWS, a certificate
-// for X.509). None is logged.
+// User and password in the URL, or authMechanism with what it needs (AWS_ACCESS_KEY_ID for
+// MONGODB-AWS, a certificate for X.509). None is logged.
 //
 // # Limits
 //
-// A record may be as large as the store package allows: MongoDB's limit is 16 MB, that of Cosmos DB for RU 2 MB. The
-// collection is not sharded, or sharded by _id: every write names _id and the revision and nothing else. On Cosmos DB
-// for RU, an account at session consistency or stronger.
+// A record may be as large as the store package allows: MongoDB's limit is 16 MB, Cosmos DB's for
+// RU 2 MB. The collection is not sharded, or sharded by _id: every write names _id and the revision
+// and nothing else. On Cosmos DB for RU, an account at session consistency or stronger.
 //
 // # Delivery
 //
-// A store delivers nothing. Reads and queries go to the primary. A stale write is reported as not found, which the store
-// package knows. Throttling by Cosmos DB (error 16500, or 429) leaves a write's outcome unknown: the store waits, with
-// jitter, longer each time and no less than the error says (RetryAfterMs), reads again, and repeats it.
+// A store delivers nothing. Reads and queries go to the primary. A stale write is reported as not
+// found, which the store package knows. Throttling by Cosmos DB (error 16500, or 429) leaves a
+// write's outcome unknown: the store waits, with jitter, longer each time and no less than the
+// error says (RetryAfterMs), reads again, and repeats it.
 //
 // # Delay
 //
@@ -134,7 +137,7 @@ func parse(a *drivers.Address) (*place, error) {
 		return nil, a.Errorf("%w", err)
 	}
 	if w := p.options.WriteConcern; w != nil && w.W == 0 {
-		return nil, a.Errorf("w=0: writes must be acknowledged, or nobody knows who has a job: remove it")
+		return nil, a.Errorf("w=0: writes must be acknowledged, or no process could tell who holds a job: remove it")
 	}
 	p.defaults(func(name string) bool {
 		return slices.ContainsFunc(slices.Collect(maps.Keys(theirs)), func(n string) bool { return strings.EqualFold(n, name) })
@@ -188,8 +191,9 @@ func (p *place) defaults(given func(string) bool) {
 	}
 }
 
-// callTime is the most that a server may take for a request, if the URL does not say otherwise. Without a limit, a
-// connection that has gone dead would hold a verb, and with it a lease, for as long as TCP likes.
+// callTime is the most that a server may take for a request, if the URL does not say otherwise.
+// Without a limit, a connection that has gone dead would hold a verb, and with it a lease, for as
+// long as TCP likes.
 const callTime = 10 * time.Second
 
 // ttl is the form of expiry that the server wants, if the URL asks for any.
@@ -200,7 +204,8 @@ func ttl(a *drivers.Address) store.TTL {
 	return store.TTLNone
 }
 
-// connect makes a client. It dials in the background: a server that is away is noticed by the first request.
+// connect makes a client. It dials in the background: a server that is away is noticed by the first
+// request.
 func (p *place) connect(ctx context.Context) (*mongo.Collection, error) {
 	client, err := mongo.Connect(ctx, p.options)
 	if err != nil {

@@ -11,17 +11,19 @@ import (
 	"gocloud.dev/docstore/driver"
 )
 
-// unknown is the plan of a query of which the server does not tell, as gocloud's driver has it for all.
+// unknown is the plan of a query that the server does not explain. gocloud's driver returns it for
+// all queries.
 const unknown = "unknown"
 
 // planTime is how long the server may take to plan a query.
 const planTime = 10 * time.Second
 
-// operators are MongoDB's words for those of docstore.
+// operators maps docstore's operators to MongoDB's.
 var operators = map[string]string{driver.EqualOp: "$eq", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 
-// planner asks a server how it runs a query. Servers that speak MongoDB's protocol without being MongoDB, Cosmos DB for RU
-// among them, explain in a form of their own or not at all: their plans are unknown.
+// planner asks a server how it runs a query. Servers that speak MongoDB's protocol without being
+// MongoDB, Cosmos DB for RU among them, explain in a form of their own or not at all: their plans
+// are unknown.
 func planner(coll *mongo.Collection) func(q *driver.Query) (string, error) {
 	return func(q *driver.Query) (string, error) {
 		filter := bson.D{}
@@ -86,8 +88,8 @@ func readPlan(answer bson.Raw) string {
 	}
 }
 
-// stages calls visit for each stage below a value, whatever lies between: the form differs between versions, and between
-// one server and a cluster.
+// stages calls visit for each stage below a value, whatever lies between: the form differs between
+// versions, and between one server and a cluster.
 func stages(v bson.RawValue, visit func(stage, index string)) {
 	var below bson.Raw
 	if doc, ok := v.DocumentOK(); ok {

@@ -34,8 +34,9 @@ type index struct {
 	expire  bool
 }
 
-// list returns the indexes of a service. MongoDB's are partial, so that the fields that most records lack cost nothing.
-// Cosmos DB for RU has no partial indexes, and sorts only by a field that has an index of its own.
+// list returns the indexes of a service. MongoDB's are partial, so that the fields that most
+// records lack cost nothing. Cosmos DB for RU has no partial indexes, and sorts only by a field
+// that has an index of its own.
 func (x *indexes) list() []index {
 	var out []index
 	for _, fields := range store.Indexes() {

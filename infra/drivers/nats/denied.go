@@ -12,7 +12,7 @@ func denied(err error) string {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		return "give this process credentials that the NATS server knows"
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return "allow this process's user to publish and to subscribe on the lanes' subjects, on $JS.API.> and on _INBOX.>"
+		return "allow this process's user to publish and to subscribe on the queues' subjects, on $JS.API.> and on _INBOX.>"
 	default:
 		return ""
 	}

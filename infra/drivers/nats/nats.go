@@ -77,7 +77,7 @@ func parse(a *drivers.Address) (*place, error) {
 	l := &place{
 		creds: p.String("creds", ""), nkey: p.String("nkey", ""),
 		ca: p.String("tls_ca", ""), cert: p.String("tls_cert", ""), key: p.String("tls_key", ""),
-		subject: a.Path, stream: p.String("stream", "piecework-"+drivers.Lane),
+		subject: a.Path, stream: p.String("stream", "piecework-"+drivers.Placeholder),
 		opts: natspubsub.Options{
 			Consumer:  p.String("consumer", "workers"),
 			MustExist: !p.Bool("declare", true), Schedule: p.OneOf("delay", "none", "schedule") == "schedule",
@@ -94,11 +94,11 @@ func parse(a *drivers.Address) (*place, error) {
 	if err := a.WantHost("host"); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(a.WantLane(l.subject), a.WantLane(l.stream)); err != nil {
+	if err := errors.Join(a.WantPlaceholder(l.subject), a.WantPlaceholder(l.stream)); err != nil {
 		return nil, err
 	}
 	if strings.ContainsAny(a.Path, " *>/") || strings.HasPrefix(a.Path, ".") || strings.Contains(a.Path, "..") {
-		return nil, a.Errorf("%q is not a subject: want words separated by dots, such as piecework.%s", a.Path, drivers.Lane)
+		return nil, a.Errorf("%q is not a subject: want words separated by dots, such as piecework.%s", a.Path, drivers.Placeholder)
 	}
 	if (l.cert == "") != (l.key == "") {
 		return nil, a.Errorf("tls_cert and tls_key belong together: give both or none")
@@ -128,7 +128,7 @@ func servers(a *drivers.Address) string {
 
 // streamOf returns the stream of a queue. Names of streams have no dots.
 func (l *place) streamOf(queue string) string {
-	return strings.ReplaceAll(drivers.InLane(l.stream, queue), ".", "_")
+	return strings.ReplaceAll(drivers.ForQueue(l.stream, queue), ".", "_")
 }
 
 func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
@@ -144,10 +144,10 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 	}
 	b := drivers.Broker{
 		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
-			return natspubsub.OpenTopic(ctx, conn, drivers.InLane(l.subject, queue), options(queue))
+			return natspubsub.OpenTopic(ctx, conn, drivers.ForQueue(l.subject, queue), options(queue))
 		},
 		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
-			return natspubsub.OpenSubscription(ctx, conn, drivers.InLane(l.subject, queue), options(queue))
+			return natspubsub.OpenSubscription(ctx, conn, drivers.ForQueue(l.subject, queue), options(queue))
 		},
 		Origin: origin, Close: conn.Close,
 	}

@@ -65,7 +65,7 @@ type place struct {
 
 func parse(a *drivers.Address) (*place, error) {
 	p := &place{
-		queue: a.Params.String("queue", "piecework."+drivers.Lane),
+		queue: a.Params.String("queue", "piecework."+drivers.Placeholder),
 		opts: rabbitpubsub.Options{
 			MustExist: !a.Params.Bool("declare", true),
 			Type:      a.Params.OneOf("type", "quorum", "classic"),
@@ -79,7 +79,7 @@ func parse(a *drivers.Address) (*place, error) {
 	if err := a.WantHost("host"); err != nil {
 		return nil, err
 	}
-	if err := a.WantLane(p.queue); err != nil {
+	if err := a.WantPlaceholder(p.queue); err != nil {
 		return nil, err
 	}
 	if err := a.Check(); err != nil {
@@ -105,10 +105,10 @@ func open(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queu
 	out, in := rabbitpubsub.NewConn(p.url, config), rabbitpubsub.NewConn(p.url, config)
 	b := drivers.Broker{
 		Topic: func(ctx context.Context, queue string) (*pubsub.Topic, error) {
-			return rabbitpubsub.OpenTopic(ctx, out, drivers.InLane(p.queue, queue), &p.opts)
+			return rabbitpubsub.OpenTopic(ctx, out, drivers.ForQueue(p.queue, queue), &p.opts)
 		},
 		Subscription: func(ctx context.Context, queue string) (*pubsub.Subscription, error) {
-			return rabbitpubsub.OpenSubscription(ctx, in, drivers.InLane(p.queue, queue), &p.opts)
+			return rabbitpubsub.OpenSubscription(ctx, in, drivers.ForQueue(p.queue, queue), &p.opts)
 		},
 		Origin: origin,
 		Close:  func(context.Context) error { return errors.Join(out.Close(), in.Close()) },

@@ -14,16 +14,18 @@
 //	write_timeout=30s         PostgreSQL: when a connection is given up
 //	max_batch=500             writes in one transaction
 //
-// A postgres URL also takes PostgreSQL's own: sslmode, sslrootcert, pool_max_conns and the others of libpq and pgxpool. With
-// several hosts, postgres://user@a:5432,b:5432/database, add target_session_attrs=read-write: when the server that is
-// connected has become a standby, its connections are dropped, and this finds who takes writes now.
+// A postgres URL also takes PostgreSQL's own: sslmode, sslrootcert, pool_max_conns and the others
+// of libpq and pgxpool. With several hosts, postgres://user@a:5432,b:5432/database, add
+// target_session_attrs=read-write: when the server that is connected has become a standby, its
+// connections are dropped, and this finds who takes writes now.
 //
-// The address may be that of PgBouncer, or another connection pooler, in transaction or session mode; statement mode is
-// refused. Without a pooler statements are prepared once, which is faster.
+// The address may be a connection pooler, such as PgBouncer, in transaction or session mode;
+// statement mode is refused. Without a pooler statements are prepared once, which is faster.
 //
 // # Environment and credentials
 //
-// For PostgreSQL libpq's: PGPASSWORD, PGSSLMODE, a .pgpass file. A password in the URL works and is never logged.
+// For PostgreSQL libpq's: PGPASSWORD, PGSSLMODE, a .pgpass file. A password in the URL works and is
+// never logged.
 //
 // # Limits
 //
@@ -61,7 +63,8 @@ func Register(s *drivers.Set) {
 	s.AddDenial(denied)
 }
 
-// options is how the records are laid out; localdev has the same, so that its files can be opened here.
+// options is the layout of the records. localdev has the same, so that its files can be opened
+// here.
 func options() *sqldocstore.Options {
 	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
 	for _, name := range store.Columns() {

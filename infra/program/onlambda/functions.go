@@ -77,12 +77,12 @@ func byIAM(r *http.Request) (string, httpapi.Role, error) {
 	return caller.ARN, httpapi.Operator, nil
 }
 
-// queueOf returns what finds the name of a queue in its ARN: the part that stands for "{queue}" in the template of the
-// queues' URLs. A name that does not fit the template is returned whole.
+// queueOf returns what finds the name of a queue in its ARN: the part that stands for "{queue}" in
+// the template of the queues' URLs. A name that does not fit the template is returned whole.
 func queueOf(template string) func(arn string) string {
 	var around [][2]string // what stands before and after the placeholder in a name
 	for _, name := range strings.FieldsFunc(template, func(r rune) bool { return strings.ContainsRune("/:?&=#", r) }) {
-		if before, after, ok := strings.Cut(name, drivers.Lane); ok && !slices.Contains(around, [2]string{before, after}) {
+		if before, after, ok := strings.Cut(name, drivers.Placeholder); ok && !slices.Contains(around, [2]string{before, after}) {
 			around = append(around, [2]string{before, after})
 		}
 	}
@@ -99,7 +99,8 @@ func queueOf(template string) func(arn string) string {
 	}
 }
 
-// hide returns what tells the queues when messages come again that a function gives back, nil if they cannot do that.
+// hide returns what tells the queues when messages come again that a function gives back, nil if
+// they cannot do that.
 func hide(queues drivers.Queue) func(context.Context, []lambda.GivenBack) error {
 	hider, ok := queues.(drivers.Hider)
 	if !ok {

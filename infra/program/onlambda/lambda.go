@@ -1,35 +1,40 @@
-// Package onlambda is the mode of package program in which it is a function on AWS Lambda. It is a package of its own so
-// that only programs for AWS link Amazon's library. infra/aws calls it:
+// Package onlambda is the mode of package program in which it is a function on AWS Lambda. It is a
+// package of its own so that only programs for AWS link Amazon's library. infra/aws calls it:
 //
 //	func main() { onlambda.Main(jobs.New(), aws.Register) }
 //
-// On Lambda the program is one of four functions, which PIECEWORK_FUNCTION names: submit, execute, sweep or api. All are
-// the same binary. Package functions/lambda says what calls each of them and what it answers. Elsewhere the program has
-// the commands of package program. "help environment" lists the variables.
+// On Lambda the program is one of four functions, which PIECEWORK_FUNCTION names: submit, execute,
+// sweep or api. All are the same binary. Package functions/lambda says what calls each of them and
+// what it answers. Elsewhere the program has the commands of package program. "help environment"
+// lists the variables.
 //
-// Callers of the function api need a token, or must have been let in by IAM: by a function URL of the type AWS_IAM, or by
-// an API of API Gateway with IAM authorization. A caller that IAM lets in may do everything. A signed request has no room
-// for a token beside the signature, so a request with a token is judged by the token alone.
+// Callers of the function api need a token, or must have been let in by IAM: by a function URL of
+// the type AWS_IAM, or by an API of API Gateway with IAM authorization. A caller that IAM lets in
+// may do everything. A signed request has no room for a token beside the signature, so a request
+// with a token is judged by the token alone.
 //
-// The function execute needs a timeout of more than twice PIECEWORK_MARGIN. If PIECEWORK_FUNCTION_TIMEOUT says the timeout,
-// that is checked at the start.
+// The function execute needs a timeout of more than twice PIECEWORK_MARGIN. If
+// PIECEWORK_FUNCTION_TIMEOUT says the timeout, that is checked at the start.
 //
 // # Messages that are given back
 //
-// A message that a function gives back comes again at a time that the function tells the queue. The function's role needs
-// sqs:ChangeMessageVisibility for that. Without it that is logged, and the message comes again after the queue's
-// visibility timeout, which is six times the function's timeout.
+// A message that a function gives back comes again at a time that the function tells the queue. The
+// function's role needs sqs:ChangeMessageVisibility for that. Without it that is logged, and the
+// message comes again after the queue's visibility timeout, which is six times the function's
+// timeout.
 //
 // # Start and end
 //
-// An error in the environment ends the process before its first invocation. Lambda gets it as the error of the
-// function's initialization. Connections are opened once and last as long as the process.
+// An error in the environment ends the process before its first invocation. Lambda gets it as the
+// error of the function's initialization. Connections are opened once and last as long as the
+// process.
 //
-// Before Lambda ends an idle process it sends SIGTERM, and SIGKILL half a second later. In between the process closes the
-// resources that handlers opened, and the connections. Usually nothing runs then. An invocation that has timed out may
-// still run: its jobs are cancelled with functions.ErrShutdown. A job whose handler returns at once goes back to its
-// queue, with its checkpoint and without having used an attempt. For others half a second is too short: sweep finds them
-// when their leases have run out.
+// Before Lambda ends an idle process it sends SIGTERM, and SIGKILL half a second later. In between
+// the process closes the resources that handlers opened, and the connections. Usually nothing runs
+// then. An invocation that has timed out may still run: its jobs are cancelled with
+// functions.ErrShutdown. A job whose handler returns at once goes back to its queue, with its
+// checkpoint and without having used an attempt. For others half a second is too short: sweep finds
+// them when their leases have run out.
 //
 // # Files
 //
@@ -60,8 +65,8 @@ import (
 // runtimeAPI is the variable by which Lambda tells a process where to ask for invocations.
 const runtimeAPI = "AWS_LAMBDA_RUNTIME_API"
 
-// Main runs the process's command line, or on Lambda its function, and ends the process. Register are the functions
-// Register of the drivers of the services that the environment may name.
+// Main runs the process's command line, or on Lambda its function, and ends the process. Register
+// are the functions Register of the drivers of the services that the environment may name.
 func Main(jobs *functions.Registry, register ...func(*drivers.Set)) {
 	p := &process{api: os.Getenv(runtimeAPI)}
 	app := program.App{Jobs: jobs, Drivers: register, Modes: []program.Mode{{
@@ -89,7 +94,8 @@ type process struct {
 	began atomic.Bool // the initialization is over
 }
 
-// drainTime is how long invocations have to end after SIGTERM. On Lambda SIGKILL comes half a second after SIGTERM.
+// drainTime is how long invocations have to end after SIGTERM. On Lambda SIGKILL comes half a
+// second after SIGTERM.
 const drainTime = 5 * time.Second
 
 // serve answers invocations until SIGTERM.
@@ -125,7 +131,8 @@ func (p *process) serve(ctx context.Context, d *program.Deployment) error {
 	return nil
 }
 
-// reportInitError tells Lambda why the initialization failed, so that callers of the function read it. The log has it too.
+// reportInitError tells Lambda why the initialization failed, so that callers of the function read
+// it. The log has it too.
 func (p *process) reportInitError(reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -288,7 +288,7 @@ func TestWorkerPool(t *testing.T) {
 		if n%2 == 0 {
 			_, err = c.submitAgain(t.Context(), n)
 		} else {
-			err = c.opened.Lanes.Sender().Submit(t.Context(), functions.SubmitQueue, message(n))
+			err = c.opened.Queues.Sender().Submit(t.Context(), functions.SubmitQueue, message(n))
 		}
 		if err != nil {
 			t.Fatal(err)

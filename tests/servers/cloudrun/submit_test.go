@@ -30,7 +30,7 @@ func (c *cloud) submit(ctx context.Context, jobs int, over time.Duration) {
 			case 1:
 				err = c.submitByAPI(ctx, n)
 			case 2:
-				err = c.opened.Lanes.Sender().Submit(ctx, functions.SubmitQueue, message(n))
+				err = c.opened.Queues.Sender().Submit(ctx, functions.SubmitQueue, message(n))
 			case 3:
 				err = c.submitByEvent(ctx, n)
 			}
