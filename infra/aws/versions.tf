@@ -1,9 +1,9 @@
 # Piecework on AWS: a table, a bucket, a queue for each lane, and the functions submit, execute, sweep and api, which are
 # one binary each with another PIECEWORK_FUNCTION.
 #
-# Checked how: tests/templates parses and formats it, validates and applies it with OpenTofu against the provider's
-# schema (names, types, required arguments), and compares table, queues, policies and variables with what the programs
-# here use. Nothing was created in an account: what only AWS knows, quotas for instance, has not been tried.
+# Checked how: tests/templates formats, validates and applies it with OpenTofu and a provider that creates nothing,
+# and compares table, queues, policies and variables with what the programs here use. Nothing was
+# created in an account: what only AWS knows, quotas for instance, has not been tried.
 
 terraform {
   required_version = ">= 1.9"

@@ -1,9 +1,9 @@
 # Piecework on Azure: Cosmos DB through its API for MongoDB, a Service Bus queue for each lane, a storage account, and
 # workers on Container Apps that pull and that the length of the queues scales.
 #
-# Checked how: tests/templates parses and formats it, validates and applies it with OpenTofu against the provider's
-# schema (names, types, required arguments), with both kinds of Cosmos DB, and compares queues, rights and variables with
-# what the programs here use. Nothing was created in a subscription: what only Azure knows has not been tried.
+# Checked how: tests/templates formats, validates and applies it with OpenTofu and a provider that creates nothing,
+# with both kinds of Cosmos DB, and compares queues, rights and variables with what the programs here use. Nothing was
+# created in a subscription: what only Azure knows has not been tried.
 
 terraform {
   required_version = ">= 1.9"

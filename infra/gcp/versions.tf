@@ -1,9 +1,9 @@
 # Piecework on Google Cloud: a Firestore database, a bucket, a topic with a subscription for each lane, and one Cloud Run
 # service that Pub/Sub pushes to (mode "push"), or a worker pool that pulls (mode "pull").
 #
-# Checked how: tests/templates parses and formats it, validates and applies it with OpenTofu against the provider's
-# schema (names, types, required arguments), in both modes, and compares indexes, subscriptions, routes and variables with
-# what the programs here use. Nothing was created in a project: what only Google knows has not been tried.
+# Checked how: tests/templates formats, validates and applies it with OpenTofu and a provider that creates nothing,
+# in both modes, and compares indexes, subscriptions, routes and variables with what the programs here use. Nothing was
+# created in a project: what only Google knows has not been tried.
 
 terraform {
   required_version = ">= 1.9"

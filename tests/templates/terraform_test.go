@@ -39,38 +39,6 @@ func TestTemplatesAreValid(t *testing.T) {
 	}
 }
 
-// The provider of the tests must not be one that accepts everything.
-func TestMistakesAreFound(t *testing.T) {
-	for _, c := range []struct{ target, file, from, to, want string }{
-		{"aws", "queues.tf", "receive_wait_time_seconds", "receive_wait_seconds", "Unsupported argument"},
-		{"aws", "table.tf", "hash_key                    = \"id\"", "hash_key                    = [1]", "Incorrect attribute value type"},
-		{"aws", "schedule.tf", "  schedule_expression = \"rate(1 minute)\"\n", "", "Missing required argument"},
-		{"aws", "alarms.tf", "aws_sqs_queue.dead[each.key]", "aws_sqs_queue.deaf[each.key]", "Reference to undeclared resource"},
-		{"gcp", "queues.tf", "dead_letter_policy {", "dead_letters {", "Unsupported block type"},
-		{"gcp", "service.tf", "google_cloud_run_v2_worker_pool\" ", "google_cloud_run_worker_pool\" ", "Invalid resource type"},
-		{"azure", "identity.tf", "principal_id ", "principal ", "Unsupported argument"},
-		{"azure", "outputs.tf", "login_server", "login_host", "Unsupported attribute"},
-	} {
-		dir := template(t, c.target)
-		name := filepath.Join(dir, c.file)
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		broken := strings.Replace(string(text), c.from, c.to, 1)
-		if broken == string(text) {
-			t.Errorf("infra/%s/%s has no %q to break", c.target, c.file, c.from)
-			continue
-		}
-		if err := os.WriteFile(name, []byte(broken), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tofu(t, dir, nil, "validate", "-no-color"); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q in place of %q in infra/%s/%s: got %v, want %q", c.to, c.from, c.target, c.file, err, c.want)
-		}
-	}
-}
-
 // Wrong variables are refused before anything is created, by a sentence that names the variable.
 func TestWrongVariablesAreRefused(t *testing.T) {
 	needed := targets(t)

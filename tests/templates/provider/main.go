@@ -1,8 +1,9 @@
-// Command provider is a Terraform provider that knows the schema of a real one and creates nothing: what it is asked to
-// create it returns, with the attributes filled in that a cloud would tell. OpenTofu so checks and evaluates a template
-// as it would for real, without an account. Which provider it is, the name of its file says: terraform-provider-aws.
+// Command provider is a Terraform provider that takes its schema from the template in the current folder and creates
+// nothing: what it is asked to create it returns, with the attributes filled in that the template reads. So OpenTofu
+// evaluates a template as it would for real, without an account and without the real provider. The name of the file says
+// which provider it is: terraform-provider-aws.
 //
-// What it cannot check is what a provider checks in code: allowed words, formats, arguments that exclude one another.
+// It accepts every argument. That a template fits the real provider, only the real provider can tell.
 package main
 
 import (
@@ -14,8 +15,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
-
-	"github.com/piecework/piecework/tests/templates/schema"
 )
 
 func main() {
@@ -27,9 +26,9 @@ func main() {
 }
 
 func serve(name string) error {
-	s, err := schema.Read(name)
+	t, err := readTemplate(".", name) // OpenTofu starts it where it runs itself
 	if err != nil {
 		return err
 	}
-	return tf6server.Serve("hashicorp/"+name, func() tfprotov6.ProviderServer { return newServer(s) })
+	return tf6server.Serve("hashicorp/"+name, func() tfprotov6.ProviderServer { return &server{template: t} })
 }

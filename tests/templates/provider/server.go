@@ -6,26 +6,13 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
-
-	"github.com/piecework/piecework/tests/templates/schema"
 )
 
 // server is the provider. What is not overridden, OpenTofu does not call for what the templates have.
 type server struct {
 	tfprotov6.ProviderServer
 
-	schema *schema.Provider
-	types  map[string]tftypes.Type
-}
-
-func newServer(s *schema.Provider) *server {
-	out := &server{schema: s, types: map[string]tftypes.Type{}}
-	for _, blocks := range []map[string]schema.Block{s.Resources, s.Data} {
-		for name, b := range blocks {
-			out.types[name] = protocol(b).ValueType()
-		}
-	}
-	return out
+	template *template
 }
 
 // GetMetadata makes the caller ask for the schema.
@@ -37,15 +24,16 @@ func (s *server) GetMetadata(context.Context, *tfprotov6.GetMetadataRequest) (*t
 func (s *server) GetProviderSchema(
 	context.Context, *tfprotov6.GetProviderSchemaRequest,
 ) (*tfprotov6.GetProviderSchemaResponse, error) {
+	schema := func(b *block) *tfprotov6.Schema { return &tfprotov6.Schema{Block: b.schema()} }
 	out := &tfprotov6.GetProviderSchemaResponse{
-		ServerCapabilities: &tfprotov6.ServerCapabilities{}, Provider: protocol(s.schema.Config),
+		ServerCapabilities: &tfprotov6.ServerCapabilities{}, Provider: schema(s.template.config),
 		ResourceSchemas: map[string]*tfprotov6.Schema{}, DataSourceSchemas: map[string]*tfprotov6.Schema{},
 	}
-	for name, b := range s.schema.Resources {
-		out.ResourceSchemas[name] = protocol(b)
+	for name, b := range s.template.resources {
+		out.ResourceSchemas[name] = schema(b)
 	}
-	for name, b := range s.schema.Data {
-		out.DataSourceSchemas[name] = protocol(b)
+	for name, b := range s.template.data {
+		out.DataSourceSchemas[name] = schema(b)
 	}
 	return out, nil
 }
@@ -87,11 +75,12 @@ func (s *server) ValidateDataResourceConfig(
 func (s *server) UpgradeResourceState(
 	_ context.Context, r *tfprotov6.UpgradeResourceStateRequest,
 ) (*tfprotov6.UpgradeResourceStateResponse, error) {
-	value, err := r.RawState.Unmarshal(s.types[r.TypeName])
+	typ := s.template.resources[r.TypeName].typ()
+	value, err := r.RawState.Unmarshal(typ)
 	if err != nil {
 		return nil, err
 	}
-	state, err := tfprotov6.NewDynamicValue(s.types[r.TypeName], value)
+	state, err := tfprotov6.NewDynamicValue(typ, value)
 	return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: &state}, err
 }
 
@@ -104,7 +93,7 @@ func (s *server) ReadResource(_ context.Context, r *tfprotov6.ReadResourceReques
 func (s *server) ReadDataSource(
 	_ context.Context, r *tfprotov6.ReadDataSourceRequest,
 ) (*tfprotov6.ReadDataSourceResponse, error) {
-	state, err := s.fill(r.TypeName, s.schema.Data[r.TypeName], r.Config)
+	state, err := fill(r.TypeName, s.template.data[r.TypeName], r.Config)
 	return &tfprotov6.ReadDataSourceResponse{State: state}, err
 }
 
@@ -112,7 +101,7 @@ func (s *server) ReadDataSource(
 func (s *server) PlanResourceChange(
 	_ context.Context, r *tfprotov6.PlanResourceChangeRequest,
 ) (*tfprotov6.PlanResourceChangeResponse, error) {
-	state, err := s.fill(r.TypeName, s.schema.Resources[r.TypeName], r.ProposedNewState)
+	state, err := fill(r.TypeName, s.template.resources[r.TypeName], r.ProposedNewState)
 	return &tfprotov6.PlanResourceChangeResponse{PlannedState: state}, err
 }
 
@@ -134,8 +123,8 @@ var told = map[string]string{
 var naming = []string{"name", "function_name", "bucket", "account_id", "queue_url", "role", "service", "topic"}
 
 // fill gives the attributes that only the provider knows a text with the resource's type and name in it.
-func (s *server) fill(typ string, b schema.Block, from *tfprotov6.DynamicValue) (*tfprotov6.DynamicValue, error) {
-	t := s.types[typ]
+func fill(typ string, b *block, from *tfprotov6.DynamicValue) (*tfprotov6.DynamicValue, error) {
+	t := b.typ()
 	value, err := from.Unmarshal(t)
 	if err != nil || value.IsNull() {
 		return from, err
@@ -153,7 +142,7 @@ func (s *server) fill(typ string, b schema.Block, from *tfprotov6.DynamicValue) 
 			break
 		}
 	}
-	if err := s.complete(typ, name, b, fields); err != nil {
+	if err := complete(typ, name, b, fields); err != nil {
 		return nil, err
 	}
 	out, err := tfprotov6.NewDynamicValue(t, tftypes.NewValue(t, fields))
@@ -161,51 +150,54 @@ func (s *server) fill(typ string, b schema.Block, from *tfprotov6.DynamicValue) 
 }
 
 // complete fills in the fields of a block, and of the blocks in it.
-func (s *server) complete(typ, name string, b schema.Block, fields map[string]tftypes.Value) error {
+func complete(typ, name string, b *block, fields map[string]tftypes.Value) error {
 	for field, v := range fields {
-		if nested, ok := b.Blocks[field]; ok {
-			filled, err := s.nested(typ, name+"."+field, nested.Block, v)
+		if inner := b.blocks[field]; inner != nil {
+			filled, err := completeAll(typ, name+"."+field, inner, v)
 			if err != nil {
 				return err
 			}
 			fields[field] = filled
 			continue
 		}
-		a := b.Attributes[field]
-		text, special := told[typ+"."+field]
-		if !a.ReadOnly && field != "id" && !special || v.IsKnown() && !v.IsNull() {
+		if b.arguments[field] {
 			continue
 		}
+		text, special := told[typ+"."+field]
 		if !special {
 			text = fmt.Sprintf("%s/%s/%s", typ, name, field)
 		}
-		if a.Type == "string" {
-			fields[field] = tftypes.NewValue(tftypes.String, text)
-		} else {
-			fields[field] = tftypes.NewValue(v.Type(), nil)
-		}
+		fields[field] = tftypes.NewValue(tftypes.String, text)
 	}
 	return nil
 }
 
-// nested completes the blocks of a list or set.
-func (s *server) nested(typ, name string, b schema.Block, v tftypes.Value) (tftypes.Value, error) {
-	var blocks []tftypes.Value
-	if !v.IsKnown() || v.IsNull() || v.Type().Is(tftypes.Object{}) {
+// completeAll completes the blocks of one name.
+func completeAll(typ, name string, b *block, v tftypes.Value) (tftypes.Value, error) {
+	if !v.IsKnown() || v.IsNull() {
 		return v, nil
 	}
+	var blocks []tftypes.Value
 	if err := v.As(&blocks); err != nil {
 		return v, err
 	}
+	types := make([]tftypes.Type, len(blocks))
 	for i, one := range blocks {
 		var fields map[string]tftypes.Value
 		if err := one.As(&fields); err != nil {
 			return v, err
 		}
-		if err := s.complete(typ, name, b, fields); err != nil {
+		if err := complete(typ, name, b, fields); err != nil {
 			return v, err
 		}
-		blocks[i] = tftypes.NewValue(one.Type(), fields)
+		own := tftypes.Object{AttributeTypes: map[string]tftypes.Type{}}
+		for field, value := range fields {
+			own.AttributeTypes[field] = value.Type()
+		}
+		types[i], blocks[i] = own, tftypes.NewValue(own, fields)
 	}
-	return tftypes.NewValue(v.Type(), blocks), nil
+	if !b.dynamic() {
+		return tftypes.NewValue(tftypes.List{ElementType: b.typ()}, blocks), nil
+	}
+	return tftypes.NewValue(tftypes.Tuple{ElementTypes: types}, blocks), nil
 }
