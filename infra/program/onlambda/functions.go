@@ -28,7 +28,7 @@ func check(e program.Environment) error {
 
 // handler returns the handler of the function that the environment names.
 func handler(d *program.Deployment) (lambda.Handler, error) {
-	opts := &lambda.Options{Queue: queueOf(d.Config.Queues), Log: d.Log, Hide: hide(d.Queues)}
+	opts := &lambda.Options{QueueName: queueOf(d.Config.Queues), Log: d.Log, Hide: hide(d.Queues)}
 	if d.Getenv("PIECEWORK_CONCURRENCY") != "" {
 		opts.Concurrency = d.Concurrency
 	}
