@@ -1,7 +1,6 @@
 package functions
 
 import (
-	"context"
 	"strings"
 	"testing"
 )
@@ -92,5 +91,5 @@ func TestAnAttemptStartsOnce(t *testing.T) {
 			t.Errorf("the second start panics with %q, want the job and that it was started before", text)
 		}
 	}()
-	a.Execute(context.Background())
+	a.Execute(t.Context())
 }

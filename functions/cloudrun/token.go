@@ -68,7 +68,7 @@ func (v *verifier) check(w http.ResponseWriter, r *http.Request) *wire.Problem {
 func (v *verifier) verify(ctx context.Context, token string) (claims, error) {
 	var c claims
 	if strings.HasSuffix(token, removed) {
-		return c, errors.New("Cloud Run has checked it and removed its signature, so it cannot be checked again: " +
+		return c, errors.New("its signature is missing because Cloud Run has checked it, so it cannot be checked again: " +
 			"either allow unauthenticated calls of the service, or set no accounts here and leave the check to Cloud Run")
 	}
 	t, err := jwt.ParseSigned(token, algorithms)
