@@ -26,7 +26,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if string(want) != got {
-		t.Errorf("%s differs from the code; if the change is meant, run go test ./store -update; want\n%s", path, got)
+		t.Errorf("%s is not what the code says; if the change is meant, run go test ./store -update\n%s", path, got)
 	}
 }
 
@@ -51,16 +51,16 @@ func TestMoveTableNamesOnlyStatesAndEventsThatExist(t *testing.T) {
 	}
 	for from, edges := range moves {
 		if !from.Valid() {
-			t.Errorf("moves from the state %q, want only known states", from)
+			t.Errorf("state %q", from)
 		}
 		for e, to := range edges {
 			if !to.Valid() || !events[e] {
-				t.Errorf("%s: %s -> %s, want known events and states", from, e, to)
+				t.Errorf("%s: %s -> %s", from, e, to)
 			}
 		}
 	}
 	if State("paused").Valid() {
-		t.Error("an unknown state is valid, want it to be invalid")
+		t.Error("an unknown state is valid")
 	}
 }
 
@@ -73,15 +73,15 @@ func TestEveryStateCanBeReachedAndLeft(t *testing.T) {
 	}
 	for _, s := range States() {
 		if !reached[s] {
-			t.Errorf("no move leads to %s, want one", s)
+			t.Errorf("nothing leads to %s", s)
 		}
 		if !s.Final() && len(moves[s]) == 0 {
-			t.Errorf("no move leads out of %s, want one", s)
+			t.Errorf("nothing leads out of %s", s)
 		}
 		if s.Final() {
 			for e := range moves[s] {
 				if e != EventRequeue {
-					t.Errorf("%s is final, but %s leads out of it, want only %s to", s, e, EventRequeue)
+					t.Errorf("%s is final, but %s leads out of it", s, e)
 				}
 			}
 		}
@@ -92,7 +92,7 @@ func TestARefusedMoveNamesJobStateAndEvent(t *testing.T) {
 	j := Job{ID: "job-1", State: Succeeded}
 	_, err := j.move(EventCancel)
 	if !errors.Is(err, ErrMove) || err.Error() != "job job-1: cannot cancel a job that is succeeded" {
-		t.Errorf("error %v, want %v that names job, event and state", err, ErrMove)
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -100,8 +100,8 @@ func TestDiagramIsTheGoldenOne(t *testing.T) {
 	golden(t, "states.mmd", Diagram())
 }
 
-func TestDiagramInREADME(t *testing.T) {
-	const path = "../README.md"
+func TestDiagramInTheDesign(t *testing.T) {
+	const path = "../functions/DESIGN.md"
 	page, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return // tests/house demands the page; this only keeps its diagram true
@@ -119,7 +119,7 @@ func TestDiagramInREADME(t *testing.T) {
 		}
 		return
 	}
-	t.Error("the diagram of states in README.md differs, want the code's; run go test ./store -run Diagram -update")
+	t.Error("the diagram of states in functions/DESIGN.md differs from the code's; run go test ./store -run Diagram -update")
 }
 
 func TestInsertDiagram(t *testing.T) {
@@ -127,14 +127,14 @@ func TestInsertDiagram(t *testing.T) {
 	got, ok := InsertDiagram(page)
 	if !ok || !strings.Contains(got, "```mermaid\nstateDiagram-v2\n") || strings.Contains(got, "old") ||
 		!strings.HasPrefix(got, "# T\n\n<!-- states -->\n") || !strings.HasSuffix(got, "```\n<!-- /states -->\nend\n") {
-		t.Errorf("page %q (found %v), want the diagram between the lines", got, ok)
+		t.Errorf("%v %q", ok, got)
 	}
 	if again, _ := InsertDiagram(got); again != got {
-		t.Error("inserting the diagram twice changes the page, want it unchanged")
+		t.Error("inserting twice changes the page")
 	}
 	for _, page := range []string{"", "no markers", "<!-- /states -->\n<!-- states -->"} {
 		if got, ok := InsertDiagram(page); ok || got != page {
-			t.Errorf("%q became %q, want it unchanged", page, got)
+			t.Errorf("%q became %q", page, got)
 		}
 	}
 }

@@ -138,12 +138,14 @@ func TestFilesNamedInPackageCommentsExist(t *testing.T) {
 	}
 }
 
-// Every file that README.md links to is there.
-func TestLinksOfTheReadmeExist(t *testing.T) {
+// Every file that a page links to is there.
+func TestLinksOfThePagesExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
-	for _, match := range link.FindAllStringSubmatch(string(read(t, "README.md")), -1) {
-		if target := match[1]; !strings.Contains(target, "://") && !exists(target) {
-			t.Errorf("README.md links to %s, which does not exist", target)
+	for _, page := range pages {
+		for _, match := range link.FindAllStringSubmatch(string(read(t, page)), -1) {
+			if target := match[1]; !strings.Contains(target, "://") && !exists(path.Join(path.Dir(page), target)) {
+				t.Errorf("%s links to %s, which does not exist", page, target)
+			}
 		}
 	}
 }

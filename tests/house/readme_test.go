@@ -1,6 +1,7 @@
 package house
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path"
@@ -11,8 +12,12 @@ import (
 	"testing"
 )
 
+// pages are the documents whose blocks are checked.
+var pages = []string{"README.md", "CONTRIBUTING.md", "functions/DESIGN.md", "infra/README.md"}
+
 // block is a fenced block of a document.
 type block struct {
+	page     string
 	heading  string // the nearest heading above
 	language string
 	prelude  string // the hidden comment "<!-- go ... -->" right above the fence: what a fragment takes as given
@@ -21,7 +26,7 @@ type block struct {
 }
 
 // blocks returns the fenced blocks of a Markdown text.
-func blocks(text string) []block {
+func blocks(page, text string) []block {
 	var all []block
 	var open *block
 	var heading, prelude string
@@ -34,7 +39,7 @@ func blocks(text string) []block {
 		case open != nil:
 			open.text += line + "\n"
 		case strings.HasPrefix(line, "```"):
-			open = &block{heading: heading, language: strings.TrimPrefix(line, "```"), prelude: prelude, line: i + 1}
+			open = &block{page: page, heading: heading, language: strings.TrimPrefix(line, "```"), prelude: prelude, line: i + 1}
 		case inPrelude && strings.HasPrefix(line, "-->"):
 			inPrelude = false
 		case inPrelude:
@@ -50,11 +55,32 @@ func blocks(text string) []block {
 	return all
 }
 
-func readmeBlocks(t *testing.T, languages ...string) []block {
+// at tells a reader where a block is.
+func (b block) at() string { return fmt.Sprintf("%s:%d, under %q", b.page, b.line, b.heading) }
+
+// blocksOf returns the blocks of a page in these languages.
+func blocksOf(t *testing.T, page string, languages ...string) []block {
 	t.Helper()
-	return slices.DeleteFunc(blocks(string(read(t, "README.md"))), func(b block) bool {
+	return slices.DeleteFunc(blocks(page, string(read(t, page))), func(b block) bool {
 		return !slices.Contains(languages, b.language)
 	})
+}
+
+// allBlocks returns the blocks of all pages in these languages.
+func allBlocks(t *testing.T, languages ...string) []block {
+	t.Helper()
+	var all []block
+	for _, page := range pages {
+		all = append(all, blocksOf(t, page, languages...)...)
+	}
+	return all
+}
+
+// A page for newcomers is short.
+func TestReadmeIsShort(t *testing.T) {
+	if lines := strings.Count(string(read(t, "README.md")), "\n"); lines > 200 {
+		t.Errorf("README.md has %d lines, want at most 200: the rest belongs into package docs and infra/README.md", lines)
+	}
 }
 
 // Every Go block compiles. A block without a package clause is a fragment: declarations, or statements. Its imports
@@ -63,15 +89,15 @@ func readmeBlocks(t *testing.T, languages ...string) []block {
 //	<!-- go
 //	var client *functions.Client
 //	-->
-func TestGoBlocksOfTheReadmeCompile(t *testing.T) {
-	found := readmeBlocks(t, "go")
-	if len(found) == 0 {
+func TestGoBlocksOfThePagesCompile(t *testing.T) {
+	found := allBlocks(t, "go")
+	if len(found) == 0 || found[0].page != "README.md" {
 		t.Error("README.md has no Go block")
 	}
 	check := newChecker(t)
 	for _, b := range found {
 		for _, problem := range check.snippet(b.prelude, b.text) {
-			t.Errorf("README.md:%d, under %q: %s", b.line, b.heading, problem)
+			t.Errorf("%s: %s", b.at(), problem)
 		}
 	}
 }
@@ -82,7 +108,7 @@ func TestReadmeHasTheBlocksThatCIRuns(t *testing.T) {
 		"Run the tests":    "go test ./...",
 		"Run the main job": "go run ./localdev/piecework demo",
 	} {
-		found := readmeBlocks(t, "sh", "bash", "console", "")
+		found := blocksOf(t, "README.md", "sh", "bash", "console", "")
 		i := slices.IndexFunc(found, func(b block) bool { return b.heading == heading })
 		if i < 0 {
 			t.Errorf("README.md has no fenced block under %q", heading)
@@ -96,13 +122,13 @@ func TestReadmeHasTheBlocksThatCIRuns(t *testing.T) {
 
 // Every command of the shell blocks is one that exists: a program of this repository with these subcommands and
 // flags, or a tool that a reader has.
-func TestShellBlocksOfTheReadmeExist(t *testing.T) {
+func TestShellBlocksOfThePagesExist(t *testing.T) {
 	programs := &programs{t: t, dir: t.TempDir(), built: map[string]string{}}
-	for _, b := range readmeBlocks(t, "sh", "bash", "console") {
+	for _, b := range allBlocks(t, "sh", "bash", "console") {
 		programs.at = "."
 		for _, words := range commands(b.text) {
 			if problem := programs.check(words); problem != "" {
-				t.Errorf("README.md:%d, under %q: %s: %s", b.line, b.heading, strings.Join(words, " "), problem)
+				t.Errorf("%s: %s: %s", b.at(), strings.Join(words, " "), problem)
 			}
 		}
 	}
