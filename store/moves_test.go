@@ -55,7 +55,7 @@ func TestMoveTableNamesOnlyStatesAndEventsThatExist(t *testing.T) {
 		}
 		for e, to := range edges {
 			if !to.Valid() || !events[e] {
-				t.Errorf("%s: %s -> %s", from, e, to)
+				t.Errorf("got %s: %s -> %s, want to.Valid() && events[e]", from, e, to)
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func TestInsertDiagram(t *testing.T) {
 	got, ok := InsertDiagram(page)
 	if !ok || !strings.Contains(got, "```mermaid\nstateDiagram-v2\n") || strings.Contains(got, "old") ||
 		!strings.HasPrefix(got, "# T\n\n<!-- states -->\n") || !strings.HasSuffix(got, "```\n<!-- /states -->\nend\n") {
-		t.Errorf("%v %q", ok, got)
+		t.Errorf("inserted: %v, page %q; want the diagram between the markers", ok, got)
 	}
 	if again, _ := InsertDiagram(got); again != got {
 		t.Error("inserting twice changes the page")

@@ -22,7 +22,7 @@ func TestNothingIsCalledByName(t *testing.T) {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
 	out, err := build.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v: %.4000s", err, out)
+		t.Fatalf("got %v: %.4000s, want no error", err, out)
 	}
 	if !strings.Contains(string(out), "main.main -> ") {
 		t.Fatalf("the linker does not tell what needs what: %.1000s", out)

@@ -34,7 +34,7 @@ func TestAddressesAreTakenApart(t *testing.T) {
 	} {
 		a, err := drivers.ParseAddress(c.raw)
 		if err != nil {
-			t.Errorf("%s: %v", c.raw, err)
+			t.Errorf("got %s: %v, want no error", c.raw, err)
 			continue
 		}
 		user := ""
@@ -42,7 +42,7 @@ func TestAddressesAreTakenApart(t *testing.T) {
 			user = a.User.String()
 		}
 		if a.Scheme != c.scheme || user != c.user || a.Host != c.host || a.Path != c.path || a.String() != c.text || a.Raw() != c.raw {
-			t.Errorf("%s: %q %q %q %q %q", c.raw, a.Scheme, user, a.Host, a.Path, a)
+			t.Errorf("address of %s: scheme %q, user %q, host %q, path %q, text %q; want %+v", c.raw, a.Scheme, user, a.Host, a.Path, a, c)
 		}
 	}
 	for _, raw := range []string{"", "x", "://x", "a b:c", "s3://b?%zz", "s3://b/%zz", "amqp://u:%zz@h"} {

@@ -117,7 +117,8 @@ func TestProvisionersOfSQL(t *testing.T) {
 		}
 		text, err := p.Print()
 		if err != nil || !strings.Contains(text, "jobs") || strings.Count(strings.ToUpper(text), "CREATE INDEX") != 3 {
-			t.Errorf("%s: %v\n%s", raw, err, text)
+			t.Errorf(`got %s: %v
+%s, want no error && strings.Contains(text, "jobs") && strings.Count(strings.ToUpper(text), "CREATE INDEX") == 3`, raw, err, text)
 		}
 	}
 	p, err := set.Provisioner(file)
@@ -132,7 +133,7 @@ func TestProvisionersOfSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text, err := none.Print(); err != nil || text == "" || none.Apply(t.Context()) != nil {
-		t.Errorf("%q, %v", text, err)
+		t.Errorf(`none.Print: got %q, %v, want no error && text != "" && none.Apply(t.Context()) == nil`, text, err)
 	}
 }
 

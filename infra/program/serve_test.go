@@ -132,7 +132,7 @@ func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 	}
 	info, err := client.Wait(t.Context(), receipt.ID, nil)
 	if err != nil || info.State != store.Succeeded || string(info.Result) != "42" {
-		t.Errorf("%+v, %v", info, err)
+		t.Errorf(`got %+v, %v, want no error && info.State == store.Succeeded && string(info.Result) == "42"`, info, err)
 	}
 	if len(info.Attempts) != 1 || !strings.HasPrefix(info.Attempts[0].Worker, "jobs-00001-abc/") {
 		t.Errorf("who ran it: %+v", info.Attempts)

@@ -86,7 +86,7 @@ func TestWorkerRunsWhatIsSubmittedBesideItAndDrains(t *testing.T) {
 	}
 	info, err := client.Wait(t.Context(), receipt.ID)
 	if err != nil || info.State != store.Succeeded || string(info.Result) != "42" {
-		t.Errorf("%+v, %v", info, err)
+		t.Errorf(`got %+v, %v, want no error && info.State == store.Succeeded && string(info.Result) == "42"`, info, err)
 	}
 	if err := opened.Queues.Sender().Submit(t.Context(), functions.SubmitQueue, pubsubq.Submission{Kind: "test.slow", Key: "k"}); err != nil {
 		t.Fatal(err)

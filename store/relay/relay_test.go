@@ -57,7 +57,7 @@ func TestWritesReadsAndRevisionsPassThrough(t *testing.T) {
 	}
 	got := &doc{ID: "a"}
 	if err := coll.Get(ctx, got, "text", "n"); err != nil || got.Text != "y" || got.N != 7 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf(`coll.Get: got %+v, %v, want no error && got.Text == "y" && got.N == 7`, got, err)
 	}
 	s, err := coll.RevisionToString(a.Rev)
 	if err != nil {
@@ -107,7 +107,7 @@ func TestQueriesPassThrough(t *testing.T) {
 	defer it.Stop()
 	var got doc
 	if err := it.Next(ctx, &got); err != nil || got.ID != "c" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf(`it.Next: got %+v, %v, want no error && got.ID == "c"`, got, err)
 	}
 	if err := it.Next(ctx, &got); !errors.Is(err, io.EOF) {
 		t.Errorf("error %v", err)

@@ -207,7 +207,7 @@ func TestPoisonedWrite(t *testing.T) {
 				}
 				err := coll.Create(ctx, j)
 				if (err != nil) != (i == 50) {
-					t.Errorf("%d: %v", i, err)
+					t.Errorf("got %d: %v, want (err != nil) == (i == 50)", i, err)
 				}
 			})
 		}

@@ -26,12 +26,12 @@ func TestURLs(t *testing.T) {
 	} {
 		coll, err := Open(t.Context(), url, nil)
 		if err != nil {
-			t.Errorf("%s: %v", url, err)
+			t.Errorf("got %s: %v, want no error", url, err)
 			continue
 		}
 		coll.Close()
 		if _, err := os.Stat(file); file != "" && err != nil {
-			t.Errorf("%s: %v", url, err)
+			t.Errorf(`os.Stat: got %s: %v, want (file == "" || no error)`, url, err)
 		}
 	}
 }

@@ -136,7 +136,7 @@ func TestIsolate(t *testing.T) {
 	})
 	for i, r := range reqs {
 		if failed := r.writes[0].err != nil; failed != (i == 13 || i == 77) {
-			t.Errorf("%d: %v", i, r.writes[0].err)
+			t.Errorf("got %d: %v, want failed == (i == 13 || i == 77)", i, r.writes[0].err)
 		}
 	}
 	if tries > 30 {

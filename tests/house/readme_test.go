@@ -97,7 +97,7 @@ func TestGoBlocksOfThePagesCompile(t *testing.T) {
 	check := newChecker(t)
 	for _, b := range found {
 		for _, problem := range check.snippet(b.prelude, b.text) {
-			t.Errorf("%s: %s", b.at(), problem)
+			t.Errorf("block at %s does not compile: %s", b.at(), problem)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestShellBlocksOfThePagesExist(t *testing.T) {
 		programs.at = "."
 		for _, words := range commands(b.text) {
 			if problem := programs.check(words); problem != "" {
-				t.Errorf("%s: %s: %s", b.at(), strings.Join(words, " "), problem)
+				t.Errorf(`programs.check: got %s: %s: %s, want problem == ""`, b.at(), strings.Join(words, " "), problem)
 			}
 		}
 	}

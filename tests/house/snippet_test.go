@@ -180,7 +180,7 @@ func TestSnippetsAreCheckedAsTheyShould(t *testing.T) {
 
 func TestBlocksAndCommandsAreFound(t *testing.T) {
 	text := "# A\n<!-- go\nvar x int\n-->\n```go\ny := x\n```\n## B\n```sh\n$ A=1 go run ./x -n 3 && ls # why\ncurl \\\n  -s u | jq .\n```\n"
-	found := blocks(text)
+	found := blocks("page.md", text)
 	if len(found) != 2 || found[0].heading != "A" || found[0].prelude != "var x int\n" || found[0].text != "y := x\n" || found[1].heading != "B" {
 		t.Fatalf("blocks %+v", found)
 	}

@@ -126,15 +126,15 @@ func TestImageHasWhatProgramsLookFor(t *testing.T) {
 		"image", filepath.Join(dir, "image.tar"), filepath.Join(dir, "probe"), runtime.GOARCH, "probe:latest")
 	pack.Env = append(os.Environ(), "GOFLAGS=")
 	if out, err := pack.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("pack.CombinedOutput: got %v: %s, want no error", err, out)
 	}
 	out, err := inside(t, unpack(t, open(t, filepath.Join(dir, "image.tar"))), []string{"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"}, "/piecework")
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("got %v: %s, want no error", err, out)
 	}
 	var got map[string]any
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("json.Unmarshal: got %v: %s, want no error", err, out)
 	}
 	want := map[string]any{
 		"authorities": true, "noon": "14:00", "user": 65532.0,

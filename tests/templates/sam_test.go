@@ -307,7 +307,7 @@ func TestSAMFitsTheSchemas(t *testing.T) {
 		for id, r := range resources {
 			compiled, err := compiler.Compile("sam.json#/definitions/" + text(r.(map[string]any)["Type"]))
 			if err != nil {
-				t.Fatalf("%s: %v", id, err)
+				t.Fatalf("got %s: %v, want no error", id, err)
 			}
 			if err := compiled.Validate(r); err != nil {
 				wrong = append(wrong, fmt.Sprintf("%s: %v", id, err))

@@ -153,7 +153,7 @@ func TestWritesAndTheirErrorsPassThrough(t *testing.T) {
 	coll := openTable(t, s)
 	r := &record{ID: "a"}
 	if err := coll.Create(t.Context(), r); err != nil || r.Rev == nil {
-		t.Errorf("%v, %v", r, err)
+		t.Errorf("coll.Create: got %v, %v, want no error && r.Rev != nil", r, err)
 	}
 	if err := coll.Update(t.Context(), r, docstore.Mods{"due_sk": "1"}); gcerrors.Code(err) != gcerrors.FailedPrecondition {
 		t.Errorf("error %v", err)
@@ -194,7 +194,7 @@ func TestTheTableIsCreatedOnce(t *testing.T) {
 	}
 	text, err := p.Print()
 	if err != nil || strings.Count(text, "KEYS_ONLY") != 3 || !strings.Contains(text, "update-time-to-live --table-name jobs") {
-		t.Errorf("%v\n%s", err, text)
+		t.Errorf("printed (error %v), want three indexes of keys only and the expiry of table jobs:\n%s", err, text)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestMissingIndexesAreAddedAndWrongOnesRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.Apply(t.Context()); err != nil || len(s.requests("UpdateTable")) != 1 {
-		t.Errorf("%v, %v", err, s.requests("UpdateTable"))
+		t.Errorf(`p.Apply: got %v, %v, want no error && len(s.requests("UpdateTable")) == 1`, err, s.requests("UpdateTable"))
 	}
 	have[0] = index("due", "due_pk", "id")
 	if err := p.Apply(t.Context()); err == nil || !strings.Contains(err.Error(), "other fields") {

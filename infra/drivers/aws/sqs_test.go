@@ -114,7 +114,7 @@ func TestMessagesThatAreHeldStayHidden(t *testing.T) {
 		t.Errorf("asked for %v", names)
 	}
 	if want := (pubsubq.Origin{ID: "m", Deliveries: 3}); ds[0].Origin != want {
-		t.Errorf("%+v", ds[0].Origin)
+		t.Errorf("got %+v, want ds[0].Origin == want", ds[0].Origin)
 	}
 	got := s.requests("ReceiveMessage")[0]
 	if got["VisibilityTimeout"] != float64(2) || got["MaxNumberOfMessages"] != float64(1) || got["WaitTimeSeconds"] != float64(1) {
@@ -150,7 +150,7 @@ func TestQueueURLs(t *testing.T) {
 	} {
 		q, err := set.OpenQueue(t.Context(), good)
 		if err != nil {
-			t.Errorf("%s: %v", good, err)
+			t.Errorf("got %s: %v, want no error", good, err)
 			continue
 		}
 		if err := q.Close(t.Context()); err != nil {
@@ -182,7 +182,7 @@ func TestBucketURLs(t *testing.T) {
 	} {
 		b, err := set.OpenBucket(t.Context(), good)
 		if err != nil {
-			t.Errorf("%s: %v", good, err)
+			t.Errorf("got %s: %v, want no error", good, err)
 			continue
 		}
 		_ = b.Close()
@@ -209,6 +209,6 @@ func TestSignedURLsOfCompatiblesArePathStyle(t *testing.T) {
 	defer b.Close()
 	u, err := b.SignedURL(t.Context(), "k", nil)
 	if err != nil || !strings.HasPrefix(u, "http://127.0.0.1:1/b/p/k?") {
-		t.Errorf("%s, %v", u, err)
+		t.Errorf(`got %s, %v, want no error && strings.HasPrefix(u, "http://127.0.0.1:1/b/p/k?")`, u, err)
 	}
 }

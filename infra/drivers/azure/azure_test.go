@@ -67,7 +67,7 @@ func TestOpeningNeedsNoServer(t *testing.T) {
 	}
 	defer b.Close()
 	if u, err := b.SignedURL(t.Context(), "k", nil); err != nil || !strings.HasPrefix(u, "http://127.0.0.1:10000/devstoreaccount1/c/jobs%2Fk?") {
-		t.Errorf("%s, %v", u, err)
+		t.Errorf(`b.SignedURL: got %s, %v, want no error && strings.HasPrefix(u, "http://127.0.0.1:10000/devstoreaccount1/c/jobs%%2Fk?")`, u, err)
 	}
 }
 

@@ -122,10 +122,10 @@ func TestIndexesAsAFile(t *testing.T) {
 		!slices.Equal(got.Indexes[0].Fields, []field{{"due_pk", "ASCENDING"}, {"due_sk", "ASCENDING"}}) ||
 		!slices.Equal(got.Indexes[1].Fields, []field{{"list_pk", "ASCENDING"}, {"list_sk", "DESCENDING"}}) ||
 		got.Indexes[0].CollectionGroup != "jobs" || !got.FieldOverrides[7].TTL {
-		t.Errorf("%s", text)
+		t.Errorf("indexes differ from the store's, want due and list in order and an expiry:\n%s", text)
 	}
 	if index := composite(store.Indexes()[2]); index.GetFields()[1].GetOrder().String() != "DESCENDING" {
-		t.Errorf("%v", index)
+		t.Errorf(`composite: got %v, want index.GetFields()[1].GetOrder().String() == "DESCENDING"`, index)
 	}
 	t.Setenv(emulator, "127.0.0.1:1")
 	if err := p.Apply(t.Context()); err != nil {

@@ -24,7 +24,7 @@ func TestSettings(t *testing.T) {
 	c := p.config()
 	if len(p.brokers) != 2 || p.group != "piecework-{queue}" || c.Producer.RequiredAcks != sarama.WaitForAll || !c.Producer.Return.Successes ||
 		c.Consumer.Offsets.Initial != sarama.OffsetOldest || !c.Net.TLS.Enable || c.Net.SASL.Password != "p" || c.Version != sarama.V3_0_0_0 {
-		t.Errorf("%+v %+v", p, c)
+		t.Errorf("address %+v, configuration %+v; want two brokers, all acks, oldest offsets, TLS and the password", p, c)
 	}
 	if p.config() == c {
 		t.Error("a configuration is shared")

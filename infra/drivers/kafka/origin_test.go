@@ -19,7 +19,7 @@ func TestOriginOfAMessage(t *testing.T) {
 		return ok
 	})
 	if got != (pubsubq.Origin{ID: "piecework.submit/2/7@9"}) {
-		t.Errorf("%+v", got)
+		t.Errorf(`got %+v, want got == (pubsubq.Origin{ID: "piecework.submit/2/7@9"})`, got)
 	}
 	if got := origin(func(any) bool { return false }); got != (pubsubq.Origin{}) {
 		t.Errorf("of another broker: %+v", got)

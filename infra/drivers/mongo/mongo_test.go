@@ -29,16 +29,16 @@ func TestDefaultsAreDurable(t *testing.T) {
 	o := p.options
 	if p.database != "jobs" || p.collection != "records" || p.service != mongoDB || len(o.Hosts) != 2 || *o.ReplicaSet != "rs0" ||
 		*o.MaxPoolSize != 7 || o.Auth.Password != "p@" {
-		t.Errorf("%+v %+v", p, o)
+		t.Errorf("address %+v, options %+v; want database, collection, hosts, set, pool and password of the URL", p, o)
 	}
 	if o.WriteConcern.W != "majority" || !*o.WriteConcern.Journal || o.ReadConcern.Level != "majority" ||
 		o.ReadPreference.Mode().String() != "primary" || *o.ServerSelectionTimeout != 5*time.Second {
-		t.Errorf("%+v %+v", o.WriteConcern, o.ReadConcern)
+		t.Errorf("write concern %+v, read concern %+v; want majority, journal and the primary", o.WriteConcern, o.ReadConcern)
 	}
 	p = mustParse(t, "mongodb://a/?w=1&readConcernLevel=local&collection=c&serverSelectionTimeoutMS=100")
 	if o = p.options; o.WriteConcern.W != 1 || o.ReadConcern.Level != "local" || p.database != "piecework" || p.collection != "c" ||
 		*o.ServerSelectionTimeout != 100*time.Millisecond {
-		t.Errorf("%+v %+v", p, o.WriteConcern)
+		t.Errorf("address %+v, write concern %+v; want what the URL says", p, o.WriteConcern)
 	}
 }
 
@@ -70,14 +70,14 @@ func TestPartsOfAWriteConcern(t *testing.T) {
 func TestCosmosIsKnownByItsHost(t *testing.T) {
 	p := mustParse(t, "mongodb://acct:a2V5@acct.mongo.cosmos.azure.com:10255/?ssl=true&replicaSet=globaldb&retrywrites=false&maxIdleTimeMS=120000&appName=@acct@")
 	if o := p.options; p.service != cosmosRU || *o.RetryWrites || o.WriteConcern != nil || o.ReadConcern != nil || *o.AppName != "@acct@" || o.TLSConfig == nil {
-		t.Errorf("%+v %+v", p, o)
+		t.Errorf("address %+v, options %+v; want Cosmos DB's service with TLS and no retries of writes", p, o)
 	}
 	p = mustParse(t, "mongodb://u:p@c.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256")
 	if p.service != cosmosVCore || p.options.WriteConcern == nil {
-		t.Errorf("%+v", p)
+		t.Errorf("got %+v, want p.service == cosmosVCore && p.options.WriteConcern != nil", p)
 	}
 	if p = mustParse(t, "mongodb://127.0.0.1:10255?cosmos=ru"); p.service != cosmosRU {
-		t.Errorf("%+v", p)
+		t.Errorf("mustParse: got %+v, want p.service == cosmosRU", p)
 	}
 }
 
@@ -133,7 +133,7 @@ db.getSiblingDB("db").getCollection("records").createIndex({fail_pk: 1, fail_sk:
 			t.Fatal(err)
 		}
 		if text, err := p.Print(); err != nil || text != want {
-			t.Errorf("%s: %v\n%s", raw, err, text)
+			t.Errorf("p.Print: got %s: %v\n%s, want no error && text == want", raw, err, text)
 		}
 	}
 }

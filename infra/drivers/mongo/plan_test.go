@@ -45,7 +45,7 @@ func TestPlans(t *testing.T) {
 	} {
 		var answer bson.Raw
 		if err := bson.UnmarshalExtJSON([]byte(c.answer), false, &answer); err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("bson.UnmarshalExtJSON: got %s: %v, want no error", name, err)
 		}
 		if got := readPlan(answer); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -16,7 +16,7 @@ func TestWhatMustBeGranted(t *testing.T) {
 	} {
 		err := fmt.Errorf("declare: %w", &amqp.Error{Code: amqp.AccessRefused, Reason: reason})
 		if got := denied(err); got != want {
-			t.Errorf("%s: %q", reason, got)
+			t.Errorf("denied: got %s: %q, want got == want", reason, got)
 		}
 	}
 	if got := denied(errors.Join(errors.New("x"), &amqp.Error{Code: amqp.NotFound})); got != "" {

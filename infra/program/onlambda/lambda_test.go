@@ -56,7 +56,7 @@ func TestTheFunctionsOfAJob(t *testing.T) {
 	}
 	failed := execute.invoke(`{"kind":"test.double"}`)
 	if !failed.failed || !strings.Contains(failed.body, `the function \"execute\" got JSON of another form`) {
-		t.Errorf("%+v", failed)
+		t.Errorf("got %+v, want failed.failed && strings.Contains(failed.body, `the function \\\"execute\\\" got JSON of another form`)", failed)
 	}
 	wantReply(t, execute.invoke(sqsEvent(t, queueARN, `{"id":"`+id+`"}`)), `{"batchItemFailures":[]}`) // it goes on after an error
 	for _, p := range []*process{submit, execute} {
@@ -129,7 +129,7 @@ func TestMisconfigurationFailsTheInitialization(t *testing.T) {
 			err := await(t, p.done, "the end of the process")
 			p.done <- nil
 			if err == nil || err.Error() != "exit status 2" || !strings.Contains(p.errs.String(), c.says) {
-				t.Errorf("%v: %s", err, p.errs)
+				t.Errorf(`got %v: %s, want err != nil && err.Error() == "exit status 2" && strings.Contains(p.errs.String(), c.says)`, err, p.errs)
 			}
 		})
 	}
@@ -177,6 +177,6 @@ func TestTheAPIStreams(t *testing.T) {
 	r := p.invoke(request("GET", "/openapi.json", "", "", ""))
 	prelude, body, ok := strings.Cut(r.body, strings.Repeat("\x00", 8))
 	if r.failed || !ok || r.contentType != "application/vnd.awslambda.http-integration-response" || !strings.Contains(prelude, `"statusCode":200`) || !json.Valid([]byte(body)) {
-		t.Errorf("%s: %.300q", r.contentType, r.body)
+		t.Errorf("content type %s, body %.300q; want an integration response with status 200 and JSON", r.contentType, r.body)
 	}
 }
