@@ -168,10 +168,10 @@ func (s *sweep) rounds(ctx context.Context) error {
 // passed is the cursor of a partition that this pass has finished. It sorts after every entry.
 const passed = "~"
 
-// pass processes the entries of the partitions from to to that are due by until. It takes a batch
-// of each partition in turn, so that a long partition does not delay the others. A pass that
-// stopped at a bound goes on in the sweep that is given its cursor. Partitions that it has finished
-// have their next turn after that.
+// pass processes the entries of a range of partitions that are due by until. It takes a batch of
+// each partition in turn, so that a long partition does not delay the others. A pass that stopped at
+// a bound goes on in the sweep that is given its cursor. Partitions that it has finished have their
+// next turn after that.
 func (s *sweep) pass(ctx context.Context, from, to int, until store.Time, table []noun) error {
 	var errs []error
 	var open []int

@@ -48,13 +48,14 @@ var errChaos = driver.ActionListError{{Index: -1, Err: errors.New("no route to h
 
 // actions is the hook of the store.
 func (c *chaos) actions(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
-	switch {
-	case c.chance(30):
+	switch fate := c.pick(60); {
+	case c.calm.Load():
+	case fate < 2:
 		return errChaos
-	case c.chance(30):
+	case fate < 4:
 		next(ctx, acts)
 		return errChaos
-	case c.chance(60):
+	case fate == 4:
 		select {
 		case <-time.After(time.Duration(c.pick(40)) * time.Second):
 		case <-ctx.Done():
@@ -200,14 +201,14 @@ func playChaos(t *testing.T, seed uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 		done := make(chan error, 1)
 		go func() { done <- wk.Run(ctx) }()
 		return func(kind bool) {
 			if cancel(); !kind {
 				wk.Leave()
 			}
-			_ = <-done // what it abandoned is started again
+			<-done // what it abandoned is started again
 			if n := most.Load(); n > 2*slots {
 				t.Errorf("%d handlers ran at once in a worker, want at most %d and as many that were abandoned", n, slots)
 			}

@@ -117,17 +117,18 @@ func (p *blobProbe) sign(ctx context.Context) {
 		url, err = p.bucket.SignedURL(ctx, p.key, &blob.SignedURLOptions{Expiry: time.Minute})
 		return err
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		if err = p.try(ctx, func(ctx context.Context) error { return fetch(ctx, url) }); err == nil {
 			p.okf("blobs sign", "a signed URL was read from outside")
 			return
 		}
 		err = verdict{Level: Warn, Why: "a URL was signed, but it cannot be read from here: " + err.Error(),
 			Remedy: "check the rights of the signer, the address in PIECEWORK_BLOBS, and that it can be reached from where it is to be read"}
-	} else if gcerrors.Code(err) == gcerrors.Unimplemented {
+	case gcerrors.Code(err) == gcerrors.Unimplemented:
 		err = verdict{Level: Warn, Why: "this bucket cannot sign URLs, so outputs are downloaded through the HTTP API",
 			Remedy: "nothing need be done; for signed links give a file:// bucket base_url and secret_key_path in PIECEWORK_BLOBS"}
-	} else {
+	default:
 		err = verdict{Level: Fail, Why: err.Error(), Remedy: "give this process credentials that can sign for what PIECEWORK_BLOBS names"}
 	}
 	p.failed("blobs sign", err, blobRemedies)

@@ -136,19 +136,25 @@ func (t *template) resolve(e hclsyntax.Expression, loop map[string]*block) *bloc
 		}
 	case *hclsyntax.ForExpr:
 		if over := t.resolve(e.CollExpr, loop); over != nil {
-			for _, inner := range []hclsyntax.Expression{e.KeyExpr, e.ValExpr, e.CondExpr} {
-				if inner != nil {
-					_ = hclsyntax.VisitAll(inner, func(n hclsyntax.Node) hcl.Diagnostics {
-						if inner, ok := n.(hclsyntax.Expression); ok {
-							t.resolve(inner, map[string]*block{e.ValVar: over})
-						}
-						return nil
-					})
-				}
-			}
+			t.resolveBody(e, map[string]*block{e.ValVar: over})
 		}
 	}
 	return nil
+}
+
+// resolveBody resolves the expressions inside a loop.
+func (t *template) resolveBody(e *hclsyntax.ForExpr, loop map[string]*block) {
+	for _, inner := range []hclsyntax.Expression{e.KeyExpr, e.ValExpr, e.CondExpr} {
+		if inner == nil {
+			continue
+		}
+		_ = hclsyntax.VisitAll(inner, func(n hclsyntax.Node) hcl.Diagnostics {
+			if expr, ok := n.(hclsyntax.Expression); ok {
+				t.resolve(expr, loop)
+			}
+			return nil
+		})
+	}
 }
 
 // follow notes the attributes of a path that starts at b, which may be nil.
