@@ -159,6 +159,17 @@ func (f *OutputFile) Open(ctx context.Context, offset, length int64) (io.ReadClo
 	return f.blobs.Open(ctx, f.parts, offset, length)
 }
 
+// URL returns a URL from which anyone can read the whole output, straight from the bucket, until
+// expiry has passed: at least a second, at most what the service allows. The error is
+// blobout.ErrUnsupported if the bucket cannot sign URLs, or if the output is kept in several parts
+// because it is longer than Config.JoinLimit.
+func (f *OutputFile) URL(ctx context.Context, expiry time.Duration) (string, error) {
+	if len(f.parts) != 1 {
+		return "", fmt.Errorf("output %q: %w: it is kept in %d parts, which have no URL in common", f.Name, blobout.ErrUnsupported, len(f.parts))
+	}
+	return f.blobs.SignedURL(ctx, f.parts[0], expiry)
+}
+
 // FindOutput looks an output up. ErrNoOutput: there is none of that name that is visible; the text
 // has the nearest name.
 func (c *Client) FindOutput(ctx context.Context, id, name string) (*OutputFile, error) {
@@ -194,20 +205,6 @@ func (c *Client) OpenOutput(ctx context.Context, id, name string, offset, length
 	}
 	r, err := f.Open(ctx, offset, length)
 	return r, f.OutputInfo, err
-}
-
-// OutputKeys returns the keys of an output's blobs in the bucket, in order: one, unless it is kept
-// in parts.
-func (c *Client) OutputKeys(ctx context.Context, id, name string) ([]string, error) {
-	f, err := c.FindOutput(ctx, id, name)
-	if err != nil {
-		return nil, err
-	}
-	keys := make([]string, len(f.parts))
-	for i, p := range f.parts {
-		keys[i] = p.Key
-	}
-	return keys, nil
 }
 
 // KindInfo describes a kind.

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/blobout"
@@ -74,6 +76,46 @@ func TestOutputsBecomeVisibleWhenTheJobSucceeds(t *testing.T) {
 	wantErr(t, err, functions.ErrNoOutput)
 	_, err = d.Client().OutputKeys(t.Context(), "job-nobody", "nothing")
 	wantErr(t, err, store.ErrNotFound)
+}
+
+// An output has a URL if it is one blob and its bucket signs URLs.
+func TestURLOfAnOutput(t *testing.T) {
+	for name, c := range map[string]struct {
+		join   int64
+		signer fileblob.URLSigner
+		want   error
+	}{
+		"one blob":                  {1 << 20, fileblob.NewURLSignerHMAC(&url.URL{Scheme: "http", Host: "files.test"}, []byte("secret")), nil},
+		"several":                   {3, fileblob.NewURLSignerHMAC(&url.URL{Scheme: "http", Host: "files.test"}, []byte("secret")), blobout.ErrUnsupported},
+		"a bucket without a signer": {1 << 20, nil, blobout.ErrUnsupported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, handle(steps), func(s *setup) { s.config.JoinLimit = c.join })
+			bucket, err := fileblob.OpenBucket(t.TempDir(), &fileblob.Options{URLSigner: c.signer})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = bucket.Close() }()
+			rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := d.submit(t, "shop.order", order{Count: 5})
+			for i := 0; i < 10 && !d.get(t, id).Done(); i++ {
+				for _, m := range d.take() {
+					rt.Execute(t.Context(), m.msg)
+				}
+			}
+			f, err := rt.Client().FindOutput(t.Context(), id, "steps.txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := f.URL(t.Context(), time.Minute)
+			if !errors.Is(err, c.want) || (err == nil) != strings.HasPrefix(u, "http://files.test?") {
+				t.Errorf("URL %q, error %v; want error %v, or a URL of files.test", u, err, c.want)
+			}
+		})
+	}
 }
 
 func TestFilesOfAttemptsThatDoNotWinAreRemoved(t *testing.T) {
