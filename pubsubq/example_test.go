@@ -54,7 +54,7 @@ func ExampleParseSubmission() {
 	fmt.Println(err)
 	// Output:
 	// bank.statement {"account":42} 1m30s <nil>
-	// pubsubq: malformed message: unknown field "dely": valid are kind, args, key, at, delay, queue, tags, held, max_attempts, source (in "{\"kind\":\"bank.statement\",\"dely\":\"90s\"}")
+	// pubsubq: malformed message: unknown field "dely": did you mean "delay"? (in "{\"kind\":\"bank.statement\",\"dely\":\"90s\"}")
 }
 
 // An event becomes a job whose kind is its type. Delivered twice, it is one job.

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/hbollon/go-edlib"
 )
 
 // CheckText returns an error if encoding/json would read other text from JSON data than the sender
@@ -52,8 +54,14 @@ func CheckText(data []byte, raw ...string) error {
 	}
 }
 
-// unknownName returns an error that lists the valid names.
+// unknownName returns an error that names the valid name nearest to name, or all if none is near.
 func unknownName(what, name string, valid []string) error {
+	if len(name) <= 40 {
+		near, err := edlib.FuzzySearchThreshold(strings.ToLower(name), valid, 0.6, edlib.OSADamerauLevenshtein)
+		if err == nil && near != "" {
+			return fmt.Errorf("unknown %s %q: did you mean %q?", what, name, near)
+		}
+	}
 	return fmt.Errorf("unknown %s %.40q: valid are %s", what, name, strings.Join(valid, ", "))
 }
 

@@ -104,7 +104,7 @@ func TestCloudEventsBecomeJobsOfAnotherName(t *testing.T) {
 	for want, body := range map[string]string{
 		`unknown kind "Order.Gone"`:    `{"specversion":"1.0","type":"Order.Gone","source":"/shop","id":"5"}`, // no JSONBody takes an event
 		`specversion is "0.3"`:         `{"specversion":"0.3","type":"com.example.Order.Placed","source":"/shop","id":"5"}`,
-		`unknown attribute "pieceque"`: `{"specversion":"1.0","type":"com.example.Order.Placed","source":"/shop","id":"5","subject":"vip","pieceque":"x"}`,
+		`did you mean "piecequeue"`:    `{"specversion":"1.0","type":"com.example.Order.Placed","source":"/shop","id":"5","subject":"vip","pieceque":"x"}`,
 		`unknown field "itm"`:          `{"specversion":"1.0","type":"shop.order","source":"/shop","id":"6","data":{"itm":"tea"}}`,
 		`invalid request: there is no`: `{"specversion":"1.0","type":"com.example.Order.Placed","source":"/shop","id":"7","data":{}}`,
 	} {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"gocloud.dev/docstore"
+
+	"github.com/hbollon/go-edlib"
 )
 
 // The schemes that URLOpener opens.
@@ -194,8 +196,12 @@ func applyParams(q url.Values, o *Options, pass []string) (url.Values, error) {
 	return rest, nil
 }
 
-// unknownParam refuses a parameter, and says which are known.
+// unknownParam refuses a parameter. It names the known parameter nearest to name, or all if none
+// is near.
 func unknownParam(name string, pass []string) error {
 	known := append(slices.Sorted(maps.Keys(params)), pass...)
+	if near, err := edlib.FuzzySearchThreshold(name, known, 0.6, edlib.OSADamerauLevenshtein); err == nil && near != "" {
+		return invalidf("unknown parameter %q: did you mean %q?", name, near)
+	}
 	return invalidf("unknown parameter %q: known are %s", name, strings.Join(known, ", "))
 }
