@@ -73,7 +73,7 @@ func (rt *Runtime) unpark(ctx context.Context, p store.Parked) error {
 	switch {
 	case err != nil, !gone:
 		return err
-	case p.Blob != nil:
+	case p.Blob != nil && p.Blob.Key != "":
 		return rt.blobs.Remove(ctx, asPart(*p.Blob))
 	case len(p.Body) == 0: // the record cannot be read
 		_, err = rt.blobs.RemoveAll(ctx, p.ID)

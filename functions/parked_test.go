@@ -188,14 +188,25 @@ func TestAMessageIsParkedAgainWhileItIsRemoved(t *testing.T) {
 // A parked message that cannot be read can be removed. One of a newer version is left to that version.
 func TestRemoveParkedOfWhatCannotBeRead(t *testing.T) {
 	d := newDesk(t, handle(echoing))
-	for id, data := range map[string]string{"parked-broken": `{`, "parked-newer": `{"v":99,"id":"parked-newer"}`} {
+	for id, data := range map[string]string{
+		"parked-broken": `{`, "parked-half": `{"v":1,"id":"parked-half","queue":"q","blob":{"key":5,"size":9}}`,
+		"parked-newer": `{"v":99,"id":"parked-newer"}`,
+	} {
 		if err := d.inner.Create(t.Context(), map[string]any{"id": id, "data": []byte(data)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wantErr(t, d.Client().RemoveParked(t.Context(), "parked-broken"), nil)
-	_, err := d.store.GetParked(t.Context(), "parked-broken")
-	wantErr(t, err, store.ErrNotFound)
+	for _, id := range []string{"parked-broken", "parked-half"} {
+		if _, err := d.blobs.Park(t.Context(), id, "t", []byte("body")); err != nil {
+			t.Fatal(err)
+		}
+		wantErr(t, d.Client().RemoveParked(t.Context(), id), nil)
+		_, err := d.store.GetParked(t.Context(), id)
+		wantErr(t, err, store.ErrNotFound)
+	}
+	if files := d.files(t); len(files) != 0 {
+		t.Errorf("files %q are left, want none", files)
+	}
 	wantErr(t, d.Client().RemoveParked(t.Context(), "parked-newer"), store.ErrNewerRecord)
 }
 

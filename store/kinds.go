@@ -49,6 +49,9 @@ func (s *Store) Kinds(ctx context.Context) ([]string, error) {
 
 // AddKinds puts kinds into the directory. It writes only if one of them is new.
 func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...string) error {
+	if len(kinds) == 0 {
+		return nil
+	}
 	add := func(d directory) (directory, bool, error) {
 		next := d.add(now, kinds)
 		return next, len(next.Kinds) > len(d.Kinds), nil

@@ -56,10 +56,17 @@ func TestAPageHasABoundInBytes(t *testing.T) {
 
 // A filter that passes few does not have a page read more bytes than a bound either.
 func TestAPageReadsABoundedNumberOfBytes(t *testing.T) {
-	l := newLab(t, openMemory(t))
+	t.Run("live", func(t *testing.T) { readsABoundedPage(t, 0) })
+	t.Run("expired", func(t *testing.T) { readsABoundedPage(t, t0) }) // the store has not deleted them yet
+}
+
+func readsABoundedPage(t *testing.T, expires Time) {
+	l := newExpiring(t, TTLSeconds)
+	l.now = t0 + 1000
 	const n, size = 150, 300_000
 	for i := range n {
 		j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: "a", Args: Payload{Inline: []byte(`"` + strings.Repeat("x", size) + `"`)}}, false, t0+Time(i))
+		j.Expires = expires
 		if _, err := l.Create(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}

@@ -31,12 +31,18 @@ func (c *checker) parked(d document, files []file, f *finding) {
 	if p.Blob == nil {
 		return
 	}
+	found := false
 	for _, b := range files {
-		if b.Key == p.Blob.Key && b.Size == p.Blob.Size {
-			return
+		switch {
+		case b.Key != p.Blob.Key:
+			f.spare = append(f.spare, b) // of a delivery that was not parked
+		case b.Size == p.Blob.Size:
+			found = true
 		}
 	}
-	f.problemf(RuleParked, "there is no blob %q of %d bytes with its body", p.Blob.Key, p.Blob.Size)
+	if !found {
+		f.problemf(RuleParked, "there is no blob %q of %d bytes with its body", p.Blob.Key, p.Blob.Size)
+	}
 }
 
 // kindsRecord is the directory of kinds.

@@ -160,7 +160,7 @@ func (rs Records[R]) readSome(ctx context.Context, ids []string, some []int, res
 func (rs Records[R]) result(d *Doc) Result[R] {
 	r, err := rs.Decode(d)
 	if err == nil && rs.expired(r) {
-		return Result[R]{Err: fmt.Errorf("get %s: %w", d.ID, errExpired)}
+		return Result[R]{Err: fmt.Errorf("get %s: %w", d.ID, errExpired), size: len(d.Data)}
 	}
 	return Result[R]{Record: r, Err: err, size: len(d.Data)}
 }
