@@ -236,7 +236,7 @@ func (rt *Runtime) park(
 	}
 	rt.stats.Parked.Add(1)
 	rt.tel.CountParked(ctx, queue)
-	rt.log.LogAttrs(ctx, levelError, "message parked: it cannot be read",
+	rt.log.LogAttrs(ctx, levelError, "message parked: it could not be made a job",
 		append([]slog.Attr{queueAttr(queue), idAttr(p.ID)}, troubleAttrs(reason)...)...)
 	return nil
 }

@@ -83,7 +83,8 @@ func (rt *Runtime) readError(ctx context.Context, j store.Job, err error) error 
 // cancelled when it returns an error. If it returns a result instead, the job has succeeded.
 // Cancelling a cancelled job changes nothing; one that ended otherwise is store.ErrMove.
 func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
-	j, err := c.rt.store.RequestCancel(ctx, id, reason, c.rt.now())
+	now := c.rt.now()
+	j, err := c.rt.store.RequestCancel(ctx, id, reason, now)
 	if err != nil {
 		return c.rt.info(j), err
 	}
@@ -95,7 +96,9 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 			a.noteRecord(j)
 		}
 	} else {
-		c.rt.countEnd(ctx, j)
+		if j.Ended == now { // otherwise it was cancelled before
+			c.rt.countEnd(ctx, j)
+		}
 		c.rt.followUp(ctx, j)
 	}
 	return c.rt.info(j), nil

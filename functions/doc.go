@@ -33,7 +33,7 @@
 //
 // # The life of a job
 //
-// Three functions pass work to each other: accept, execute and sweep. Each is a verb of [Runtime]
+// Three functions pass work to each other: submit, which accepts messages, execute and sweep. Each is a verb of [Runtime]
 // over records, messages, a clock and randomness that returns an [Outcome]. Adapters acknowledge
 // messages, start goroutines and own the process: worker and localdev here, lambda and cloudrun on
 // those platforms. Each hop has a file:

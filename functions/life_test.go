@@ -107,3 +107,18 @@ func TestContinueGoesOnFromItsCheckpointAndOutput(t *testing.T) {
 		t.Fatalf("output %q, error %v, info %+v", b, err, info)
 	}
 }
+
+// A job is counted as cancelled once, however often it is cancelled.
+func TestACancelledJobIsCountedOnce(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	id := d.submit(t, "shop.order", order{}, functions.Held())
+	for range 3 {
+		if i, err := d.Client().Cancel(t.Context(), id, "no longer wanted"); err != nil || i.State != store.Cancelled {
+			t.Fatalf("cancel: state %s, error %v, want cancelled", i.State, err)
+		}
+		d.advance(time.Second)
+	}
+	if n := d.Stats().Cancelled.Load(); n != 1 {
+		t.Errorf("%d jobs counted as cancelled, want 1", n)
+	}
+}

@@ -107,8 +107,11 @@ func span(name, zero string, d time.Duration, set func(*settings, time.Duration)
 // MaxAttempts is how often a job is tried in all, 5 by default; Unlimited for no limit. Calls that
 // ended in Snooze, Continue or the worker's shutdown do not count.
 func MaxAttempts(n int) Option {
-	if n == Unlimited {
+	switch {
+	case n == Unlimited:
 		return option(func(s *settings) { s.policy.MaxAttempts = 0 })
+	case n < 1:
+		return option(func(s *settings) { s.refusef("MaxAttempts(%d): must be at least 1, or Unlimited (%d)", n, Unlimited) })
 	}
 	return limit("MaxAttempts", n, func(s *settings, n int) { s.policy.MaxAttempts = n })
 }

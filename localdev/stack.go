@@ -149,7 +149,7 @@ func (s *Stack) Sender() *pubsubq.Sender { return s.sender }
 // Config returns the configuration in force, defaults filled in.
 func (s *Stack) Config() Config { return s.cfg }
 
-// SubmitMessage puts a submission on the submit queue, in our JSON form or as a CloudEvent, as if
+// SubmitMessage puts a message on the submit queue: our JSON form, a CloudEvent, or whatever a trigger takes, as if
 // it came from a broker. Nil means that the message is in the queue, in memory: a moment later the
 // job is stored or the message parked.
 func (s *Stack) SubmitMessage(ctx context.Context, body []byte, metadata map[string]string) error {

@@ -15,7 +15,7 @@
 //	gcp     stores: firestore; queues: gcppubsub; blobs: gs
 //	azure   queues: azuresb; blobs: azblob
 //	mongo   stores: mongodb, mongodb+srv
-//	nats    queues: nats, jetstream, tls+nats, tls+jetstream
+//	nats    queues: jetstream, tls+jetstream
 //	rabbit  queues: amqp, amqps
 //	kafka   queues: kafka, kafka+tls
 //

@@ -138,8 +138,8 @@ var homes = map[string]map[string]string{
 		"mongodb": "mongo", "mongodb+srv": "mongo",
 	},
 	"queues": {
-		"mem": "mem", "awssqs": "aws", "awssns": "aws", "gcppubsub": "gcp", "azuresb": "azure", "nats": "nats",
-		"jetstream": "nats", "tls+nats": "nats", "tls+jetstream": "nats", "amqp": "rabbit", "amqps": "rabbit",
+		"mem": "mem", "awssqs": "aws", "awssns": "aws", "gcppubsub": "gcp", "azuresb": "azure",
+		"jetstream": "nats", "tls+jetstream": "nats", "amqp": "rabbit", "amqps": "rabbit",
 		"kafka": "kafka", "kafka+tls": "kafka",
 	},
 	"blobs": {"mem": "mem", "file": "files", "s3": "aws", "gs": "gcp", "azblob": "azure"},

@@ -96,6 +96,7 @@ func (d *desk) move(to time.Time) {
 // can end it.
 func (d *desk) runtime(jobs *functions.Registry, worker string, wire *tripwire.Wire) (*functions.Runtime, *store.Store, error) {
 	coll := relay.New(d.coll, d.opts.hooks)
+	d.closed = append(d.closed, coll)
 	if wire != nil {
 		coll = tripwire.Docs(coll, wire)
 	}

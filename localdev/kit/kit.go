@@ -96,7 +96,7 @@ func (k *Kit) Submit(kind string, args any, opts ...functions.SubmitOption) stri
 	return r.ID
 }
 
-// Message submits by message: our JSON form or a CloudEvent. It returns the job's id, or "" if the
+// Message submits by message: our JSON form, a CloudEvent, or whatever a trigger takes. It returns the job's id, or "" if the
 // message was parked; Client.Parked lists it then.
 func (k *Kit) Message(body []byte, metadata map[string]string) string {
 	k.t.Helper()

@@ -12,7 +12,7 @@ type Submit struct {
 	Key         string          `json:"key,omitempty" maxLength:"512" doc:"makes the submission idempotent: the same kind and key is the same job. The header Idempotency-Key says the same"`
 	At          time.Time       `json:"at,omitzero" doc:"the earliest start; in the past: now. Not together with delay"`
 	Delay       string          `json:"delay,omitempty" doc:"how long to wait before the start" example:"90s"`
-	Queue       string          `json:"queue,omitempty" maxLength:"63" doc:"the lane of work"`
+	Queue       string          `json:"queue,omitempty" maxLength:"63" doc:"the queue of work"`
 	Tags        []string        `json:"tags,omitempty" maxItems:"20" doc:"labels to find it by"`
 	Held        bool            `json:"held,omitempty" doc:"do not start before a release"`
 	MaxAttempts *int            `json:"max_attempts,omitempty" minimum:"-1" doc:"how often to try in all; -1: without limit"`
