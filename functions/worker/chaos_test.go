@@ -44,17 +44,20 @@ func (c *chaos) pick(n int) int {
 	return c.rnd.IntN(n)
 }
 
-var errChaos = driver.ActionListError{{Index: -1, Err: errors.New("no route to host")}}
+// unreachable is the error of a call; docstore writes into it.
+func unreachable() driver.ActionListError {
+	return driver.ActionListError{{Index: -1, Err: errors.New("no route to host")}}
+}
 
 // actions is the hook of the store.
 func (c *chaos) actions(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
 	switch fate := c.pick(60); {
 	case c.calm.Load():
 	case fate < 2:
-		return errChaos
+		return unreachable()
 	case fate < 4:
 		next(ctx, acts)
-		return errChaos
+		return unreachable()
 	case fate == 4:
 		select {
 		case <-time.After(time.Duration(c.pick(40)) * time.Second):
@@ -179,7 +182,9 @@ func playChaos(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	defer func() { _ = inner.Close() }()
-	if w.store, err = store.New(relay.New(inner, relay.Hooks{Actions: c.actions}), nil); err != nil {
+	coll := relay.New(inner, relay.Hooks{Actions: c.actions})
+	defer func() { _ = coll.Close() }()
+	if w.store, err = store.New(coll, nil); err != nil {
 		t.Fatal(err)
 	}
 	q := queue{w.queue, c}
