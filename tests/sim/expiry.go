@@ -99,8 +99,9 @@ func (o *oracle) away(m *model) bool { return m.removed || m.job.Gone(store.Time
 // mayBeAway reports whether a job counts as removed by the clock of one of the processes.
 func (o *oracle) mayBeAway(m *model) bool { return m.removed || m.job.Gone(store.Time(o.w.now+slack)) }
 
-// awaySince reports whether a job counted as removed by all clocks at a time.
-func (m *model) awaySince(at int64) bool { return m.job.Gone(store.Time(at - slack)) }
+// awaySince reports whether a job counted as removed by all clocks at a time. A record that was
+// changed after that time may have been another one then: one whose outbox kept it, for example.
+func (m *model) awaySince(at int64) bool { return m.written <= at && m.job.Gone(store.Time(at-slack)) }
 
 // replaces reports whether a write puts a new job in the place of one that has expired.
 func (o *oracle) replaces(m *model, j store.Job) bool {

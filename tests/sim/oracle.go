@@ -37,7 +37,8 @@ type model struct {
 	id       string
 	job      store.Job // as it is stored
 	accepted bool      // a client was told that it will run
-	created  int64     // when its record was
+	created  int64     // when its record was created
+	written  int64     // when its record was last changed
 	removed  bool
 	lostAt   int64  // when an attempt last lost or ended its lease
 	cancelAt int64  // when the running attempt was asked to stop

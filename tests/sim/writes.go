@@ -54,7 +54,7 @@ func (o *oracle) changed(ctx context.Context, id string, before, after fault.Doc
 	if o.mayBeAway(m) {
 		m.expired = o.w.now
 	}
-	m.job = j
+	m.job, m.written = j, o.w.now
 	if old.State.Final() {
 		o.afterEnd(c, m, old, j)
 		return
