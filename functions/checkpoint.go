@@ -57,7 +57,9 @@ func (a *Attempt) save(ctx context.Context, data []byte) error {
 		a.mu.Lock()
 		a.lease.keepProgress(progress)
 		a.mu.Unlock()
-		a.noteError(err)
+		if ctx.Err() == nil { // an ended context says nothing of the lease, and its cause may be errOver
+			a.noteError(err)
+		}
 		return fmt.Errorf("checkpoint %d of job %s: %w", n, a.ID(), err)
 	}
 	a.mu.Lock()

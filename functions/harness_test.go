@@ -97,6 +97,20 @@ func newDesk(t *testing.T, reg *functions.Registry, options ...func(*setup)) *de
 	return d
 }
 
+// overBucket returns a runtime over the desk's store and queue and another bucket.
+func (d *desk) overBucket(t *testing.T, bucket *blob.Bucket) *functions.Runtime {
+	t.Helper()
+	rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = rt.Close()
+		_ = bucket.Close()
+	})
+	return rt
+}
+
 // logged reports whether a line of the log has all the texts.
 func (d *desk) logged(texts ...string) bool { return d.log.HasLine(texts...) }
 

@@ -95,11 +95,7 @@ func TestURLOfAnOutput(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() { _ = bucket.Close() }()
-			rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
-			if err != nil {
-				t.Fatal(err)
-			}
+			rt := d.overBucket(t, bucket)
 			id := d.submit(t, "shop.order", order{Count: 5})
 			for i := 0; i < 10 && !d.get(t, id).Done(); i++ {
 				for _, m := range d.take() {

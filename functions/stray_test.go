@@ -13,7 +13,6 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/docstore/driver"
 
-	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
@@ -110,6 +109,14 @@ func (s *stuck) Before(ctx context.Context, op fault.Op) fault.Fate {
 
 func (*stuck) After(context.Context, fault.Op) {}
 
+// over returns a runtime over the desk's store and queue and a bucket with faults, and the bucket's
+// files.
+func (d *desk) over(t *testing.T, hook fault.Hook) (*functions.Runtime, *fault.Blobs) {
+	t.Helper()
+	files := &fault.Blobs{Hook: hook}
+	return d.overBucket(t, blob.NewBucket(files)), files
+}
+
 // A handler that hangs in a write to a bucket that does not answer is left behind like any other,
 // whatever context it gave the output, and also if the driver of the bucket does not care for
 // contexts.
@@ -130,13 +137,7 @@ func TestAHandlerThatHangsInAWriteIsLeftBehind(t *testing.T) {
 			}, functions.Timeout(time.Millisecond), functions.MaxAttempts(1)), func(s *setup) {
 				s.real, s.config.StopGrace, s.config.Margin = true, time.Millisecond, 10*time.Millisecond
 			})
-			files := &fault.Blobs{Hook: hook}
-			bucket := blob.NewBucket(files)
-			defer func() { _ = bucket.Close() }()
-			rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
-			if err != nil {
-				t.Fatal(err)
-			}
+			rt, files := d.over(t, hook)
 			ended := make(chan functions.Outcome, 1)
 			id := d.submit(t, "shop.order", order{})
 			go func() { ended <- rt.Execute(t.Context(), d.take()[0].msg) }()
@@ -181,13 +182,7 @@ func TestACheckpointThatTheHandlerDidNotWaitFor(t *testing.T) {
 					synctest.Wait() // until the write hangs
 					return order{}, c.ends
 				}, functions.MaxAttempts(1)), bubble)
-				files := &fault.Blobs{Hook: hook}
-				bucket := blob.NewBucket(files)
-				defer func() { _ = bucket.Close() }()
-				rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
-				if err != nil {
-					t.Fatal(err)
-				}
+				rt, files := d.over(t, hook)
 				id := d.submit(t, "shop.order", order{})
 				start := time.Now()
 				out := rt.Execute(t.Context(), d.take()[0].msg)
@@ -204,4 +199,53 @@ func TestACheckpointThatTheHandlerDidNotWaitFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A checkpoint that the attempt's end cancels says nothing of the lease: the attempt ends as its
+// handler did. An output that is still being closed gives the checkpoint the time to fail first.
+func TestACancelledCheckpointDoesNotLoseTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hook, late := &stuck{false, make(chan struct{})}, make(chan error, 1)
+		var saving atomic.Bool
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			w, err := job.Output(ctx, "a.txt")
+			if err != nil {
+				return order{}, err
+			}
+			saving.Store(true)
+			go func() { late <- job.Checkpoint(context.WithoutCancel(ctx), 1) }()
+			synctest.Wait() // until the store hangs
+			if _, err := io.WriteString(w, "text"); err != nil {
+				return order{}, err
+			}
+			go func() { _ = w.Close() }()
+			synctest.Wait() // until the bucket hangs
+			return order{}, errors.New("no")
+		}, functions.MaxAttempts(2)), bubble)
+		d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			if acts[0].Kind != driver.Update || !saving.CompareAndSwap(true, false) {
+				return next(ctx, acts)
+			}
+			<-ctx.Done()
+			return driver.ActionListError{{Index: -1, Err: context.Cause(ctx)}}
+		}
+		rt, files := d.over(t, hook)
+		id := d.submit(t, "shop.order", order{})
+		ended := make(chan functions.Outcome, 1)
+		go func() { ended <- rt.Execute(t.Context(), d.take()[0].msg) }()
+		if err := <-late; !errors.Is(err, functions.ErrLeaseLost) {
+			t.Errorf("checkpoint: %v, want %v", err, functions.ErrLeaseLost)
+		}
+		close(hook.until)
+		out := <-ended
+		if i := d.get(t, id); out.Verdict != functions.Ack || i.State != store.Retrying || len(i.Attempts) != 1 || i.Attempts[0].Error != "no" {
+			t.Errorf("verdict %s (%v), state %s, attempts %+v; want ack, retrying and the handler's error", out.Verdict, out.Err, i.State, i.Attempts)
+		}
+		if n := rt.Stats().LeasesLost.Load(); n != 0 {
+			t.Errorf("%d leases counted as lost, want 0", n)
+		}
+		if keys := files.Keys(); len(keys) != 0 {
+			t.Errorf("files are left: %v", keys)
+		}
+	})
 }
