@@ -16,22 +16,29 @@ func (a *Attempt) checkpoint(ctx context.Context, v any) error {
 	}
 	ctx, release := a.work.bound(ctx)
 	defer release()
+	late, err := a.saveInTurn(ctx, data)
+	if late { // the attempt's end, which does not wait for this, may have come before the blob
+		a.work.withdraw(context.WithoutCancel(ctx))
+		return fmt.Errorf("%w: %w", errOver, err)
+	}
+	return err
+}
+
+// saveInTurn is save when no other checkpoint is being saved. late reports that it failed after the
+// attempt was over, so that the end of the attempt may have been written without regard to its blob.
+func (a *Attempt) saveInTurn(ctx context.Context, data []byte) (late bool, err error) {
 	done, err := a.work.takeTurn(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if err := a.work.beginSave(cancel); err != nil {
-		return err
+		return false, err
 	}
 	err = a.save(ctx, data)
-	if err != nil && a.work.markStray() {
-		a.work.withdraw(context.WithoutCancel(ctx)) // the attempt's end may have come before the blob
-		return fmt.Errorf("%w: %w", errOver, err)
-	}
-	return err
+	return err != nil && a.work.markStray(), err
 }
 
 // save is checkpoint for the caller that has the turn. A save that fails calls markStray before the
