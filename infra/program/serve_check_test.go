@@ -1,13 +1,9 @@
 package program_test
 
 import (
-	"context"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/piecework/piecework/tests/printed"
 )
 
 // What is wrong with the configuration is told at once, and all of it, also while the store is
@@ -33,14 +29,7 @@ func TestTheConfigurationIsCheckedBeforeAnythingIsOpened(t *testing.T) {
 				w.env["PIECEWORK_ADDR"] = ""
 			}
 			w.env[tt.variable] = tt.value
-			var errs printed.Text
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			if status := w.run(ctx, &errs, "serve"); status != 2 {
-				t.Errorf("status %d", status)
-			}
-			printed.Want(t, errs.String(), tt.want)
-			if text := errs.String(); strings.Contains(text, "/dev/null") || strings.Count(text, tt.want) != 1 {
+			if text := w.refuses(2, tt.want); strings.Contains(text, "/dev/null") || strings.Count(text, tt.want) != 1 {
 				t.Errorf("want only what is wrong with the configuration, once: %s", text)
 			}
 		})
@@ -48,9 +37,5 @@ func TestTheConfigurationIsCheckedBeforeAnythingIsOpened(t *testing.T) {
 	w := newSite(t)
 	w.env["PIECEWORK_STORE"] = "sqlite://" + filepath.ToSlash(t.TempDir()) + "/dir/none/records.db"
 	w.env["PORT"], w.env["PIECEWORK_ADDR"], w.env["PIECEWORK_TOKENS"], w.env["PIECEWORK_LEASE"] = "x", "", "operator:short", "soon"
-	var errs printed.Text
-	if status := w.run(t.Context(), &errs, "serve"); status != 2 {
-		t.Errorf("status %d", status)
-	}
-	printed.Want(t, errs.String(), "PORT=", "at least 16", `PIECEWORK_LEASE="soon"`)
+	w.refuses(2, "PORT=", "at least 16", `PIECEWORK_LEASE="soon"`)
 }

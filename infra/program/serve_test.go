@@ -1,77 +1,46 @@
 package program_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
 	"github.com/piecework/piecework/functions/httpapi/wire"
-	"github.com/piecework/piecework/infra/drivers"
-	"github.com/piecework/piecework/infra/drivers/files"
 	"github.com/piecework/piecework/infra/drivers/mem"
-	"github.com/piecework/piecework/infra/drivers/sql"
-	"github.com/piecework/piecework/infra/program"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/port"
-	"github.com/piecework/piecework/tests/printed"
 )
 
 const token = "operator-0123456789"
 
-// site is a deployment in a directory.
-type site struct {
-	t    *testing.T
-	jobs *functions.Registry
-	env  map[string]string
-}
-
-func newSite(t *testing.T) *site {
+// newSite is a world that serves on an address of its own, to callers with a token.
+func newSite(t *testing.T) *world {
 	t.Helper()
-	dir := filepath.ToSlash(t.TempDir())
-	w := &site{t: t, jobs: functions.NewRegistry(), env: map[string]string{
-		"PIECEWORK_STORE": "sqlite://" + dir + "/records.db", "PIECEWORK_QUEUES": "mem://{queue}", "PIECEWORK_BLOBS": "file://" + dir + "/blobs",
-		"PIECEWORK_ADDR": port.Address(port.Free(t)), "PIECEWORK_TOKENS": "operator:" + token,
-	}}
-	functions.Handle(w.jobs, "test.double", func(_ context.Context, job *functions.Job[int]) (int, error) { return 2 * job.Args, nil })
+	w := newWorld(t)
+	w.register = append(w.register, mem.Register)
+	w.env["PIECEWORK_QUEUES"] = "mem://{queue}"
+	w.env["PIECEWORK_ADDR"], w.env["PIECEWORK_TOKENS"] = port.Address(port.Free(t)), "operator:"+token
 	return w
-}
-
-// run runs a command line to its end.
-func (w *site) run(ctx context.Context, errs io.Writer, args ...string) int {
-	var environ []string
-	for name, value := range w.env {
-		environ = append(environ, name+"="+value)
-	}
-	return program.App{Jobs: w.jobs, Drivers: []func(*drivers.Set){sql.Register, files.Register, mem.Register}}.Run(ctx, args, errs, errs, environ)
 }
 
 // server is a server under way.
 type server struct {
-	t      *testing.T
-	url    string
-	stop   context.CancelFunc
-	status chan int
-	errs   *printed.Text
+	*process
+
+	url string
 }
 
-// start starts a server, and waits until it answers.
-func (w *site) start(addr string, args ...string) *server {
+// serve starts a server, and waits until it answers.
+func (w *world) serve(addr string, args ...string) *server {
 	w.t.Helper()
-	ctx, stop := context.WithCancel(w.t.Context())
-	p := &server{w.t, "http://" + addr, stop, make(chan int, 1), &printed.Text{}}
-	w.t.Cleanup(stop)
-	go func() { p.status <- w.run(ctx, p.errs, args...) }()
+	p := &server{w.launch(args...), "http://" + addr}
 	for limit := time.After(30 * time.Second); ; {
 		if res, err := http.Get(p.url + "/healthz"); err == nil {
 			if res.Body.Close(); res.StatusCode == http.StatusOK {
@@ -92,13 +61,19 @@ func (w *site) start(addr string, args ...string) *server {
 func (p *server) ends() int {
 	p.t.Helper()
 	p.stop()
-	select {
-	case status := <-p.status:
-		return status
-	case <-time.After(30 * time.Second):
-		p.t.Fatalf("it does not end:\n%s", p.errs)
-		return -1
+	return p.process.ends()
+}
+
+// refuses runs a server that must not start. It checks the exit status and what it says, and returns
+// all that it says.
+func (w *world) refuses(status int, parts ...string) string {
+	w.t.Helper()
+	p := w.launch("serve")
+	if got := p.ends(); got != status {
+		w.t.Errorf("status %d, want %d", got, status)
 	}
+	want(w.t, p.errs.String(), parts...)
+	return p.errs.String()
 }
 
 func (p *server) post(path, body string) int {
@@ -114,7 +89,7 @@ func (p *server) post(path, body string) int {
 func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 	w := newSite(t)
 	w.env["K_REVISION"] = "jobs-00001-abc"
-	p := w.start(w.env["PIECEWORK_ADDR"], "serve")
+	p := w.serve(w.env["PIECEWORK_ADDR"], "serve")
 	client, err := apiclient.New(p.url, &apiclient.Options{Token: token})
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +115,7 @@ func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 	if status := p.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	printed.Want(t, p.errs.String(), "server is running", `"all_handed_back":true`)
+	want(t, p.errs.String(), "server is running", `"all_handed_back":true`)
 }
 
 func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
@@ -149,21 +124,21 @@ func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
 	w.env["PIECEWORK_ADDR"], w.env["PORT"], w.env["K_SERVICE"], w.env["PIECEWORK_TOKENS"] = "", strconv.Itoa(n), "jobs", ""
 	w.env["PIECEWORK_PUSH_AUDIENCE"] = "https://jobs.example" // IAM has one of its own
 	w.env["K_REVISION"] = "jobs-00001-abc"
-	p := w.start(port.Address(n))
+	p := w.serve(port.Address(n))
 	if status := p.post("/sweep", ""); status != http.StatusOK {
 		t.Errorf("status %d", status)
 	}
 	if status := p.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	printed.Want(t, p.errs.String(), "the service must require authentication", "the HTTP API is closed", `"severity":"WARNING","message":"every caller that may invoke`)
+	want(t, p.errs.String(), "the service must require authentication", "the HTTP API is closed", `"severity":"WARNING","message":"every caller that may invoke`)
 }
 
 func TestWithAccountsTokensAreWanted(t *testing.T) {
 	w := newSite(t)
 	w.env["PIECEWORK_PUSH_ACCOUNTS"], w.env["PIECEWORK_PUSH_AUDIENCE"] = "push@p.iam.gserviceaccount.com, more@p.iam.gserviceaccount.com", "https://jobs.example"
 	w.env["K_SERVICE"] = "jobs"
-	p := w.start(w.env["PIECEWORK_ADDR"])
+	p := w.serve(w.env["PIECEWORK_ADDR"])
 	for _, path := range []string{"/push/execute", "/push/submit", "/events", "/sweep"} {
 		if status := p.post(path, "{}"); status != http.StatusUnauthorized {
 			t.Errorf("%s: status %d", path, status)
@@ -195,15 +170,8 @@ func TestWhatCannotWorkDoesNotStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newSite(t)
 			maps.Copy(w.env, tt.env)
-			var errs printed.Text
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			if status := w.run(ctx, &errs, "serve"); status != 2 {
-				t.Errorf("status %d", status)
-			}
-			printed.Want(t, errs.String(), tt.want)
-			if strings.Contains(errs.String(), "invalid configuration: invalid configuration") {
-				t.Errorf("it says so twice: %s", errs.String())
+			if text := w.refuses(2, tt.want); strings.Contains(text, "invalid configuration: invalid configuration") {
+				t.Errorf("it says so twice: %s", text)
 			}
 		})
 	}
@@ -217,23 +185,18 @@ func TestAPortInUseIsToldWithWhatChoosesAnother(t *testing.T) {
 	defer taken.Close()
 	w := newSite(t)
 	w.env["PIECEWORK_ADDR"] = taken.Addr().String()
-	var errs printed.Text
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if status := w.run(ctx, &errs, "serve"); status != 1 {
-		t.Errorf("status %d", status)
-	}
-	printed.Want(t, errs.String(), "choose another with PORT or PIECEWORK_ADDR")
+	w.refuses(1, "choose another with PORT or PIECEWORK_ADDR")
 }
 
 func TestTheOtherCommandsAreThere(t *testing.T) {
 	w := newSite(t)
-	var errs printed.Text
-	if status := w.run(t.Context(), &errs, "init"); status != 0 {
-		t.Errorf("status %d: %s", status, errs.String())
+	status, out, errs := w.run("init")
+	if status != 0 {
+		t.Errorf("status %d: %s%s", status, out, errs)
 	}
-	if status := w.run(t.Context(), &errs, "serv"); status != 2 {
+	status, more, errs := w.run("serv")
+	if status != 2 {
 		t.Errorf("status %d", status)
 	}
-	printed.Want(t, errs.String(), "serve")
+	want(t, out+more+errs, "serve")
 }

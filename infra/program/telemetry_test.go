@@ -36,7 +36,7 @@ func provide(t *testing.T, to sdktrace.SpanExporter) {
 // runOne runs one job in a worker, and ends it.
 func (w *world) runOne() *process {
 	w.t.Helper()
-	p := w.start()
+	p := w.launch("worker")
 	client, _ := w.beside()
 	receipt, err := client.Submit(w.t.Context(), "test.double", 21)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
@@ -16,35 +15,6 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
-
-// process is a worker under way.
-type process struct {
-	t      *testing.T
-	stop   context.CancelFunc
-	status chan int
-	errs   *buffer
-}
-
-func (w *world) start() *process {
-	ctx, stop := context.WithCancel(w.t.Context())
-	p := &process{w.t, stop, make(chan int, 1), &buffer{}}
-	go func() {
-		p.status <- program.App{Jobs: w.jobs, Drivers: w.register}.Run(ctx, []string{"worker"}, p.errs, p.errs, w.environ())
-	}()
-	return p
-}
-
-// ends waits for the worker to end.
-func (p *process) ends() int {
-	p.t.Helper()
-	select {
-	case status := <-p.status:
-		return status
-	case <-time.After(30 * time.Second):
-		p.t.Fatalf("it does not end:\n%s", p.errs)
-		return -1
-	}
-}
 
 // beside opens the deployment in another process.
 func (w *world) beside() (*functions.Client, *drivers.Opened) {
@@ -78,7 +48,7 @@ func TestWorkerRunsWhatIsSubmittedBesideItAndDrains(t *testing.T) {
 		<-release
 		return "done", nil
 	})
-	p := w.start()
+	p := w.launch("worker")
 	client, opened := w.beside()
 	receipt, err := client.Submit(t.Context(), "test.double", 21)
 	if err != nil {
@@ -116,7 +86,7 @@ func TestTheSecondSignalLeavesAtOnce(t *testing.T) {
 		<-release
 		return nil, nil //nolint:nilnil // the job has no result
 	})
-	p := w.start()
+	p := w.launch("worker")
 	client, _ := w.beside()
 	if _, err := client.Submit(t.Context(), "test.stuck", nil); err != nil {
 		t.Fatal(err)
@@ -137,7 +107,7 @@ func TestTheSecondSignalLeavesAtOnce(t *testing.T) {
 func TestAWorkerWithoutJobsDoesNotStart(t *testing.T) {
 	w := newWorld(t)
 	w.jobs = functions.NewRegistry()
-	if status := w.start().ends(); status != 2 {
+	if status := w.launch("worker").ends(); status != 2 {
 		t.Errorf("status %d", status)
 	}
 	functions.Handle[any, any](w.jobs, "Not A Kind", nil)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
@@ -56,6 +57,36 @@ func (w *world) run(args ...string) (status int, stdout, stderr string) {
 	var out, errs buffer
 	status = program.App{Jobs: w.jobs, Drivers: w.register}.Run(w.t.Context(), args, &out, &errs, w.environ())
 	return status, out.String(), errs.String()
+}
+
+// process is a command line under way.
+type process struct {
+	t      *testing.T
+	stop   context.CancelFunc
+	status chan int
+	errs   *buffer // what it has printed
+}
+
+// launch starts a command line.
+func (w *world) launch(args ...string) *process {
+	ctx, stop := context.WithCancel(w.t.Context())
+	p := &process{w.t, stop, make(chan int, 1), &buffer{}}
+	go func() {
+		p.status <- program.App{Jobs: w.jobs, Drivers: w.register}.Run(ctx, args, p.errs, p.errs, w.environ())
+	}()
+	return p
+}
+
+// ends waits for the process to end, and returns its exit status.
+func (p *process) ends() int {
+	p.t.Helper()
+	select {
+	case status := <-p.status:
+		return status
+	case <-time.After(30 * time.Second):
+		p.t.Fatalf("it does not end:\n%s", p.errs)
+		return -1
+	}
 }
 
 // want checks that each of some texts is in a text.
