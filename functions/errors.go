@@ -70,41 +70,41 @@ const (
 
 // rules is the one table of errors. The first row that matches counts.
 var rules = []rule{
-	{store.ErrNotFound, "not_found", Drop, 0, alone, http.StatusNotFound, exitNotFound},
-	{ErrNoOutput, "no_output", Drop, 0, alone, http.StatusNotFound, exitNotFound},
-	{blobout.ErrNotFound, "", Drop, 0, alone, http.StatusInternalServerError, exitError}, // the job exists and its file is lost
-	{ErrKeyConflict, "key_conflict", Drop, 0, alone, http.StatusConflict, exitError},
-	{store.ErrExists, "", Drop, 0, alone, http.StatusConflict, exitError},
-	{store.ErrMove, "wrong_state", Drop, 0, alone, http.StatusConflict, exitError},
-	{store.ErrHeld, "", Drop, 0, alone, http.StatusConflict, exitError},
-	{store.ErrNotDue, "", Drop, 0, alone, http.StatusConflict, exitError},
-	{store.ErrLeaseLost, "", Drop, 0, alone, http.StatusConflict, exitError},
-	{store.ErrKind, "", Retry, 5 * time.Second, alone, http.StatusUnprocessableEntity, exitUsage},
-	{store.ErrSuspect, "", Retry, suspectPause, alone, http.StatusConflict, exitError}, // see suspects.pause
-	{ErrUnknownKind, "unknown_kind", Drop, 0, alone, http.StatusUnprocessableEntity, exitUsage},
-	{ErrArgs, "args", Drop, 0, alone, http.StatusUnprocessableEntity, exitUsage},
-	{ErrTooLarge, "too_large", Drop, 0, alone, http.StatusRequestEntityTooLarge, exitUsage},
-	{store.ErrTooLarge, "too_large", Drop, 0, alone, http.StatusRequestEntityTooLarge, exitUsage},
-	{ErrInvalid, "invalid", Drop, 0, alone, http.StatusBadRequest, exitUsage},
-	{ErrConfig, "", Retry, 5 * time.Second, all, http.StatusInternalServerError, exitUsage},
-	{pubsubq.ErrMalformed, "", Retry, 5 * time.Second, alone, http.StatusInternalServerError, exitError}, // it could not be parked
-	{store.ErrCursor, "cursor", Drop, 0, alone, http.StatusBadRequest, exitUsage},
-	{store.ErrNewerRecord, "newer_record", Retry, 30 * time.Second, alone, http.StatusConflict, exitError},
-	{store.ErrCorrupt, "corrupt", Drop, 0, alone, http.StatusInternalServerError, exitError},
-	{store.ErrRefused, "", Drop, 0, alone, http.StatusInternalServerError, exitError},
-	{store.ErrUnavailable, "unavailable", Retry, 5 * time.Second, all, http.StatusServiceUnavailable, exitError},
-	{ErrClosed, "shut_down", Retry, 0, all, http.StatusServiceUnavailable, exitError},
-	{context.DeadlineExceeded, "timeout", Retry, 0, all, http.StatusGatewayTimeout, exitTimeout},
-	{context.Canceled, "", Retry, 0, all, 499, exitInterrupted}, // the caller went away; nginx's number for it
+	{store.ErrNotFound, "not_found", Drop, 0, alone, http.StatusNotFound, ExitNotFound},
+	{ErrNoOutput, "no_output", Drop, 0, alone, http.StatusNotFound, ExitNotFound},
+	{blobout.ErrNotFound, "", Drop, 0, alone, http.StatusInternalServerError, ExitError}, // the job exists and its file is lost
+	{ErrKeyConflict, "key_conflict", Drop, 0, alone, http.StatusConflict, ExitError},
+	{store.ErrExists, "", Drop, 0, alone, http.StatusConflict, ExitError},
+	{store.ErrMove, "wrong_state", Drop, 0, alone, http.StatusConflict, ExitError},
+	{store.ErrHeld, "", Drop, 0, alone, http.StatusConflict, ExitError},
+	{store.ErrNotDue, "", Drop, 0, alone, http.StatusConflict, ExitError},
+	{store.ErrLeaseLost, "", Drop, 0, alone, http.StatusConflict, ExitError},
+	{store.ErrKind, "", Retry, 5 * time.Second, alone, http.StatusUnprocessableEntity, ExitUsage},
+	{store.ErrSuspect, "", Retry, suspectPause, alone, http.StatusConflict, ExitError}, // see suspects.pause
+	{ErrUnknownKind, "unknown_kind", Drop, 0, alone, http.StatusUnprocessableEntity, ExitUsage},
+	{ErrArgs, "args", Drop, 0, alone, http.StatusUnprocessableEntity, ExitUsage},
+	{ErrTooLarge, "too_large", Drop, 0, alone, http.StatusRequestEntityTooLarge, ExitUsage},
+	{store.ErrTooLarge, "too_large", Drop, 0, alone, http.StatusRequestEntityTooLarge, ExitUsage},
+	{ErrInvalid, "invalid", Drop, 0, alone, http.StatusBadRequest, ExitUsage},
+	{ErrConfig, "", Retry, 5 * time.Second, all, http.StatusInternalServerError, ExitUsage},
+	{pubsubq.ErrMalformed, "", Retry, 5 * time.Second, alone, http.StatusInternalServerError, ExitError}, // it could not be parked
+	{store.ErrCursor, "cursor", Drop, 0, alone, http.StatusBadRequest, ExitUsage},
+	{store.ErrNewerRecord, "newer_record", Retry, 30 * time.Second, alone, http.StatusConflict, ExitError},
+	{store.ErrCorrupt, "corrupt", Drop, 0, alone, http.StatusInternalServerError, ExitError},
+	{store.ErrRefused, "", Drop, 0, alone, http.StatusInternalServerError, ExitError},
+	{store.ErrUnavailable, "unavailable", Retry, 5 * time.Second, all, http.StatusServiceUnavailable, ExitError},
+	{ErrClosed, "shut_down", Retry, 0, all, http.StatusServiceUnavailable, ExitError},
+	{context.DeadlineExceeded, "timeout", Retry, 0, all, http.StatusGatewayTimeout, ExitTimeout},
+	{context.Canceled, "", Retry, 0, all, 499, ExitInterrupted}, // the caller went away; nginx's number for it
 }
 
-// The exit statuses of programs that errors lead to.
+// The exit statuses of programs that ExitStatus returns. They never change.
 const (
-	exitError       = 1
-	exitUsage       = 2
-	exitNotFound    = 5
-	exitTimeout     = 6
-	exitInterrupted = 130
+	ExitError       = 1 // any other error
+	ExitUsage       = 2 // the input or the configuration is wrong
+	ExitNotFound    = 5 // there is no such job or output
+	ExitTimeout     = 6 // the time was up
+	ExitInterrupted = 130
 )
 
 // ruleOf returns the row of the table for err. An error that is not in the table may pass: the message comes again.
@@ -114,7 +114,7 @@ func ruleOf(err error) rule {
 			return r
 		}
 	}
-	return rule{nil, "", Retry, 5 * time.Second, all, http.StatusInternalServerError, exitError}
+	return rule{nil, "", Retry, 5 * time.Second, all, http.StatusInternalServerError, ExitError}
 }
 
 // HTTPStatus returns the HTTP status for err: 200 for nil, 500 for an error that is not in the table.
@@ -133,8 +133,8 @@ func IsErrorCode(target error, code string) bool {
 	return code != "" && slices.ContainsFunc(rules, func(r rule) bool { return r.code == code && r.err == target }) //nolint:errorlint // for Is methods
 }
 
-// ExitStatus returns the exit status for a program that ends with err: 0 for nil, 2 if the input or the configuration is
-// wrong, 5 if there is no such job or output, 6 if the time was up, 130 if it was interrupted, 1 for any other error.
+// ExitStatus returns the exit status for a program that ends with err: 0 for nil, ExitError for an
+// error that is not in the table.
 func ExitStatus(err error) int {
 	if err == nil {
 		return 0

@@ -15,14 +15,14 @@ import (
 // The exit statuses for scripts. They never change.
 const (
 	exitOK          = 0
-	exitError       = 1 // anything else
-	exitUsage       = 2 // the command line or the configuration is wrong, or the server found the input wrong
-	exitFailed      = 3 // the job failed
-	exitCancelled   = 4 // the job was cancelled or skipped
-	exitNotFound    = 5 // there is no such job or output
-	exitTimeout     = 6 // the wait timed out; the job goes on
-	exitUnreachable = 7 // no server answers
-	exitInterrupted = 130
+	exitError       = functions.ExitError // anything else
+	exitUsage       = functions.ExitUsage // the command line or the configuration is wrong, or the server found the input wrong
+	exitFailed      = 3                   // the job failed
+	exitCancelled   = 4                   // the job was cancelled or skipped
+	exitNotFound    = functions.ExitNotFound
+	exitTimeout     = functions.ExitTimeout // the wait timed out; the job goes on
+	exitUnreachable = 7                     // no server answers
+	exitInterrupted = functions.ExitInterrupted
 )
 
 // exitHelp explains the exit statuses in help texts.
