@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -187,37 +186,21 @@ func playChaos(t *testing.T, seed uint64) {
 	if w.store, err = store.New(coll, nil); err != nil {
 		t.Fatal(err)
 	}
-	q := queue{w.queue, c}
+	w.direct = queue{w.queue, c}
 	start := func() (stop func(kind bool)) {
 		var alive, most atomic.Int64
 		reg := functions.NewRegistry()
 		functions.Handle(reg, "task", do(&alive, &most), functions.Timeout(40*time.Second), functions.MaxAttempts(3))
-		rt, err := functions.New(reg, functions.Backends{
-			Store: w.store, Blobs: w.blobs, Queue: pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q}),
-		}, functions.Config{Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		receive := func(queue string) *pubsubq.Receiver {
-			return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: queue})
-		}
-		wk, err := worker.New(rt, map[string]*pubsubq.Receiver{"default": receive("default")}, receive(functions.SubmitQueue),
-			&worker.Options{Concurrency: slots, SweepEvery: 20 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-		done := make(chan error, 1)
-		go func() { done <- wk.Run(ctx) }()
+		r := w.start(reg, worker.Options{Concurrency: slots, SweepEvery: 20 * time.Second})
 		return func(kind bool) {
-			if cancel(); !kind {
-				wk.Leave()
+			if r.cancel(); !kind {
+				r.Leave()
 			}
-			<-done // what it abandoned is started again
+			<-r.done // what it abandoned is started again
 			if n := most.Load(); n > 2*slots {
 				t.Errorf("%d handlers ran at once in a worker, want at most %d and as many that were abandoned", n, slots)
 			}
-			_ = rt.Close()
+			_ = r.rt.Close()
 		}
 	}
 	asking := w.runtime(functions.NewRegistry(), functions.Config{})

@@ -25,6 +25,8 @@ type world struct {
 	store *store.Store
 	blobs *blobout.Store
 	queue *memqueue.Queue
+
+	direct pubsubq.Direct // what workers send to and receive from: the queue, unless something stands before it
 }
 
 func newWorld(t *testing.T) *world {
@@ -39,6 +41,7 @@ func newWorld(t *testing.T) *world {
 	}
 	bucket := memblob.OpenBucket(nil)
 	w := &world{t: t, store: st, blobs: blobout.New(bucket, nil), queue: memqueue.New(nil)}
+	w.direct = w.queue
 	t.Cleanup(func() {
 		_ = w.queue.Close()
 		_ = bucket.Close()
@@ -61,7 +64,7 @@ func (w *world) runtime(reg *functions.Registry, cfg functions.Config) *function
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	rt, err := functions.New(reg, functions.Backends{
-		Store: w.store, Blobs: w.blobs, Queue: pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: w.queue}),
+		Store: w.store, Blobs: w.blobs, Queue: pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: w.direct}),
 	}, cfg)
 	if err != nil {
 		w.t.Fatal(err)
@@ -98,7 +101,7 @@ func (w *world) startOn(rt *functions.Runtime, opts worker.Options, queues ...st
 }
 
 func (w *world) receiver(queue string) *pubsubq.Receiver {
-	return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: w.queue, Queue: queue})
+	return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: w.direct, Queue: queue})
 }
 
 // stop ends a worker and waits until it has drained.
