@@ -77,8 +77,9 @@ func (a *API) answer(w *answer, r *http.Request, q *request) {
 		return
 	}
 	whole := r.Header.Get("Content-Type")
-	if media, _, _ := strings.Cut(whole, ";"); media != "" { // huma compares bytes
-		r.Header.Set("Content-Type", strings.ToLower(media)+whole[len(media):])
+	media, _, _ := strings.Cut(whole, ";")
+	if small := strings.ToLower(media); small != media { // huma compares bytes
+		r.Header.Set("Content-Type", small+whole[len(media):])
 	}
 	a.route(w, r, q)
 }
