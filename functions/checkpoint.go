@@ -60,18 +60,16 @@ func (a *Attempt) save(ctx context.Context, data []byte) error {
 			Token: a.token, Now: store.At(asked), Progress: progress, Checkpoint: &s.payload, Open: s.open, OpenIn: s.in, Saved: n,
 		})
 	})
+	a.mu.Lock()
+	a.lease.progressWritten(progress, err)
+	a.work.advanced = a.work.advanced || err == nil
+	a.mu.Unlock()
 	if err != nil {
-		a.mu.Lock()
-		a.lease.keepProgress(progress)
-		a.mu.Unlock()
 		if ctx.Err() == nil { // an ended context says nothing of the lease, and its cause may be errOver
 			a.noteError(err)
 		}
 		return fmt.Errorf("checkpoint %d of job %s: %w", n, a.ID(), err)
 	}
-	a.mu.Lock()
-	a.work.advanced = true
-	a.mu.Unlock()
 	a.noteWrite(j, asked)
 	a.work.removeReplaced(ctx, j)
 	return nil

@@ -2,7 +2,6 @@ package functions
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,7 +147,7 @@ func (a *Attempt) base() store.Finish {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return store.Finish{
-		Token: a.token, Now: a.rt.now(), Progress: cmp.Or(a.lease.takeProgress(), a.lease.sent), Hooks: a.rt.reg.hooked(),
+		Token: a.token, Now: a.rt.now(), Progress: a.lease.lastProgress(), Hooks: a.rt.reg.hooked(),
 	}
 }
 

@@ -17,7 +17,7 @@ type leaseClock struct {
 	nextPoll time.Time
 	nextSave time.Time          // of progress
 	progress *store.Progress    // to be written; nil: none
-	sent     *store.Progress    // what the heartbeat under way writes of it
+	sent     *store.Progress    // what a heartbeat or checkpoint under way writes of it
 	gone     bool               // the record shows that the lease is lost: no write of the attempt can succeed
 	stopBeat context.CancelFunc // ends the heartbeat under way; nil: there is none
 }
@@ -38,16 +38,29 @@ func (c *leaseClock) extend(rt *Runtime, asked time.Time) {
 	c.nextBeat, c.nextPoll, c.nextSave = now.Add(rt.leasePart(3)), now.Add(rt.cfg.CancelPoll), now.Add(rt.cfg.ProgressEvery)
 }
 
-// takeProgress returns the progress that waits to be written, and clears it.
+// takeProgress returns the progress that waits, for a write that begins; the attempt's end, which
+// cancels that write, writes it too. The caller must call progressWritten after the write.
 func (c *leaseClock) takeProgress() *store.Progress {
 	p := c.progress
-	c.progress = nil
+	if p != nil {
+		c.progress, c.sent = nil, p
+	}
 	return p
 }
 
-// keepProgress keeps progress whose write failed for the next write, unless the handler has
-// reported again.
-func (c *leaseClock) keepProgress(p *store.Progress) { c.progress = cmp.Or(c.progress, p) }
+// progressWritten notes how the write of progress ended. If it failed, the progress waits for the
+// next write, unless the handler has reported again.
+func (c *leaseClock) progressWritten(p *store.Progress, err error) {
+	if c.sent == p {
+		c.sent = nil
+	}
+	if err != nil {
+		c.progress = cmp.Or(c.progress, c.sent, p)
+	}
+}
+
+// lastProgress is the newest progress that may not be written; nil: none.
+func (c *leaseClock) lastProgress() *store.Progress { return cmp.Or(c.progress, c.sent) }
 
 // held is the job as the attempt last saw it, and when its lease runs out.
 func (a *Attempt) held() (store.Job, time.Time) {
@@ -132,13 +145,10 @@ func (a *Attempt) Beat(ctx context.Context) time.Time {
 	case beat:
 		a.mu.Lock()
 		progress := a.lease.takeProgress()
-		a.lease.sent = progress // the attempt's end, which cancels this heartbeat, writes it too
 		a.mu.Unlock()
 		kept, err := a.rt.store.Heartbeat(ctx, j, store.Heartbeat{Token: a.token, Now: store.At(now), Progress: progress})
 		a.mu.Lock()
-		if a.lease.sent = nil; err != nil {
-			a.lease.keepProgress(progress)
-		}
+		a.lease.progressWritten(progress, err)
 		a.mu.Unlock()
 		if err == nil {
 			a.noteWrite(kept, now)

@@ -105,7 +105,7 @@ func (o *Output) Write(p []byte) (int, error) {
 // create starts the next part. The caller holds mu.
 func (o *Output) create() error {
 	w := o.work
-	if o.err = w.markDirty(); o.err != nil {
+	if o.err = w.markDirty(context.Background()); o.err != nil {
 		return o.err
 	}
 	ctx, release := w.bound(o.ctx)

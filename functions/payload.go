@@ -45,7 +45,7 @@ func packWith(data []byte, put func() (store.Blob, error)) (store.Payload, error
 // put marks the attempt dirty first. No other blob ever has its key, so removing it takes nothing
 // from another.
 func (w *workspace) put(ctx context.Context, name string, data []byte) (store.Blob, error) {
-	if err := w.markDirty(); err != nil {
+	if err := w.markDirty(ctx); err != nil {
 		return store.Blob{}, fmt.Errorf("%s of job %s: %w", name, w.id, err)
 	}
 	w.mu.Lock()

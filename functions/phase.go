@@ -51,8 +51,9 @@ var phases = map[phase]map[phaseEvent]phase{
 		eventRecord: phaseRecorded,
 	},
 	phaseReturned: {
-		eventStop:   phaseReturned, // the lease is lost while the end is being written
-		eventRecord: phaseRecorded,
+		eventStop:    phaseReturned, // the writes of the handler go on, unless the lease is lost
+		eventAbandon: phaseReturned, // they have gone on for too long
+		eventRecord:  phaseRecorded,
 	},
 	phaseRecorded: {
 		eventReturn: phaseRecorded, // of an abandoned handler

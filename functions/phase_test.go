@@ -1,6 +1,8 @@
 package functions
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -40,7 +42,7 @@ var steps = []struct {
 	{phaseReturned, eventStart, 0, "Start is called in the done function"},
 	{phaseReturned, eventStop, phaseReturned, ""},
 	{phaseReturned, eventReturn, 0, "a handler returns once"},
-	{phaseReturned, eventAbandon, 0, "the timer fires in the moment in which the handler returns"},
+	{phaseReturned, eventAbandon, phaseReturned, ""},
 	{phaseReturned, eventRecord, phaseRecorded, ""},
 
 	{phaseRecorded, eventStart, 0, "Start is called after Execute has returned"},
@@ -92,4 +94,15 @@ func TestAnAttemptStartsOnce(t *testing.T) {
 		}
 	}()
 	a.Execute(t.Context())
+}
+
+// The attempt's end cancels a checkpoint before it asks whether there are files: from then on the
+// checkpoint writes none.
+func TestACancelledCheckpointBeginsNoFile(t *testing.T) {
+	w := workspace{life: &life{phase: phaseReturned}, id: "job-1"}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errOver)
+	if _, err := w.put(ctx, "checkpoint", nil); !errors.Is(err, errOver) || w.isDirty() {
+		t.Errorf("error %v and dirty = %v, want %v and not dirty", err, w.isDirty(), errOver)
+	}
 }

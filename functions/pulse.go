@@ -104,7 +104,7 @@ func (a *Attempt) wake() time.Time {
 	if a.lease.stopBeat == nil {
 		t = sooner(t, a.nextWrite())
 	}
-	if !a.phase.over() {
+	if a.phase != phaseRecorded {
 		t = sooner(t, a.limits.abandonAt)
 	}
 	return t
@@ -115,7 +115,7 @@ func (a *Attempt) wake() time.Time {
 func (a *Attempt) tend(now time.Time) {
 	a.mu.Lock()
 	limit, why := reached(a.nextStop(), now), a.limits.why
-	leave := !a.phase.over() && reached(a.limits.abandonAt, now)
+	leave := a.phase != phaseRecorded && reached(a.limits.abandonAt, now)
 	beat := a.lease.stopBeat == nil && reached(a.nextWrite(), now)
 	ctx := context.WithoutCancel(a.ctx)
 	if beat {

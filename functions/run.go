@@ -154,7 +154,8 @@ func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
 }
 
 // stop tells the handler to stop: it cancels the attempt's context. The first cause counts, unless
-// the lease is lost.
+// the lease is lost. If the handler has returned, its outputs have the same grace to be closed as it
+// would have had, so that a result counts although it came shortly before its job was cancelled.
 func (a *Attempt) stop(cause error) {
 	a.mu.Lock()
 	first := a.limits.cause == nil
@@ -163,7 +164,7 @@ func (a *Attempt) stop(cause error) {
 		return
 	}
 	a.limits.cause = cause
-	if a.cancel != nil {
+	if a.cancel != nil && (!a.phase.over() || isLost(cause)) {
 		a.cancel(cause) // a context keeps its first cause
 	}
 	if first && a.done != nil {
@@ -241,15 +242,21 @@ func (a *Attempt) handlerReturned() bool {
 
 // abandon gives up the handler, which did not stop in time, and returns what stands in for its
 // result; nil if the handler has returned or was abandoned before. From then on the handler's
-// writes are cut off and new ones are refused.
+// writes are cut off and new ones are refused. If the handler has returned, only the writes that
+// still run are cut off.
 func (a *Attempt) abandon() *handled {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.advance(eventAbandon) {
 		return nil
 	}
-	a.rt.countAbandoned(a.job, 1)
+	a.limits.abandonAt = time.Time{}
+	a.cancel(a.limits.cause)
 	a.work.cutOff()
+	if a.phase == phaseReturned {
+		return nil
+	}
+	a.rt.countAbandoned(a.job, 1)
 	return &handled{err: fmt.Errorf("%w; the handler did not return within %v of it", a.limits.cause, a.limits.grace)}
 }
 

@@ -249,3 +249,140 @@ func TestACancelledCheckpointDoesNotLoseTheLease(t *testing.T) {
 		}
 	})
 }
+
+// A job that is cancelled while its outputs are being closed has its result if they are closed
+// within the grace of a handler. After it they are cut off, whatever context they were opened with.
+func TestACancelWhileTheOutputsAreBeingClosed(t *testing.T) {
+	for name, c := range map[string]struct {
+		hangs bool
+		want  store.State
+	}{
+		"they are closed in time": {false, store.Succeeded},
+		"they hang":               {true, store.Cancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hook := &stuck{true, make(chan struct{})}
+				d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+					w, err := job.Output(context.WithoutCancel(ctx), "a.txt")
+					if err == nil {
+						_, err = io.WriteString(w, "text")
+					}
+					return order{}, err
+				}), bubble)
+				rt, _ := d.over(t, hook)
+				id := d.submit(t, "shop.order", order{})
+				ended := make(chan functions.Outcome, 1)
+				go func() { ended <- rt.Execute(t.Context(), d.take()[0].msg) }()
+				synctest.Wait() // until the bucket hangs
+				if _, err := rt.Client().Cancel(t.Context(), id, "enough"); err != nil {
+					t.Fatal(err)
+				}
+				told := time.Now()
+				synctest.Wait()
+				if !c.hangs {
+					close(hook.until)
+				}
+				out := <-ended
+				if i := d.get(t, id); i.State != c.want {
+					t.Errorf("the job is %s (%+v), want %s", i.State, out, c.want)
+				}
+				if took := time.Since(told); took > rt.Config().StopGrace {
+					t.Errorf("it ended %v after it was told to stop, want at most %v", took, rt.Config().StopGrace)
+				}
+			})
+		})
+	}
+}
+
+// brittle panics when one file is written, and holds up the others.
+type brittle struct {
+	stuck
+	panics string
+}
+
+func (b *brittle) Before(ctx context.Context, op fault.Op) fault.Fate {
+	if op.Verb == "write" && strings.HasSuffix(op.Key, b.panics) {
+		panic("no such file")
+	}
+	return b.stuck.Before(ctx, op)
+}
+
+// A write that the handler did not wait for does not hold up the end of an attempt that failed,
+// because of its handler or of another output.
+func TestAWriteThatTheHandlerDidNotWaitFor(t *testing.T) {
+	for name, fails := range map[string]error{"the handler fails": errors.New("no"), "another output fails": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hook, late := &brittle{stuck{true, make(chan struct{})}, "a.txt"}, make(chan error, 1)
+				d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+					if _, err := job.Output(ctx, "a.txt"); err != nil {
+						return order{}, err
+					}
+					w, err := job.Output(context.WithoutCancel(ctx), "b.txt")
+					if err != nil {
+						return order{}, err
+					}
+					go func() { late <- w.Close() }()
+					synctest.Wait() // until the bucket hangs
+					return order{}, fails
+				}, functions.MaxAttempts(1)), bubble)
+				rt, _ := d.over(t, hook)
+				id := d.submit(t, "shop.order", order{})
+				start := time.Now()
+				out := rt.Execute(t.Context(), d.take()[0].msg)
+				if i, took := d.get(t, id), time.Since(start); i.State != store.Failed || took != 0 {
+					t.Errorf("the job is %s (%v) after %v, want failed at once", i.State, out.Err, took)
+				}
+				if err := <-late; !errors.Is(err, functions.ErrLeaseLost) && !errors.Is(err, context.Canceled) {
+					t.Errorf("the write: %v, want it cancelled", err)
+				}
+			})
+		})
+	}
+}
+
+// The handler's last report is in the record, also if the write that took it ended in vain.
+func TestTheLastProgressIsRecorded(t *testing.T) {
+	report := func(job *functions.Job[order]) { job.Progress(7, 9, "near") }
+	check := func(t *testing.T, d *desk, id string) {
+		t.Helper()
+		if i := d.get(t, id); i.State != store.Failed || i.Progress == nil || i.Progress.Done != 7 {
+			t.Errorf("the job is %s with progress %+v, want it failed with 7 of 9", i.State, i.Progress)
+		}
+	}
+	t.Run("the result cannot be stored", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t, handle(func(_ context.Context, job *functions.Job[order]) (order, error) {
+				report(job)
+				return order{Item: strings.Repeat("x", 2*store.MaxInline)}, nil
+			}, functions.MaxAttempts(1)), bubble)
+			rt, _ := d.over(t, &brittle{panics: ""})
+			id := d.submit(t, "shop.order", order{})
+			rt.Execute(t.Context(), d.take()[0].msg)
+			check(t, d, id)
+		})
+	})
+	t.Run("a checkpoint is under way", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var saving atomic.Bool
+			d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+				report(job)
+				saving.Store(true)
+				go func() { _ = job.Checkpoint(context.WithoutCancel(ctx), 1) }()
+				synctest.Wait() // until the store hangs
+				return order{}, errors.New("no")
+			}, functions.MaxAttempts(1)), bubble)
+			d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+				if acts[0].Kind == driver.Update && saving.CompareAndSwap(true, false) {
+					<-ctx.Done()
+					return driver.ActionListError{{Index: -1, Err: context.Cause(ctx)}}
+				}
+				return next(ctx, acts)
+			}
+			id := d.submit(t, "shop.order", order{})
+			d.drain(t)
+			check(t, d, id)
+		})
+	})
+}

@@ -168,12 +168,16 @@ func (w *workspace) cutOff() {
 func (w *workspace) isShut() bool { return w.phase == phaseAbandoned || w.phase == phaseRecorded }
 
 // markDirty notes that the attempt may leave files that the record does not list. It must come
-// before each write, and refuses writes that the attempt's end no longer counts on.
-func (w *workspace) markDirty() error {
+// before each write, and refuses writes that the attempt's end no longer counts on: the end cancels
+// ctx, the context of a checkpoint, before it asks whether the attempt is dirty.
+func (w *workspace) markDirty(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.isShut() {
 		return errOver
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	w.dirty = true
 	return nil
@@ -263,23 +267,17 @@ func (w *workspace) publish(ctx context.Context) (list []store.Output, leftover 
 // part has the output's name.
 func (w *workspace) joinToken() string { return w.token + "-joined" }
 
-// abort drops what the outputs are writing. It waits for a handler that is in the middle of a
-// write. For an abandoned handler it waits a tenth of the margin at most: the context of its write
-// has ended, so nothing comes of it.
+// abort drops what the outputs are writing. A write that is under way, of an abandoned handler or
+// of a goroutine that the handler did not wait for, is cut off. A tenth of the margin is its time to
+// end, after which nothing comes of it.
 func (w *workspace) abort() {
 	outputs := w.all()
 	if len(outputs) == 0 {
 		return
 	}
 	w.mu.Lock()
-	shut := w.isShut()
+	w.cutOff()
 	w.mu.Unlock()
-	if !shut {
-		for _, o := range outputs {
-			o.abort()
-		}
-		return
-	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

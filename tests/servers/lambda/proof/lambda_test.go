@@ -62,9 +62,11 @@ func TestLambda(t *testing.T) {
 			foreign = append(foreign, infos[n].ID)
 		}
 	}
-	slices.Sort(foreign)
+	var dead []string // a job may have two messages there: sweep sends another hint after a while
 	until(t, 2*time.Minute, "the messages of jobs that nobody runs are in the dead-letter queue, and no others are left", func() bool {
-		return c.waiting("default-dead") >= len(foreign) && c.waiting("files") == 0 && c.waiting("submit") == 0
+		dead = append(dead, c.dead("default")...)
+		missing := slices.ContainsFunc(foreign, func(id string) bool { return !slices.Contains(dead, id) })
+		return !missing && c.waiting("files") == 0 && c.waiting("submit") == 0
 	})
 	for _, stop := range []func(){stopDefault, stopFiles, stopSubmit, stopSweeps, recycling} {
 		stop()
@@ -75,13 +77,14 @@ func TestLambda(t *testing.T) {
 	}
 	f := c.checkAll(all)
 	report := c.checkStored(len(all))
-	if got := c.dead("default"); !slices.Equal(sorted(got), foreign) {
-		t.Errorf("the dead-letter queue of default holds %v, want those that no program here runs: %v", got, foreign)
-	}
-	for _, lane := range []string{"files", "submit"} {
-		if got := c.dead(lane); len(got) > 0 {
-			t.Errorf("the dead-letter queue of %s holds %v", lane, got)
+	dead = append(dead, append(c.dead("default"), c.dead("files")...)...)
+	for _, id := range slices.Compact(sorted(dead)) { // chaos may end each receive of a hint; sweep sends another
+		if state := c.state(id); !slices.Contains(foreign, id) && state == store.Queued {
+			t.Errorf("job %s, whose message is in a dead-letter queue, is queued, want it ended: sweep sends another message", id)
 		}
+	}
+	if got := c.dead("submit"); len(got) > 0 {
+		t.Errorf("the dead-letter queue of submit holds %v, want it empty", got)
 	}
 	total := sum(fns)
 	if total.Kills == 0 || total.Timeouts == 0 || total.Exits == 0 || total.Shutdowns == 0 || f.lost == 0 || f.continued == 0 {
