@@ -92,8 +92,8 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 		c.rt.mu.Lock()
 		a := c.rt.running[id]
 		c.rt.mu.Unlock()
-		if a != nil {
-			a.noteRecord(j)
+		if a != nil && a.token == j.Lease.Token { // an answer that took long may be of an earlier attempt
+			a.stop(ErrCancelRequested)
 		}
 	} else {
 		if j.Ended == now { // otherwise it was cancelled before

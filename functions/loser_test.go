@@ -170,3 +170,54 @@ func TestALostLeaseCountsMoreThanATimeout(t *testing.T) {
 		}
 	})
 }
+
+// An answer to a cancel that takes long is of an attempt that may have ended since. It says nothing
+// of the next attempt's lease.
+func TestASlowAnswerToACancelSparesLaterAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+			if calls++; calls == 1 {
+				<-ctx.Done()
+				return order{}, ctx.Err()
+			}
+			select {
+			case <-ctx.Done():
+				return order{}, context.Cause(ctx)
+			case <-time.After(time.Hour):
+				return order{Count: calls}, nil
+			}
+		}), bubble)
+		var slow atomic.Bool
+		answered := make(chan struct{})
+		d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+			err := next(ctx, acts)
+			if acts[0].Kind == driver.Update && slow.CompareAndSwap(true, false) {
+				<-answered
+			}
+			return err
+		}
+		id := d.submit(t, "shop.order", order{})
+		go d.Execute(t.Context(), d.take()[0].msg)
+		synctest.Wait() // until the first attempt runs
+		slow.Store(true)
+		cancelled := make(chan error, 1)
+		go func() { _, err := d.Client().Cancel(t.Context(), id, "enough"); cancelled <- err }()
+		for d.get(t, id).State != store.Cancelled { // a poll finds it
+			time.Sleep(time.Second) // virtual time
+		}
+		if _, err := d.Client().Retry(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		go d.Execute(t.Context(), d.take()[0].msg)
+		synctest.Wait() // until the second attempt runs
+		close(answered)
+		if err := <-cancelled; err != nil {
+			t.Errorf("cancel: %v, want nil", err)
+		}
+		time.Sleep(2 * time.Hour) // virtual time
+		if i := d.get(t, id); i.State != store.Succeeded || d.Stats().LeasesLost.Load() != 0 {
+			t.Errorf("the job is %s with %d leases lost, want succeeded and 0", i.State, d.Stats().LeasesLost.Load())
+		}
+	})
+}

@@ -124,6 +124,7 @@ func (o *oracle) submittedKeyed(c *co, n int, r functions.Receipt, err error) {
 	since := o.since(r.ID, op.at)
 	m := find(since, func(m *model) bool { return m.n == n })
 	_, made := op.made[n]
+	made = made && len(since) < 2 // otherwise it may have made a job that has gone since
 	if r.Existing || errors.Is(err, functions.ErrKeyConflict) {
 		o.discards(c, o.jobs[r.ID])
 	}
@@ -229,7 +230,11 @@ func (o *oracle) started(c *co, job *functions.Job[plan]) int {
 
 // loaded checks that a checkpoint that was said to be saved is there.
 func (o *oracle) loaded(c *co, job *functions.Job[plan], at int) {
-	if m := o.jobs[job.ID]; m != nil && at < m.saved && m.held(c) {
+	m := o.jobs[job.ID]
+	if m == nil || m.lostAt >= c.claim.since { // the call that claimed it may have claimed it twice, for two messages
+		return
+	}
+	if at < m.saved && m.held(c) {
 		o.w.violatef("checkpoint", "job %s goes on from step %d, though step %d was saved", job.ID, at, m.saved)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -80,7 +79,7 @@ func (w *world) admit(p *proc) {
 	p.rt, err = functions.New(p.registry(), functions.Backends{Store: s, Queue: sender{p}, Blobs: blobs}, functions.Config{
 		Worker: fmt.Sprintf("p%d", p.id), CancelPoll: 3 * time.Second, Margin: 2 * time.Second, StopGrace: time.Hour, HookTimeout: time.Hour,
 		InlineLists: w.cfg.Inline,
-		Parallel:    1, JoinLimit: w.cfg.Join, Log: slog.New(slog.DiscardHandler), Now: p.clock, Rand: p.random,
+		Parallel:    1, JoinLimit: w.cfg.Join, Log: w.logger(), Now: p.clock, Rand: p.random,
 	})
 	if err != nil {
 		panic(err)

@@ -29,7 +29,7 @@ func (w *world) settle() {
 	w.start()
 	w.releaseHeld()
 	last := w.nextSw
-	for !w.oracle.broken() && !w.oracle.quiet() {
+	for !w.oracle.broken() && !(w.oracle.quiet() && w.submitted()) {
 		if w.nextSw != last {
 			last = w.nextSw
 			w.releaseHeld() // again: the process that was asked before may have died
@@ -48,6 +48,11 @@ func (w *world) settle() {
 	if w.cfg.Retention && !w.oracle.broken() {
 		w.outlive()
 	}
+}
+
+// submitted reports whether no submission is in the queue any more.
+func (w *world) submitted() bool {
+	return !slices.ContainsFunc(w.msgs, func(m message) bool { return m.body != nil })
 }
 
 // releaseHeld lets a process release the jobs that are held.
