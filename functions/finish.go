@@ -136,7 +136,7 @@ func (a *Attempt) judge(ctx context.Context, h *handled) (store.Finish, error) {
 		h = &handled{err: err}
 	}
 	a.work.abort()
-	if isLost(a.stopped()) {
+	if isLost(a.Stopped()) {
 		return store.Finish{}, ErrLeaseLost
 	}
 	return a.failure(ctx, h), nil
@@ -205,7 +205,7 @@ func (a *Attempt) failure(ctx context.Context, h *handled) store.Finish {
 	f := a.base()
 	f.Dirty, f.Error = a.work.isDirty(), h.err.Error()
 	j, d := a.seen(), h.directive
-	switch cause := a.stopped(); {
+	switch cause := a.Stopped(); {
 	case h.stack != "":
 		f.Outcome, f.Stack = store.OutcomePanic, h.stack
 	case d != nil && d.what == "snooze":

@@ -43,7 +43,7 @@ func (a *Attempt) output(ctx context.Context, name string) (*Output, error) {
 	if err := blobout.CheckName(name); err != nil {
 		return nil, fmt.Errorf("%w: output of job %s: %w", ErrInvalid, a.ID(), err)
 	}
-	if cause := a.stopped(); isLost(cause) {
+	if cause := a.Stopped(); isLost(cause) {
 		return nil, fmt.Errorf("output %q of job %s: %w", name, a.ID(), cause)
 	}
 	return a.work.open(ctx, name)

@@ -174,8 +174,8 @@ func (a *Attempt) stop(cause error) {
 	a.rt.pulse.reschedule(a)
 }
 
-// stopped is the cause with which the handler was told to stop, or nil.
-func (a *Attempt) stopped() error {
+// Stopped returns the cause with which the attempt was told to stop, or nil.
+func (a *Attempt) Stopped() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.limits.cause

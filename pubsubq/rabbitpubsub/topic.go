@@ -17,6 +17,10 @@ import (
 const (
 	maxBatch    = 100
 	delayHeader = "x-delay" // the plugin's
+
+	// The first and the last pause before refused messages are published again: a second in all.
+	firstPause = 30 * time.Millisecond
+	lastPause  = 500 * time.Millisecond
 )
 
 // MaxDelay is the longest delay that [DelayHook] takes: the plugin's header is a signed number of
@@ -63,41 +67,76 @@ type topic struct {
 var _ driver.Topic = (*topic)(nil)
 
 // SendBatch publishes the messages, and waits until the broker has confirmed each, which means that
-// it is on disk.
+// it is on disk. A message that the broker refuses is published again for a while, because a quorum
+// queue refuses messages until all its parts have started.
 func (t *topic) SendBatch(ctx context.Context, ms []*driver.Message) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	confirms := make([]*amqp.DeferredConfirmation, len(ms))
+	left := make([]amqp.Publishing, len(ms))
 	for i, m := range ms {
-		p, err := publishing(m)
-		if err != nil {
+		var err error
+		if left[i], err = publishing(m); err != nil {
 			return err
 		}
-		exchange, mandatory := "", true
-		if _, delayed := p.Headers[delayHeader]; delayed {
-			exchange, mandatory = t.exchange, false // the plugin routes later, so mandatory would return every message
+	}
+	for pause := firstPause; ; pause *= 2 {
+		var err error
+		left, err = t.publish(ctx, left)
+		if err == nil && len(left) > 0 && (pause > lastPause || t.ch.IsClosed()) {
+			err = errUnconfirmed
 		}
-		confirms[i], err = t.ch.PublishWithDeferredConfirmWithContext(ctx, exchange, t.queue, mandatory, false, p)
 		if err != nil {
 			return fmt.Errorf("publish to %s: %w", t.queue, err)
 		}
+		if len(left) == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("publish to %s: %w: %w", t.queue, errUnconfirmed, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+	for _, m := range ms {
 		if m.AfterSend != nil {
 			if err := m.AfterSend(func(any) bool { return false }); err != nil {
 				return err
 			}
 		}
 	}
-	for _, c := range confirms {
-		acked, err := c.WaitContext(ctx)
-		if err != nil {
-			return fmt.Errorf("publish to %s: wait for the broker's confirm: %w", t.queue, err)
+	return t.unroutable()
+}
+
+// publish publishes messages once, and returns those that the broker refused.
+func (t *topic) publish(ctx context.Context, ps []amqp.Publishing) (refused []amqp.Publishing, err error) {
+	confirms := make([]*amqp.DeferredConfirmation, len(ps))
+	for i, p := range ps {
+		exchange, mandatory := "", true
+		if _, delayed := p.Headers[delayHeader]; delayed {
+			exchange, mandatory = t.exchange, false // the plugin routes later, so mandatory would return every message
 		}
-		if !acked {
-			return fmt.Errorf("publish to %s: %w", t.queue, errUnconfirmed)
+		confirms[i], err = t.ch.PublishWithDeferredConfirmWithContext(ctx, exchange, t.queue, mandatory, false, p)
+		if err != nil {
+			return nil, err
 		}
 	}
+	for i, c := range confirms {
+		acked, err := c.WaitContext(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("wait for the broker's confirm: %w", err)
+		}
+		if !acked {
+			refused = append(refused, ps[i])
+		}
+	}
+	return refused, nil
+}
+
+// unroutable returns an error if a message came back. The broker returns a message before it
+// confirms it.
+func (t *topic) unroutable() error {
 	select {
-	case r := <-t.returned: // the broker returns a message before it confirms it
+	case r := <-t.returned:
 		for len(t.returned) > 0 {
 			<-t.returned
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -138,8 +139,10 @@ func (w *world) shutDown(p *proc) {
 	for _, c := range w.cos {
 		if c.p == p && c.handler != nil && c.cancel != nil && !c.dead() {
 			c.cancel()
-			<-c.handler.Done() // what cancels it runs in a goroutine of its own
-			_ = c.attempt.ID() // which holds the attempt's lock until all that come of the handler's context are cancelled too
+			for c.handler.Err() == nil && c.attempt.Stopped() == nil { // what tells the attempt runs in a goroutine of its own
+				runtime.Gosched()
+			}
+			_ = c.attempt.Stopped() // that goroutine holds the attempt's lock until all contexts are cancelled
 		}
 	}
 }
