@@ -181,7 +181,7 @@ func TestEnvelopesAreTakenOff(t *testing.T) {
 // During a rollout an old instance gets what only a new one understands. It gives it back a few times.
 func TestWhatNobodyHereKnowsIsGivenBackBeforeItIsParked(t *testing.T) {
 	reg := importing()
-	functions.Declare[order, order](reg, "shop.declared")
+	functions.Kind[order, order]("shop.declared").Declare(reg)
 	for name, body := range map[string]string{
 		"a kind": `{"kind":"shop.new"}`, "an event": `{"specversion":"1.0","type":"new","source":"s","id":"1"}`,
 		"something else": `{"new":1}`, "a kind of a function's": "LINES\na strange",

@@ -229,7 +229,7 @@ func TestRetryGoesOnFromTheCheckpoint(t *testing.T) {
 	}
 	d.drain(t)
 	i = d.get(t, i.ID)
-	if got, err := functions.ResultOf[order](i); err != nil || got.Count != 7 || i.Attempt != 1 || fmt.Sprint(starts) != "[0 7]" {
+	if got, err := resultOf[order](i); err != nil || got.Count != 7 || i.Attempt != 1 || fmt.Sprint(starts) != "[0 7]" {
 		t.Errorf("%+v, %v, starts %v", i, err, starts)
 	}
 	_, err = d.Client().Retry(t.Context(), i.ID)

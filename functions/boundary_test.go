@@ -217,7 +217,7 @@ func TestEventsOfSlashesAreJobsOfTheirOwn(t *testing.T) {
 		}
 		subs := make([]functions.Submission, len(m.Event.Subject))
 		for i := range subs {
-			subs[i].Kind = "shop.order"
+			subs[i].Kind, subs[i].Args = "shop.order", order{}
 		}
 		return subs, nil
 	}))

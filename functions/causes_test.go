@@ -180,7 +180,7 @@ func TestALostLeaseThrowsTheResultAndTheFilesAway(t *testing.T) {
 			t.Errorf("%+v, cause %v", out, cause)
 		}
 		i := d.get(t, id)
-		if got, err := functions.ResultOf[order](i); err != nil || got.Count != 2 {
+		if got, err := resultOf[order](i); err != nil || got.Count != 2 {
 			t.Fatalf("job = %+v, error = %v; want no error and got.Count = 2", i, err)
 		}
 		if got := d.output(t, id, "a.txt"); got != "from attempt 2" {

@@ -3,13 +3,19 @@
 //
 // # Defining jobs
 //
-// A kind is a Go function under a name. Register it with [Handle]:
+// A kind is a Go function under a name, with the types of its arguments and its result:
 //
-//	jobs := functions.NewRegistry()
-//	functions.Handle(jobs, "banking.statement", statement,
+//	var Statement = functions.Kind[StatementArgs, StatementResult]("banking.statement",
 //		functions.MaxAttempts(5), functions.Timeout(10*time.Minute))
 //
+//	jobs := functions.NewRegistry()
+//	Statement.Handle(jobs, statement)
+//
 //	func statement(ctx context.Context, job *functions.Job[StatementArgs]) (StatementResult, error) { ... }
+//
+// Programs that submit the kind's jobs share the value: [KindOf.Submit], [KindOf.Wait] and
+// [KindOf.Result] take and return its types. [Client.Submit] takes the name and anything that JSON
+// can hold, for programs that do not know the types.
 //
 // The handler gets its arguments through [Job], and with them a checkpoint to resume from, a place
 // to report progress, files to write ([Job.Output]) and a logger. It ends by returning a result or
@@ -85,7 +91,7 @@
 //
 // # Where things are
 //
-// Defining jobs: registry.go has the registry and [Handle], jsontype.go the check of argument
+// Defining jobs: kind.go has kinds, registry.go the registry, jsontype.go the check of argument
 // types, options.go the options, retry.go the retry policies, hooks.go middleware and end hooks,
 // resource.go resources that handlers share.
 //

@@ -28,9 +28,24 @@ var (
 	ErrConfig = errors.New("invalid configuration")
 	// ErrClosed: the runtime was shut down.
 	ErrClosed = errors.New("runtime is shut down")
+	// ErrNotDone: the job has not ended, so it has no result yet.
+	ErrNotDone = errors.New("job has not ended")
 	// ErrNoOutput: the job has no output of that name, or none that is visible yet.
 	ErrNoOutput = errors.New("no such output")
 )
+
+// The errors of the store that programs match most.
+var (
+	// ErrNotFound: there is no such job, or its retention has passed.
+	ErrNotFound = store.ErrNotFound
+	// ErrWrongState: the job's state does not allow what was asked for.
+	ErrWrongState = store.ErrMove
+	// ErrUnavailable: the store is away, or refuses more work for now. What was asked for may have happened.
+	ErrUnavailable = store.ErrUnavailable
+)
+
+// errEnded stands for every EndedError in the table of errors.
+var errEnded = errors.New("job ended without a result")
 
 // The causes with which an attempt's context is cancelled: context.Cause tells which.
 var (
@@ -74,6 +89,8 @@ var rules = []rule{
 	{ErrNoOutput, "no_output", Drop, 0, alone, http.StatusNotFound, ExitNotFound},
 	{blobout.ErrNotFound, "", Drop, 0, alone, http.StatusInternalServerError, ExitError}, // the job exists and its file is lost
 	{ErrKeyConflict, "key_conflict", Drop, 0, alone, http.StatusConflict, ExitError},
+	{ErrNotDone, "not_done", Drop, 0, alone, http.StatusConflict, ExitError},
+	{errEnded, "ended", Drop, 0, alone, http.StatusConflict, ExitError},
 	{store.ErrExists, "", Drop, 0, alone, http.StatusConflict, ExitError},
 	{store.ErrMove, "wrong_state", Drop, 0, alone, http.StatusConflict, ExitError},
 	{store.ErrHeld, "", Drop, 0, alone, http.StatusConflict, ExitError},

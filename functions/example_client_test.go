@@ -113,7 +113,7 @@ func ExampleClient_Wait() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(functions.ResultOf[string](info))
+	fmt.Println(functions.Kind[any, string](info.Kind).Result(info))
 	// Output: sent to ada@example.com <nil>
 }
 
@@ -183,9 +183,9 @@ func ExampleClient_Retry() {
 }
 
 // A process that only submits declares the kinds that others run.
-func ExampleDeclare() {
+func ExampleKindOf_Declare() {
 	jobs := functions.NewRegistry()
-	functions.Declare[Mail, string](jobs, "mail", functions.Queue("mail"))
+	functions.Kind[Mail, string]("mail", functions.Queue("mail")).Declare(jobs)
 	shop := open(jobs)
 	receipt, _ := shop.Submit(context.Background(), "mail", Mail{To: "ada@example.com"})
 	info, _ := shop.Get(context.Background(), receipt.ID)

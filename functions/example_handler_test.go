@@ -32,7 +32,7 @@ func ExampleHandle() {
 		fmt.Println(err)
 		return
 	}
-	text, err := functions.ResultOf[string](info)
+	text, err := functions.Kind[any, string](info.Kind).Result(info)
 	fmt.Println(info.State, text, err)
 	// Output: succeeded Hello, Ada <nil>
 }

@@ -356,7 +356,7 @@ func TestACheckpointThatCannotBeEncodedIsAnError(t *testing.T) {
 }
 
 func TestResultsAndCheckpointsWhoseReadingPanics(t *testing.T) {
-	if _, err := functions.ResultOf[code](functions.Info{State: store.Succeeded, Result: json.RawMessage(`"panic"`)}); err == nil ||
+	if _, err := resultOf[code](functions.Info{State: store.Succeeded, Result: json.RawMessage(`"panic"`)}); err == nil ||
 		!strings.Contains(err.Error(), "panic: boom") {
 		t.Errorf("ResultOf gave %v, want the panic", err)
 	}

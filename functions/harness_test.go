@@ -299,3 +299,6 @@ func wantErr(t *testing.T, err, want error, parts ...string) {
 		}
 	}
 }
+
+// resultOf decodes the result of a job of any kind.
+func resultOf[R any](i functions.Info) (R, error) { return functions.Kind[any, R](i.Kind).Result(i) }

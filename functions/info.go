@@ -2,12 +2,30 @@ package functions
 
 import (
 	"encoding/json"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/piecework/piecework/store"
 )
+
+// State is the state of a job.
+type State = store.State
+
+// The states of a job. The last four are final.
+const (
+	StateHeld      = store.Held      // it waits until it is released
+	StateScheduled = store.Scheduled // it waits for its time
+	StateQueued    = store.Queued    // it waits for a worker
+	StateRunning   = store.Running
+	StateRetrying  = store.Retrying // an attempt has failed, and it waits for the next
+	StateBlocked   = store.Blocked  // it waits for another record
+	StateSucceeded = store.Succeeded
+	StateFailed    = store.Failed
+	StateCancelled = store.Cancelled
+	StateSkipped   = store.Skipped // its handler found that there was nothing to do
+)
+
+// AttemptOutcome is how an attempt ended: store.OutcomeSuccess and the others.
+type AttemptOutcome = store.Outcome
 
 // Info is a job as people and programs see it. Times are UTC; a zero time means that it does not
 // apply.
@@ -81,25 +99,6 @@ type OutputInfo struct {
 
 // Done reports whether the job has reached a final state.
 func (i Info) Done() bool { return i.State.Final() }
-
-// ResultOf decodes the result of a job that has succeeded. For one that has not, it says what
-// became of it.
-func ResultOf[R any](i Info) (R, error) {
-	var r R
-	if i.State != store.Succeeded {
-		return r, fmt.Errorf("%w: job %s is %s, so it has no result: %s", ErrInvalid, i.ID, i.State, i.Error+i.Reason)
-	}
-	if slices.Contains(i.Omitted, omittedResult) {
-		return r, fmt.Errorf("%w: the result of job %s is large and was left out here; Get gives it", ErrInvalid, i.ID)
-	}
-	if len(i.Result) == 0 {
-		return r, nil
-	}
-	if err := decode(i.Result, &r); err != nil {
-		return r, fmt.Errorf("result of job %s: %w", i.ID, err)
-	}
-	return r, nil
-}
 
 // What Info.Omitted names.
 const (

@@ -50,8 +50,8 @@ func (o *opaque) UnmarshalText(_ []byte) error { return nil }
 
 func TestFieldsOfEmbeddedStructsAreToldAsJSONHasThem(t *testing.T) {
 	reg := functions.NewRegistry()
-	functions.Declare[named, error](reg, "test.named")
-	functions.Declare[*named, any](reg, "test.pointer")
+	functions.Kind[named, error]("test.named").Declare(reg)
+	functions.Kind[*named, any]("test.pointer").Declare(reg)
 	d := newDesk(t, reg)
 	data, err := json.Marshal(named{Opt: &Opt{}, Own: "x"}) //nolint:errchkjson,musttag,staticcheck // fields of all forms
 	if err != nil {
@@ -90,15 +90,15 @@ func TestKindsThatCanNeverBeJSONAreRefused(t *testing.T) {
 		End  complex128
 	}
 	for want, declare := range map[string]func(r *functions.Registry){
-		"Args is a chan int, which JSON cannot hold":    func(r *functions.Registry) { functions.Declare[chan int, int](r, "x") },
-		"Args is the interface io.Reader, which":        func(r *functions.Registry) { functions.Declare[io.Reader, int](r, "x") },
-		"Args.List[][].Hook is a func()":                func(r *functions.Registry) { functions.Declare[inner, int](r, "x") },
-		"Args.End is a complex128":                      func(r *functions.Registry) { functions.Declare[*ring, int](r, "x") },
-		"Args[] is a map[float64]int, whose keys":       func(r *functions.Registry) { functions.Declare[[]map[float64]int, int](r, "x") },
-		"Args.R is the interface io.Reader":             func(r *functions.Registry) { functions.Declare[struct{ R io.Reader }, int](r, "x") },
-		"Result.List[][].Hook is a func()":              func(r *functions.Registry) { functions.Declare[int, inner](r, "x") },
-		"Result is a func() error, which JSON cannot":   func(r *functions.Registry) { functions.Declare[int, func() error](r, "x") },
-		"Result is a map[struct {}]int, whose keys can": func(r *functions.Registry) { functions.Declare[int, map[struct{}]int](r, "x") },
+		"Args is a chan int, which JSON cannot hold":    func(r *functions.Registry) { functions.Kind[chan int, int]("x").Declare(r) },
+		"Args is the interface io.Reader, which":        func(r *functions.Registry) { functions.Kind[io.Reader, int]("x").Declare(r) },
+		"Args.List[][].Hook is a func()":                func(r *functions.Registry) { functions.Kind[inner, int]("x").Declare(r) },
+		"Args.End is a complex128":                      func(r *functions.Registry) { functions.Kind[*ring, int]("x").Declare(r) },
+		"Args[] is a map[float64]int, whose keys":       func(r *functions.Registry) { functions.Kind[[]map[float64]int, int]("x").Declare(r) },
+		"Args.R is the interface io.Reader":             func(r *functions.Registry) { functions.Kind[struct{ R io.Reader }, int]("x").Declare(r) },
+		"Result.List[][].Hook is a func()":              func(r *functions.Registry) { functions.Kind[int, inner]("x").Declare(r) },
+		"Result is a func() error, which JSON cannot":   func(r *functions.Registry) { functions.Kind[int, func() error]("x").Declare(r) },
+		"Result is a map[struct {}]int, whose keys can": func(r *functions.Registry) { functions.Kind[int, map[struct{}]int]("x").Declare(r) },
 	} {
 		reg := functions.NewRegistry()
 		declare(reg)
@@ -109,13 +109,13 @@ func TestKindsThatCanNeverBeJSONAreRefused(t *testing.T) {
 	wantErr(t, reg.Err(), functions.ErrInvalid, "Args is a func()")
 
 	reg = functions.NewRegistry()
-	functions.Declare[any, io.Reader](reg, "a")
-	functions.Declare[map[time.Time]any, struct{ E error }](reg, "b")
-	functions.Declare[struct {
+	functions.Kind[any, io.Reader]("a").Declare(reg)
+	functions.Kind[map[time.Time]any, struct{ E error }]("b").Declare(reg)
+	functions.Kind[struct {
 		R io.Reader `json:",omitempty"`
 		c chan int
-	}, *tree](reg, "c")
-	functions.Declare[json.RawMessage, fmt.Stringer](reg, "d")
+	}, *tree]("c").Declare(reg)
+	functions.Kind[json.RawMessage, fmt.Stringer]("d").Declare(reg)
 	if err := reg.Err(); err != nil {
 		t.Errorf("types that JSON can hold: %v", err)
 	}

@@ -30,7 +30,7 @@ func TestJobSucceedsWithResultAndOutput(t *testing.T) {
 	}
 	d.drain(t)
 	i := d.get(t, r.ID)
-	got, err := functions.ResultOf[order](i)
+	got, err := resultOf[order](i)
 	if err != nil || got != (order{"tea", 6}) {
 		t.Fatalf("result %+v, error %v, of %+v", got, err, i)
 	}
@@ -62,7 +62,7 @@ func TestJobRetriesAndSucceedsAtTheFourteenthAttempt(t *testing.T) {
 		d.sweep(t)
 	}
 	i := d.get(t, r.ID)
-	if n, err := functions.ResultOf[int](i); err != nil || n != 14 {
+	if n, err := resultOf[int](i); err != nil || n != 14 {
 		t.Fatalf("result %d, error %v, of %+v", n, err, i)
 	}
 	if len(i.Attempts) != store.MaxAttemptsKept {
@@ -96,7 +96,7 @@ func TestContinueGoesOnFromItsCheckpointAndOutput(t *testing.T) {
 	}
 	d.drain(t)
 	i := d.get(t, r.ID)
-	if n, err := functions.ResultOf[int](i); err != nil || n != 1 {
+	if n, err := resultOf[int](i); err != nil || n != 1 {
 		t.Fatalf("attempts %d, error %v, of %+v", n, err, i)
 	}
 	f, info, err := d.Client().OpenOutput(t.Context(), r.ID, "steps.txt", 0, -1)

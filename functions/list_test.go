@@ -39,7 +39,7 @@ func TestListsLeaveOutLargePayloads(t *testing.T) {
 				if !slices.Equal(i.Omitted, omitted) || (i.Args == nil) != (omitted != nil) || (i.Result == nil) != (omitted != nil) {
 					t.Errorf("payloads %v: omitted %v, want %v; %d bytes of arguments, %d of result", payloads, i.Omitted, omitted, len(i.Args), len(i.Result))
 				}
-				_, err = functions.ResultOf[order](i)
+				_, err = resultOf[order](i)
 				if want := omitted != nil; errors.Is(err, functions.ErrInvalid) != want {
 					t.Errorf("payloads %v: ResultOf gives %v, want an error: %v", payloads, err, want)
 				}

@@ -375,7 +375,7 @@ func TestCheckpointsAtOnce(t *testing.T) {
 		return order{}, errors.New("again")
 	}, functions.Retries(functions.Constant(0))), func(s *setup) { s.config.InlineLists, s.config.MergeLists = 500, 2 })
 	i := d.once(t, "shop.order", order{})
-	if got, err := functions.ResultOf[order](i); err != nil || got.Item != large || len(i.Outputs) != 4 {
+	if got, err := resultOf[order](i); err != nil || got.Item != large || len(i.Outputs) != 4 {
 		t.Errorf("error %v, %d outputs, want 4: %s", err, len(i.Outputs), i.Error)
 	}
 	d.sound(t)

@@ -3,6 +3,7 @@ package functions
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -38,7 +39,7 @@ type settings struct {
 
 	lenient bool // arguments may have members that the kind does not know
 
-	err error // the first option that was refused
+	errs []error // of the options that were refused
 }
 
 func (s *settings) refusef(format string, args ...any) {
@@ -46,10 +47,21 @@ func (s *settings) refusef(format string, args ...any) {
 }
 
 // refuse notes an error that is ErrInvalid.
-func (s *settings) refuse(err error) {
-	if s.err == nil {
-		s.err = err
+func (s *settings) refuse(err error) { s.errs = append(s.errs, err) }
+
+// err says what was refused, all of it; or nil.
+func (s *settings) err() error {
+	switch len(s.errs) {
+	case 0:
+		return nil
+	case 1:
+		return s.errs[0]
 	}
+	all := make([]any, len(s.errs))
+	for i, err := range s.errs {
+		all[i] = err
+	}
+	return fmt.Errorf(strings.Repeat("%w; ", len(all)-1)+"%w", all...)
 }
 
 // KindOption is an option of Handle.

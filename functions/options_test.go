@@ -56,12 +56,17 @@ func TestOptionsThatCannotWorkAreRefusedAtTheStart(t *testing.T) {
 			t.Errorf("error %q says %q %d times, want once", err, functions.ErrInvalid, n)
 		}
 	}
+	all := handle(echoing, functions.MaxAttempts(0), functions.Queue("-")).Err()
+	wantErr(t, all, functions.ErrInvalid, "MaxAttempts(0)", `queue "-"`)
+	if n := strings.Count(all.Error(), `kind "shop.order"`); n != 2 {
+		t.Errorf("error %q names the kind %d times, want it with each of the two options", all, n)
+	}
 	reg := functions.NewRegistry()
 	for _, name := range []string{"", "A", "a..b", ".a", "a_b", strings.Repeat("a", 101)} {
-		functions.Declare[order, order](reg, name)
+		functions.Kind[order, order](name).Declare(reg)
 	}
-	functions.Declare[order, order](reg, "twice")
-	functions.Declare[order, order](reg, "twice")
+	functions.Kind[order, order]("twice").Declare(reg)
+	functions.Kind[order, order]("twice").Declare(reg)
 	functions.Handle[order, order](reg, "nothing", nil)
 	_, err := functions.New(reg, functions.Backends{}, functions.Config{Margin: -1})
 	wantErr(t, err, functions.ErrConfig, "registered twice", "handler is nil", `kind "a..b"`, "Backends needs", "cannot be negative")
@@ -153,7 +158,7 @@ func TestASubmissionsRetryPolicyReplacesTheUsersFunction(t *testing.T) {
 
 func TestTheKindsAreDescribed(t *testing.T) {
 	reg := handle(echoing, functions.Queue("reports"))
-	functions.Declare[map[string]int, []string](reg, "elsewhere")
+	functions.Kind[map[string]int, []string]("elsewhere").Declare(reg)
 	d := newDesk(t, reg)
 	if err := d.store.AddKinds(t.Context(), 1, "forgotten"); err != nil {
 		t.Fatal(err)
@@ -192,7 +197,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 
 func TestUnknownMembersOfArgumentsReachNoHandlerButStopNoJob(t *testing.T) {
 	reg := functions.NewRegistry()
-	functions.Declare[map[string]any, order](reg, "shop.order") // a newer submitter, which knows more
+	functions.Kind[map[string]any, order]("shop.order").Declare(reg) // a newer submitter, which knows more
 	newer := newDesk(t, reg)
 	id := newer.submit(t, "shop.order", map[string]any{"item": "tea", "gift": true})
 	older, err := functions.New(handle(echoing), functions.Backends{Store: newer.store, Queue: newer, Blobs: newer.blobs}, newer.Config())
@@ -200,14 +205,14 @@ func TestUnknownMembersOfArgumentsReachNoHandlerButStopNoJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	older.Execute(t.Context(), newer.take()[0].msg)
-	if got, err := functions.ResultOf[order](newer.get(t, id)); err != nil || got.Item != "tea" {
+	if got, err := resultOf[order](newer.get(t, id)); err != nil || got.Item != "tea" {
 		t.Error(got, err)
 	}
 }
 
 func TestArgumentsThatDoNotDecodeFailTheJobForGood(t *testing.T) {
 	reg := functions.NewRegistry()
-	functions.Declare[map[string]any, order](reg, "shop.order")
+	functions.Kind[map[string]any, order]("shop.order").Declare(reg)
 	other := newDesk(t, reg)
 	id := other.submit(t, "shop.order", map[string]any{"item": 7})
 	rt, err := functions.New(handle(echoing), functions.Backends{Store: other.store, Queue: other, Blobs: other.blobs}, other.Config())
@@ -222,7 +227,7 @@ func TestArgumentsThatDoNotDecodeFailTheJobForGood(t *testing.T) {
 
 func TestAKindWithoutAHandlerStaysQueued(t *testing.T) {
 	reg := functions.NewRegistry()
-	functions.Declare[order, order](reg, "shop.order")
+	functions.Kind[order, order]("shop.order").Declare(reg)
 	d := newDesk(t, reg)
 	id := d.submit(t, "shop.order", order{})
 	out := d.Execute(t.Context(), d.take()[0].msg)

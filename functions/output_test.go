@@ -305,7 +305,7 @@ func TestAWriteErrorFailsTheAttemptEvenIfTheHandlerIgnoresIt(t *testing.T) {
 		return order{Count: job.Attempt}, nil
 	}, functions.Retries(functions.Constant(0))))
 	i := d.once(t, "shop.order", order{})
-	if got, err := functions.ResultOf[order](i); err != nil || got.Count != 2 || !strings.Contains(i.Attempts[0].Error, `output "a.txt"`) {
+	if got, err := resultOf[order](i); err != nil || got.Count != 2 || !strings.Contains(i.Attempts[0].Error, `output "a.txt"`) {
 		t.Errorf("job = %+v, error = %v; want no error, got.Count = 2 and Attempts[0].Error to contain 'output \"a.txt\"'", i, err)
 	}
 	if got := d.output(t, i.ID, "a.txt"); got != "text" {
@@ -337,7 +337,7 @@ func TestLargeValuesAreBlobsAndAreRemoved(t *testing.T) {
 		return order{large + "result", at.Count}, nil
 	}, functions.Retention(time.Hour)))
 	i := d.once(t, "shop.order", order{Item: large})
-	if got, err := functions.ResultOf[order](i); err != nil || got.Item != large+"result" {
+	if got, err := resultOf[order](i); err != nil || got.Item != large+"result" {
 		t.Fatalf("%v, %d bytes", err, len(got.Item))
 	}
 	var args order

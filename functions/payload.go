@@ -67,6 +67,9 @@ func (rt *Runtime) unpack(ctx context.Context, p store.Payload) (json.RawMessage
 // encodeArgs returns the arguments as JSON. It checks that the kind can read them, without unknown
 // fields unless lenient.
 func (rt *Runtime) encodeArgs(k *kind, args any, lenient bool) ([]byte, error) {
+	if args == nil && !takesNull(k.args) {
+		return nil, noArgs(k.args)
+	}
 	data, err := json.Marshal(args)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrArgs, err)

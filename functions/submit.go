@@ -168,9 +168,10 @@ func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []Su
 	s := k.settings
 	s.tags = nil
 	for _, o := range opts {
-		if o.applySubmit(&s); s.err != nil {
-			return j, false, fmt.Errorf("submit %s: %w", name, s.err)
-		}
+		o.applySubmit(&s)
+	}
+	if err := s.err(); err != nil {
+		return j, false, fmt.Errorf("submit %s: %w", name, err)
 	}
 	data, err := guarded(ctx, rt, "", rt.cfg.HookTimeout, func(context.Context) ([]byte, error) { return rt.encodeArgs(k, args, s.lenient) })
 	if err = blame("arguments", err); err != nil {

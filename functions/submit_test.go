@@ -31,6 +31,7 @@ func TestBadSubmissionsSayWhatIsWrong(t *testing.T) {
 		{"shop.order", json.RawMessage(`[1]`), nil, functions.ErrArgs, "want a JSON object, got a JSON array"},
 		{"shop.order", json.RawMessage(`{"item":`), nil, functions.ErrArgs, ""},
 		{"shop.order", json.RawMessage(`{} {}`), nil, functions.ErrArgs, ""},
+		{"shop.order", nil, nil, functions.ErrArgs, "there are none, want a JSON object with item, count"},
 		{"shop.order", func() {}, nil, functions.ErrArgs, "unsupported type"},
 		{"shop.order", order{Item: strings.Repeat("x", 100)}, nil, functions.ErrTooLarge, "at most 100"},
 		{"shop.order", order{}, []functions.SubmitOption{functions.Key("")}, functions.ErrInvalid, "Key"},
@@ -41,6 +42,7 @@ func TestBadSubmissionsSayWhatIsWrong(t *testing.T) {
 		{"shop.order", order{}, []functions.SubmitOption{functions.Key("\xff")}, functions.ErrInvalid, "UTF-8"},
 		{"shop.order", order{}, []functions.SubmitOption{functions.Tags(make([]string, 21)...)}, functions.ErrInvalid, "Tags"},
 		{"shop.order", order{}, []functions.SubmitOption{functions.MaxAttempts(0)}, functions.ErrInvalid, "at least 1"},
+		{"shop.order", order{}, []functions.SubmitOption{functions.MaxAttempts(0), functions.Queue("-")}, functions.ErrInvalid, `at least 1, or Unlimited (-1); invalid request: queue "-"`},
 	} {
 		_, err := d.Client().Submit(t.Context(), c.kind, c.args, c.opts...)
 		wantErr(t, err, c.want, c.text)
@@ -85,7 +87,7 @@ func TestTheSameKeyIsTheSameJob(t *testing.T) {
 
 func TestLargeNumbersTellKeyedArgumentsApart(t *testing.T) {
 	reg := functions.NewRegistry()
-	functions.Declare[map[string]int64, int](reg, "pay")
+	functions.Kind[map[string]int64, int]("pay").Declare(reg)
 	d := newDesk(t, reg)
 	submit := func(n int64) error {
 		_, err := d.Client().Submit(t.Context(), "pay", map[string]int64{"account": n}, functions.Key("k"))

@@ -136,8 +136,8 @@ func (t *Trigger) check() error {
 	case t.Take == nil:
 		err = fmt.Errorf("%w: it has no function Take; make it with trigger.ObjectCreated, JSONBody, FromCloudEvent or "+
 			"FromMessage", ErrInvalid)
-	case s.err != nil:
-		err = s.err
+	case len(s.errs) > 0:
+		err = s.err()
 	case s.key != "":
 		err = fmt.Errorf("%w: Key would make one job of all messages; use trigger.KeyFrom", ErrInvalid)
 	}

@@ -18,7 +18,7 @@ import (
 
 func TestWaitingSaysForWhatInEachState(t *testing.T) {
 	reg := handle(failing, functions.MaxAttempts(2), functions.Retries(functions.Constant(90*time.Second)))
-	functions.Declare[order, order](reg, "elsewhere")
+	functions.Kind[order, order]("elsewhere").Declare(reg)
 	d := newDesk(t, reg)
 	waiting := func(id string) string { return d.get(t, id).Waiting }
 	want := func(id, text string) {
@@ -115,15 +115,28 @@ func TestResultsOfJobs(t *testing.T) {
 	functions.Handle(reg, "number", func(context.Context, *functions.Job[order]) (int, error) { return 7, nil })
 	functions.Handle(reg, "failed", failing, functions.MaxAttempts(1))
 	d := newDesk(t, reg)
-	if _, err := functions.ResultOf[struct{}](d.once(t, "nothing", order{})); err != nil {
+	if _, err := resultOf[struct{}](d.once(t, "nothing", order{})); err != nil {
 		t.Error(err)
 	}
-	_, err := functions.ResultOf[string](d.once(t, "number", order{}))
+	_, err := resultOf[string](d.once(t, "number", order{}))
 	if err == nil || !strings.Contains(err.Error(), "result of job") {
 		t.Error(err)
 	}
-	_, err = functions.ResultOf[order](d.once(t, "failed", order{}))
-	wantErr(t, err, functions.ErrInvalid, "is failed, so it has no result: no")
+	failed := d.once(t, "failed", order{})
+	_, err = resultOf[order](failed)
+	ended, ok := errors.AsType[*functions.EndedError](err)
+	want := functions.EndedError{ID: failed.ID, State: functions.StateFailed, Outcome: store.OutcomeError, Attempts: 1, Text: "no"}
+	if !ok || *ended != want {
+		t.Errorf("error %v, want %+v", err, want)
+	}
+	if status, code := functions.HTTPStatus(err), functions.ErrorCode(err); status != 409 || code != "ended" {
+		t.Errorf("status %d and code %q, want 409 and ended", status, code)
+	}
+	held := d.get(t, d.submit(t, "number", order{}, functions.Held()))
+	_, err = resultOf[int](held)
+	wantErr(t, err, functions.ErrNotDone, held.ID, "is held")
+	_, err = functions.Kind[order, int]("other").Result(held)
+	wantErr(t, err, functions.ErrInvalid, "is of kind number, not of other")
 	if b, err := json.Marshal(d.once(t, "failed", order{})); err != nil || strings.Contains(string(b), "result") || strings.Contains(string(b), "0001-01-01") {
 		t.Errorf("content = %s, error = %v; want no error, not Contains(string(b), \"result\") and not Contains(string(b), \"0001-01-01\")", b, err)
 	}

@@ -38,7 +38,7 @@ func TestTwoStacksBehindAPooler(t *testing.T) {
 						return
 					}
 					info, err := s.Client().Wait(t.Context(), r.ID)
-					if got, rerr := functions.ResultOf[int](info); err != nil || rerr != nil || got != 2*n {
+					if got, rerr := functions.Kind[any, int](info.Kind).Result(info); err != nil || rerr != nil || got != 2*n {
 						t.Errorf("job %s is %s with result %d (%v, %v), want %d", r.ID, info.State, got, err, rerr, 2*n)
 					}
 				}

@@ -74,7 +74,7 @@ func TestJobRunsOnEveryStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n, err := functions.ResultOf[int](info); err != nil || n != 42 {
+			if n, err := functions.Kind[any, int](info.Kind).Result(info); err != nil || n != 42 {
 				t.Errorf("result %d, error %v, want err == nil && n == 42", n, err)
 			}
 			f, _, err := c.OpenOutput(t.Context(), r.ID, "n.txt", 0, -1)
@@ -136,7 +136,7 @@ func eventually(t *testing.T, f func() error) {
 func TestNextProcessTakesUpWhatWaits(t *testing.T) {
 	dir := t.TempDir()
 	declared := functions.NewRegistry()
-	functions.Declare[int, int](declared, "double")
+	functions.Kind[int, int]("double").Declare(declared)
 	s := start(t, declared, localdev.Config{Dir: dir})
 	ids := map[string]bool{}
 	for i := range 5 {

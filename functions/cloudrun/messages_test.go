@@ -140,7 +140,7 @@ func TestHeadersOfEventsArePercentEncoded(t *testing.T) {
 
 func TestWhatCannotBeHandledNowComesAgain(t *testing.T) {
 	jobs, runs := doubles()
-	functions.Declare[int, int](jobs, "test.elsewhere")
+	functions.Kind[int, int]("test.elsewhere").Declare(jobs)
 	w := newWorld(t, jobs, nil)
 	elsewhere, id := w.kit.Submit("test.elsewhere", 1), w.kit.Submit("test.double", 1)
 	rec := w.expect(http.StatusServiceUnavailable, "/push/execute", hint(elsewhere))

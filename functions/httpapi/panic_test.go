@@ -16,7 +16,7 @@ func (*explosive) UnmarshalJSON([]byte) error { panic("boom") }
 
 func TestArgumentsWhoseReadingPanicsAreABadRequest(t *testing.T) {
 	reg := functions.NewRegistry()
-	functions.Declare[explosive, int](reg, "test.explosive")
+	functions.Kind[explosive, int]("test.explosive").Declare(reg)
 	refused(t, newDeskOf(t, reg, nil).ask(t, http.MethodPost, "/v1/jobs", `{"kind":"test.explosive","args":{}}`), http.StatusBadRequest, "panic: boom")
 }
 

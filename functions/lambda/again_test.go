@@ -20,7 +20,7 @@ import (
 // foreign returns a registry that runs "sleep" and knows of "elsewhere", which others run.
 func foreign() *functions.Registry {
 	reg := sleeper()
-	functions.Declare[int, int](reg, "elsewhere")
+	functions.Kind[int, int]("elsewhere").Declare(reg)
 	return reg
 }
 

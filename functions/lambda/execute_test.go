@@ -59,7 +59,7 @@ func TestConcurrencyIsKept(t *testing.T) {
 func TestOnlyWhatCannotBeHandledComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := sleeper()
-		functions.Declare[int, int](reg, "elsewhere")
+		functions.Kind[int, int]("elsewhere").Declare(reg)
 		w := newWorld(t, reg, functions.Config{})
 		good, bad, other := w.kit.Submit("sleep", 1), w.kit.Submit("sleep", -1), w.kit.Submit("elsewhere", 1)
 		records := hints(good, bad, other, good, "job-none")
@@ -83,7 +83,7 @@ func TestOnlyWhatCannotBeHandledComesBack(t *testing.T) {
 // it.
 func TestAnEventOfWhichNothingWorkedFails(t *testing.T) {
 	reg := functions.NewRegistry()
-	functions.Declare[int, int](reg, "elsewhere")
+	functions.Kind[int, int]("elsewhere").Declare(reg)
 	w := newWorld(t, reg, functions.Config{})
 	_, err := deliver(t.Context(), t, w.execute(t, nil), hints(w.kit.Submit("elsewhere", 1), w.kit.Submit("elsewhere", 2)))
 	wantErr(t, err, "none of 2 messages", "no handler here")

@@ -27,7 +27,7 @@ func TestGroupsOfAFIFOQueueKeepTheirOrder(t *testing.T) {
 			order = append(order, job.Args)
 			return 0, nil
 		})
-		functions.Declare[int, int](reg, "elsewhere")
+		functions.Kind[int, int]("elsewhere").Declare(reg)
 		w := newWorld(t, reg, functions.Config{})
 		var records []events.SQSMessage
 		for i, c := range []struct{ group, kind string }{

@@ -148,7 +148,7 @@ func TestNotificationsOfNoInterestAreAcknowledged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			reg := objects(trigger.ObjectCreated("csv.load", trigger.ObjectSuffix(".csv")))
-			functions.Declare[map[string]any, any](reg, "anything")
+			functions.Kind[map[string]any, any]("anything").Declare(reg)
 			reg.Trigger(trigger.JSONBody("anything"))
 			d := newDesk(t, reg)
 			d.accept(t, []byte(c.body), c.metadata, "m1")

@@ -219,7 +219,7 @@ func TestUnknownKindIsLeftToOthers(t *testing.T) {
 		w := newWorld(t)
 		known, _ := sleeper("sleep")
 		other, _ := sleeper("other")
-		functions.Declare[int, int](known, "other")
+		functions.Kind[int, int]("other").Declare(known)
 		a := w.start(known, worker.Options{Concurrency: 1})
 		id := a.submit(t, "other", 1)
 		mine := a.submit(t, "sleep", 1)

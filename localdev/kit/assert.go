@@ -94,7 +94,7 @@ func (k *Kit) Output(id, name string) []byte {
 func Result[R any](k *Kit, id string) R {
 	k.t.Helper()
 	info := k.require(id, store.Succeeded)
-	r, err := functions.ResultOf[R](info)
+	r, err := functions.Kind[any, R](info.Kind).Result(info)
 	if err != nil {
 		k.t.Fatalf("%v\n%s", err, History(info))
 	}

@@ -140,7 +140,7 @@ func TestFilesNamedInPackageCommentsExist(t *testing.T) {
 
 // Every file that a page links to is there.
 func TestLinksOfThePagesExist(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#\s"]+)(#[^)\s]*)?\)`)
 	for _, page := range pages {
 		for _, match := range link.FindAllStringSubmatch(string(read(t, page)), -1) {
 			if target := match[1]; !strings.Contains(target, "://") && !exists(path.Join(path.Dir(page), target)) {

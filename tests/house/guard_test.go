@@ -258,7 +258,10 @@ func funcName(path string, f *ast.FuncDecl) string {
 		if s, ok := t.(*ast.StarExpr); ok {
 			t = s.X
 		}
-		if x, ok := t.(*ast.IndexExpr); ok {
+		switch x := t.(type) {
+		case *ast.IndexExpr:
+			t = x.X
+		case *ast.IndexListExpr:
 			t = x.X
 		}
 		name += t.(*ast.Ident).Name + "."

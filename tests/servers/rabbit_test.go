@@ -17,7 +17,7 @@ import (
 func TestRabbit(t *testing.T) {
 	t.Parallel()
 	r := StartRabbit(t)
-	t.Run("a message for a queue that others create", func(t *testing.T) { testRabbitCreates(t, r) })
+	testRabbitCreates(t, r)
 	conformance.Queue(t, conformance.QueueHarness{
 		Lane: lanes(nil), Connect: conformance.ConnectTo(drivers.New(rabbit.Register), r.URL+"?queue=piecework.{queue}"),
 		Restart: func(t *testing.T) {
@@ -32,6 +32,7 @@ func TestRabbit(t *testing.T) {
 // testRabbitCreates sends to queues at the moment in which others create and consume them. Such a
 // queue refuses messages until it has started.
 func testRabbitCreates(t *testing.T, r Rabbit) {
+	t.Helper()
 	conns := make([]*rabbitpubsub.Conn, 3)
 	for i := range conns {
 		conns[i] = rabbitpubsub.NewConn(r.URL, amqp.Config{})

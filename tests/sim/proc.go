@@ -96,7 +96,7 @@ func (p *proc) registry() *functions.Registry {
 		if slices.Contains(p.kinds, k) {
 			functions.Handle(reg, k, p.handle, p.w.kindOptions(k)...)
 		} else {
-			functions.Declare[plan, product](reg, k, p.w.kindOptions(k)...)
+			functions.Kind[plan, product](k, p.w.kindOptions(k)...).Declare(reg)
 		}
 	}
 	if p.w.cfg.Hooks {

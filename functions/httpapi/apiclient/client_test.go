@@ -87,7 +87,7 @@ func TestEveryMethod(t *testing.T) {
 	if job.State != store.Succeeded || seen != 1 {
 		t.Errorf("job %s, seen %d times", job.State, seen)
 	}
-	if got, err := functions.ResultOf[string](job); err != nil || got != "hello" {
+	if got, err := functions.Kind[any, string](job.Kind).Result(job); err != nil || got != "hello" {
 		t.Errorf("result %q, %v", got, err)
 	}
 	outputs, err := c.Outputs(ctx, receipt.ID)

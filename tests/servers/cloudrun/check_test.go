@@ -21,10 +21,10 @@ type figures struct{ attempts, lost, continued int }
 
 func (f *figures) add(info functions.Info) {
 	f.attempts += info.Attempt
-	if d, err := functions.ResultOf[endtoend.Done](info); err == nil {
+	if d, err := functions.Kind[any, endtoend.Done](info.Kind).Result(info); err == nil {
 		f.continued += d.Continued
 	}
-	if d, err := functions.ResultOf[LongDone](info); err == nil && d.Requests > 0 {
+	if d, err := functions.Kind[any, LongDone](info.Kind).Result(info); err == nil && d.Requests > 0 {
 		f.continued += d.Requests - 1
 	}
 	for _, a := range info.Attempts {
@@ -92,7 +92,7 @@ func (c *cloud) checkJob(ctx context.Context, n int, info functions.Info, ledger
 		}
 		return
 	}
-	result, err := functions.ResultOf[endtoend.Done](info)
+	result, err := functions.Kind[any, endtoend.Done](info.Kind).Result(info)
 	if err != nil {
 		wrong("%v", err)
 		return

@@ -216,7 +216,7 @@ func (c *cloud) checkLong(ctx context.Context, id string, steps int) functions.I
 	if err != nil {
 		t.Fatalf("got %v\n%s, want no error", err, kit.History(info))
 	}
-	done, err := functions.ResultOf[LongDone](info)
+	done, err := functions.Kind[any, LongDone](info.Kind).Result(info)
 	if err != nil || done.Steps != steps || done.Requests < 2 || info.Ended.Sub(info.Created) < timeout {
 		t.Errorf("%v: %+v after %v\n%s", err, done, info.Ended.Sub(info.Created), kit.History(info))
 	}

@@ -74,7 +74,7 @@ func (f *figures) add(info functions.Info) {
 			f.retried++
 		}
 	}
-	if d, err := functions.ResultOf[Done](info); err == nil {
+	if d, err := functions.Kind[any, Done](info.Kind).Result(info); err == nil {
 		f.continued += d.Continued
 	}
 }
@@ -105,7 +105,7 @@ func (d *deployment) checkJob(ctx context.Context, n int, info functions.Info, l
 		}
 		return right
 	}
-	result, err := functions.ResultOf[Done](info)
+	result, err := functions.Kind[any, Done](info.Kind).Result(info)
 	if err != nil {
 		wrong("%v", err)
 		return right

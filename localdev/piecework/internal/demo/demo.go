@@ -106,7 +106,7 @@ func (o Options) run(ctx context.Context, killed *Killed) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.Result, err = functions.ResultOf[Result](info); err != nil {
+	if r.Result, err = functions.Kind[any, Result](info.Kind).Result(info); err != nil {
 		return err
 	}
 	if r.Files, err = fetch(ctx, client, job.ID, o.Dir); err != nil {

@@ -57,14 +57,14 @@ func (c *cloud) check(j job, info functions.Info, ledger []endtoend.Entry, f *fi
 		wrong("%d attempts have won", wins)
 	}
 	if j.plan.Kind == "" {
-		done, err := functions.ResultOf[Done](info)
+		done, err := functions.Kind[any, Done](info.Kind).Result(info)
 		if err != nil || done.Number != j.number || j.submit.Kind == Long && done.Resumed == 0 {
 			wrong("result %+v, %v", done, err)
 		}
 		f.continued += done.Resumed
 		return
 	}
-	done, err := functions.ResultOf[endtoend.Done](info)
+	done, err := functions.Kind[any, endtoend.Done](info.Kind).Result(info)
 	if err != nil || done.Number != j.number || done.Continued != j.plan.Continued || j.plan.Long && done.Text != endtoend.Long(j.number) {
 		wrong("result of job %d, %d continuations, %v; want %d continuations", done.Number, done.Continued, err, j.plan.Continued)
 	}

@@ -141,7 +141,7 @@ func (c *cloud) open() {
 	}
 	c.t.Cleanup(func() { _ = closeAll(context.Background()) }) // the servers may be gone
 	r := NewRegistry(c.ledger)
-	functions.Declare[Task, Done](r, Foreign)
+	functions.Kind[Task, Done](Foreign).Declare(r)
 	rt, err := functions.New(r, backends, functions.Config{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		c.t.Fatal(err)

@@ -44,7 +44,7 @@ func TestSIGTERMHandsBack(t *testing.T) {
 	if info, err = c.client.Wait(ctx, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	done, err := functions.ResultOf[Done](info)
+	done, err := functions.Kind[any, Done](info.Kind).Result(info)
 	if err != nil || done.Resumed != 1 || info.Attempt != 1 {
 		t.Errorf("%+v, %v: want a result after it went on from its checkpoint once, at the first attempt\n%s", done, err, kit.History(info))
 	}
