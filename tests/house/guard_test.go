@@ -36,7 +36,7 @@ var ownFunctions = []string{
 var calledInGuard = []string{
 	"functions.Attempt.Start",         // spawn and done are an adapter's
 	"functions.Attempt.invoke",        // within Attempt.call
-	"functions.Handle",                // the handler: within Attempt.invoke
+	"functions.KindOf.Handle",         // the handler: within Attempt.invoke
 	"functions.Message.JSON",          // into a value without methods
 	"functions.Registry.callEndHooks", // within Runtime.runHooks
 	"functions.Registry.offer",        // Trigger.Split: within Runtime.ask

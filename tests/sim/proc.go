@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"time"
@@ -87,6 +88,19 @@ func (w *world) admit(p *proc) {
 	}
 	w.procs = append(w.procs, p)
 	w.eventf("process %d starts, clock off by %d ms, kinds %v, newer %v", p.id, p.skew, p.kinds, p.newer)
+}
+
+// logger is for a runtime: its lines are told among the events, which they are not.
+func (w *world) logger() *slog.Logger {
+	if w.log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Int64(a.Key, w.now-began)
+		}
+		return a
+	}}))
 }
 
 // registry has the kinds of the process.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"strings"
 
@@ -380,19 +379,6 @@ func (w *world) eventf(format string, args ...any) {
 	if w.log != nil {
 		fmt.Fprintf(w.log, "%8d %s\n", w.now-began, text)
 	}
-}
-
-// logger is for a runtime: its lines are told among the events, which they are not.
-func (w *world) logger() *slog.Logger {
-	if w.log == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Int64(a.Key, w.now-began)
-		}
-		return a
-	}}))
 }
 
 // faultf is an event that is a fault.
