@@ -141,7 +141,7 @@ func (e *EndedError) Error() string {
 }
 
 // Is reports whether target is the sentinel of the table of errors.
-func (e *EndedError) Is(target error) bool { return target == errEnded } //nolint:errorlint // this is what errors.Is asks
+func (e *EndedError) Is(target error) bool { return target == errEnded }
 
 // kind is a registered kind.
 type kind struct {

@@ -2,6 +2,7 @@
 //
 //	go run ./tests/bench                 everything
 //	go run ./tests/bench -short          a short run
+//	go run ./tests/bench -sustain 2m     jobs without a pause that are removed after two seconds, instead
 //
 // For each store, in one run: jobs per second through submit, execute and finish, beside what the same store does raw
 // with the same three writes a job, one hundred to a transaction; the time from submit to start when nothing else
@@ -20,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/piecework/piecework/store"
 )
 
 // plan is what to measure.
@@ -50,6 +53,7 @@ func measure(ctx context.Context) error {
 	flag.StringVar(&names, "stores", strings.Join(storeNames, ","), "stores to measure")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	brief := flag.Bool("short", false, "2,000 jobs, 100 lone ones and a backlog of 10,000")
+	sustain := flag.Duration("sustain", 0, "instead of all else, make, run and remove jobs for so long")
 	flag.Parse()
 	if *brief {
 		p.jobs, p.lone, p.backlog = 2000, 100, 10_000
@@ -70,6 +74,9 @@ func measure(ctx context.Context) error {
 			return err
 		}
 		defer pprof.StopCPUProfile()
+	}
+	if *sustain > 0 {
+		return p.sustain(ctx, *sustain)
 	}
 	return p.run(ctx)
 }
@@ -110,7 +117,7 @@ func (p plan) store(ctx context.Context, name string) ([]string, error) {
 		line     string
 	}
 	f, err := withStore(ctx, name, func(ctx context.Context, at place) (f figures, err error) {
-		s, err := open(ctx, at)
+		s, err := open(ctx, at, store.Timing{})
 		if err != nil {
 			return f, err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/store"
 )
 
 // concurrency is how many jobs run at once.
@@ -30,8 +31,8 @@ type number struct {
 	N int `json:"n"`
 }
 
-// open starts a system.
-func open(ctx context.Context, at place) (*system, error) {
+// open starts a system. A zero timing is that of localdev.
+func open(ctx context.Context, at place, timing store.Timing) (*system, error) {
 	s := &system{start: make(chan time.Time, 1)}
 	jobs := functions.NewRegistry()
 	functions.Handle(jobs, "bench.plain", func(context.Context, *functions.Job[number]) (struct{}, error) {
@@ -45,7 +46,7 @@ func open(ctx context.Context, at place) (*system, error) {
 	functions.Handle(jobs, "bench.waiting", func(context.Context, *functions.Job[number]) (struct{}, error) {
 		return struct{}{}, nil
 	})
-	cfg := localdev.Config{Dir: at.dir, Store: at.url, Blobs: "mem://", Log: slog.New(slog.DiscardHandler)}
+	cfg := localdev.Config{Dir: at.dir, Store: at.url, Blobs: "mem://", Timing: timing, Log: slog.New(slog.DiscardHandler)}
 	cfg.Worker.Concurrency = concurrency
 	var err error
 	if s.stack, err = localdev.Start(ctx, jobs, cfg); err != nil {
