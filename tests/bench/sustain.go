@@ -59,8 +59,10 @@ func (s *system) sustain(ctx context.Context, name string, d time.Duration) erro
 		}
 		pace := float64(s.stack.Runtime().Stats().Succeeded.Load()-before) / time.Since(begun).Seconds()
 		fmt.Printf("%s: %6.0f jobs/s, %7d records, a dead worker noticed after %v\n", name, pace, records, noticed.Round(time.Millisecond))
-		if sleep := d/points - time.Since(begun); sleep > 0 {
-			time.Sleep(sleep)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(d/points - time.Since(begun)):
 		}
 	}
 	stop()
