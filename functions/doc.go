@@ -91,7 +91,8 @@
 //
 // # Where things are
 //
-// Defining jobs: kind.go has kinds, registry.go the registry, jsontype.go the check of argument
+// Defining jobs: kind.go has kinds, registry.go the registry, directory.go what processes tell each
+// other of the kinds, jsontype.go the check of argument
 // types, options.go the options, retry.go the retry policies, hooks.go middleware and end hooks,
 // resource.go resources that handlers share.
 //

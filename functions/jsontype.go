@@ -4,9 +4,12 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/piecework/piecework/store"
 )
 
 // jsonField is a field of a struct, or of a struct embedded in it, as encoding/json sees it.
@@ -144,5 +147,47 @@ func isKey(t reflect.Type) bool {
 		return true
 	default:
 		return ownForm(t)
+	}
+}
+
+// maxShape is how long the description of a type may be, in bytes.
+const maxShape = 400
+
+// shapeOf describes the JSON of a type, as in {item string, count int}. Types of the same shape can
+// read what each other wrote.
+func shapeOf(t reflect.Type) string {
+	text := shape(t, nil)
+	if len(text) <= maxShape {
+		return text
+	}
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(text)) // it returns no error
+	return fmt.Sprintf("%s... (%x)", store.Clip(text, maxShape-24), sum.Sum64())
+}
+
+// shape is shapeOf without a limit. A type within itself is described by its name.
+func shape(t reflect.Type, within []reflect.Type) string {
+	if ownForm(t) || slices.Contains(within, t) {
+		return t.String()
+	}
+	within = append(slices.Clip(within), t)
+	switch t.Kind() {
+	case reflect.Pointer:
+		return shape(t.Elem(), within)
+	case reflect.Slice, reflect.Array:
+		return "[]" + shape(t.Elem(), within)
+	case reflect.Map:
+		return "map[" + t.Key().Kind().String() + "]" + shape(t.Elem(), within)
+	case reflect.Struct:
+		fields := structFields(t)
+		texts := make([]string, len(fields))
+		for i, f := range fields {
+			texts[i] = f.name + " " + shape(f.typ, within)
+		}
+		return "{" + strings.Join(texts, ", ") + "}"
+	case reflect.Interface:
+		return "any"
+	default:
+		return t.Kind().String()
 	}
 }

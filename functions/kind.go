@@ -150,13 +150,14 @@ type kind struct {
 	args     reflect.Type
 	result   reflect.Type
 	decode   func(data []byte, strict bool) (any, error)
+	bare     bool                                                         // it has no options
 	call     func(ctx context.Context, a *Attempt, args any) (any, error) // nil: declared only
 }
 
 // kind returns what a registry holds.
 func (k KindOf[Args, Result]) kind() *kind {
 	kind := &kind{
-		name: k.name, args: reflect.TypeFor[Args](), result: reflect.TypeFor[Result](),
+		name: k.name, bare: len(k.opts) == 0, args: reflect.TypeFor[Args](), result: reflect.TypeFor[Result](),
 		settings: settings{queue: DefaultQueue, policy: store.Policy{
 			MaxAttempts: DefaultMaxAttempts, MaxLost: DefaultMaxLost,
 			Timeout: DefaultTimeout.Milliseconds(), Retention: DefaultRetention.Milliseconds(),

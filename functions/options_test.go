@@ -160,7 +160,7 @@ func TestTheKindsAreDescribed(t *testing.T) {
 	reg := handle(echoing, functions.Queue("reports"))
 	functions.Kind[map[string]int, []string]("elsewhere").Declare(reg)
 	d := newDesk(t, reg)
-	if err := d.store.AddKinds(t.Context(), 1, "forgotten"); err != nil {
+	if _, err := d.store.AddKinds(t.Context(), 1, store.KindSpec{Name: "forgotten"}); err != nil {
 		t.Fatal(err)
 	}
 	kinds, err := d.Client().Kinds(t.Context())

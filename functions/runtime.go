@@ -169,7 +169,7 @@ type Runtime struct {
 	suspects  suspects
 
 	mu      sync.Mutex
-	known   map[string]bool     // kinds that are in the directory
+	learnt  map[string]settings // by kind that is in the directory: what its jobs are submitted with
 	running map[string]*Attempt // by job, so that a cancellation in this process is seen at once
 	closed  bool
 }
@@ -197,7 +197,7 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	}
 	rt := &Runtime{
 		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log, tel: tel,
-		watch: newWatch(b.Store.Get), known: map[string]bool{}, running: map[string]*Attempt{},
+		watch: newWatch(b.Store.Get), learnt: map[string]settings{}, running: map[string]*Attempt{},
 	}
 	rt.pulse = newPulse(rt)
 	return rt, nil

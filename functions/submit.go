@@ -1,7 +1,6 @@
 package functions
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -56,11 +55,16 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 	fresh := make([]store.Job, 0, len(subs))
 	unlearnt := map[string]error{} // by kind, so that SubmitMany waits for a store that is away once
 	for i, s := range subs {
-		j, held, err := rt.prepare(ctx, s.Kind, s.Args, s.Options)
-		if err == nil && unlearnt[s.Kind] == nil {
-			unlearnt[s.Kind] = rt.learn(ctx, s.Kind)
+		var j store.Job
+		var held bool
+		err := unlearnt[s.Kind]
+		if err == nil {
+			err = rt.learn(ctx, s.Kind)
+			unlearnt[s.Kind] = err
 		}
-		err = cmp.Or(err, unlearnt[s.Kind])
+		if err == nil {
+			j, held, err = rt.prepare(ctx, s.Kind, s.Args, s.Options)
+		}
 		if err != nil {
 			receipts[i].Err = err
 			continue
@@ -102,11 +106,11 @@ func manyError(receipts []Receipt) error {
 // submit checks a submission, creates its record and sends its message. If the process dies before
 // the message is sent, sweep sends it when the job is due.
 func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []SubmitOption) (Receipt, error) {
-	j, held, err := rt.prepare(ctx, kind, args, opts)
-	if err != nil {
+	if err := rt.learn(ctx, kind); err != nil {
 		return Receipt{}, err
 	}
-	if err := rt.learn(ctx, kind); err != nil {
+	j, held, err := rt.prepare(ctx, kind, args, opts)
+	if err != nil {
 		return Receipt{}, err
 	}
 	ctx, span := rt.tel.StartSubmit(ctx, &j)
@@ -158,14 +162,11 @@ func (rt *Runtime) discardArgs(ctx context.Context, asked store.Job) {
 // large arguments.
 func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []SubmitOption) (store.Job, bool, error) {
 	var j store.Job
-	if err := rt.checkOpen(); err != nil {
-		return j, false, err
-	}
 	k, err := rt.reg.kind(name)
 	if err != nil {
 		return j, false, err
 	}
-	s := k.settings
+	s := rt.settingsOf(k)
 	s.tags = nil
 	for _, o := range opts {
 		o.applySubmit(&s)
@@ -211,30 +212,6 @@ func startAfter(now store.Time, d time.Duration) store.Time {
 		return 0
 	}
 	return now.Add(d)
-}
-
-// learn puts a kind into the directory the first time this process submits one of it.
-func (rt *Runtime) learn(ctx context.Context, kinds ...string) error {
-	rt.mu.Lock()
-	var fresh []string // empty, most of the time
-	for _, k := range kinds {
-		if !rt.known[k] {
-			fresh = append(fresh, k)
-		}
-	}
-	rt.mu.Unlock()
-	if len(fresh) == 0 {
-		return nil
-	}
-	if err := rt.store.AddKinds(ctx, rt.now(), fresh...); err != nil {
-		return err
-	}
-	rt.mu.Lock()
-	for _, k := range fresh {
-		rt.known[k] = true
-	}
-	rt.mu.Unlock()
-	return nil
 }
 
 // newID makes a job's id from a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then

@@ -158,12 +158,15 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 		"createMany": func(ctx context.Context, l *lab, _ Job) error {
 			return l.CreateMany(ctx, []Job{l.NewJob(Job{ID: "x"}, false, t0)})[0].Err
 		},
-		"delete":   func(ctx context.Context, l *lab, j Job) error { _, err := l.Delete(ctx, j); return err },
-		"addKinds": func(ctx context.Context, l *lab, _ Job) error { return l.AddKinds(ctx, t0, "a.b") },
-		"kinds":    func(ctx context.Context, l *lab, _ Job) error { _, err := l.Kinds(ctx); return err },
-		"park":     func(ctx context.Context, l *lab, _ Job) error { _, err := l.Park(ctx, Parked{ID: "p"}); return err },
-		"unpark":   func(ctx context.Context, l *lab, _ Job) error { _, err := l.Unpark(ctx, Parked{ID: "p"}); return err },
-		"due":      func(ctx context.Context, l *lab, _ Job) error { _, err := l.Due(ctx, 0, t0, "", 1); return err },
+		"delete": func(ctx context.Context, l *lab, j Job) error { _, err := l.Delete(ctx, j); return err },
+		"addKinds": func(ctx context.Context, l *lab, _ Job) error {
+			_, err := l.AddKinds(ctx, t0, KindSpec{Name: "a.b"})
+			return err
+		},
+		"kinds":  func(ctx context.Context, l *lab, _ Job) error { _, err := l.Kinds(ctx); return err },
+		"park":   func(ctx context.Context, l *lab, _ Job) error { _, err := l.Park(ctx, Parked{ID: "p"}); return err },
+		"unpark": func(ctx context.Context, l *lab, _ Job) error { _, err := l.Unpark(ctx, Parked{ID: "p"}); return err },
+		"due":    func(ctx context.Context, l *lab, _ Job) error { _, err := l.Due(ctx, 0, t0, "", 1); return err },
 		"list": func(ctx context.Context, l *lab, _ Job) error {
 			_, err := l.List(ctx, Filter{State: Failed}, 1, "")
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,9 +19,10 @@ const kindsID = "kinds"
 // directory is the record of the kinds that jobs were ever submitted for. With it, jobs of all
 // kinds can be listed, and a kind without a worker can be distinguished from a misspelt kind.
 type directory struct {
-	Version int             `json:"v"`
-	Kinds   map[string]Time `json:"kinds"` // when the kind was first seen
-	Extra   jsontext.Value  `json:",embed"`
+	Version int                 `json:"v"`
+	Kinds   map[string]Time     `json:"kinds"`          // when the kind was first seen
+	Specs   map[string]KindSpec `json:"specs,omitzero"` // of kinds that a process has described
+	Extra   jsontext.Value      `json:",embed"`
 
 	id  string
 	rev any
@@ -47,14 +49,33 @@ func (s *Store) Kinds(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(d.Kinds)), nil
 }
 
-// AddKinds puts kinds into the directory. It writes only if one of them is new.
-func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...string) error {
+// KindSpec is what a process knows of a kind, so that others can compare. A spec with nothing but a
+// name describes nothing.
+type KindSpec struct {
+	Name string `json:"-"`
+	Own  bool   `json:"-"` // the process runs the kind's jobs: its spec replaces the stored one
+
+	Queue    string `json:"queue,omitzero"`
+	Policy   Policy `json:"policy,omitzero"`
+	Deadline int64  `json:"deadline,omitzero"` // of a job after its submission, milliseconds; 0: none
+	Args     string `json:"args,omitzero"`     // the shape of the arguments
+	Result   string `json:"result,omitzero"`   // and of the result
+
+	Extra jsontext.Value `json:",embed"` // members that this version does not know
+}
+
+// AddKinds puts kinds into the directory, and returns the specs that were stored before, by name. A
+// spec is stored if there was none, or if its process owns the kind. It writes only if something
+// changes.
+func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...KindSpec) (map[string]KindSpec, error) {
 	if len(kinds) == 0 {
-		return nil
+		return nil, nil
 	}
+	var before map[string]KindSpec
 	add := func(d directory) (directory, bool, error) {
+		before = d.Specs
 		next := d.add(now, kinds)
-		return next, len(next.Kinds) > len(d.Kinds), nil
+		return next, !reflect.DeepEqual(next, d), nil
 	}
 	tries, empty := s.tries(), directory{Version: formatPlain, id: kindsID}
 	_, err := s.kinds.Change(ctx, tries, empty, add)
@@ -65,18 +86,26 @@ func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...string) error {
 		_, err = s.kinds.Change(ctx, tries, empty, add)
 	}
 	if err != nil {
-		return fmt.Errorf("directory of kinds: %w", err)
+		return nil, fmt.Errorf("directory of kinds: %w", err)
 	}
-	return nil
+	return before, nil
 }
 
 // add returns the directory with the kinds in it.
-func (d directory) add(now Time, kinds []string) directory {
-	all := map[string]Time{}
+func (d directory) add(now Time, kinds []KindSpec) directory {
+	seen, specs := map[string]Time{}, map[string]KindSpec{}
+	maps.Copy(specs, d.Specs)
 	for _, k := range kinds {
-		all[k] = now
+		seen[k.Name] = now
+		spec := KindSpec{Queue: k.Queue, Policy: k.Policy, Deadline: k.Deadline, Args: k.Args, Result: k.Result}
+		if _, there := specs[k.Name]; (k.Own || !there) && !reflect.DeepEqual(spec, KindSpec{}) {
+			specs[k.Name] = spec
+		}
 	}
-	maps.Copy(all, d.Kinds)
-	d.Kinds = all
+	maps.Copy(seen, d.Kinds)
+	d.Kinds = seen
+	if len(specs) > 0 {
+		d.Specs = specs
+	}
 	return d
 }

@@ -281,7 +281,7 @@ func TestKindsAddedAtTheSameTimeAreAllThere(t *testing.T) {
 			kind := fmt.Sprintf("kind-%02d", i)
 			want = append(want, kind)
 			wg.Go(func() {
-				if err := l.AddKinds(t.Context(), t0, kind, "common"); err != nil {
+				if _, err := l.AddKinds(t.Context(), t0, KindSpec{Name: kind}, KindSpec{Name: "common"}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -294,14 +294,46 @@ func TestKindsAddedAtTheSameTimeAreAllThere(t *testing.T) {
 	})
 }
 
+// A kind is described by whoever comes first, and then by the processes that run its jobs. What does
+// not change is not written.
+func TestKindsAreDescribedByTheirOwners(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		first := KindSpec{Name: "a", Queue: "x", Policy: Policy{MaxAttempts: 3}, Args: "int"}
+		other, own := first, first
+		other.Queue = "y"
+		own.Queue, own.Own = "z", true
+		for i, step := range []struct {
+			add  KindSpec
+			want string // the queue that was stored before
+		}{{first, ""}, {other, "x"}, {own, "x"}, {other, "z"}, {own, "z"}, {KindSpec{Name: "a"}, "z"}} {
+			before, err := l.AddKinds(t.Context(), t0, step.add)
+			if err != nil || before["a"].Queue != step.want {
+				t.Errorf("step %d: the spec before is %+v, %v; want queue %q", i, before["a"], err, step.want)
+			}
+		}
+		rev := func() string {
+			d, err := l.kinds.Get(t.Context(), l.tries(), kindsID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprint(d.rev)
+		}
+		at := rev()
+		if _, err := l.AddKinds(t.Context(), t0+1, own, other); err != nil || rev() != at {
+			t.Errorf("revision %s, %v after the same kinds; want %s, unwritten", rev(), err, at)
+		}
+	})
+}
+
 func TestADirectoryOfANewerVersionOrGarbageIsNotTouched(t *testing.T) {
 	for data, want := range map[string]error{`{"v":3,"kinds":{}}`: ErrNewerRecord, `{{`: ErrCorrupt} {
 		l := newLab(t, openMemory(t))
 		if err := l.coll.Create(t.Context(), &engine.Doc{ID: kindsID, Data: []byte(data)}); err != nil {
 			t.Fatal(err)
 		}
-		wantErr(t, l.AddKinds(t.Context(), t0, "a"), want)
-		_, err := l.Kinds(t.Context())
+		_, err := l.AddKinds(t.Context(), t0, KindSpec{Name: "a"})
+		wantErr(t, err, want)
+		_, err = l.Kinds(t.Context())
 		wantErr(t, err, want)
 	}
 }

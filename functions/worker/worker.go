@@ -80,6 +80,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer w.stop(functions.ErrShutdown)
 	pull, stopPulling := context.WithCancel(ctx)
 	defer stopPulling()
+	w.loops.Go(func() { w.announce(pull) })
 	for _, p := range w.queues {
 		for range pullsPerQueue {
 			w.loops.Go(func() { p.run(pull) })
@@ -97,6 +98,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	stopPulling()
 	return w.drain()
+}
+
+// announce tells the directory of kinds what runs here.
+func (w *Worker) announce(ctx context.Context) {
+	if err := w.rt.Announce(ctx); err != nil && ctx.Err() == nil {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "kinds could not be compared with those of other processes; they are when they are submitted",
+			slog.Any("error", err))
+	}
 }
 
 // drain waits for running attempts, then tells them to stop, then leaves them.

@@ -62,7 +62,7 @@ func eachFault(
 	})
 	t.Run("kinds", func(t *testing.T) {
 		l.once(happens)
-		if err := l.AddKinds(t.Context(), t0, "a.b"); err != nil {
+		if _, err := l.AddKinds(t.Context(), t0, store.KindSpec{Name: "a.b"}); err != nil {
 			t.Fatal(err)
 		}
 		if kinds, err := l.other.Kinds(t.Context()); err != nil || len(kinds) != 1 {

@@ -160,7 +160,7 @@ func testEndRace(t *testing.T, l *storeLab) {
 
 func testKindsRace(t *testing.T, l *storeLab) {
 	l.race(func(racer int, s *store.Store) {
-		if err := s.AddKinds(t.Context(), t0, fmt.Sprintf("kind.%02d", racer), "common"); err != nil {
+		if _, err := s.AddKinds(t.Context(), t0, store.KindSpec{Name: fmt.Sprintf("kind.%02d", racer)}, store.KindSpec{Name: "common"}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -204,8 +204,11 @@ var verbs = map[string]struct {
 		}
 		return err
 	}},
-	"add kinds": {nil, func(ctx context.Context, l *lab, _ store.Job) error { return l.AddKinds(ctx, t0, "a.b") }},
-	"kinds":     {nil, func(ctx context.Context, l *lab, _ store.Job) error { _, err := l.Kinds(ctx); return err }},
+	"add kinds": {nil, func(ctx context.Context, l *lab, _ store.Job) error {
+		_, err := l.AddKinds(ctx, t0, store.KindSpec{Name: "a.b"})
+		return err
+	}},
+	"kinds": {nil, func(ctx context.Context, l *lab, _ store.Job) error { _, err := l.Kinds(ctx); return err }},
 	"park": {nil, func(ctx context.Context, l *lab, _ store.Job) error {
 		_, err := l.Park(ctx, store.Parked{ID: "p", At: t0})
 		return err

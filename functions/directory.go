@@ -1,0 +1,131 @@
+package functions
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/piecework/piecework/store"
+)
+
+// Announce puts the kinds that this process runs into the directory of kinds, and logs how other
+// processes know them differently. A worker calls it when it starts. The directory is read once, and
+// written if something has changed. After an error the kinds are announced when they are submitted.
+func (rt *Runtime) Announce(ctx context.Context) error {
+	if err := rt.checkOpen(); err != nil {
+		return err
+	}
+	var kinds []*kind
+	for _, name := range rt.reg.Kinds() {
+		if k, err := rt.reg.kind(name); err == nil && k.call != nil {
+			kinds = append(kinds, k)
+		}
+	}
+	return rt.compare(ctx, kinds...)
+}
+
+// learn is Announce for a kind that is about to be submitted, the first time.
+func (rt *Runtime) learn(ctx context.Context, name string) error {
+	if err := rt.checkOpen(); err != nil {
+		return err
+	}
+	k, err := rt.reg.kind(name)
+	if err != nil {
+		return err
+	}
+	rt.mu.Lock()
+	_, known := rt.learnt[name]
+	rt.mu.Unlock()
+	if known {
+		return nil
+	}
+	return rt.compare(ctx, k)
+}
+
+// settingsOf returns what a job of the kind is submitted with, before the options of its submission.
+func (rt *Runtime) settingsOf(k *kind) settings {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if s, ok := rt.learnt[k.name]; ok {
+		return s
+	}
+	return k.settings
+}
+
+// compare puts kinds into the directory. A kind that is declared here without options has those of
+// the directory. Other differences are logged, once in the life of a process.
+func (rt *Runtime) compare(ctx context.Context, kinds ...*kind) error {
+	specs := make([]store.KindSpec, len(kinds))
+	for i, k := range kinds {
+		specs[i] = k.spec()
+	}
+	before, err := rt.store.AddKinds(ctx, rt.now(), specs...)
+	if err != nil {
+		return err
+	}
+	for i, k := range kinds {
+		s := k.settings
+		there, ok := before[k.name]
+		if ok && k.call == nil && k.bare {
+			s.queue, s.policy, s.deadline = there.Queue, there.Policy, time.Duration(there.Deadline)*time.Millisecond
+			specs[i].Queue, specs[i].Policy, specs[i].Deadline = there.Queue, there.Policy, there.Deadline
+		}
+		if ok {
+			rt.tellDifferences(ctx, specs[i], there)
+		}
+		rt.mu.Lock()
+		rt.learnt[k.name] = s
+		rt.mu.Unlock()
+	}
+	return nil
+}
+
+// tellDifferences logs how a kind is known here and elsewhere.
+func (rt *Runtime) tellDifferences(ctx context.Context, here, there store.KindSpec) {
+	all := differences(here, there)
+	if len(all) == 0 {
+		return
+	}
+	rt.log.LogAttrs(ctx, levelWarn, "processes disagree about a kind: let them share one value of functions.Kind, and deploy them together",
+		slog.String("kind", here.Name), slog.String("differences", strings.Join(all, "; ")))
+}
+
+// differences says in words how two processes know a kind.
+func differences(here, there store.KindSpec) []string {
+	var all []string
+	compare := func(what string, here, there any) {
+		if !reflect.DeepEqual(here, there) {
+			all = append(all, fmt.Sprintf("%s: %v here, %v elsewhere", what, here, there))
+		}
+	}
+	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	h, t := here.Policy, there.Policy
+	compare("Queue", here.Queue, there.Queue)
+	compare("MaxAttempts", h.MaxAttempts, t.MaxAttempts)
+	compare("MaxErrors", h.MaxErrors, t.MaxErrors)
+	compare("MaxTimeouts", h.MaxTimeouts, t.MaxTimeouts)
+	compare("MaxLost", h.MaxLost, t.MaxLost)
+	compare("Timeout", ms(h.Timeout), ms(t.Timeout))
+	compare("Retention", ms(h.Retention), ms(t.Retention))
+	compare("Deadline", ms(here.Deadline), ms(there.Deadline))
+	compare("Retries", backoffText(h.Backoff), backoffText(t.Backoff))
+	compare("arguments", here.Args, there.Args)
+	compare("result", here.Result, there.Result)
+	return all
+}
+
+// backoffText describes a backoff for people.
+func backoffText(b store.Backoff) string {
+	return fmt.Sprintf("%s from %v to %v", b.Shape, time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond)
+}
+
+// spec is what this process knows of the kind.
+func (k *kind) spec() store.KindSpec {
+	return store.KindSpec{
+		Name: k.name, Own: k.call != nil, Queue: k.settings.queue, Policy: k.settings.policy,
+		Deadline: k.settings.deadline.Milliseconds(), Args: shapeOf(k.args), Result: shapeOf(k.result),
+	}
+}

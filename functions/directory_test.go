@@ -1,0 +1,114 @@
+package functions_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piecework/piecework/functions"
+)
+
+// beside returns the runtime of another process over the desk's store and queue.
+func (d *desk) beside(t *testing.T, reg *functions.Registry) *functions.Runtime {
+	t.Helper()
+	rt, err := functions.New(reg, functions.Backends{Store: d.store, Queue: d, Blobs: d.blobs}, d.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rt.Close() })
+	return rt
+}
+
+// A process that declares a kind without options submits its jobs with those of the process that
+// runs them.
+func TestABareDeclarationHasTheOptionsOfTheHandler(t *testing.T) {
+	d := newDesk(t, handle(echoing, functions.MaxAttempts(20), functions.Queue("reports"), functions.Deadline(time.Hour),
+		functions.Retries(functions.Constant(time.Minute))))
+	if err := d.Announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reg := functions.NewRegistry()
+	functions.Kind[order, order]("shop.order").Declare(reg)
+	web := d.beside(t, reg)
+	r, err := web.Client().Submit(t.Context(), "shop.order", order{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := d.get(t, r.ID)
+	if i.Queue != "reports" || i.Limits.MaxAttempts != 20 || i.Deadline.Sub(i.Created) != time.Hour {
+		t.Errorf("queue %s, %d attempts, deadline after %v; want reports, 20 and 1h", i.Queue, i.Limits.MaxAttempts, i.Deadline.Sub(i.Created))
+	}
+	r, err = web.Client().Submit(t.Context(), "shop.order", order{}, functions.MaxAttempts(2))
+	if i := d.get(t, r.ID); err != nil || i.Limits.MaxAttempts != 2 || i.Queue != "reports" {
+		t.Errorf("%d attempts in queue %s, %v; want the submission's 2 in reports", i.Limits.MaxAttempts, i.Queue, err)
+	}
+	if d.logged("disagree") {
+		t.Errorf("the processes are said to disagree: %s", d.log.String())
+	}
+}
+
+// Processes that know a kind differently are told once, with the differences.
+func TestProcessesThatDisagreeAboutAKindAreTold(t *testing.T) {
+	d := newDesk(t, handle(echoing, functions.MaxAttempts(20), functions.Timeout(time.Minute)))
+	if err := d.Announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reg := functions.NewRegistry()
+	type parcel struct{ Item, Street string }
+	functions.Kind[parcel, int]("shop.order", functions.MaxAttempts(3)).Declare(reg)
+	web := d.beside(t, reg)
+	for range 2 {
+		if _, err := web.Client().Submit(t.Context(), "shop.order", parcel{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{
+		"MaxAttempts: 3 here, 20 elsewhere", "Timeout: 1h0m0s here, 1m0s elsewhere", "result: int here, {item string, count int} elsewhere",
+		"arguments: {Item string, Street string} here, {item string, count int} elsewhere",
+	} {
+		if !d.logged("kind=shop.order", want) {
+			t.Errorf("no line of the log says %q:\n%s", want, d.log.String())
+		}
+	}
+	if n := strings.Count(d.log.String(), "disagree"); n != 1 {
+		t.Errorf("it is said %d times, want once", n)
+	}
+	// The process that runs the kind has the last word, whatever declared it first.
+	if err := d.beside(t, handle(echoing, functions.MaxAttempts(20), functions.Timeout(time.Minute))).Announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(d.log.String(), "disagree"); n != 1 {
+		t.Errorf("it is said %d times after a process that agrees, want once", n)
+	}
+}
+
+// Types are compared by the JSON that they are written as.
+func TestTypesOfOneShapeAgree(t *testing.T) {
+	type (
+		node struct {
+			Next *node            `json:"next"`
+			At   time.Time        `json:"at"`
+			Sums map[string][]int `json:"sums"`
+		}
+		twin struct {
+			Next *node            `json:"next"`
+			At   time.Time        `json:"at"`
+			Sums map[string][]int `json:"sums"`
+		}
+	)
+	d := newDesk(t, functions.NewRegistry())
+	for _, declare := range []func(*functions.Registry){
+		func(r *functions.Registry) { functions.Kind[twin, any]("a").Declare(r) },
+		func(r *functions.Registry) { functions.Kind[*twin, any]("a").Declare(r) },
+	} {
+		reg := functions.NewRegistry()
+		declare(reg)
+		if _, err := d.beside(t, reg).Client().Submit(context.Background(), "a", twin{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.logged("disagree") {
+		t.Errorf("the processes are said to disagree: %s", d.log.String())
+	}
+}
