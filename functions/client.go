@@ -14,6 +14,35 @@ import (
 // Client submits jobs and reads what became of them. It is safe for concurrent use.
 type Client struct{ rt *Runtime }
 
+// caller is the job whose handler, middleware or end hook has a context.
+type caller struct {
+	rt *Runtime
+	id string
+}
+
+type callerKey struct{}
+
+// calledBy returns ctx for code that is called for a job.
+func (rt *Runtime) calledBy(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, callerKey{}, caller{rt, id})
+}
+
+// ClientFrom returns the client for the handler, middleware or end hook that has ctx, or nil for
+// another context. Jobs that are submitted with ctx have the job as their Info.Parent. A handler may
+// run more than once: give what it submits a Key, made of its job's ID, or there may be two.
+func ClientFrom(ctx context.Context) *Client {
+	if c, ok := ctx.Value(callerKey{}).(caller); ok {
+		return c.rt.Client()
+	}
+	return nil
+}
+
+// parentOf returns the id of the job whose code has ctx, or "".
+func parentOf(ctx context.Context) string {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.id
+}
+
 // Submit submits one job: a call of a registered kind with arguments that encoding/json can write.
 // When it returns without error the job is stored and will run, whatever happens to this process.
 //

@@ -150,7 +150,7 @@ func (rt *Runtime) runHooks(ctx context.Context, j store.Job) bool {
 		left := deadline.Sub(rt.cfg.Now()) - rt.cfg.Margin/4
 		limit = min(limit, left-left/10) // the tenth is for hooks that do not return at once
 	}
-	_, err := guarded(ctx, rt, "hooks of "+j.ID, limit, func(ctx context.Context) (bool, error) {
+	_, err := guarded(rt.calledBy(ctx, j.ID), rt, "hooks of "+j.ID, limit, func(ctx context.Context) (bool, error) {
 		return true, rt.reg.callEndHooks(ctx, rt.info(j))
 	})
 	if err != nil {

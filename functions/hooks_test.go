@@ -275,3 +275,47 @@ func TestFilesThatCannotBeRemovedAreRemovedLater(t *testing.T) {
 		t.Errorf("%+v, %v of %s", r, d.files(t), id)
 	}
 }
+
+// A handler and an end hook submit jobs through the client of their context, and these know who
+// submitted them. A typed hook gets the whole result, and is not called for other kinds.
+func TestJobsSubmitJobs(t *testing.T) {
+	reg := functions.NewRegistry()
+	large := strings.Repeat("x", 2*store.MaxInline)
+	first, second := functions.Kind[order, order]("shop.first"), functions.Kind[order, order]("shop.second", functions.MaxAttempts(1))
+	var ids []string
+	submit := func(ctx context.Context, from string) error {
+		r, err := second.Submit(ctx, functions.ClientFrom(ctx), order{Item: from}, functions.Key(from))
+		ids = append(ids, r.ID)
+		return err
+	}
+	first.Handle(reg, func(ctx context.Context, job *functions.Job[order]) (order, error) {
+		return order{Item: large}, submit(ctx, "handler of "+job.ID)
+	})
+	second.Handle(reg, failing)
+	var ends []string
+	first.OnEnd(reg, func(ctx context.Context, job functions.Info, result order, ended error) error {
+		ends = append(ends, fmt.Sprintf("%s %v %v", job.Kind, result.Item == large, ended))
+		return submit(ctx, "hook of "+job.ID)
+	})
+	second.OnEnd(reg, func(_ context.Context, job functions.Info, _ order, ended error) error {
+		e, ok := errors.AsType[*functions.EndedError](ended)
+		ends = append(ends, fmt.Sprintf("%s %v %s", job.Kind, ok, e.Text))
+		return nil
+	})
+	d := newDesk(t, reg)
+	parent := d.once(t, "shop.first", order{})
+	if want := []string{"shop.first true <nil>", "shop.second true no", "shop.second true no"}; !slices.Equal(ends, want) {
+		t.Errorf("ends %q, want %q", ends, want)
+	}
+	if len(ids) != 2 {
+		t.Fatalf("%d jobs were submitted by the job, want 2", len(ids))
+	}
+	for _, id := range ids {
+		if i := d.get(t, id); i.Parent != parent.ID {
+			t.Errorf("job %s has the parent %q, want %s", id, i.Parent, parent.ID)
+		}
+	}
+	if functions.ClientFrom(t.Context()) != nil {
+		t.Error("a context of no job has a client, want nil")
+	}
+}

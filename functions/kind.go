@@ -111,6 +111,27 @@ func (k KindOf[Args, Result]) Result(i Info) (Result, error) {
 	return r, nil
 }
 
+// OnEnd registers an end hook, as [Registry.OnEnd] does, for the jobs of the kind. It gets the result
+// of a job that has succeeded, and the [*EndedError] of another.
+func (k KindOf[Args, Result]) OnEnd(r *Registry, hook func(ctx context.Context, job Info, result Result, ended error) error) {
+	r.OnEnd(func(ctx context.Context, i Info) error {
+		if i.Kind != k.name {
+			return nil
+		}
+		if slices.Contains(i.Omitted, omittedResult) {
+			var err error
+			if i, err = ClientFrom(ctx).Get(ctx, i.ID); err != nil {
+				return err
+			}
+		}
+		result, err := k.Result(i)
+		if err != nil && !errors.Is(err, errEnded) {
+			return err
+		}
+		return hook(ctx, i, result, err)
+	})
+}
+
 // EndedError says that a job has ended without a result.
 type EndedError struct {
 	ID       string

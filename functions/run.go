@@ -132,7 +132,7 @@ func (a *Attempt) Run(ctx context.Context) Outcome {
 // begin starts the attempt: it sets the limits and returns the handler's context, and a function
 // that releases it.
 func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
-	inner, cancel := context.WithCancelCause(a.withSpan(context.WithoutCancel(ctx)))
+	inner, cancel := context.WithCancelCause(a.rt.calledBy(a.withSpan(context.WithoutCancel(ctx)), a.ID()))
 	a.mu.Lock()
 	if !a.advance(eventStart) {
 		a.mu.Unlock()
