@@ -37,6 +37,7 @@ var calledInGuard = []string{
 	"functions.Attempt.Start",         // spawn and done are an adapter's
 	"functions.Attempt.invoke",        // within Attempt.call
 	"functions.KindOf.Handle",         // the handler: within Attempt.invoke
+	"functions.KindOf.OnEnd",          // the hook: within Runtime.runHooks
 	"functions.Message.JSON",          // into a value without methods
 	"functions.Registry.callEndHooks", // within Runtime.runHooks
 	"functions.Registry.offer",        // Trigger.Split: within Runtime.ask
