@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +21,8 @@ func (rt *Runtime) Announce(ctx context.Context) error {
 		return err
 	}
 	var kinds []*kind
-	for _, name := range rt.reg.Kinds() {
-		if k, err := rt.reg.kind(name); err == nil && k.call != nil {
+	for _, name := range slices.Sorted(maps.Keys(rt.reg.Runs())) {
+		if k, err := rt.reg.kind(name); err == nil {
 			kinds = append(kinds, k)
 		}
 	}

@@ -74,6 +74,19 @@ func (r *Registry) Queues() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// Runs returns the kinds that have a handler here, with the queue that their jobs go to by default.
+func (r *Registry) Runs() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	runs := map[string]string{}
+	for name, k := range r.kinds {
+		if k.call != nil {
+			runs[name] = k.settings.queue
+		}
+	}
+	return runs
+}
+
 // kind returns a kind, or ErrUnknownKind with the nearest name.
 func (r *Registry) kind(name string) (*kind, error) {
 	r.mu.Lock()

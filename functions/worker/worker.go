@@ -97,11 +97,27 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-w.left:
 	}
 	stopPulling()
-	return w.drain()
+	err := w.drain()
+	w.log.LogAttrs(ctx, slog.LevelInfo, "worker has ended")
+	return err
 }
 
-// announce tells the directory of kinds what runs here.
+// announce says what this worker does, warns of kinds whose jobs it would never get, and tells the
+// directory of kinds what runs here.
 func (w *Worker) announce(ctx context.Context) {
+	queues := make([]string, len(w.queues))
+	for i, p := range w.queues {
+		queues[i] = p.queue
+	}
+	runs := w.rt.Registry().Runs()
+	w.log.LogAttrs(ctx, slog.LevelInfo, "worker starts", slog.Any("queues", queues), slog.Int("kinds", len(runs)),
+		slog.Int("concurrency", w.opts.Concurrency))
+	for _, kind := range slices.Sorted(maps.Keys(runs)) {
+		if queue := runs[kind]; !slices.Contains(queues, queue) {
+			w.log.LogAttrs(ctx, slog.LevelWarn, "this worker has a handler for a kind and does not pull its queue: pull the queue too, "+
+				"unless another worker runs the kind", slog.String("kind", kind), slog.String("queue", queue))
+		}
+	}
 	if err := w.rt.Announce(ctx); err != nil && ctx.Err() == nil {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "kinds could not be compared with those of other processes; they are when they are submitted",
 			slog.Any("error", err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/piecework/piecework/functions/worker"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/tests/printed"
 )
 
 func TestConcurrencyIsKeptAndUsed(t *testing.T) {
@@ -335,4 +337,30 @@ func TestMisconfigurationIsRefused(t *testing.T) {
 			t.Errorf("error %v, want one that says %s", err, c.want)
 		}
 	}
+}
+
+// A worker says what it does, and which kinds it runs whose queue it does not pull.
+func TestAWorkerSaysWhatItDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := functions.NewRegistry()
+		run := func(context.Context, *functions.Job[int]) (int, error) { return 0, nil }
+		functions.Handle(reg, "here", run)
+		functions.Handle(reg, "reports", run, functions.Queue("slow"))
+		functions.Kind[int, int]("elsewhere", functions.Queue("other")).Declare(reg)
+		var log printed.Text
+		w := newWorld(t)
+		r := w.startOn(w.runtime(reg, functions.Config{Log: slog.New(slog.NewTextHandler(&log, nil))}), worker.Options{Concurrency: 3})
+		synctest.Wait()
+		r.stop(t)
+		for _, want := range [][]string{
+			{"worker starts", "queues=[default]", "kinds=2", "concurrency=3"}, {"does not pull its queue", "kind=reports", "queue=slow"}, {"worker has ended"},
+		} {
+			if !log.HasLine(want...) {
+				t.Errorf("no line of the log has %q:\n%s", want, log.String())
+			}
+		}
+		if log.HasLine("does not pull", "kind=here") || log.HasLine("kind=elsewhere") {
+			t.Errorf("the log warns of kinds that are pulled, or not run here:\n%s", log.String())
+		}
+	})
 }
