@@ -31,6 +31,8 @@ func TestMisuse(t *testing.T) {
 		{[]string{"submit", "demo.echo", "--at", "tomorrow"}, "--at \"tomorrow\": write it as"},
 		{[]string{"submit", "demo.echo", "--at", "2030-01-01", "--in", "5s"}, "mutually exclusive"},
 		{[]string{"wait", "job-x", "--timeout", "-5s"}, "cannot be negative"},
+		{[]string{"submit", "demo.echo", "--timeout", "5s"}, "--timeout limits --wait, which is not given; --time-limit limits an attempt"},
+		{[]string{"submit", "demo.echo", "--wait", "--timeout", "-5s"}, "--timeout -5s: cannot be negative"},
 		{[]string{"wait", "job-x", "--timeout", "5"}, "want a duration, as in 90s"},
 		{[]string{"list", "--url", "ftp://x"}, "write it as in http://127.0.0.1:7433"},
 		{[]string{"fsck", "--dir", "/none"}, "there is no store in /none"},
