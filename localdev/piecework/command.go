@@ -11,9 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
 )
 
@@ -114,25 +112,6 @@ func rootCommand(c *console) *cobra.Command {
 	root.SetHelpCommandGroupID(groupAfter)
 	root.SetCompletionCommandGroupID(groupAfter)
 	return root
-}
-
-// unknownFlag names the nearest flag, or says what a flag wants.
-func unknownFlag(cmd *cobra.Command, err error) error {
-	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		want := map[string]string{"int": "a number", "duration": "a duration, as in 90s or 1h30m", "bool": "true or false"}[wrong.GetFlag().Value.Type()]
-		return usage("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), want)
-	}
-	missing, ok := errors.AsType[*pflag.NotExistError](err)
-	if !ok {
-		return usage("%w\nSee: %s --help", err, cmd.CommandPath())
-	}
-	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	name := strings.TrimLeft(missing.GetSpecifiedName(), "-")
-	if near := functions.NearestName(name, names); near != "" && len(name) > 1 {
-		return usage("unknown flag --%s; did you mean --%s?", name, near)
-	}
-	return usage("%w\nSee: %s --help", err, cmd.CommandPath())
 }
 
 // wantArgs checks the number of arguments. The text what names them, as the command's Use does.

@@ -17,6 +17,10 @@ func TestMisuse(t *testing.T) {
 	}{
 		{[]string{"sumbit"}, `unknown command "sumbit" for "piecework"; did you mean: submit`},
 		{[]string{"list", "--kidn", "x"}, "unknown flag --kidn; did you mean --kind?"},
+		{[]string{"submit", "demo.echo", "--after", "5m"}, "unknown flag --after; did you mean --in?"},
+		{[]string{"submit", "demo.echo", "--max-retries", "3"}, "unknown flag --max-retries; did you mean --max-attempts?"},
+		{[]string{"list", "--status", "failed"}, "unknown flag --status; did you mean --state?"},
+		{[]string{"list", "--after", "5m"}, "unknown flag: --after\nSee: piecework list --help"},
 		{[]string{"list", "--limit", "x"}, `--limit "x": want a number`},
 		{[]string{"list", "--state", "hedl"}, `unknown state "hedl"; did you mean "held"?`},
 		{[]string{"list", "x"}, "takes no arguments"},
@@ -39,6 +43,26 @@ func TestMisuse(t *testing.T) {
 	} {
 		if r := cli(t, "", nil, c.args...); r.code != exitUsage || !strings.Contains(r.err, c.text) || r.out != "" {
 			t.Errorf("%v: %+v, want %q", c.args, r, c.text)
+		}
+	}
+}
+
+// A synonym whose flag was renamed would suggest nothing, and one that is a flag of all commands
+// with the flag would never be looked up.
+func TestSynonymsAreOfFlags(t *testing.T) {
+	flags := map[string][]string{} // by command
+	for _, cmd := range rootCommand(newConsole(strings.NewReader(""), nil, nil, nil)).Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { flags[cmd.Name()] = append(flags[cmd.Name()], f.Name) })
+	}
+	for _, s := range synonyms {
+		for _, name := range s.names {
+			found := false
+			for _, of := range flags {
+				found = found || slices.Contains(of, s.flag) && !slices.Contains(of, name) && sameMeaning(name, of) == s.flag
+			}
+			if !found {
+				t.Errorf("--%s suggests --%s for no command, want it to for one at least", name, s.flag)
+			}
 		}
 	}
 }
