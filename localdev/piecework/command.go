@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
 )
 
@@ -111,7 +112,29 @@ func rootCommand(c *console) *cobra.Command {
 	add(groupAfter, kindsCommand(c), parkedCommand(c), sweepCommand(c), statsCommand(c), fsckCommand(c), versionCommand(c))
 	root.SetHelpCommandGroupID(groupAfter)
 	root.SetCompletionCommandGroupID(groupAfter)
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = helpTopic
+	}
 	return root
+}
+
+// helpTopic refuses help about a command that does not exist. Without it, cobra's help command
+// succeeds and prints the usage of another command.
+func helpTopic(cmd *cobra.Command, args []string) error {
+	found, rest, _ := cmd.Root().Find(args) // rest tells what the error would
+	if len(rest) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range found.Commands() {
+		names = append(names, c.Name())
+	}
+	hint := ""
+	if near := functions.NearestName(rest[0], names); near != "" {
+		hint = "; did you mean: " + near
+	}
+	return usage("unknown command %q for %q%s\nSee: %s --help", rest[0], found.CommandPath(), hint, found.CommandPath())
 }
 
 // wantArgs checks the number of arguments. The text what names them, as the command's Use does.

@@ -16,6 +16,9 @@ func TestMisuse(t *testing.T) {
 		text string
 	}{
 		{[]string{"sumbit"}, `unknown command "sumbit" for "piecework"; did you mean: submit`},
+		{[]string{"help", "parkd"}, `unknown command "parkd" for "piecework"; did you mean: parked`},
+		{[]string{"help", "parked", "replya"}, `unknown command "replya" for "piecework parked"; did you mean: replay`},
+		{[]string{"help", "nonsense"}, "unknown command \"nonsense\" for \"piecework\"\nSee: piecework --help"},
 		{[]string{"list", "--kidn", "x"}, "unknown flag --kidn; did you mean --kind?"},
 		{[]string{"submit", "demo.echo", "--after", "5m"}, "unknown flag --after; did you mean --in?"},
 		{[]string{"submit", "demo.echo", "--max-retries", "3"}, "unknown flag --max-retries; did you mean --max-attempts?"},
@@ -114,6 +117,14 @@ func TestParseTime(t *testing.T) {
 	} {
 		if got, err := parseTime(text); err != nil || !got.Equal(want) {
 			t.Errorf("%q = %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
+
+func TestHelpOfACommandThatExists(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"help", "parked"}, {"help", "parked", "replay"}, {"help", "ls"}, {"help", "help"}, {"help", "completion", "bash"}} {
+		if r := cli(t, "", nil, args...); r.code != exitOK || !strings.Contains(r.out, "Usage:") || r.err != "" {
+			t.Errorf("%v = %+v, want the usage and exit status 0", args, r)
 		}
 	}
 }
