@@ -72,9 +72,11 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := httpapi.CheckAddress(f.addr, who); err != nil {
-		return err
+	ln, err := httpapi.Listen(ctx, f.addr, who) // before a worker takes jobs
+	if err != nil {
+		return listenError(f.addr, err)
 	}
+	defer ln.Close()
 	stack, err := localdev.Start(ctx, examples(), localdev.Config{
 		Dir: f.dir, Store: f.store, Blobs: f.blobs, Queues: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
 	})
@@ -85,10 +87,6 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	api, err := httpapi.New(stack.Runtime(), &httpapi.Options{Tokens: who, Version: version(), Log: logger})
 	if err != nil {
 		return err
-	}
-	ln, err := api.Listen(ctx, f.addr)
-	if err != nil {
-		return listenError(f.addr, err)
 	}
 	if err := c.welcome(stack, ln, who); err != nil {
 		return err
