@@ -84,7 +84,8 @@ func TestServersRefusalsInFlags(t *testing.T) {
 		{[]string{"list", "--cursor", "x"}, exitUsage, "not a cursor"},
 		{[]string{"get", "job-none"}, exitNotFound, "no such record"},
 		{[]string{"get", "none"}, exitNotFound, "they begin with job-"},
-		{[]string{"retry", strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--held").out)}, exitError, "cannot"},
+		{[]string{"retry", strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--held").out)}, exitError,
+			"cannot retry a job that is held: a retry is for failed and cancelled jobs; release it instead"},
 	} {
 		if r := s.ask(t, c.args...); r.code != c.code || !strings.Contains(r.err, c.text) {
 			t.Errorf("%v: %+v, want %d and %q", c.args, r, c.code, c.text)
