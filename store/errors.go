@@ -50,6 +50,9 @@ var (
 	ErrTooLarge = errors.New("record is too large")
 )
 
+// NotFoundError says what there is none of: a job or a parked message. It matches ErrNotFound.
+type NotFoundError = engine.NotFoundError
+
 // Hint is an error with which a store says how long to wait before it is asked again, as Azure
 // Cosmos DB does when it throttles. A collection may return it alone or wrapped: it is found with
 // errors.As. The next try of a verb comes no sooner, and a little later by jitter, so that callers

@@ -218,7 +218,7 @@ func TestOutputs(t *testing.T) {
 		text string
 	}{
 		{[]string{"output", job.ID, "nearst.csv"}, exitNotFound, `did you mean "nearest.csv"?`},
-		{[]string{"output", "job-none"}, exitNotFound, "no such record"},
+		{[]string{"output", "job-none"}, exitNotFound, "no such job"},
 		{[]string{"output", job.ID, "-o", file}, exitUsage, "needs the NAME"},
 		{[]string{"output", job.ID, "nearest.csv", "--json"}, exitUsage, "needs -o FILE"},
 		{[]string{"output", job.ID, "nearest.csv", "-o", filepath.Dir(file)}, exitUsage, "is a directory"},

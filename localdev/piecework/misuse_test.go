@@ -82,7 +82,7 @@ func TestServersRefusalsInFlags(t *testing.T) {
 		{[]string{"submit", "demo.echo", "--in", "5x"}, exitUsage, `--in: "5x" is not a duration`},
 		{[]string{"list", "--limit", "2000"}, exitUsage, "--limit: expected number <= 1000"},
 		{[]string{"list", "--cursor", "x"}, exitUsage, "not a cursor"},
-		{[]string{"get", "job-none"}, exitNotFound, "no such record"},
+		{[]string{"get", "job-none"}, exitNotFound, "no such job"},
 		{[]string{"get", "none"}, exitNotFound, "they begin with job-"},
 		{[]string{"retry", strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--held").out)}, exitError,
 			"cannot retry a job that is held: a retry is for failed and cancelled jobs; release it instead"},
