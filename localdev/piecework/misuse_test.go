@@ -122,6 +122,16 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
+// The server takes jobs alone, so its help says where a trigger can be tried.
+func TestTheHelpOfUpTellsHowToTryATrigger(t *testing.T) {
+	help := strings.Join(strings.Fields(cli(t, "", nil, "up", "--help").out), " ")
+	for _, want := range []string{"no messages of other systems", "SubmitMessage of localdev.Stack", "Message of kit.Kit"} {
+		if !strings.Contains(help, want) {
+			t.Errorf("up --help does not say %q:\n%s", want, help)
+		}
+	}
+}
+
 func TestHelpOfACommandThatExists(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"help", "parked"}, {"help", "parked", "replay"}, {"help", "ls"}, {"help", "help"}, {"help", "completion", "bash"}} {
 		if r := cli(t, "", nil, args...); r.code != exitOK || !strings.Contains(r.out, "Usage:") || r.err != "" {

@@ -34,7 +34,9 @@ func upCommand(c *console) *cobra.Command {
 		Long: "Starts a store, a queue, files, a worker with a few example kinds, and the HTTP API. Submitted jobs survive\n" +
 			"the end of the process: start it again over the same directory and they continue.\n\n" +
 			"Ctrl-C stops it gracefully: running jobs finish, or are handed back with their checkpoints. A second ctrl-C\n" +
-			"ends it at once and loses nothing either: the jobs run again when their leases have run out.",
+			"ends it at once and loses nothing either: the jobs run again when their leases have run out.\n\n" +
+			"It takes no messages of other systems, and the example kinds have no triggers for them. To try a trigger, a program\n" +
+			"of yours sends the message with SubmitMessage of localdev.Stack, and a test with Message of kit.Kit.",
 		Example: "  piecework up\n  piecework up --addr 127.0.0.1:8000 --dir /var/lib/piecework\n" +
 			"  PIECEWORK_TOKENS=operator:ops:$(openssl rand -hex 16) piecework up --addr :7433",
 		Args: wantArgs(0, 0, ""),
