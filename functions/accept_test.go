@@ -212,7 +212,13 @@ func TestWhatNobodyHereKnowsIsGivenBackBeforeItIsParked(t *testing.T) {
 		})
 	}
 	d := newDesk(t, reg)
-	for body, want := range map[string]bool{`{"kind":"shop.declared"}`: true, `{"kind":"shop.order","args":[]}`: false, `{"kind":"shop.order","x":1}`: false} {
+	for body, want := range map[string]bool{
+		`{"kind":"shop.declared"}`: true, `{"kind":"shop.order","args":[]}`: false, `{"kind":"shop.order","x":1}`: false,
+		`{"kind":"shop.declared","kind":"shop.declared"}`:                                                  false,
+		`{"specversion":"1.0","type":"shop.declared","source":"s","id":"1"}`:                               true,
+		`{"specversion":"1.0","type":"shop.declared","type":"shop.declared","source":"s","id":"2"}`:        false,
+		`{"specversion":"1.0","type":"shop.declared","source":"s","source":"t","id":"3","data":{"a":"b"}}`: false,
+	} {
 		out := d.Accept(t.Context(), functions.Incoming{Body: []byte(body), MessageID: "m" + body, Deliveries: 1})
 		if out.Verdict != functions.Ack || (out.Err == nil) != want {
 			t.Errorf("message %s: verdict %s, error %v; want Ack, without an error: %v", body, out.Verdict, out.Err, want)

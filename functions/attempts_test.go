@@ -232,6 +232,9 @@ func TestRetryGoesOnFromTheCheckpoint(t *testing.T) {
 	if got, err := resultOf[order](i); err != nil || got.Count != 7 || i.Attempt != 1 || fmt.Sprint(starts) != "[0 7]" {
 		t.Errorf("%+v, %v, starts %v", i, err, starts)
 	}
+	if n := len(i.Attempts); i.Past != 1 || n != 2 || i.Attempts[0].Number != 1 || i.Attempts[1].Number != 2 {
+		t.Errorf("attempts = %+v with %d past, want the numbers 1 and 2 with 1 past", i.Attempts, i.Past)
+	}
 	_, err = d.Client().Retry(t.Context(), i.ID)
 	wantErr(t, err, store.ErrMove, "succeeded")
 }

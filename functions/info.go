@@ -41,7 +41,8 @@ type Info struct {
 	Started  time.Time   `json:"started,omitzero" doc:"when the present or last attempt started"`
 	Ended    time.Time   `json:"ended,omitzero" doc:"when it reached its final state"`
 	Expires  time.Time   `json:"expires,omitzero" doc:"when its record will be removed"`
-	Attempt  int         `json:"attempt" doc:"attempts used, the present one included"`
+	Attempt  int         `json:"attempt" doc:"attempts used since it was submitted or last retried, the present one included"`
+	Past     int         `json:"past_attempts,omitempty" doc:"attempts before it was last retried, which no limit counts"`
 	Limits   Limits      `json:"limits" doc:"its limits on attempts and time"`
 	Key      string      `json:"key,omitempty" doc:"its idempotency key"`
 	Tags     []string    `json:"tags,omitempty"`
@@ -80,7 +81,7 @@ type ProgressInfo struct {
 
 // AttemptInfo is an attempt that has ended.
 type AttemptInfo struct {
-	Number  int           `json:"number"`
+	Number  int           `json:"number" doc:"counted from 1, and on after a retry"`
 	Start   time.Time     `json:"start"`
 	End     time.Time     `json:"end"`
 	Outcome store.Outcome `json:"outcome" enum:"success,error,panic,timeout,lost,cancelled,skipped,snoozed,continued,handed back"`
@@ -121,7 +122,7 @@ func (rt *Runtime) info(j store.Job) Info {
 	i := Info{
 		ID: j.ID, Kind: j.Kind, Queue: orDefault(j.Queue), State: j.State, Waiting: rt.waiting(j),
 		Created: j.Created.Time(), At: j.At.Time(), Deadline: j.Deadline.Time(), Ended: j.Ended.Time(),
-		Attempt: j.Attempt, Key: j.Key, Tags: j.Tags, Parent: j.Parent,
+		Attempt: j.Attempt, Past: j.Past, Key: j.Key, Tags: j.Tags, Parent: j.Parent,
 		Limits: Limits{
 			MaxAttempts: j.Policy.MaxAttempts, MaxErrors: j.Policy.MaxErrors, MaxTimeouts: j.Policy.MaxTimeouts,
 			MaxLost: j.Policy.MaxLost, TimeoutMS: j.Policy.Timeout,

@@ -12,7 +12,7 @@ type Job[Args any] struct {
 	Kind      string
 	Queue     string
 	Args      Args
-	Attempt   int       // the number of this attempt, counted from 1
+	Attempt   int       // the number of this attempt, counted from 1 since the submission or the last retry
 	LastError string    // of the attempt before, "" if there was none or it did not fail
 	Tags      []string  // as submitted
 	Parent    string    // the record that the job belongs to, if any

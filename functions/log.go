@@ -19,7 +19,7 @@ const (
 
 // identity returns the attributes of every line about a job.
 func identity(j store.Job) []slog.Attr {
-	return []slog.Attr{slog.String("job", j.ID), slog.String("kind", j.Kind), slog.Int("attempt", j.Attempt)}
+	return []slog.Attr{slog.String("job", j.ID), slog.String("kind", j.Kind), slog.Int("attempt", j.Number())}
 }
 
 // ReadableAttr writes durations as text, such as "1.5s": give it to slog's JSON handler as

@@ -19,7 +19,7 @@ func (rt *Runtime) waiting(j store.Job) string {
 	case store.Scheduled:
 		return "for its time, " + moment(j.At, now)
 	case store.Retrying:
-		return fmt.Sprintf("for attempt %d, %s, after %s", j.Attempt+1, moment(j.At, now), lastOutcome(j))
+		return fmt.Sprintf("for attempt %d, %s, after %s", j.Number()+1, moment(j.At, now), lastOutcome(j))
 	case store.Queued:
 		return rt.waitingForWorker(j)
 	case store.Blocked:

@@ -52,6 +52,11 @@ func TestWaitingSaysForWhatInEachState(t *testing.T) {
 	want(id, "for sweep to end its attempt: worker test gave no heartbeat for 10m0s")
 	claimed.Execute(t.Context())
 	want(id, "")
+	if _, err := d.Client().Retry(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	d.Execute(t.Context(), m)
+	want(id, "for attempt 4, in 1m30s (2026-11-21T12:16:01Z), after attempt 3 ended with: error")
 }
 
 func TestStatsCountWhatHappened(t *testing.T) {

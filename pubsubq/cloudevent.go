@@ -2,6 +2,7 @@ package pubsubq
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -61,7 +62,7 @@ func parseStructured(body []byte, fields map[string]json.RawMessage, metadata ma
 	if _, ok := fields["specversion"]; !ok {
 		return CloudEvent{}, false, nil
 	}
-	if err := CheckText(body, "data"); err != nil {
+	if err := cmp.Or(CheckText(body, "data"), CheckNames(body, "data")); err != nil {
 		return CloudEvent{}, true, malformed(body, structuredMode+err.Error())
 	}
 	e, err := structured(body, fields, metadata)

@@ -65,7 +65,7 @@
 //
 // Messages: message.go has [Message], submission.go and submission_event.go have [Submission] and
 // how it is read, cloudevent.go has [CloudEvent], trace.go the trace that travels with all of them,
-// text.go the check of JSON text.
+// text.go the checks of JSON text and names.
 //
 // Sending: sender.go has [Sender], topics.go keeps a queue's topic open.
 //

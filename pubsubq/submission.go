@@ -2,6 +2,7 @@ package pubsubq
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -92,7 +93,7 @@ func (s Submission) check() error {
 //
 // Our own JSON. All fields but kind are optional. Field at and field delay are mutually exclusive.
 // An unknown field is an error that lists the known ones, because a mistyped option must not
-// be lost silently:
+// be lost silently. A field that is given twice is an error too, but not within args:
 //
 //	{"kind":"a.b","args":{...},"key":"..","at":"2026-11-21T08:00:00Z","delay":"90s","queue":"..",
 //	 "tags":["x"],"held":true,"max_attempts":3,"source":".."}
@@ -120,7 +121,7 @@ func ParseSubmission(body []byte, metadata map[string]string) (Submission, error
 	if event, ok, err := parseStructured(body, fields, metadata); ok {
 		return submissionOf(event, err)
 	}
-	if err := CheckText(body, "args"); err != nil {
+	if err := cmp.Or(CheckText(body, "args"), CheckNames(body, "args")); err != nil {
 		return Submission{}, malformed(body, err.Error())
 	}
 	s, err := parseOwn(fields)

@@ -89,9 +89,15 @@ func TestParseMalformedSubmission(t *testing.T) {
 		return `{"specversion":"1.0","type":"a","source":"s","id":"1",` + rest + `}`
 	}
 	for body, want := range map[string]string{
-		"":                                                             "empty",
-		"{}":                                                           "no kind",
-		`{"kind":1}`:                                                   `field "kind": want a string, got "1"`,
+		"":                               "empty",
+		"{}":                             "no kind",
+		`{"kind":1}`:                     `field "kind": want a string, got "1"`,
+		`{"kind":"a","kind":"b"}`:        `member "kind" is given twice`,
+		`{"kind":"a","args":1,"args":2}`: `member "args" is given twice`,
+		`{"kind":"a","Kind":"b"}`:        `members "kind" and "Kind" differ in case only`,
+		event(`"type":"b"`):              `member "type" is given twice`,
+		event(`"data":1,"data":2`):       `member "data" is given twice`,
+		`{"specversion":"1.0","specversion":"0.3"}`:                    `member "specversion" is given twice`,
 		`{"kind":"a","maxAttempts":3}`:                                 `did you mean "max_attempts"`,
 		`{"kind":"a","max-attempt":3}`:                                 `did you mean "max_attempts"`,
 		`{"kind":"a","Args":{}}`:                                       `did you mean "args"`,

@@ -54,6 +54,46 @@ func CheckText(data []byte, raw ...string) error {
 	}
 }
 
+// CheckNames returns an error if an object in JSON data has two members of one name, or of names that
+// differ in case only. encoding/json takes the last of them, and another reader may take the first.
+// It does not look into the values of members named in raw. Data that are not JSON are no error
+// here: their parser finds that.
+func CheckNames(data []byte, raw ...string) error {
+	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	var seen []map[string]string // for each open object or array, the names so far
+	for {
+		token, err := d.ReadToken()
+		if err != nil {
+			return nil //nolint:nilerr // the end, or no JSON
+		}
+		depth := d.StackDepth()
+		seen = seen[:min(len(seen), depth)]
+		if kind, length := d.StackIndex(depth); kind != '{' || length%2 == 0 {
+			continue // no name
+		}
+		for len(seen) < depth {
+			seen = append(seen, nil)
+		}
+		if seen[depth-1] == nil {
+			seen[depth-1] = map[string]string{}
+		}
+		name := token.String()
+		folded := strings.ToLower(strings.ToUpper(name)) // as encoding/json matches names with fields
+		switch before, ok := seen[depth-1][folded]; {
+		case ok && before == name:
+			return fmt.Errorf("member %.40q is given twice", name)
+		case ok:
+			return fmt.Errorf("members %.40q and %.40q differ in case only: give one of them", before, name)
+		}
+		seen[depth-1][folded] = name
+		if slices.Contains(raw, name) {
+			if err := d.SkipValue(); err != nil {
+				return nil //nolint:nilerr // no JSON
+			}
+		}
+	}
+}
+
 // unknownName returns an error that names the valid name nearest to name, or all if none is near.
 func unknownName(what, name string, valid []string) error {
 	if len(name) <= 40 {

@@ -23,7 +23,7 @@ func full() Job {
 			MaxAttempts: 5, MaxErrors: 4, MaxTimeouts: 3, MaxLost: 2, Timeout: 1, Retention: 9, Hooks: true,
 			Backoff: Backoff{Shape: "linear", Min: 1, Max: 2},
 		},
-		Ready: 4, Run: 7, Attempt: 2, Errors: 1, Timeouts: 1, Lost: 1, Cleared: 1, Resends: 3, Idle: 2,
+		Ready: 4, Run: 7, Attempt: 2, Past: 4, Errors: 1, Timeouts: 1, Lost: 1, Cleared: 1, Resends: 3, Idle: 2,
 		Lease:    &Lease{Token: "t", Worker: "w", Start: 5, Until: 6},
 		Attempts: []Attempt{{Number: 1, Token: "s", Worker: "w", Start: 1, End: 2, Outcome: OutcomePanic, Error: "e", Stack: "st"}},
 		Error:    "e", Checkpoint: Payload{Inline: jsontext.Value(`{"row":7}`)}, Saved: 3, Open: outs,

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -96,4 +97,63 @@ func TestARetryCountsFromTheBeginning(t *testing.T) {
 	if next.Lost = 3; !next.Exhausted() {
 		t.Errorf("%d losses count, want 3: a checkpoint of the earlier attempts clears none of them", next.Losses())
 	}
+}
+
+// Each attempt of a record has a number of its own, whatever a retry does to the count for the
+// limits. Calls that share an entry share its number.
+func TestARetryNumbersAttemptsOn(t *testing.T) {
+	timing, now := Timing{}.withDefaults(), t0
+	attempt := func(j Job, o Outcome) Job {
+		t.Helper()
+		now++
+		token := fmt.Sprint(now)
+		claimed, _, err := j.claim(timing, Claim{Token: token, Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, _, err := claimed.finish(timing, Finish{Token: token, Now: now, Outcome: o, Error: "e"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	retry := func(j Job) Job {
+		t.Helper()
+		now++
+		next, _, err := j.requeue(timing, fmt.Sprint(now), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	want := func(j Job, used int, numbers ...int) {
+		t.Helper()
+		var got []int
+		for _, a := range j.Attempts {
+			got = append(got, a.Number)
+		}
+		if !slices.Equal(got, numbers) || j.Attempt != used {
+			t.Errorf("attempts = %v with %d used, want %v with %d used", got, j.Attempt, numbers, used)
+		}
+	}
+	j := Job{ID: "job-1", Kind: "k", State: Queued, Policy: Policy{MaxAttempts: 2}}
+	j = attempt(attempt(j, OutcomeError), OutcomeError)
+	want(j, 2, 1, 2)
+	j = attempt(attempt(retry(j), OutcomeContinued), OutcomeError)
+	want(j, 1, 1, 2, 3)
+	j = attempt(attempt(j, OutcomeSnoozed), OutcomeError)
+	want(j, 2, 1, 2, 3, 4)
+	if j.State != Failed {
+		t.Errorf("state = %s after two attempts since the retry, want %s: the limit counts from the retry", j.State, Failed)
+	}
+	j = attempt(retry(j), OutcomeContinued)
+	if j, _, err := j.requestCancel("", now); err != nil || j.State != Cancelled {
+		t.Fatalf("cancel: state %s, error %v, want %s", j.State, err, Cancelled)
+	} else {
+		want(attempt(retry(j), OutcomeError), 1, 1, 2, 3, 4, 5, 6) // the fifth was cancelled while it waited
+	}
+
+	// An older version counted from 1 again.
+	j.State, j.Attempt, j.Past, j.Attempts = Failed, 1, 0, []Attempt{{Number: 1}, {Number: 2}, {Number: 1}}
+	want(attempt(retry(j), OutcomeError), 1, 1, 2, 1, 3)
 }

@@ -50,6 +50,9 @@ var (
 	ErrTooLarge = errors.New("record is too large")
 )
 
+// NotFoundError says what there is none of: a job or a parked message. It matches ErrNotFound.
+type NotFoundError = engine.NotFoundError
+
 // Hint is an error with which a store says how long to wait before it is asked again, as Azure
 // Cosmos DB does when it throttles. A collection may return it alone or wrapped: it is found with
 // errors.As. The next try of a verb comes no sooner, and a little later by jitter, so that callers
@@ -68,9 +71,32 @@ type MoveError struct {
 	Event Event
 }
 
-// Error names the job, the event and the state.
+// Error names the job, its state and what was refused, in the words that a user has for it, and
+// says what the user may do instead.
 func (e *MoveError) Error() string {
-	return fmt.Sprintf("job %s: cannot %s a job that is %s", e.ID, e.Event, e.State)
+	verb, hint := string(e.Event), ""
+	_, retried := Move(e.State, EventRequeue)
+	switch e.Event {
+	case EventRequeue:
+		verb, hint = "retry", ": a retry is for failed and cancelled jobs"
+		if retried {
+			hint = ": its retention has passed, and it is being removed"
+		} else if e.State == Held {
+			hint += "; release it instead"
+		}
+	case EventRelease, EventDelay:
+		verb, hint = "release", ": a release is for held jobs"
+		if retried {
+			hint += "; retry it instead"
+		}
+	case EventClaim:
+		verb = "start"
+	case EventResend:
+		verb = "send the message of"
+	case EventRepeat:
+		verb = "retry"
+	}
+	return fmt.Sprintf("job %s: cannot %s a job that is %s%s", e.ID, verb, e.State, hint)
 }
 
 // Is reports whether target is ErrMove.

@@ -35,6 +35,31 @@ func TestTheFormOfIDs(t *testing.T) {
 	}
 }
 
+// A user asked for a job or a parked message, and knows of no records.
+func TestWhatIsMissingIsNamed(t *testing.T) {
+	l, ctx := newLab(t, openMemory(t)), t.Context()
+	_, get := l.Get(ctx, "job-1")
+	_, release := l.Release(ctx, "job-1", t0)
+	_, malformed := l.Get(ctx, "job 1")
+	_, parked := l.GetParked(ctx, "parked-1")
+	_, other := l.GetParked(ctx, "job-1")
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{get, "get job-1: no such job"},
+		{release, "get job-1: no such job"},
+		{l.GetMany(ctx, []string{"job-1"})[0].Err, "get job-1: no such job"},
+		{malformed, `get: no such job: malformed id "job 1"`},
+		{parked, "get parked-1: no such parked message"},
+		{other, `no such parked message: the id "job-1" does not begin with parked-`},
+	} {
+		if wantErr(t, c.err, ErrNotFound); !strings.HasPrefix(c.err.Error(), c.want) {
+			t.Errorf("error = %q, want %q", c.err, c.want)
+		}
+	}
+}
+
 func TestNoVerbPassesAMalformedIDToTheDriver(t *testing.T) {
 	for _, bad := range badIDs() {
 		l := newLab(t, openMemory(t))

@@ -156,7 +156,8 @@ type Job struct {
 	Requeued string `json:"requeued,omitzero"` // token of the last Requeue
 
 	Run      int `json:"run,omitzero"`        // leases taken so far
-	Attempt  int `json:"attempt,omitzero"`    // attempts used so far, the present one included
+	Attempt  int `json:"attempt,omitzero"`    // attempts used since the last Requeue, the present one included
+	Past     int `json:"n_past,omitzero"`     // attempts made before the last Requeue
 	Errors   int `json:"n_errors,omitzero"`   // attempts that ended in an error or panic
 	Timeouts int `json:"n_timeouts,omitzero"` // attempts that ended by a timeout
 	Lost     int `json:"n_lost,omitzero"`     // attempts that were lost with their worker
@@ -217,6 +218,10 @@ func (j Job) Blobs() []Blob {
 
 // Live reports whether the job has not reached a final state.
 func (j Job) Live() bool { return !j.State.Final() }
+
+// Number is the number of the present attempt or, if the job is not running, of the last one. It
+// counts from 1 and goes on after a retry.
+func (j Job) Number() int { return j.Past + j.Attempt }
 
 // Stored reports whether j was read from or written to a store.
 func (j Job) Stored() bool { return j.rev != nil }

@@ -15,6 +15,7 @@ import (
 // jobNoun says how jobs are stored.
 func (s *Store) jobNoun() engine.Noun[Job] {
 	return engine.Noun[Job]{
+		Name:    "job",
 		Version: Version,
 		Head: func(j *Job) engine.Head {
 			return engine.Head{Version: &j.Version, ID: &j.ID, Rev: &j.rev, Nonce: &j.Nonce, Write: &j.Write}

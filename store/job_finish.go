@@ -171,7 +171,7 @@ func (j Job) LastChance() bool {
 // push its failures out of the list.
 func (j Job) recordAttempt(f Finish) Job {
 	a := Attempt{
-		Number: j.Attempt, Token: f.Token, Worker: j.Lease.Worker, Start: j.Lease.Start, End: f.Now,
+		Number: j.Number(), Token: f.Token, Worker: j.Lease.Worker, Start: j.Lease.Start, End: f.Now,
 		Outcome: f.Outcome, Error: Clip(f.Error, MaxErrorText), Stack: Clip(f.Stack, MaxStack),
 	}
 	list := slices.Clone(j.Attempts)

@@ -214,7 +214,10 @@ func (j Job) requeue(t Timing, op string, now Time) (Job, bool, error) {
 	if err != nil || slices.Contains(j.Outbox, EffectRemove) {
 		return j, false, &MoveError{ID: j.ID, State: j.State, Event: EventRequeue}
 	}
-	next.Requeued = op
+	next.Requeued, next.Past = op, j.Number()
+	for _, a := range j.Attempts { // a call that used no attempt may have the next number
+		next.Past = max(next.Past, a.Number)
+	}
 	next.Attempt, next.Errors, next.Timeouts, next.Lost, next.Cleared, next.Idle = 0, 0, 0, 0, 0, 0
 	next.Ended, next.Cancel, next.CancelReason, next.Outbox = 0, 0, "", nil
 	if next.Expired(now) {

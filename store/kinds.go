@@ -31,6 +31,7 @@ type directory struct {
 // kindsNoun says how the directory is stored. It is in no index.
 func kindsNoun() engine.Noun[directory] {
 	return engine.Noun[directory]{
+		Name:    "directory of kinds",
 		Version: Version,
 		Head:    func(d *directory) engine.Head { return engine.Head{Version: &d.Version, ID: &d.id, Rev: &d.rev} },
 		Keys:    func(directory) engine.Keys { return engine.Keys{} },

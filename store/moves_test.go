@@ -89,11 +89,29 @@ func TestEveryStateCanBeReachedAndLeft(t *testing.T) {
 	}
 }
 
-func TestARefusedMoveNamesJobStateAndEvent(t *testing.T) {
+func TestARefusedMoveSpeaksAsUsersDo(t *testing.T) {
+	for _, c := range []struct {
+		state State
+		event Event
+		want  string
+	}{
+		{Succeeded, EventCancel, "cannot cancel a job that is succeeded"},
+		{Held, EventRequeue, "cannot retry a job that is held: a retry is for failed and cancelled jobs; release it instead"},
+		{Running, EventRequeue, "cannot retry a job that is running: a retry is for failed and cancelled jobs"},
+		{Failed, EventRequeue, "cannot retry a job that is failed: its retention has passed, and it is being removed"},
+		{Failed, EventRelease, "cannot release a job that is failed: a release is for held jobs; retry it instead"},
+		{Skipped, EventDelay, "cannot release a job that is skipped: a release is for held jobs"},
+		{Held, EventClaim, "cannot start a job that is held"},
+	} {
+		err := error(&MoveError{ID: "job-1", State: c.state, Event: c.event})
+		if want := "job job-1: " + c.want; !errors.Is(err, ErrMove) || err.Error() != want {
+			t.Errorf("error = %q, want %q", err, want)
+		}
+	}
 	j := Job{ID: "job-1", State: Succeeded}
 	_, err := j.move(EventCancel)
-	if !errors.Is(err, ErrMove) || err.Error() != "job job-1: cannot cancel a job that is succeeded" {
-		t.Errorf("error %v", err)
+	if refused, ok := errors.AsType[*MoveError](err); !ok || *refused != (MoveError{"job-1", Succeeded, EventCancel}) {
+		t.Errorf("error = %#v, want one with the job, the state and the event", err)
 	}
 }
 

@@ -31,12 +31,16 @@ type Parked struct {
 // ParkedPrefix begins the ids of parked messages, and of no other records.
 const ParkedPrefix = "parked-"
 
-const parkedPK = "parked"
+const (
+	parkedPK   = "parked"
+	parkedName = "parked message"
+)
 
 // parkedNoun says how parked messages are stored. They are listed by the time at which they were
 // parked, and due when they are to be deleted.
 func parkedNoun() engine.Noun[Parked] {
 	return engine.Noun[Parked]{
+		Name:    parkedName,
 		Version: Version,
 		Head:    func(p *Parked) engine.Head { return engine.Head{Version: &p.Version, ID: &p.ID, Rev: &p.rev} },
 		Keys: func(p Parked) engine.Keys {
@@ -89,13 +93,9 @@ func (s *Store) Parked(ctx context.Context, limit int, cursor string) ([]Parked,
 // far as it can be read.
 func (s *Store) GetParked(ctx context.Context, id string) (Parked, error) {
 	if CheckID(id) == nil && !strings.HasPrefix(id, ParkedPrefix) {
-		return Parked{}, fmt.Errorf("parked message %.60q: %w: their ids begin with %s", id, ErrNotFound, ParkedPrefix)
+		return Parked{}, fmt.Errorf("%w: the id %.60q does not begin with %s", &NotFoundError{Noun: parkedName}, id, ParkedPrefix)
 	}
-	p, err := s.parked.Get(ctx, s.tries(), id)
-	if err != nil {
-		return p, fmt.Errorf("parked message: %w", err)
-	}
-	return p, nil
+	return s.parked.Get(ctx, s.tries(), id)
 }
 
 // Unpark deletes a parked message on condition that it is as it was read. False means that the

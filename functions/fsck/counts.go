@@ -21,7 +21,7 @@ func (f *finding) attempts(j store.Job) {
 			f.problemf(RuleAttempts, "attempt %d has the token %q of another, or none", a.Number, a.Token)
 		case a.Number < 1:
 			f.problemf(RuleAttempts, "an attempt has the number %d", a.Number)
-		case i > 0 && a.Number != j.Attempts[i-1].Number+1 && a.Number != 1: // a retry by an operator starts the count again
+		case i > 0 && a.Number != j.Attempts[i-1].Number+1 && j.Requeued == "": // older versions count from 1 after a retry
 			f.problemf(RuleAttempts, "attempt %d comes after attempt %d", a.Number, j.Attempts[i-1].Number)
 		case a.Outcome == store.OutcomeSuccess && (!last || j.State != store.Succeeded):
 			f.problemf(RuleAttempts, "attempt %d succeeded, and yet the job went on; it is %s", a.Number, j.State)

@@ -72,6 +72,7 @@ var edits = []edit{
 	{rule: RuleAttempts, of: "succeeded", job: func(j *store.Job) { j.Attempts[0].Outcome = store.OutcomeError }},
 	{rule: RuleAttempts, of: "retrying", job: func(j *store.Job) { j.Attempts[0].Outcome = store.OutcomeSuccess }},
 	{rule: RuleAttempts, of: "retrying", job: func(j *store.Job) { j.Attempts = append(j.Attempts, j.Attempts[0]) }},
+	{rule: RuleAttempts, of: "retrying", job: numberAgain},
 	{rule: RuleAttempts, of: "retrying", job: func(j *store.Job) {
 		for range 10 {
 			j.Attempts = append(j.Attempts, j.Attempts[0])
@@ -136,6 +137,27 @@ func TestEachBrokenRuleIsReported(t *testing.T) {
 	for _, rule := range Rules() {
 		if !done[rule] {
 			t.Errorf("no case breaks rule %s: %s", rule, Explain(rule))
+		}
+	}
+}
+
+// numberAgain gives a job an earlier attempt of the same number.
+func numberAgain(j *store.Job) {
+	before := j.Attempts[0]
+	before.Token = "before"
+	j.Attempts = append([]store.Attempt{before}, j.Attempts...)
+}
+
+// Older versions numbered the attempts after a retry from 1, and may run beside this one.
+func TestAttemptsAfterARetryMayBeNumberedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, edit{of: "retrying", job: func(j *store.Job) {
+		numberAgain(j)
+		j.Requeued = "token"
+	}})
+	for _, p := range w.check(t, Options{}).Problems {
+		if p.Rule == RuleAttempts {
+			t.Errorf("problem %v, want none of the numbers", p)
 		}
 	}
 }

@@ -204,6 +204,9 @@ func TestListenRefusesOtherAddressesWithoutTokens(t *testing.T) {
 		if _, err := d.Listen(t.Context(), addr); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), "without tokens") {
 			t.Errorf(`d.Listen: got %s: %v, want errors.Is(err, functions.ErrConfig) && strings.Contains(err.Error(), "without tokens")`, addr, err)
 		}
+		if _, err := httpapi.Listen(t.Context(), addr, nil); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), "without tokens") {
+			t.Errorf("Listen(%s) = %v, want that it cannot listen there without tokens", addr, err)
+		}
 	}
 	if _, err := d.Listen(t.Context(), "7433"); !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), "host:port") {
 		t.Errorf("no host: %v", err)
@@ -211,6 +214,10 @@ func TestListenRefusesOtherAddressesWithoutTokens(t *testing.T) {
 	ln, err := newDesk(t, withTokens()).Listen(t.Context(), ":0")
 	if err != nil {
 		t.Fatalf("with tokens: %v", err)
+	}
+	_ = ln.Close()
+	if ln, err = httpapi.Listen(t.Context(), ":0", withTokens().Tokens); err != nil {
+		t.Fatalf("Listen with tokens: %v, want no error", err)
 	}
 	_ = ln.Close()
 }

@@ -49,7 +49,7 @@ func TestWaitsHaveABound(t *testing.T) {
 		if got := want[wire.Waited](t, w, 200); !got.Done || len(got.Job.Result) < 50_000 || w.Header().Get("Retry-After") != "" {
 			t.Errorf("beyond the bound, ended: done %v, %d bytes of result, Retry-After %q", got.Done, len(got.Job.Result), w.Header().Get("Retry-After"))
 		}
-		refused(t, d.ask(t, "GET", "/v1/jobs/job-unknown/wait", ""), 404, "no such record")
+		refused(t, d.ask(t, "GET", "/v1/jobs/job-unknown/wait", ""), 404, "no such job")
 		wg.Wait()
 		start = time.Now()
 		if want[wire.Waited](t, d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timeout=3s", ""), 200); time.Since(start) != 3*time.Second {

@@ -38,12 +38,16 @@ func (a *API) config() huma.Config {
 	return config
 }
 
-// faithful is huma's JSON, which refuses bodies with texts that encoding/json would replace. Arguments are not decoded here.
+// faithful is huma's JSON, which refuses bodies with texts that encoding/json would replace, and with members that are given
+// twice. Arguments are not decoded here.
 var faithful = huma.Format{
 	Marshal: huma.DefaultJSONFormat.Marshal,
 	Unmarshal: func(data []byte, v any) error {
 		if err := pubsubq.CheckText(data, "args"); err != nil {
 			return fmt.Errorf("text that JSON cannot carry: %w", err)
+		}
+		if err := pubsubq.CheckNames(data, "args"); err != nil {
+			return fmt.Errorf("ambiguous JSON: %w", err)
 		}
 		err := huma.DefaultJSONFormat.Unmarshal(data, v)
 		if value, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {

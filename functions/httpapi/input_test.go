@@ -42,6 +42,26 @@ func TestBodiesAreReadAsTheyWereWrittenOrRefused(t *testing.T) {
 	d.submit(t, `{"kind":"test.files","key":"M\u00fcller \ud83d\ude00","args":{"halves":["\ud83d","x"]}}`)
 }
 
+func TestMembersThatAreGivenTwiceAreRefused(t *testing.T) {
+	d := newDesk(t, nil)
+	held := d.submit(t, `{"kind":"test.files","held":true,"args":{"a":1,"a":2}}`) // arguments are kept as they are
+	for _, c := range [][3]string{
+		{"/v1/jobs", `{"kind":"test.files","kind":"test.order"}`, `member "kind" is given twice`},
+		{"/v1/jobs", `{"kind":"test.files","Kind":"test.order"}`, `members "kind" and "Kind" differ in case only`},
+		{"/v1/jobs", `{"kind":"test.files","args":1,"args":{"a":1}}`, `member "args" is given twice`},
+		{"/v1/jobs/batch", `{"jobs":[{"kind":"test.files"},{"kind":"test.files","key":"a","key":"b"}]}`, `member "key" is given twice`},
+		{"/v1/jobs/" + held + "/cancel", `{"reason":"a","reason":"b"}`, `member "reason" is given twice`},
+		{"/v1/sweep", `{"limit":1,"limit":2}`, `member "limit" is given twice`},
+	} {
+		if p := refused(t, d.ask(t, "POST", c[0], c[1]), http.StatusBadRequest, c[2]); p.Code != "invalid" {
+			t.Errorf("%s %s: code = %q, want invalid", c[0], c[1], p.Code)
+		}
+	}
+	if list := want[functions.List](t, d.ask(t, "GET", "/v1/jobs", ""), 200); len(list.Jobs) != 1 || list.Jobs[0].State != store.Held {
+		t.Errorf("jobs = %+v, want the held one alone", list.Jobs)
+	}
+}
+
 func TestTimesAndNamesThatCannotWork(t *testing.T) {
 	d := newDesk(t, nil)
 	for body, text := range map[string]string{

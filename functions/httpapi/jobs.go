@@ -100,7 +100,7 @@ func (a *API) act(
 // checkID refuses what is no id of a job, so that other records of the store cannot be reached as jobs.
 func checkID(id string) error {
 	if !strings.HasPrefix(id, "job-") {
-		return fmt.Errorf("%w: %.60q is not a job's id; they begin with job-", store.ErrNotFound, id)
+		return fmt.Errorf("%w: %.60q is not a job's id; they begin with job-", &store.NotFoundError{Noun: "job"}, id)
 	}
 	return nil
 }

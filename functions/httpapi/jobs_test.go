@@ -205,7 +205,7 @@ func TestIDsOfOtherRecords(t *testing.T) {
 			if action == "" {
 				method = "GET"
 			}
-			refused(t, d.ask(t, method, "/v1/jobs/"+id+action, ""), http.StatusNotFound, "no such record")
+			refused(t, d.ask(t, method, "/v1/jobs/"+id+action, ""), http.StatusNotFound, "no such job")
 		}
 	}
 	refused(t, d.ask(t, "GET", "/v1/jobs/job-"+strings.Repeat("x", 300), ""), 422, "path.id")
@@ -262,7 +262,7 @@ func TestParkedMessagesAreReplayedAndRemoved(t *testing.T) {
 		t.Errorf("remove = %+v, want its id alone", removed)
 	}
 	for _, id := range []string{ids["no message"], replayed.Job, "kinds", "parked-"} {
-		refused(t, d.ask(t, "DELETE", "/v1/parked/"+id, ""), 404, "parked message")
+		refused(t, d.ask(t, "DELETE", "/v1/parked/"+id, ""), 404, "no such parked message")
 	}
 	want[functions.Info](t, d.ask(t, "GET", "/v1/jobs/"+replayed.Job, ""), 200)
 	if left := want[wire.ParkedPage](t, d.ask(t, "GET", "/v1/parked", ""), 200).Parked; len(left) != 1 || left[0].ID != ids[`{"kind":"test.gone"}`] {

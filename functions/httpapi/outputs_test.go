@@ -65,8 +65,8 @@ func TestOutputs(t *testing.T) {
 	}
 	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/bigg.txt", ""), 404, `did you mean "big.txt"?`)
 	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/outputs/", ""), 404, "no such output")
-	refused(t, d.ask(t, "GET", "/v1/jobs/job-x/outputs/a", ""), 404, "no such record")
-	refused(t, d.ask(t, "GET", "/v1/jobs/kinds/outputs", ""), 404, "no such record")
+	refused(t, d.ask(t, "GET", "/v1/jobs/job-x/outputs/a", ""), 404, "no such job")
+	refused(t, d.ask(t, "GET", "/v1/jobs/kinds/outputs", ""), 404, "no such job")
 	refused(t, d.ask(t, "GET", big+"?range=1", ""), 400, "no query parameters")
 	refused(t, d.ask(t, "DELETE", big, ""), 405, "DELETE is not possible here; possible are GET, HEAD")
 }

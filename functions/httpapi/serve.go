@@ -15,9 +15,10 @@ func (a *API) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return withoutTokens.Open(ctx, addr, a.open())
 }
 
-// CheckAddress says what is wrong with listening on an address with these tokens, as Listen does: before there is an API.
-func CheckAddress(addr string, tokens []Token) error {
-	return withoutTokens.Address(addr, len(tokens) == 0)
+// Listen listens as API.Listen does, before there is an API. A program that also runs jobs calls it first: if the port is
+// taken, the program has not started to work on jobs.
+func Listen(ctx context.Context, addr string, tokens []Token) (net.Listener, error) {
+	return withoutTokens.Open(ctx, addr, len(tokens) == 0)
 }
 
 // Serve answers requests until ctx ends. Then it takes no more, ends waits, lets the others finish for up to

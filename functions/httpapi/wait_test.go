@@ -43,7 +43,7 @@ func TestWaitEndsAfterItsTimeout(t *testing.T) {
 
 func TestWaitRefusals(t *testing.T) {
 	d := newDesk(t, nil)
-	refused(t, d.ask(t, "GET", "/v1/jobs/job-none/wait", ""), 404, "no such record")
+	refused(t, d.ask(t, "GET", "/v1/jobs/job-none/wait", ""), 404, "no such job")
 	refused(t, d.ask(t, "GET", "/v1/jobs/kinds/wait", ""), 404, "not a job's id")
 	id := d.submit(t, `{"kind":"test.order"}`)
 	refused(t, d.ask(t, "GET", "/v1/jobs/"+id+"/wait?timeout=long", ""), 400, "query.timeout")

@@ -7,7 +7,8 @@
 //	)
 //
 // [functions.Registry.Trigger] says which messages triggers get to see, in what order they are
-// asked, and what becomes of a message that belongs to none of them.
+// asked, and what becomes of a message that belongs to none of them. To try one without a broker,
+// send a message with SubmitMessage of a localdev.Stack or, in a test, with Message of a kit.Kit.
 //
 // trigger.go has what all triggers share and FromMessage, options.go the options, json.go JSONBody
 // and FromCloudEvent. created.go has ObjectCreated and object.go its arguments. s3.go, gcs.go and

@@ -19,6 +19,7 @@ import (
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/pubsubq"
+	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
 )
 
@@ -73,6 +74,19 @@ func (w *world) wantNothingLeft() {
 	if err != nil || len(report.Problems) != 0 || len(report.Notes) != 2 {
 		w.t.Errorf("report after a killed doctor = %+v, error %v, want two notes and no problem", report, err)
 	}
+}
+
+func TestALeaseShorterThanTheClocksAllow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Config.Timing = store.Timing{Lease: 3 * time.Second, Skew: 2 * time.Second}
+	w.wantFindings(true, "warn lease: 3s is shorter than twice the 2s that clocks may differ", "set PIECEWORK_LEASE to 4s at least")
+	w.Config.Timing.Lease = 4 * time.Second
+	if found := w.wantFindings(true); strings.Contains(found, "lease:") {
+		t.Errorf("findings have one of a lease of twice the skew, want none:\n%s", found)
+	}
+	w.Config.Timing = store.Timing{Skew: 31 * time.Second} // with the default lease
+	w.wantFindings(true, "warn lease: 1m0s is shorter than twice the 31s")
 }
 
 func TestAStoreThatIsAway(t *testing.T) {

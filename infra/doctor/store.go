@@ -54,10 +54,12 @@ func (d *doctor) store(ctx context.Context) {
 			d.failed("store close", err, storeRemedies)
 		}
 	}()
-	if _, err := store.New(coll, &store.Options{Timing: d.Config.Timing}); err != nil {
+	st, err := store.New(coll, &store.Options{Timing: d.Config.Timing})
+	if err != nil {
 		d.add(Finding{Fail, what, err.Error(), "correct PIECEWORK_LEASE, PIECEWORK_GRACE, PIECEWORK_MAX_GRACE or PIECEWORK_SKEW"})
 		return
 	}
+	d.timing(st.Timing())
 	if address := functions.RedactURL(d.Config.Store); strings.HasPrefix(d.Config.Store, "mem:") {
 		d.add(Finding{Warn, what, address + " is lost with each process, and no other process sees it",
 			"name a store that all processes reach in PIECEWORK_STORE unless this is a trial"})
@@ -67,6 +69,15 @@ func (d *doctor) store(ctx context.Context) {
 	p := &storeProbe{doctor: d, coll: coll}
 	defer p.remove(context.WithoutCancel(ctx))
 	p.run(ctx)
+}
+
+// timing warns of durations that are possible and do harm.
+func (d *doctor) timing(t store.Timing) {
+	if t.Lease < 2*t.Skew {
+		d.add(Finding{Warn, "lease", fmt.Sprintf("%v is shorter than twice the %v that clocks may differ: by a clock that is ahead, the lease "+
+			"of a live worker may seem to have run out, and a lost attempt is found no sooner than after %v",
+			t.Lease, t.Skew, t.Lease+t.Skew), fmt.Sprintf("set PIECEWORK_LEASE to %v at least, or lower PIECEWORK_SKEW", 2*t.Skew)})
+	}
 }
 
 // run tries one thing after another, until one fails.

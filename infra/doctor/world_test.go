@@ -59,8 +59,8 @@ func (w *world) store(d drivers.StoreDriver) {
 }
 
 // wantFindings runs the doctor, and checks that it finds the deployment healthy, or not, and that
-// its findings have all parts.
-func (w *world) wantFindings(healthy bool, parts ...string) {
+// its findings, which it returns, have all parts.
+func (w *world) wantFindings(healthy bool, parts ...string) string {
 	w.t.Helper()
 	var out strings.Builder
 	o := w.Options
@@ -77,6 +77,7 @@ func (w *world) wantFindings(healthy bool, parts ...string) {
 		w.t.Errorf("error %v, want healthy = %t", err, healthy)
 	}
 	printed.Want(w.t, out.String(), parts...)
+	return out.String()
 }
 
 // lossy is a broker that takes messages and brings none.

@@ -66,6 +66,8 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 func TestTheCommandLineIsChecked(t *testing.T) {
 	for line, text := range map[string]string{
 		"docter":               "did you mean: doctor; see:",
+		"help docter":          "did you mean: doctor; see:",
+		"help doctor now":      `unknown command "now"`,
 		"worker now":           `not "now"`,
 		"doctor --jsno":        "did you mean --json?",
 		"doctor --patience 0s": "from 1s to 1h",
@@ -76,8 +78,10 @@ func TestTheCommandLineIsChecked(t *testing.T) {
 		}
 		want(t, errs, text)
 	}
-	if status, out, _ := newWorld(t).run("--help"); status != 0 {
-		t.Errorf("status %d: %s", status, out)
+	for _, line := range []string{"--help", "help", "help doctor", "help environment"} {
+		if status, out, errs := newWorld(t).run(strings.Fields(line)...); status != 0 || out == "" {
+			t.Errorf("%s: status %d, output %q, errors %q; want status 0 and the help", line, status, out, errs)
+		}
 	}
 }
 

@@ -106,7 +106,29 @@ func (p *program) root() *cobra.Command {
 		root.AddCommand(p.modeCommand(m))
 	}
 	root.AddCommand(p.initCommand(), p.doctorCommand(), environmentTopic())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = helpTopic
+	}
 	return root
+}
+
+// helpTopic refuses help about a command that does not exist. Without it, cobra's help command
+// succeeds and prints the usage of another command.
+func helpTopic(cmd *cobra.Command, args []string) error {
+	found, rest, _ := cmd.Root().Find(args) // rest tells what the error would
+	if len(rest) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range found.Commands() {
+		names = append(names, c.Name())
+	}
+	hint := ""
+	if near := functions.NearestName(rest[0], names); near != "" {
+		hint = "; did you mean: " + near
+	}
+	return fmt.Errorf("%w: unknown command %q for %q%s; see: %s --help", errUsage, rest[0], found.CommandPath(), hint, found.CommandPath())
 }
 
 // unknownFlag names the nearest flag.

@@ -49,7 +49,7 @@ func (k *Kit) RequireFailed(id, text string) functions.Info {
 	k.t.Helper()
 	info := k.require(id, store.Failed)
 	if !strings.Contains(info.Error, text) {
-		k.t.Fatalf("error = %q, want one with %q:\n%s", info.Error, text, History(info))
+		k.t.Fatalf("error = %q, want one with %q:\n%s", info.Error, text, k.history(info))
 	}
 	return info
 }
@@ -64,7 +64,7 @@ func (k *Kit) require(id string, want store.State) functions.Info {
 	k.t.Helper()
 	info := k.Job(id)
 	if info.State != want {
-		k.t.Fatalf("state = %s, want %s:\n%s", info.State, want, History(info))
+		k.t.Fatalf("state = %s, want %s:\n%s", info.State, want, k.history(info))
 	}
 	return info
 }
@@ -80,7 +80,7 @@ func (k *Kit) Output(id, name string) []byte {
 	k.t.Helper()
 	r, _, err := k.rt.Client().OpenOutput(k.context(), id, name, 0, -1)
 	if err != nil {
-		k.t.Fatalf("output %q: %v\n%s", name, err, History(k.Job(id)))
+		k.t.Fatalf("output %q: %v\n%s", name, err, k.history(k.Job(id)))
 	}
 	defer r.Close()
 	data, err := io.ReadAll(r)
@@ -96,9 +96,20 @@ func Result[R any](k *Kit, id string) R {
 	info := k.require(id, store.Succeeded)
 	r, err := functions.Kind[any, R](info.Kind).Result(info)
 	if err != nil {
-		k.t.Fatalf("%v\n%s", err, History(info))
+		k.t.Fatalf("%v\n%s", err, k.history(info))
 	}
 	return r
+}
+
+// history is History, and says which call a test has left out, if the job waits for one.
+func (k *Kit) history(i functions.Info) string {
+	switch ahead := i.At.Sub(k.Now()); {
+	case i.State == store.Queued && k.desk.hasMessage(i.ID):
+		i.Waiting = "for the test: a job runs only within Drain, Advance or Wait"
+	case (i.State == store.Scheduled || i.State == store.Retrying) && ahead > 0:
+		i.Waiting += fmt.Sprintf("\n  its time has not come in virtual time: Advance(%v) moves the clock there, and Wait as far as the job needs", ahead)
+	}
+	return History(i)
 }
 
 // History describes the life of a job in several lines.

@@ -226,9 +226,17 @@ func (d *desk) event(ctx context.Context, st *store.Store, until time.Time) (tim
 }
 
 // waiting reports whether a message can be received now.
-func (d *desk) waiting() bool {
+func (d *desk) waiting() bool { return d.canReceive(func(pubsubq.Message) bool { return true }) }
+
+// hasMessage reports whether a message of that record can be received now.
+func (d *desk) hasMessage(id string) bool {
+	return d.canReceive(func(m pubsubq.Message) bool { return m.ID == id })
+}
+
+// canReceive reports whether a message that matches can be received now.
+func (d *desk) canReceive(match func(pubsubq.Message) bool) bool {
 	now := d.now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.ContainsFunc(d.mail, func(l letter) bool { return !l.at.After(now) })
+	return slices.ContainsFunc(d.mail, func(l letter) bool { return !l.at.After(now) && match(l.msg) })
 }

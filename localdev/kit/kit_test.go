@@ -136,6 +136,40 @@ func TestKitTellsTheHistory(t *testing.T) {
 	}
 }
 
+// A check that comes too early says which call makes the job run.
+func TestKitTellsWhatACheckForgot(t *testing.T) {
+	day := functions.After(24 * time.Hour)
+	for name, c := range map[string]struct {
+		check func(k *kit.Kit)
+		want  []string
+	}{
+		"Drain": {func(k *kit.Kit) { k.RequireSucceeded(k.Submit("flaky", "x")) },
+			[]string{"state = queued, want succeeded", "it waits for the test: a job runs only within Drain, Advance or Wait"}},
+		"Advance": {func(k *kit.Kit) { k.RequireSucceeded(k.Submit("flaky", "x", day)) },
+			[]string{"state = scheduled, want succeeded", "its time has not come in virtual time", "Advance(24h0m0s)"}},
+		"the rest of Advance": {func(k *kit.Kit) {
+			id := k.Submit("flaky", "x", day)
+			k.Advance(23 * time.Hour)
+			kit.Result[string](k, id)
+		}, []string{"state = scheduled, want succeeded", "its time has not come in virtual time", "Advance(1h0m0s)"}},
+		"Advance to a retry": {func(k *kit.Kit) {
+			id := k.Submit("flaky", "x")
+			k.Drain()
+			k.Output(id, "greeting.txt")
+		}, []string{"is retrying", "attempt 1 ended with: error", "its time has not come in virtual time", "Advance(1h0m0s)"}},
+	} {
+		text := fails(t, func(tb testing.TB) { c.check(kit.New(tb, flaky(2))) })
+		for _, want := range c.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("a test that forgot %s is not told %q:\n%s", name, want, text)
+			}
+		}
+		if strings.Contains(text, "waits for a worker") {
+			t.Errorf("a test that forgot %s is told to wait for a worker, and there is none:\n%s", name, text)
+		}
+	}
+}
+
 func TestKitInABubbleKeepsTimeLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jobs := functions.NewRegistry()

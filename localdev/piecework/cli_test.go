@@ -185,6 +185,21 @@ func TestCommandsOnAServer(t *testing.T) {
 	}
 }
 
+func TestARetryNumbersAttemptsOn(t *testing.T) {
+	s := start(t, t.TempDir())
+	job := document[functions.Info](t, s.ask(t, "submit", "demo.fail", `{"times":9}`, "--max-attempts", "1", "--wait", "--json"))
+	if r := s.ask(t, "retry", job.ID); r.code != exitOK {
+		t.Fatalf("retry = %+v, want exit status 0", r)
+	}
+	job = document[functions.Info](t, s.ask(t, "wait", job.ID, "--json"))
+	if n := len(job.Attempts); n != 2 || job.Attempts[0].Number != 1 || job.Attempts[1].Number != 2 || job.Attempt != 1 {
+		t.Errorf("attempts after a retry = %+v with %d used, want the numbers 1 and 2 with 1 used", job.Attempts, job.Attempt)
+	}
+	if r := s.ask(t, "get", job.ID); !strings.Contains(r.out, "attempt   2 (1/1)\n") {
+		t.Errorf("get = %+v, want that the second attempt is the first since the retry", r)
+	}
+}
+
 func TestOutputs(t *testing.T) {
 	s := start(t, t.TempDir())
 	r := s.ask(t, "submit", "demo.airports", "{}", "--wait", "--json")
@@ -218,7 +233,7 @@ func TestOutputs(t *testing.T) {
 		text string
 	}{
 		{[]string{"output", job.ID, "nearst.csv"}, exitNotFound, `did you mean "nearest.csv"?`},
-		{[]string{"output", "job-none"}, exitNotFound, "no such record"},
+		{[]string{"output", "job-none"}, exitNotFound, "no such job"},
 		{[]string{"output", job.ID, "-o", file}, exitUsage, "needs the NAME"},
 		{[]string{"output", job.ID, "nearest.csv", "--json"}, exitUsage, "needs -o FILE"},
 		{[]string{"output", job.ID, "nearest.csv", "-o", filepath.Dir(file)}, exitUsage, "is a directory"},

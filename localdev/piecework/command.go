@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
@@ -113,26 +112,29 @@ func rootCommand(c *console) *cobra.Command {
 	add(groupAfter, kindsCommand(c), parkedCommand(c), sweepCommand(c), statsCommand(c), fsckCommand(c), versionCommand(c))
 	root.SetHelpCommandGroupID(groupAfter)
 	root.SetCompletionCommandGroupID(groupAfter)
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = helpTopic
+	}
 	return root
 }
 
-// unknownFlag names the nearest flag, or says what a flag wants.
-func unknownFlag(cmd *cobra.Command, err error) error {
-	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		want := map[string]string{"int": "a number", "duration": "a duration, as in 90s or 1h30m", "bool": "true or false"}[wrong.GetFlag().Value.Type()]
-		return usage("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), want)
-	}
-	missing, ok := errors.AsType[*pflag.NotExistError](err)
-	if !ok {
-		return usage("%w\nSee: %s --help", err, cmd.CommandPath())
+// helpTopic refuses help about a command that does not exist. Without it, cobra's help command
+// succeeds and prints the usage of another command.
+func helpTopic(cmd *cobra.Command, args []string) error {
+	found, rest, _ := cmd.Root().Find(args) // rest tells what the error would
+	if len(rest) == 0 {
+		return nil
 	}
 	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	name := strings.TrimLeft(missing.GetSpecifiedName(), "-")
-	if near := functions.NearestName(name, names); near != "" && len(name) > 1 {
-		return usage("unknown flag --%s; did you mean --%s?", name, near)
+	for _, c := range found.Commands() {
+		names = append(names, c.Name())
 	}
-	return usage("%w\nSee: %s --help", err, cmd.CommandPath())
+	hint := ""
+	if near := functions.NearestName(rest[0], names); near != "" {
+		hint = "; did you mean: " + near
+	}
+	return usage("unknown command %q for %q%s\nSee: %s --help", rest[0], found.CommandPath(), hint, found.CommandPath())
 }
 
 // wantArgs checks the number of arguments. The text what names them, as the command's Use does.

@@ -103,12 +103,17 @@ func (c *console) outputs(list []functions.OutputInfo) {
 	t.print(c)
 }
 
-// attempts formats the number of attempts used and allowed.
+// attempts formats the number of attempts used and allowed, as in "2/5". A retry numbers attempts
+// on and gives new ones, as in "4 (1/5)".
 func attempts(j functions.Info) string {
-	if j.Limits.MaxAttempts == 0 {
-		return fmt.Sprint(j.Attempt)
+	switch number, limit := j.Past+j.Attempt, j.Limits.MaxAttempts; {
+	case limit == 0:
+		return fmt.Sprint(number)
+	case j.Past == 0:
+		return fmt.Sprintf("%d/%d", number, limit)
+	default:
+		return fmt.Sprintf("%d (%d/%d)", number, j.Attempt, limit)
 	}
-	return fmt.Sprintf("%d/%d", j.Attempt, j.Limits.MaxAttempts)
 }
 
 // maxJSON limits how much of a value is shown; --json shows all of it.

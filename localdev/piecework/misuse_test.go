@@ -16,7 +16,14 @@ func TestMisuse(t *testing.T) {
 		text string
 	}{
 		{[]string{"sumbit"}, `unknown command "sumbit" for "piecework"; did you mean: submit`},
+		{[]string{"help", "parkd"}, `unknown command "parkd" for "piecework"; did you mean: parked`},
+		{[]string{"help", "parked", "replya"}, `unknown command "replya" for "piecework parked"; did you mean: replay`},
+		{[]string{"help", "nonsense"}, "unknown command \"nonsense\" for \"piecework\"\nSee: piecework --help"},
 		{[]string{"list", "--kidn", "x"}, "unknown flag --kidn; did you mean --kind?"},
+		{[]string{"submit", "demo.echo", "--after", "5m"}, "unknown flag --after; did you mean --in?"},
+		{[]string{"submit", "demo.echo", "--max-retries", "3"}, "unknown flag --max-retries; did you mean --max-attempts?"},
+		{[]string{"list", "--status", "failed"}, "unknown flag --status; did you mean --state?"},
+		{[]string{"list", "--after", "5m"}, "unknown flag: --after\nSee: piecework list --help"},
 		{[]string{"list", "--limit", "x"}, `--limit "x": want a number`},
 		{[]string{"list", "--state", "hedl"}, `unknown state "hedl"; did you mean "held"?`},
 		{[]string{"list", "x"}, "takes no arguments"},
@@ -31,12 +38,34 @@ func TestMisuse(t *testing.T) {
 		{[]string{"submit", "demo.echo", "--at", "tomorrow"}, "--at \"tomorrow\": write it as"},
 		{[]string{"submit", "demo.echo", "--at", "2030-01-01", "--in", "5s"}, "mutually exclusive"},
 		{[]string{"wait", "job-x", "--timeout", "-5s"}, "cannot be negative"},
+		{[]string{"submit", "demo.echo", "--timeout", "5s"}, "--timeout limits --wait, which is not given; --time-limit limits an attempt"},
+		{[]string{"submit", "demo.echo", "--wait", "--timeout", "-5s"}, "--timeout -5s: cannot be negative"},
 		{[]string{"wait", "job-x", "--timeout", "5"}, "want a duration, as in 90s"},
 		{[]string{"list", "--url", "ftp://x"}, "write it as in http://127.0.0.1:7433"},
 		{[]string{"fsck", "--dir", "/none"}, "there is no store in /none"},
 	} {
 		if r := cli(t, "", nil, c.args...); r.code != exitUsage || !strings.Contains(r.err, c.text) || r.out != "" {
 			t.Errorf("%v: %+v, want %q", c.args, r, c.text)
+		}
+	}
+}
+
+// A synonym whose flag was renamed would suggest nothing, and one that is a flag of all commands
+// with the flag would never be looked up.
+func TestSynonymsAreOfFlags(t *testing.T) {
+	flags := map[string][]string{} // by command
+	for _, cmd := range rootCommand(newConsole(strings.NewReader(""), nil, nil, nil)).Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { flags[cmd.Name()] = append(flags[cmd.Name()], f.Name) })
+	}
+	for _, s := range synonyms {
+		for _, name := range s.names {
+			found := false
+			for _, of := range flags {
+				found = found || slices.Contains(of, s.flag) && !slices.Contains(of, name) && sameMeaning(name, of) == s.flag
+			}
+			if !found {
+				t.Errorf("--%s suggests --%s for no command, want it to for one at least", name, s.flag)
+			}
 		}
 	}
 }
@@ -53,9 +82,10 @@ func TestServersRefusalsInFlags(t *testing.T) {
 		{[]string{"submit", "demo.echo", "--in", "5x"}, exitUsage, `--in: "5x" is not a duration`},
 		{[]string{"list", "--limit", "2000"}, exitUsage, "--limit: expected number <= 1000"},
 		{[]string{"list", "--cursor", "x"}, exitUsage, "not a cursor"},
-		{[]string{"get", "job-none"}, exitNotFound, "no such record"},
+		{[]string{"get", "job-none"}, exitNotFound, "no such job"},
 		{[]string{"get", "none"}, exitNotFound, "they begin with job-"},
-		{[]string{"retry", strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--held").out)}, exitError, "cannot"},
+		{[]string{"retry", strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--held").out)}, exitError,
+			"cannot retry a job that is held: a retry is for failed and cancelled jobs; release it instead"},
 	} {
 		if r := s.ask(t, c.args...); r.code != c.code || !strings.Contains(r.err, c.text) {
 			t.Errorf("%v: %+v, want %d and %q", c.args, r, c.code, c.text)
@@ -88,6 +118,24 @@ func TestParseTime(t *testing.T) {
 	} {
 		if got, err := parseTime(text); err != nil || !got.Equal(want) {
 			t.Errorf("%q = %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
+
+// The server takes jobs alone, so its help says where a trigger can be tried.
+func TestTheHelpOfUpTellsHowToTryATrigger(t *testing.T) {
+	help := strings.Join(strings.Fields(cli(t, "", nil, "up", "--help").out), " ")
+	for _, want := range []string{"no messages of other systems", "SubmitMessage of localdev.Stack", "Message of kit.Kit"} {
+		if !strings.Contains(help, want) {
+			t.Errorf("up --help does not say %q:\n%s", want, help)
+		}
+	}
+}
+
+func TestHelpOfACommandThatExists(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"help", "parked"}, {"help", "parked", "replay"}, {"help", "ls"}, {"help", "help"}, {"help", "completion", "bash"}} {
+		if r := cli(t, "", nil, args...); r.code != exitOK || !strings.Contains(r.out, "Usage:") || r.err != "" {
+			t.Errorf("%v = %+v, want the usage and exit status 0", args, r)
 		}
 	}
 }

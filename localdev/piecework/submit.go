@@ -40,6 +40,12 @@ func submitCommand(c *console) *cobra.Command {
 			if cmd.Flags().Changed("max-attempts") {
 				f.sub.MaxAttempts = &f.maxAttempts
 			}
+			if cmd.Flags().Changed("timeout") && !f.wait {
+				return usage("--timeout limits --wait, which is not given; --time-limit limits an attempt")
+			}
+			if err := checkTimeout(f.timeout); err != nil {
+				return err
+			}
 			return submit(cmd.Context(), c, args, f)
 		},
 		ValidArgsFunction: c.completeKinds,

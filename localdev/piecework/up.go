@@ -34,7 +34,9 @@ func upCommand(c *console) *cobra.Command {
 		Long: "Starts a store, a queue, files, a worker with a few example kinds, and the HTTP API. Submitted jobs survive\n" +
 			"the end of the process: start it again over the same directory and they continue.\n\n" +
 			"Ctrl-C stops it gracefully: running jobs finish, or are handed back with their checkpoints. A second ctrl-C\n" +
-			"ends it at once and loses nothing either: the jobs run again when their leases have run out.",
+			"ends it at once and loses nothing either: the jobs run again when their leases have run out.\n\n" +
+			"It takes no messages of other systems, and the example kinds have no triggers for them. To try a trigger, a program\n" +
+			"of yours sends the message with SubmitMessage of localdev.Stack, and a test with Message of kit.Kit.",
 		Example: "  piecework up\n  piecework up --addr 127.0.0.1:8000 --dir /var/lib/piecework\n" +
 			"  PIECEWORK_TOKENS=operator:ops:$(openssl rand -hex 16) piecework up --addr :7433",
 		Args: wantArgs(0, 0, ""),
@@ -72,9 +74,11 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := httpapi.CheckAddress(f.addr, who); err != nil {
-		return err
+	ln, err := httpapi.Listen(ctx, f.addr, who) // before a worker takes jobs
+	if err != nil {
+		return listenError(f.addr, err)
 	}
+	defer ln.Close()
 	stack, err := localdev.Start(ctx, examples(), localdev.Config{
 		Dir: f.dir, Store: f.store, Blobs: f.blobs, Queues: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
 	})
@@ -85,10 +89,6 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	api, err := httpapi.New(stack.Runtime(), &httpapi.Options{Tokens: who, Version: version(), Log: logger})
 	if err != nil {
 		return err
-	}
-	ln, err := api.Listen(ctx, f.addr)
-	if err != nil {
-		return listenError(f.addr, err)
 	}
 	if err := c.welcome(stack, ln, who); err != nil {
 		return err

@@ -89,10 +89,17 @@ func TestUpRefusals(t *testing.T) {
 			t.Errorf("%v %v: it was refused after the data directory was made, want before", c.env, c.args)
 		}
 	}
-	s := start(t, dir)
-	r := cli(t, "", nil, "up", "--dir", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
+}
+
+// A server whose port is taken does not touch the jobs in its directory.
+func TestUpListensBeforeItWorks(t *testing.T) {
+	s, dir := start(t, t.TempDir()), filepath.Join(t.TempDir(), "data")
+	r := cli(t, "", nil, "up", "--dir", dir, "--addr", strings.TrimPrefix(s.url, "http://"))
 	if r.code != exitError || !strings.HasPrefix(r.err, "piecework: ") || !strings.Contains(r.err, "is in use, perhaps by another piecework") {
-		t.Errorf(`a port in use: %+v, want r.code == exitError && strings.HasPrefix(r.err, "piecework: ") && strings.Contains(r.err, "is in use, perhaps by another piecework")`, r)
+		t.Errorf("up on a port in use = %+v, want exit status %d and that the port is in use", r, exitError)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("up on a port in use opened its store before it listened (%v), want it to listen first", err)
 	}
 }
 

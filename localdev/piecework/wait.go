@@ -20,6 +20,9 @@ func waitCommand(c *console) *cobra.Command {
 		Long: "Waits until a job has ended, and shows its progress on standard error: a bar on a terminal, lines elsewhere.\n" +
 			"Then it prints the result on standard output.\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkTimeout(timeout); err != nil {
+				return err
+			}
 			client, err := c.client()
 			if err != nil {
 				return err
@@ -31,11 +34,16 @@ func waitCommand(c *console) *cobra.Command {
 	return cmd
 }
 
-// wait waits for the end of a job and prints it.
-func wait(ctx context.Context, c *console, client *apiclient.Client, id string, timeout time.Duration) error {
+// checkTimeout refuses a negative limit of a wait.
+func checkTimeout(timeout time.Duration) error {
 	if timeout < 0 {
 		return usage("--timeout %v: cannot be negative", timeout)
 	}
+	return nil
+}
+
+// wait waits for the end of a job and prints it.
+func wait(ctx context.Context, c *console, client *apiclient.Client, id string, timeout time.Duration) error {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)

@@ -19,11 +19,11 @@ type Step[R any] func(cur R) (next R, changed bool, err error)
 func (rs Records[R]) Get(ctx context.Context, tries *Tries, id string) (R, error) {
 	var none R
 	if err := CheckID(id); err != nil {
-		return none, fmt.Errorf("get: %w: %w", ErrNotFound, err)
+		return none, fmt.Errorf("get: %w: %w", rs.notFound(), err)
 	}
 	r, err := rs.fetch(ctx, tries, id)
 	if err == nil && rs.expired(r) {
-		return none, fmt.Errorf("get %s: %w", id, errExpired)
+		return none, fmt.Errorf("get %s: %w", id, rs.hasExpired())
 	}
 	return r, err
 }
@@ -37,7 +37,7 @@ func (rs Records[R]) fetch(ctx context.Context, tries *Tries, id string) (R, err
 		case faultNone:
 			return rs.Decode(d)
 		case faultMissing:
-			err = ErrNotFound
+			err = rs.notFound()
 		case faultUnknown, faultConflict:
 			if err = tries.again(ctx, err); err == nil {
 				continue
@@ -156,7 +156,7 @@ func (rs Records[R]) Change(ctx context.Context, tries *Tries, have R, step Step
 		case write != "" && *rs.Head(&fresh).Write == write:
 			return fresh, nil
 		case rs.expired(fresh):
-			return cur, fmt.Errorf("write %s: %w", id, errExpired)
+			return cur, fmt.Errorf("write %s: %w", id, rs.hasExpired())
 		}
 		cur = fresh
 		if races >= freeRaces {

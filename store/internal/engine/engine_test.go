@@ -75,6 +75,7 @@ func newNotes(t *testing.T, tokens bool) *notes {
 		Pause: func(_ context.Context, d time.Duration) error { n.paused += d; return nil },
 	}
 	n.Noun = Noun[note]{
+		Name:    "note",
 		Version: 1,
 		Head: func(r *note) Head {
 			h := Head{Version: &r.Version, ID: &r.ID, Rev: &r.rev}
@@ -197,8 +198,8 @@ func TestARecordIsCreatedOnceAndAnExpiredOneReplaced(t *testing.T) {
 		if _, err := n.Change(t.Context(), n.tries(), have, func(r note) (note, bool, error) { r.Old = true; return r, true, nil }); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.Get(t.Context(), n.tries(), "note-1"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("get of an expired note: %v, want %v", err, ErrNotFound)
+		if _, err := n.Get(t.Context(), n.tries(), "note-1"); !errors.Is(err, ErrNotFound) || err.Error() != "get note-1: no such note: it has expired" {
+			t.Errorf("get of an expired note: %v, want %v, with the noun and the reason", err, ErrNotFound)
 		}
 		list := n.CreateMany(t.Context(), n.tries(), []note{{ID: "note-1", Text: "again"}, {ID: "note-2", Text: "again"}, {ID: "note-2"}})
 		if list[0].Err != nil || list[1].Err != nil || !errors.Is(list[2].Err, ErrExists) {

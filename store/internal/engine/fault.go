@@ -19,8 +19,28 @@ var (
 	ErrCursor      = errors.New("invalid cursor")
 )
 
-// errExpired: the record is past its expiry, and the store has not deleted it yet.
-var errExpired = fmt.Errorf("%w: it has expired", ErrNotFound)
+// NotFoundError is ErrNotFound with the noun of the record, in the words of users.
+type NotFoundError struct {
+	Noun    string // as in "job"
+	Expired bool   // the record is past its expiry, and the store has not deleted it yet
+}
+
+// Error says that there is no such record, by its noun.
+func (e *NotFoundError) Error() string {
+	if e.Expired {
+		return "no such " + e.Noun + ": it has expired"
+	}
+	return "no such " + e.Noun
+}
+
+// Is reports whether target is ErrNotFound.
+func (e *NotFoundError) Is(target error) bool { return target == ErrNotFound }
+
+// isExpired reports whether err says that the record is past its expiry.
+func isExpired(err error) bool {
+	missing, ok := errors.AsType[*NotFoundError](err)
+	return ok && missing.Expired
+}
 
 // fault classifies an error of docstore.
 type fault int

@@ -119,7 +119,7 @@ func (rs Records[R]) readSome(ctx context.Context, ids []string, some []int, res
 			continue
 		}
 		if err := CheckID(ids[i]); err != nil {
-			results[i] = Result[R]{Err: fmt.Errorf("get: %w: %w", ErrNotFound, err)}
+			results[i] = Result[R]{Err: fmt.Errorf("get: %w: %w", rs.notFound(), err)}
 			continue
 		}
 		d := &Doc{ID: ids[i]}
@@ -146,7 +146,7 @@ func (rs Records[R]) readSome(ctx context.Context, ids []string, some []int, res
 		case faultNone:
 			results[i] = rs.result(d)
 		case faultMissing:
-			results[i] = Result[R]{Err: fmt.Errorf("get %s: %w", ids[i], ErrNotFound)}
+			results[i] = Result[R]{Err: fmt.Errorf("get %s: %w", ids[i], rs.notFound())}
 		case faultFinal:
 			results[i] = Result[R]{Err: fmt.Errorf("get %s: %w", ids[i], err)}
 		default:
@@ -160,7 +160,7 @@ func (rs Records[R]) readSome(ctx context.Context, ids []string, some []int, res
 func (rs Records[R]) result(d *Doc) Result[R] {
 	r, err := rs.Decode(d)
 	if err == nil && rs.expired(r) {
-		return Result[R]{Err: fmt.Errorf("get %s: %w", d.ID, errExpired), size: len(d.Data)}
+		return Result[R]{Err: fmt.Errorf("get %s: %w", d.ID, rs.hasExpired()), size: len(d.Data)}
 	}
 	return Result[R]{Record: r, Err: err, size: len(d.Data)}
 }

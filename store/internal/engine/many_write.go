@@ -90,7 +90,7 @@ func (rs Records[R]) created(
 	}
 	for n, i := range some {
 		switch r := there[n]; {
-		case errors.Is(r.Err, errExpired):
+		case isExpired(r.Err):
 			expired = append(expired, i)
 		case errors.Is(r.Err, ErrNotFound):
 			left = append(left, i)

@@ -41,8 +41,10 @@ type Keys struct {
 var dataFields = []docstore.FieldPath{"data", RevisionField}
 
 // Noun is what the engine must know about the records of one noun. R is the record, passed by
-// value. Version, Head and Keys are required.
+// value. Name, Version, Head and Keys are required.
 type Noun[R any] struct {
+	// Name is what users call such a record, as in "job".
+	Name string
 	// Version is the newest format that this version of the software knows. A record of a newer
 	// format is not changed.
 	Version int
@@ -129,6 +131,12 @@ func (rs Records[R]) Decode(d *Doc) (R, error) {
 	}
 	return r, nil
 }
+
+// notFound is the error of a record that is not there.
+func (rs Records[R]) notFound() error { return &NotFoundError{Noun: rs.Name} }
+
+// hasExpired is the error of a record that counts as deleted.
+func (rs Records[R]) hasExpired() error { return &NotFoundError{Noun: rs.Name, Expired: true} }
 
 // expired reports whether a record counts as deleted.
 func (rs Records[R]) expired(r R) bool { return rs.Expired != nil && rs.Expired(r) }
