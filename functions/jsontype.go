@@ -151,7 +151,7 @@ func isKey(t reflect.Type) bool {
 }
 
 // maxShape is how long the description of a type may be, in bytes.
-const maxShape = 400
+const maxShape = 200
 
 // shapeOf describes the JSON of a type, as in {item string, count int}. Types of the same shape can
 // read what each other wrote.

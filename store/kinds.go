@@ -65,6 +65,10 @@ type KindSpec struct {
 	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
+// maxSpecs is how many kinds the directory describes, so that it stays well below the size that a
+// record may have. Kinds beyond that are in it without a spec.
+const maxSpecs = 200
+
 // AddKinds puts kinds into the directory, and returns the specs that were stored before, by name. A
 // spec is stored if there was none, or if its process owns the kind. It writes only if something
 // changes.
@@ -99,7 +103,8 @@ func (d directory) add(now Time, kinds []KindSpec) directory {
 	for _, k := range kinds {
 		seen[k.Name] = now
 		spec := KindSpec{Queue: k.Queue, Policy: k.Policy, Deadline: k.Deadline, Args: k.Args, Result: k.Result}
-		if _, there := specs[k.Name]; (k.Own || !there) && !reflect.DeepEqual(spec, KindSpec{}) {
+		_, there := specs[k.Name]
+		if (there && k.Own || !there && len(specs) < maxSpecs) && !reflect.DeepEqual(spec, KindSpec{}) {
 			specs[k.Name] = spec
 		}
 	}

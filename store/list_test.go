@@ -318,6 +318,17 @@ func TestKindsAreDescribedByTheirOwners(t *testing.T) {
 			}
 			return fmt.Sprint(d.rev)
 		}
+		many := make([]KindSpec, 2*maxSpecs)
+		for i := range many {
+			many[i] = KindSpec{Name: fmt.Sprintf("kind-%03d", i), Own: true, Queue: "x"}
+		}
+		if _, err := l.AddKinds(t.Context(), t0, many...); err != nil {
+			t.Fatal(err)
+		}
+		d, err := l.kinds.Get(t.Context(), l.tries(), kindsID)
+		if err != nil || len(d.Specs) != maxSpecs || len(d.Kinds) != len(many)+1 {
+			t.Errorf("%d kinds and %d specs, %v; want %d and %d", len(d.Kinds), len(d.Specs), err, len(many)+1, maxSpecs)
+		}
 		at := rev()
 		if _, err := l.AddKinds(t.Context(), t0+1, own, other); err != nil || rev() != at {
 			t.Errorf("revision %s, %v after the same kinds; want %s, unwritten", rev(), err, at)
