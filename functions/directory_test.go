@@ -1,7 +1,6 @@
 package functions_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +103,7 @@ func TestTypesOfOneShapeAgree(t *testing.T) {
 	} {
 		reg := functions.NewRegistry()
 		declare(reg)
-		if _, err := d.beside(t, reg).Client().Submit(context.Background(), "a", twin{}); err != nil {
+		if _, err := d.beside(t, reg).Client().Submit(t.Context(), "a", twin{}); err != nil {
 			t.Fatal(err)
 		}
 	}
