@@ -11,6 +11,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/store"
 )
 
@@ -25,9 +26,12 @@ type Config struct {
 	// mem://. The last is gocloud's memory store, which reads every record on each query: for small
 	// amounts only. Default: the file piecework.db in Dir.
 	Store string
-	// Blobs is the URL of the blobs: file:///path/to/folder, mem://, or a URL of a driver that the
-	// program imports. Default: the folder blobs in Dir.
+	// Blobs is the URL of the blobs: file:///path/to/folder or mem://. Default: the folder blobs in
+	// Dir.
 	Blobs string
+	// Drivers opens Store and Blobs. A program that wants another service than those named above
+	// registers its driver here. Default: the drivers of SQLite, PostgreSQL, memory and directories.
+	Drivers *drivers.Set
 	// Queues names queues to pull from, in addition to the queues of the registered kinds.
 	Queues []string
 	// Worker configures the worker. SweepEvery is 1 second by default here, and DrainGrace 10

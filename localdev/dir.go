@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers/files"
 )
 
 // Names in the data directory.
@@ -33,14 +34,14 @@ func openDir(c Config) error {
 		return nil
 	}
 	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
-		return dirError(c.Dir, err)
+		return files.DirError(c.Dir, err)
 	}
 	err := checkFormat(c.Dir)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := writeWhole(filepath.Join(c.Dir, formatFile), formatText); err != nil {
-		return dirError(c.Dir, err)
+		return files.DirError(c.Dir, err)
 	}
 	return nil
 }
@@ -53,7 +54,7 @@ func checkFormat(dir string) error {
 		return err
 	}
 	if err != nil {
-		return dirError(dir, err)
+		return files.DirError(dir, err)
 	}
 	var have struct {
 		Format int `json:"format"`

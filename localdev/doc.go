@@ -19,7 +19,6 @@
 //
 // Package kit gives a test the same system in memory and in virtual time.
 //
-// config.go has the configuration, stack.go the running system, dir.go its data directory, open.go
-// opens store and blobs, storage.go opens them for tools, and remedy.go says what to do when
-// opening fails.
+// config.go has the configuration, stack.go the running system, dir.go its data directory, and
+// open.go opens store and blobs, also for tools.
 package localdev

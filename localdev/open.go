@@ -1,115 +1,104 @@
 package localdev
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
-	"gocloud.dev/blob/memblob"
 	"gocloud.dev/docstore"
-	"gocloud.dev/docstore/memdocstore"
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/store"
-	"github.com/piecework/piecework/store/relay"
-	"github.com/piecework/piecework/store/sqldocstore"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/drivers/mem"
+	"github.com/piecework/piecework/infra/drivers/sql"
 )
 
-// openStore opens the collection of the records.
-func openStore(ctx context.Context, c Config) (*docstore.Collection, error) {
-	address := c.Store
-	if address == "" {
-		address = "sqlite://" + urlPath(filepath.Join(c.Dir, storeFile))
-	}
-	scheme, _, _ := strings.Cut(address, ":")
-	switch scheme {
-	case "mem":
-		return OpenMemory()
-	case sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL:
-		coll, err := sqldocstore.Open(ctx, address, SQLOptions())
-		if err != nil {
-			return nil, storeError(address, err)
-		}
-		return coll, nil
-	default:
-		return nil, fmt.Errorf("%w: store %q: use sqlite:///path/to/file, sqlite::memory:, postgres://user@host/db or mem://",
-			functions.ErrConfig, functions.RedactURL(address))
-	}
+// Storage is the stored state of a Stack, for tools that read it.
+type Storage struct {
+	Records *docstore.Collection
+	Bucket  *blob.Bucket
+	Blobs   *blobout.Store // over Bucket
+
+	closeRecords func() error
 }
 
-// OpenMemory opens gocloud's memory store for records, with the lock that it needs: see
-// [relay.Locked].
-func OpenMemory() (*docstore.Collection, error) {
-	inner, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+// OpenStorage opens the stored state of a Stack, which may be running or not. It uses only Dir,
+// Store, Blobs and Drivers of the configuration. It returns fs.ErrNotExist for a store or blobs
+// that do not exist on this machine, and makes nothing here.
+func OpenStorage(ctx context.Context, c Config) (*Storage, error) {
+	var err error
+	if c.Dir, err = filepath.Abs(cmp.Or(c.Dir, DefaultDir)); err != nil {
+		return nil, fmt.Errorf("%w: localdev: data directory %q: %w", functions.ErrConfig, c.Dir, err)
+	}
+	if err := findStorage(c); err != nil {
+		return nil, err
+	}
+	return open(ctx, c)
+}
+
+// open opens the store and the bucket, and makes files and directories that are missing.
+func open(ctx context.Context, c Config) (s *Storage, err error) {
+	set := c.Drivers
+	if set == nil {
+		set = drivers.New(sql.Register, mem.Register, files.Register)
+	}
+	s = &Storage{}
+	if s.Records, s.closeRecords, err = set.OpenStore(ctx, c.storeURL()); err != nil {
+		return nil, err
+	}
+	bucket, err := set.OpenBucket(ctx, c.blobsURL())
 	if err != nil {
-		return nil, fmt.Errorf("open store in memory: %w", err)
+		return nil, errors.Join(err, s.closeRecords())
 	}
-	return relay.Locked(inner), nil
+	s.Bucket = bucket.Bucket
+	s.Blobs = blobout.New(bucket.Bucket, &blobout.Options{Dir: bucket.Dir, Upload: bucket.Upload})
+	return s, nil
 }
 
-// SQLOptions returns the layout of the records in SQLite and PostgreSQL.
-func SQLOptions() *sqldocstore.Options {
-	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
-	for _, name := range store.Columns() {
-		column := sqldocstore.Column{Name: name, Type: sqldocstore.Text}
-		if name == "data" {
-			column.Type = sqldocstore.Bytes
+// findStorage refuses missing state. Opening would make it, or find nothing.
+func findStorage(c Config) error {
+	for _, address := range []string{c.Store, c.Blobs} {
+		if strings.HasPrefix(address, "mem:") || strings.HasPrefix(address, "sqlite::memory:") {
+			return fmt.Errorf("%w: %s is in the memory of another process, and cannot be opened from here",
+				functions.ErrConfig, address)
 		}
-		o.Columns = append(o.Columns, column)
 	}
-	return o
-}
-
-// openBlobs opens the bucket, and returns its directory if it is one. With create it makes a
-// missing directory.
-func openBlobs(ctx context.Context, c Config, create bool) (bucket *blob.Bucket, dir string, err error) {
-	address := c.Blobs
-	if address == "" {
-		return openFolder(filepath.Join(c.Dir, blobsDir), create)
-	}
-	scheme, _, _ := strings.Cut(address, ":")
-	switch scheme {
-	case memblob.Scheme:
-		return memblob.OpenBucket(nil), "", nil
-	case fileblob.Scheme:
-		u, err := url.Parse(address)
-		if err != nil || u.Host != "" || u.Path == "" || u.RawQuery != "" {
-			return nil, "", fmt.Errorf("%w: blobs %q: want file:///path/to/folder, without parameters", functions.ErrConfig, functions.RedactURL(address))
+	if file := sql.File(c.storeURL()); file != "" {
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("%w: there is no store in %s: %w", functions.ErrConfig, filepath.Dir(file), err)
 		}
-		return openFolder(folder(u), create)
 	}
-	if !blob.DefaultURLMux().ValidBucketScheme(scheme) {
-		return nil, "", fmt.Errorf("%w: blobs %q: use file:///path/to/folder or mem://; another service needs a program "+
-			"that imports its driver", functions.ErrConfig, functions.RedactURL(address))
+	if dir := files.Dir(c.blobsURL()); dir != "" {
+		if _, err := os.Stat(dir); err != nil {
+			return files.DirError(dir, err)
+		}
 	}
-	if bucket, err = blob.OpenBucket(ctx, address); err != nil {
-		return nil, "", fmt.Errorf("open blobs %s: %w", functions.RedactURL(address), err)
+	if c.Store != "" && c.Blobs != "" {
+		return nil
 	}
-	return bucket, "", nil
+	if err := checkFormat(c.Dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // older than the file of the format
 }
 
-// openFolder opens a directory as a bucket with the options that blobout needs.
-func openFolder(dir string, create bool) (*blob.Bucket, string, error) {
-	b, err := fileblob.OpenBucket(dir, &fileblob.Options{CreateDir: create, NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
-	if err != nil {
-		return nil, "", dirError(dir, err)
-	}
-	return b, dir, nil
+// storeURL returns the URL of the store.
+func (c Config) storeURL() string {
+	return cmp.Or(c.Store, "sqlite://"+urlPath(filepath.Join(c.Dir, storeFile)))
 }
 
-// folder returns the directory of a file URL. On Windows, /C:/x is C:\x.
-func folder(u *url.URL) string {
-	path := u.Path
-	if runtime.GOOS == "windows" {
-		path = strings.TrimPrefix(path, "/")
-	}
-	return filepath.FromSlash(path)
+// blobsURL returns the URL of the blobs.
+func (c Config) blobsURL() string {
+	return cmp.Or(c.Blobs, "file://"+urlPath(filepath.Join(c.Dir, blobsDir)))
 }
 
 // urlPath returns an absolute file name as the path of a URL.
@@ -121,7 +110,7 @@ func urlPath(name string) string {
 	return (&url.URL{Path: name}).EscapedPath()
 }
 
-// blobStore returns the store of the outputs in a bucket.
-func blobStore(bucket *blob.Bucket, dir string) *blobout.Store {
-	return blobout.New(bucket, &blobout.Options{Dir: dir})
+// Close closes the store and the bucket.
+func (s *Storage) Close() error {
+	return errors.Join(s.Bucket.Close(), s.closeRecords())
 }

@@ -22,9 +22,7 @@ import (
 // Stack is a running system. Start makes one, and Stop ends it.
 type Stack struct {
 	cfg    Config
-	coll   *docstore.Collection
-	bucket *blob.Bucket
-	blobs  *blobout.Store
+	data   *Storage
 	queue  *memqueue.Queue
 	sender *pubsubq.Sender
 	rt     *functions.Runtime
@@ -63,21 +61,16 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	if err := openDir(s.cfg); err != nil {
 		return err
 	}
-	if s.coll, err = openStore(ctx, s.cfg); err != nil {
+	if s.data, err = open(ctx, s.cfg); err != nil {
 		return err
 	}
-	var dir string
-	if s.bucket, dir, err = openBlobs(ctx, s.cfg, true); err != nil {
-		return err
-	}
-	s.blobs = blobStore(s.bucket, dir)
 	s.queue = memqueue.New(nil)
 	s.sender = pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: s.queue})
-	st, err := store.New(s.coll, &store.Options{Timing: s.cfg.Timing, Rand: s.cfg.Runtime.Rand})
+	st, err := store.New(s.data.Records, &store.Options{Timing: s.cfg.Timing, Rand: s.cfg.Runtime.Rand})
 	if err != nil {
 		return fmt.Errorf("%w: localdev: %w", functions.ErrConfig, err)
 	}
-	s.rt, err = functions.New(jobs, functions.Backends{Store: st, Queue: s.sender, Blobs: s.blobs}, s.cfg.Runtime)
+	s.rt, err = functions.New(jobs, functions.Backends{Store: st, Queue: s.sender, Blobs: s.data.Blobs}, s.cfg.Runtime)
 	if err != nil {
 		return err
 	}
@@ -131,13 +124,13 @@ func (s *Stack) Client() *functions.Client { return s.rt.Client() }
 func (s *Stack) Runtime() *functions.Runtime { return s.rt }
 
 // Collection returns the store's collection. Only package store should write to it.
-func (s *Stack) Collection() *docstore.Collection { return s.coll }
+func (s *Stack) Collection() *docstore.Collection { return s.data.Records }
 
 // Blobs returns the store of the outputs.
-func (s *Stack) Blobs() *blobout.Store { return s.blobs }
+func (s *Stack) Blobs() *blobout.Store { return s.data.Blobs }
 
 // Bucket returns the bucket of the outputs.
-func (s *Stack) Bucket() *blob.Bucket { return s.bucket }
+func (s *Stack) Bucket() *blob.Bucket { return s.data.Bucket }
 
 // Queue returns the queue in this process.
 func (s *Stack) Queue() *memqueue.Queue { return s.queue }
@@ -182,11 +175,8 @@ func (s *Stack) close() error {
 	if s.queue != nil {
 		errs = append(errs, s.queue.Close())
 	}
-	if s.bucket != nil {
-		errs = append(errs, s.bucket.Close())
-	}
-	if s.coll != nil {
-		errs = append(errs, s.coll.Close())
+	if s.data != nil {
+		errs = append(errs, s.data.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("localdev: close: %w", err)

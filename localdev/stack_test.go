@@ -258,10 +258,10 @@ func TestStartSaysWhatToDo(t *testing.T) {
 			[]string{"format.json", "another directory"}, true},
 		{"damaged database", nil, localdev.Config{Dir: filepath.Dir(write("damaged/piecework.db", strings.Repeat("no database", 100)))},
 			[]string{"damaged", "backup"}, false},
-		{"unknown store", nil, localdev.Config{Store: "mysql://me:secret@host/db", Blobs: "mem://"}, []string{"sqlite://", "postgres://"}, true},
+		{"unknown store", nil, localdev.Config{Store: "mysql://me:hunter2@host/db", Blobs: "mem://"}, []string{"sqlite://", "postgres://"}, true},
 		{"no such folder", nil, localdev.Config{Store: "sqlite://" + dir + "/none/x.db", Blobs: "mem://"}, []string{"no such directory"}, false},
 		{"unknown blobs", nil, localdev.Config{Store: "mem://", Blobs: "ftp://host/x"}, []string{"file://", "driver"}, true},
-		{"blobs with parameters", nil, localdev.Config{Store: "mem://", Blobs: "file:///x?create_dir=1"}, []string{"without parameters"}, true},
+		{"blobs with parameters", nil, localdev.Config{Store: "mem://", Blobs: "file:///x?create_dir=1"}, []string{`unknown parameter "create_dir"`}, true},
 		{"bad queue", nil, localdev.Config{Queues: []string{"No Queue"}}, []string{"No Queue", "lower-case"}, true},
 		{"submit queue", nil, localdev.Config{Queues: []string{"submit"}}, []string{"submit"}, true},
 		{"bad kind", broken, localdev.Config{Store: "mem://", Blobs: "mem://"}, []string{"Double", "lower-case"}, true},
@@ -281,10 +281,15 @@ func TestStartSaysWhatToDo(t *testing.T) {
 					t.Errorf("error does not say %q: %v", want, err)
 				}
 			}
+			for _, once := range []string{"open store", "open blobs", functions.ErrConfig.Error()} {
+				if n := strings.Count(err.Error(), once); n > 1 {
+					t.Errorf("error says %q %d times, want at most once: %v", once, n, err)
+				}
+			}
 			if errors.Is(err, functions.ErrConfig) != c.config {
 				t.Errorf("is ErrConfig: %t: %v", !c.config, err)
 			}
-			if strings.Contains(err.Error(), "secret") {
+			if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("error tells the password: %v", err)
 			}
 		})

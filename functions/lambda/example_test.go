@@ -11,7 +11,7 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/lambda"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/store"
@@ -55,7 +55,7 @@ func ExampleExecute() {
 // inMemory makes a runtime; a program opens a deployment's store, queues and bucket in place of
 // these.
 func inMemory(jobs *functions.Registry) (*functions.Runtime, error) {
-	coll, err := localdev.OpenMemory()
+	coll, err := mem.OpenCollection()
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/trigger"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
@@ -27,7 +27,7 @@ type workshop struct {
 }
 
 func open(jobs *functions.Registry) *workshop {
-	coll, err := localdev.OpenMemory()
+	coll, err := mem.OpenCollection()
 	if err != nil {
 		panic(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/store"
@@ -30,7 +30,7 @@ type bench struct {
 
 func openSQL(b *testing.B, url string) *docstore.Collection {
 	b.Helper()
-	coll, err := sqldocstore.Open(b.Context(), url, localdev.SQLOptions())
+	coll, err := sqldocstore.Open(b.Context(), url, sql.Options())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
@@ -176,7 +176,7 @@ func playChaos(t *testing.T, seed uint64) {
 	const slots, workers = 3, 3
 	c := &chaos{rnd: rand.New(rand.NewPCG(seed, 0))}
 	w := newWorld(t)
-	inner, err := localdev.OpenMemory()
+	inner, err := mem.OpenCollection()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/functions/worker"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/relay"
 )
@@ -20,7 +20,7 @@ import (
 // pause.
 func TestADeadWorkerIsNoticedWhileJobsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		inner, err := localdev.OpenMemory()
+		inner, err := mem.OpenCollection()
 		if err != nil {
 			t.Fatal(err)
 		}

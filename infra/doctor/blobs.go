@@ -14,6 +14,7 @@ import (
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
 )
 
 // blobProbe tries a bucket with one blob.
@@ -29,7 +30,7 @@ const content = "Piecework's doctor wrote this and removes it."
 // blobs tries what package blobout does with the bucket.
 func (d *doctor) blobs(ctx context.Context) {
 	const what = "blobs open"
-	var bucket *blob.Bucket
+	var bucket drivers.Bucket
 	err := d.try(ctx, func(ctx context.Context) (err error) {
 		bucket, err = d.Set.OpenBucket(ctx, d.Config.Blobs)
 		return err
@@ -51,7 +52,7 @@ func (d *doctor) blobs(ctx context.Context) {
 	}
 	// Beside the folders of the records, where the rights are the same. A folder of its own would
 	// stay in a directory.
-	p := &blobProbe{d, bucket, strings.TrimSuffix(blobout.Prefix(d.id), "/")}
+	p := &blobProbe{d, bucket.Bucket, strings.TrimSuffix(blobout.Prefix(d.id), "/")}
 	if !p.step(ctx, "blobs put", "wrote "+p.key, p.put) {
 		_ = p.try(context.WithoutCancel(ctx), p.remove) // it may have been written; if not, there is nothing to report
 		return

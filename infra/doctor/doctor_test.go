@@ -60,7 +60,7 @@ func (w *world) wantNothingLeft() {
 		w.t.Fatal(err)
 	}
 	defer bucket.Close()
-	report, err := fsck.Check(w.t.Context(), coll, bucket, fsck.Options{Now: time.Now()})
+	report, err := fsck.Check(w.t.Context(), coll, bucket.Bucket, fsck.Options{Now: time.Now()})
 	if err != nil || report.Records+report.Blobs != 0 || len(report.Notes) != 0 {
 		w.t.Errorf("report after the doctor = %+v, error %v, want nothing left", report, err)
 	}
@@ -70,7 +70,7 @@ func (w *world) wantNothingLeft() {
 	if err := coll.Create(w.t.Context(), map[string]any{"id": "doctor-1", "data": []byte("1"), "due_pk": "doctor-1", "due_sk": "doctor-1"}); err != nil {
 		w.t.Fatal(err)
 	}
-	report, err = fsck.Check(w.t.Context(), coll, bucket, fsck.Options{Now: time.Now()})
+	report, err = fsck.Check(w.t.Context(), coll, bucket.Bucket, fsck.Options{Now: time.Now()})
 	if err != nil || len(report.Problems) != 0 || len(report.Notes) != 2 {
 		w.t.Errorf("report after a killed doctor = %+v, error %v, want two notes and no problem", report, err)
 	}

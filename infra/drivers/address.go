@@ -33,7 +33,7 @@ func ParseAddress(rawURL string) (*Address, error) {
 	var rest string
 	var ok bool
 	if a.Scheme, rest, ok = strings.Cut(rawURL, ":"); !ok || a.Scheme == "" || strings.ContainsAny(a.Scheme, "/?# ") {
-		return nil, fmt.Errorf("%w: not a URL: it begins with no scheme and colon, as file:///PATH and s3://BUCKET do", functions.ErrConfig)
+		return nil, fmt.Errorf("%w: not a URL: it begins with no scheme and colon", functions.ErrConfig)
 	}
 	a.Scheme = strings.ToLower(a.Scheme)
 	rest, query, _ := strings.Cut(rest, "?")

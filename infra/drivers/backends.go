@@ -67,7 +67,7 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 		return fmt.Errorf("%w: %w", functions.ErrConfig, err)
 	}
 
-	bucket, err := s.openBucket(ctx, c.Blobs)
+	bucket, err := s.OpenBucket(ctx, c.Blobs)
 	if err != nil {
 		return err
 	}

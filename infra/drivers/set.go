@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -114,12 +115,7 @@ func (s *Set) OpenQueue(ctx context.Context, rawURL string) (Queue, error) {
 }
 
 // OpenBucket opens the bucket that a URL names.
-func (s *Set) OpenBucket(ctx context.Context, rawURL string) (*blob.Bucket, error) {
-	b, err := s.openBucket(ctx, rawURL)
-	return b.Bucket, err
-}
-
-func (s *Set) openBucket(ctx context.Context, rawURL string) (Bucket, error) {
+func (s *Set) OpenBucket(ctx context.Context, rawURL string) (Bucket, error) {
 	a, d, err := pick(s.buckets, "blobs", rawURL)
 	if err != nil {
 		return Bucket{}, err
@@ -145,24 +141,31 @@ var homes = map[string]map[string]string{
 	"blobs": {"mem": "mem", "file": "files", "s3": "aws", "gs": "gcp", "azblob": "azure"},
 }
 
+// forms says how the URLs of a scheme look for which the scheme alone says too little.
+var forms = map[string]string{
+	"sqlite": "sqlite:///path/to/file", "postgres": "postgres://user@host/db", "postgresql": "postgresql://user@host/db",
+	"file": "file:///path/to/folder",
+}
+
 // pick finds the driver of a URL.
 func pick[D any](drivers map[string]D, what, rawURL string) (*Address, D, error) {
 	var none D
+	var linked []string
+	for _, scheme := range slices.Sorted(maps.Keys(drivers)) {
+		linked = append(linked, cmp.Or(forms[scheme], scheme+"://"))
+	}
+	known := cmp.Or(strings.Join(linked, ", "), "none")
 	a, err := ParseAddress(rawURL)
 	if err != nil {
-		return nil, none, fmt.Errorf("%s: %w", what, err)
+		return nil, none, fmt.Errorf("%s: %w; this program has drivers for %s", what, err, known)
 	}
 	if d, ok := drivers[a.Scheme]; ok {
 		return a, d, nil
-	}
-	linked := slices.Sorted(maps.Keys(drivers))
-	if len(linked) == 0 {
-		linked = []string{"none"}
 	}
 	remedy := "correct the scheme"
 	if home, ok := homes[what][a.Scheme]; ok {
 		remedy = fmt.Sprintf("pass %s.Register of package infra/drivers/%s to drivers.New in main", home, home)
 	}
 	return nil, none, fmt.Errorf("%w: %s %s: this program has no driver for %q, only for %s: %s",
-		functions.ErrConfig, what, a, a.Scheme, strings.Join(linked, ", "), remedy)
+		functions.ErrConfig, what, a, a.Scheme, known, remedy)
 }

@@ -19,7 +19,7 @@ import (
 
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/localdev/kit/internal/tripwire"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
@@ -48,7 +48,7 @@ type letter struct {
 }
 
 func newDesk(o options) (*desk, error) {
-	coll, err := localdev.OpenMemory()
+	coll, err := mem.OpenCollection()
 	if err != nil {
 		return nil, err
 	}

@@ -67,5 +67,5 @@ func BucketOf(t *testing.T, set *drivers.Set, rawURL string) *blob.Bucket {
 			t.Error(err)
 		}
 	})
-	return b
+	return b.Bucket
 }

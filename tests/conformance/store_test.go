@@ -10,7 +10,7 @@ import (
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/memdocstore"
 
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 	"github.com/piecework/piecework/tests/conformance"
@@ -80,7 +80,7 @@ func TestPostgreSQL(t *testing.T) {
 // openSQL opens a database as the store's fields ask for.
 func openSQL(t *testing.T, rawURL string) *docstore.Collection {
 	t.Helper()
-	coll, err := sqldocstore.Open(t.Context(), rawURL, localdev.SQLOptions())
+	coll, err := sqldocstore.Open(t.Context(), rawURL, sql.Options())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/fsck"
 	"github.com/piecework/piecework/functions/httpapi/wire"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/localdev/kit"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
@@ -179,7 +179,7 @@ func sameFiles(t *testing.T, info functions.Info, files map[string]string) {
 // checkStored reads what is stored from outside.
 func checkStored(t *testing.T, s *server) {
 	t.Helper()
-	coll, err := sqldocstore.Open(t.Context(), s.storeURL(), localdev.SQLOptions())
+	coll, err := sqldocstore.Open(t.Context(), s.storeURL(), sql.Options())
 	if err != nil {
 		t.Fatal(err)
 	}

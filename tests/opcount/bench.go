@@ -9,7 +9,7 @@ import (
 	"gocloud.dev/docstore"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 	"github.com/piecework/piecework/tests/counting"
@@ -25,7 +25,7 @@ type bench struct {
 func newBench(ctx context.Context, ttl store.TTL) (*bench, error) {
 	b := &bench{}
 	var err error
-	if b.inner, err = sqldocstore.Open(ctx, "sqlite::memory:", localdev.SQLOptions()); err != nil {
+	if b.inner, err = sqldocstore.Open(ctx, "sqlite::memory:", sql.Options()); err != nil {
 		return nil, err
 	}
 	b.Bench, err = counting.NewBench(b.inner, ttl, handlers(b))

@@ -194,7 +194,7 @@ func TestBucketsThatAreSilent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bs := blobout.New(b, &blobout.Options{Upload: name == "azblob"})
+			bs := blobout.New(b.Bucket, &blobout.Options{Upload: name == "azblob"})
 			ends(t, "write", func(ctx context.Context) error { _, err := bs.Put(ctx, "job-1", "result", []byte("1")); return err })
 			ends(t, "read", func(ctx context.Context) error {
 				_, err := bs.Get(ctx, blobout.Part{Key: "jobs/job-1/p/result", Size: 1})

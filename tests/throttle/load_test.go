@@ -16,7 +16,7 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/store"
@@ -45,7 +45,7 @@ type plant struct {
 
 func newPlant(t *testing.T, bucket *fault.Bucket, flavour fault.Flavour, reg func() *functions.Registry, n int) *plant {
 	t.Helper()
-	inner, err := localdev.OpenMemory()
+	inner, err := mem.OpenCollection()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestARefusalThatOutlastsTheLeaseCostsAnAttempt(t *testing.T) {
 // behind makes a runtime behind a throttle, whose messages nobody receives.
 func behind(t *testing.T, throttle *fault.Throttle) (rt *functions.Runtime, closeAll func()) {
 	t.Helper()
-	inner, err := localdev.OpenMemory()
+	inner, err := mem.OpenCollection()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
-	"github.com/piecework/piecework/localdev"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/fault"
 )
@@ -30,7 +30,7 @@ type lab struct {
 
 func newLab(t *testing.T, flavour fault.Flavour) *lab {
 	t.Helper()
-	inner, err := localdev.OpenMemory()
+	inner, err := mem.OpenCollection()
 	if err != nil {
 		t.Fatal(err)
 	}

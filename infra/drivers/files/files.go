@@ -32,15 +32,19 @@ package files
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"gocloud.dev/blob/fileblob"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
 )
 
@@ -74,9 +78,32 @@ func openBucket(_ context.Context, a *drivers.Address) (drivers.Bucket, error) {
 	dir := directory(a.Path)
 	bucket, err := fileblob.OpenBucket(dir, opts)
 	if err != nil {
-		return none, err
+		return none, DirError(dir, err)
 	}
 	return drivers.Bucket{Bucket: bucket, Dir: dir}, nil
+}
+
+// DirError wraps an error of a data directory with what to do about it.
+func DirError(dir string, err error) error {
+	remedy := "choose another directory"
+	switch {
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
+		remedy = "make it writable for this user, or choose another directory"
+	case errors.Is(err, syscall.ENOSPC):
+		remedy = "the disk is full: free some space, or choose another directory"
+	case errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrExist):
+		remedy = "a file of that name is in the way: move it, or choose another directory"
+	}
+	return fmt.Errorf("%w: data directory %s: %s: %w", functions.ErrConfig, dir, remedy, err)
+}
+
+// Dir returns the directory that a bucket's URL names, or "" if it names none.
+func Dir(rawURL string) string {
+	a, err := drivers.ParseAddress(rawURL)
+	if err != nil || a.Scheme != fileblob.Scheme || a.Host != "" || a.Path == "" {
+		return ""
+	}
+	return directory(a.Path)
 }
 
 func signer(base, keyFile string) (fileblob.URLSigner, error) {

@@ -54,12 +54,21 @@ func openStore(_ context.Context, a *drivers.Address) (*docstore.Collection, fun
 	if err := a.Check(); err != nil {
 		return nil, nil, err
 	}
-	inner, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	coll, err := OpenCollection()
 	if err != nil {
 		return nil, nil, err
 	}
-	coll := relay.Locked(inner)
 	return coll, coll.Close, nil
+}
+
+// OpenCollection opens gocloud's memory store for records, with the lock that it needs: see
+// [relay.Locked].
+func OpenCollection() (*docstore.Collection, error) {
+	inner, err := memdocstore.OpenCollection(store.IDField, &memdocstore.Options{RevisionField: store.RevisionField})
+	if err != nil {
+		return nil, err
+	}
+	return relay.Locked(inner), nil
 }
 
 func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {

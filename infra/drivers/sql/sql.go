@@ -44,6 +44,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gocloud.dev/docstore"
@@ -63,9 +69,8 @@ func Register(s *drivers.Set) {
 	s.AddDenial(denied)
 }
 
-// options is the layout of the records. localdev has the same, so that its files can be opened
-// here.
-func options() *sqldocstore.Options {
+// Options returns the layout of the records in SQLite and PostgreSQL.
+func Options() *sqldocstore.Options {
 	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
 	for _, name := range store.Columns() {
 		column := sqldocstore.Column{Name: name, Type: sqldocstore.Text}
@@ -85,18 +90,60 @@ func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func()
 		return nil, nil, a.Errorf("the layout of the records is fixed: remove %s", fixed.Encode())
 	}
 	// The other parameters are checked by sqldocstore, which knows PostgreSQL's too.
-	coll, err := sqldocstore.Open(ctx, a.Raw(), options())
+	coll, err := sqldocstore.Open(ctx, a.Raw(), Options())
 	switch {
 	case sqldocstore.ErrorCode(err) == gcerrors.InvalidArgument:
 		return nil, nil, fmt.Errorf("%w: %w", functions.ErrConfig, err)
 	case err != nil:
+		if text := remedy(a, err); text != "" {
+			err = fmt.Errorf("%s: %w", text, err)
+		}
 		return nil, nil, err
 	}
 	return coll, coll.Close, nil
 }
 
+// remedy says what to do if the store cannot be opened, or "".
+func remedy(a *drivers.Address, err error) string {
+	text := strings.ToLower(err.Error())
+	file := File(a.Raw())
+	info, statErr := os.Stat(file)
+	_, dirErr := os.Stat(filepath.Dir(file))
+	switch {
+	case strings.Contains(text, "not a database") || strings.Contains(text, "malformed"):
+		return "the file is damaged, or is not a SQLite database: restore it from a backup, or move it away to start with an empty one"
+	case sqldocstore.ErrorCode(err) == gcerrors.ResourceExhausted || errors.Is(err, syscall.ENOSPC):
+		return "the disk is full: free some space"
+	case errors.Is(err, sqldocstore.ErrUnavailable) && file != "":
+		return "another process has locked it: end that process, or choose another file"
+	case errors.Is(err, sqldocstore.ErrUnavailable):
+		return "the database cannot be reached: check the address, and that the server runs"
+	case strings.Contains(text, "readonly") || strings.Contains(text, "read-only") || errors.Is(err, fs.ErrPermission):
+		return "make the file and its directory writable for this user"
+	case errors.Is(dirErr, fs.ErrNotExist):
+		return "there is no such directory: make it"
+	case statErr == nil && info.IsDir():
+		return "that is a directory: name a file"
+	}
+	return ""
+}
+
+// File returns the file that a store's URL names, or "" if it names none.
+func File(rawURL string) string {
+	rest, ok := strings.CutPrefix(rawURL, sqldocstore.SchemeSQLite+":")
+	if !ok || strings.HasPrefix(rest, ":memory:") {
+		return ""
+	}
+	rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	name, err := url.PathUnescape(rest)
+	if err != nil {
+		return ""
+	}
+	return filepath.FromSlash(name)
+}
+
 func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
-	o := options()
+	o := Options()
 	o.Table = a.Params.String("table", o.Table)
 	dialect := sqldocstore.Postgres
 	if a.Scheme == sqldocstore.SchemeSQLite {

@@ -1,7 +1,10 @@
 package sql_test
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,7 +40,26 @@ func TestWrongURLsAreRefusedAsConfiguration(t *testing.T) {
 
 func TestAServerThatIsAwayIsNoMistakeOfTheConfiguration(t *testing.T) {
 	_, _, err := drivers.New(sql.Register).OpenStore(t.Context(), "postgres://me:hunter2@127.0.0.1:1/db?connect_timeout=5")
-	if err == nil || errors.Is(err, functions.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
-		t.Error(err)
+	if err == nil || !strings.Contains(err.Error(), "check the address, and that the server runs") || errors.Is(err, functions.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v, want what to do, no ErrConfig and no password", err)
+	}
+}
+
+func TestAFileThatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	damaged := filepath.Join(dir, "damaged.db")
+	if err := os.WriteFile(damaged, bytes.Repeat([]byte("no database"), 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		damaged:                            "restore it from a backup",
+		filepath.Join(dir, "none", "x.db"): "there is no such directory: make it",
+		dir:                                "that is a directory: name a file",
+	} {
+		url := "sqlite://" + filepath.ToSlash(file)
+		_, _, err := drivers.New(sql.Register).OpenStore(t.Context(), url)
+		if err == nil || !strings.HasPrefix(err.Error(), "open store "+url+": ") || strings.Count(err.Error(), want) != 1 {
+			t.Errorf("error %v, want it to begin with \"open store %s: \" and to say once %q", err, url, want)
+		}
 	}
 }

@@ -168,7 +168,7 @@ func (c *cloud) checkStored(jobs int) {
 		t.Fatal(err)
 	}
 	defer bucket.Close()
-	report, err := fsck.Check(t.Context(), coll, bucket, fsck.Options{Now: time.Now(), Timing: c.config.Timing, Late: 5 * time.Second, Deep: true})
+	report, err := fsck.Check(t.Context(), coll, bucket.Bucket, fsck.Options{Now: time.Now(), Timing: c.config.Timing, Late: 5 * time.Second, Deep: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -192,7 +192,7 @@ func (d *deployment) checkStored() {
 		t.Fatal(err)
 	}
 	defer bucket.Close()
-	report, err := fsck.Check(ctx, coll, bucket, fsck.Options{
+	report, err := fsck.Check(ctx, coll, bucket.Bucket, fsck.Options{
 		Now: time.Now(), Timing: d.config.Timing, Late: 5 * time.Second, Deep: true,
 	})
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/aws"
 	"github.com/piecework/piecework/infra/drivers/gcp"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/infra/drivers/mongo"
 	"github.com/piecework/piecework/infra/drivers/sql"
-	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/conformance"
 	"github.com/piecework/piecework/tests/postgres"
@@ -57,7 +57,7 @@ var stores = map[string]func(t *testing.T) (*docstore.Collection, *wire.Proxy){
 		return conformance.NewStore(t, drivers.New(sql.Register), "sqlite://"+filepath.Join(t.TempDir(), "jobs.db"))(t), nil
 	},
 	"memory": func(t *testing.T) (*docstore.Collection, *wire.Proxy) {
-		coll, err := localdev.OpenMemory()
+		coll, err := mem.OpenCollection()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -111,7 +111,7 @@ func (c *cloud) checkStored(jobs int) fsck.Report {
 		t.Fatal(err)
 	}
 	defer bucket.Close()
-	report, err := fsck.Check(ctx, coll, bucket, fsck.Options{Now: time.Now(), Timing: c.config.Timing, Late: 20 * time.Second, Deep: true})
+	report, err := fsck.Check(ctx, coll, bucket.Bucket, fsck.Options{Now: time.Now(), Timing: c.config.Timing, Late: 20 * time.Second, Deep: true})
 	if err != nil {
 		t.Fatal(err)
 	}
