@@ -26,7 +26,7 @@ resource "aws_cloudwatch_metric_alarm" "age" {
   alarm_description   = "The oldest message of ${each.value} has waited for 15 minutes: more arrives than maximum_concurrency lets run, or the function fails."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = aws_sqs_queue.lane[each.key].name }
+  dimensions          = { QueueName = aws_sqs_queue.queue[each.key].name }
   statistic           = "Maximum"
   comparison_operator = "GreaterThanThreshold"
   threshold           = max(900, 2 * local.fed[each.key])

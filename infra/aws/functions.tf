@@ -9,12 +9,12 @@ locals {
   }
 
   simple = {
-    for f in ["submit", "sweep", "api"] : f => { function = f, lane = null, timeout = var.timeouts[f], variables = {} }
+    for f in ["submit", "sweep", "api"] : f => { function = f, queue = null, timeout = var.timeouts[f], variables = {} }
   }
   execute = {
-    for lane in var.lanes : "execute-${lane}" => {
+    for queue in var.queues : "execute-${queue}" => {
       function  = "execute"
-      lane      = lane
+      queue     = queue
       timeout   = var.execute_timeout
       variables = { PIECEWORK_FUNCTION_TIMEOUT = "${var.execute_timeout}s" }
     }
@@ -69,9 +69,9 @@ resource "aws_lambda_function" "this" {
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {
-  for_each = merge({ for f, x in local.execute : f => x.lane }, { submit = "submit" })
+  for_each = merge({ for f, x in local.execute : f => x.queue }, { submit = "submit" })
 
-  event_source_arn                   = aws_sqs_queue.lane[each.value].arn
+  event_source_arn                   = aws_sqs_queue.queue[each.value].arn
   function_name                      = aws_lambda_function.this[each.key].arn
   function_response_types            = ["ReportBatchItemFailures"]
   batch_size                         = var.batch_size

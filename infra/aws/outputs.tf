@@ -4,8 +4,8 @@ output "api_url" {
 }
 
 output "queue_urls" {
-  description = "The queues by lane; other systems send what is to become a job to \"submit\"."
-  value       = { for lane, queue in aws_sqs_queue.lane : lane => queue.url }
+  description = "The URLs of the queues by name; other systems send what is to become a job to \"submit\"."
+  value       = { for name, queue in aws_sqs_queue.queue : name => queue.url }
 }
 
 output "table" {

@@ -1,17 +1,17 @@
-# A queue for each lane, one for submissions, each with its dead letters, and one for the doctor alone. A lane's message is
-# a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission there has made no job yet.
-# Both say that something is wrong.
+# The queues of var.queues and one for submissions, each with its dead letters, and one for the doctor alone. A message of
+# var.queues is a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission there has made
+# no job yet. Both say that something is wrong.
 
 locals {
   # Seconds of the function that a queue feeds.
-  fed = merge({ for lane in var.lanes : lane => var.execute_timeout }, { submit = var.timeouts.submit })
+  fed = merge({ for queue in var.queues : queue => var.execute_timeout }, { submit = var.timeouts.submit })
 
-  # What PIECEWORK_QUEUES stands for: {queue} is the lane.
-  queue_names = { for lane in keys(local.fed) : lane => "${var.name}-${lane}" }
+  # What PIECEWORK_QUEUES stands for: {queue} is the key.
+  queue_names = { for queue in keys(local.fed) : queue => "${var.name}-${queue}" }
   queues_url  = "awssqs://sqs.${local.region}.${data.aws_partition.current.dns_suffix}/${local.account}/${var.name}-{queue}?region=${local.region}"
 }
 
-resource "aws_sqs_queue" "lane" {
+resource "aws_sqs_queue" "queue" {
   for_each = local.queue_names
 
   name = each.value
@@ -51,7 +51,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead" {
   queue_url = aws_sqs_queue.dead[each.key].id
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
-    sourceQueueArns   = [aws_sqs_queue.lane[each.key].arn]
+    sourceQueueArns   = [aws_sqs_queue.queue[each.key].arn]
   })
 }
 

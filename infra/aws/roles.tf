@@ -4,7 +4,7 @@
 locals {
   table_arn   = aws_dynamodb_table.records.arn
   bucket_arn  = aws_s3_bucket.blobs.arn
-  lane_arns   = [for lane in sort(var.lanes) : aws_sqs_queue.lane[lane].arn]
+  queue_arns  = [for queue in sort(var.queues) : aws_sqs_queue.queue[queue].arn]
   table_reads = ["dynamodb:DescribeTable", "dynamodb:BatchGetItem"]
 
   # Actions by what they are done to. A file is looked at before it is deleted, which is GetObject; and without ListBucket a
@@ -66,11 +66,11 @@ resource "aws_iam_role_policy" "function" {
       { Sid = "Indexes", Action = local.rights[each.value.function].index, Resource = ["${local.table_arn}/index/*"] },
       { Sid = "Blobs", Action = local.rights[each.value.function].blobs, Resource = ["${local.bucket_arn}/jobs/*"] },
       { Sid = "ListBlobs", Action = local.rights[each.value.function].list, Resource = [local.bucket_arn] },
-      { Sid = "Send", Action = ["sqs:SendMessage"], Resource = local.lane_arns },
+      { Sid = "Send", Action = ["sqs:SendMessage"], Resource = local.queue_arns },
       {
         Sid      = "Receive"
-        Action   = each.value.function == "submit" || each.value.lane != null ? ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"] : []
-        Resource = [try(aws_sqs_queue.lane[coalesce(each.value.lane, each.key)].arn, null)]
+        Action   = each.value.function == "submit" || each.value.queue != null ? ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"] : []
+        Resource = [try(aws_sqs_queue.queue[coalesce(each.value.queue, each.key)].arn, null)]
       },
       {
         Sid      = "Log"

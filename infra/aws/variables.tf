@@ -9,19 +9,19 @@ variable "name" {
   }
 }
 
-variable "lanes" {
-  description = "The lanes (queues) of your kinds of jobs. Each gets an SQS queue, a dead-letter queue and an execute function."
+variable "queues" {
+  description = "The queues of your kinds of jobs. Each is an SQS queue, and gets a dead-letter queue and an execute function."
   type        = set(string)
   default     = ["default"]
 
   validation {
-    condition     = length(var.lanes) > 0 && alltrue([for l in var.lanes : can(regex("^[a-z0-9][a-z0-9_-]{0,29}$", l))])
-    error_message = "lanes: want at least one, each of 1 to 30 lower case letters, digits, dashes and underscores (SQS has no dots)."
+    condition     = length(var.queues) > 0 && alltrue([for q in var.queues : can(regex("^[a-z0-9][a-z0-9_-]{0,29}$", q))])
+    error_message = "queues: want at least one, each of 1 to 30 lower case letters, digits, dashes and underscores (SQS has no dots)."
   }
 
   validation {
-    condition     = alltrue([for l in var.lanes : !contains(["submit", "probe"], l) && !endswith(l, "-dlq")])
-    error_message = "lanes: \"submit\", \"probe\" and names that end in -dlq are taken."
+    condition     = alltrue([for q in var.queues : !contains(["submit", "probe"], q) && !endswith(q, "-dlq")])
+    error_message = "queues: \"submit\", \"probe\" and names that end in -dlq are taken."
   }
 }
 

@@ -10,7 +10,7 @@ variable "memory" {
 }
 
 variable "execute_timeout" {
-  description = "Seconds that one invocation of execute may take. A job may take longer: it goes on in the next. The visibility of the lanes is six times this."
+  description = "Seconds that one invocation of execute may take. A job may take longer: it goes on in the next. The visibility timeout of its queues is six times this."
   type        = number
   default     = 900
 
@@ -65,7 +65,7 @@ variable "maximum_concurrency" {
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrency that is reserved for, and bounds, each function: keys submit, sweep, api and execute (each lane). A missing key: none."
+  description = "Concurrency that is reserved for, and bounds, each function: keys submit, sweep, api and execute (for each queue). A missing key: none."
   type        = map(number)
   default     = {}
 

@@ -1,5 +1,5 @@
-# Piecework on AWS: a table, a bucket, a queue for each lane, and the functions submit, execute, sweep and api, which are
-# one binary each with another PIECEWORK_FUNCTION.
+# Piecework on AWS: a table, a bucket, queues, and the functions submit, execute, sweep and api, which are one binary each
+# with another PIECEWORK_FUNCTION.
 #
 # Checked how: tests/templates formats, validates and applies it with OpenTofu and a provider that creates nothing,
 # and compares table, queues, policies and variables with what the programs here use. Nothing was

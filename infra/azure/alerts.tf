@@ -22,7 +22,7 @@ resource "azurerm_monitor_metric_alert" "dead" {
     dimension {
       name     = "EntityName"
       operator = "Include"
-      values   = [azurerm_servicebus_queue.lane[each.key].name]
+      values   = [azurerm_servicebus_queue.queue[each.key].name]
     }
   }
 
@@ -56,7 +56,7 @@ resource "azurerm_monitor_metric_alert" "waiting" {
     dimension {
       name     = "EntityName"
       operator = "Include"
-      values   = [azurerm_servicebus_queue.lane[each.key].name]
+      values   = [azurerm_servicebus_queue.queue[each.key].name]
     }
   }
 

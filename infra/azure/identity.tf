@@ -9,8 +9,8 @@ resource "azurerm_user_assigned_identity" "run" {
 
 locals {
   rights = merge(
-    { for lane, queue in azurerm_servicebus_queue.lane : "send-${lane}" => { role = "Azure Service Bus Data Sender", scope = queue.id } if lane != "submit" },
-    { for lane, queue in azurerm_servicebus_queue.lane : "receive-${lane}" => { role = "Azure Service Bus Data Receiver", scope = queue.id } },
+    { for name, queue in azurerm_servicebus_queue.queue : "send-${name}" => { role = "Azure Service Bus Data Sender", scope = queue.id } if name != "submit" },
+    { for name, queue in azurerm_servicebus_queue.queue : "receive-${name}" => { role = "Azure Service Bus Data Receiver", scope = queue.id } },
     {
       blobs  = { role = "Storage Blob Data Contributor", scope = azurerm_storage_container.blobs.id }
       images = { role = "AcrPull", scope = azurerm_container_registry.images.id }

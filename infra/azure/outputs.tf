@@ -10,7 +10,7 @@ output "registry" {
 
 output "submit_queue" {
   description = "The queue that other systems send to what is to become a job."
-  value       = azurerm_servicebus_queue.lane["submit"].name
+  value       = azurerm_servicebus_queue.queue["submit"].name
 }
 
 output "environment" {

@@ -1,9 +1,9 @@
-# A queue for each lane, one for submissions, and one for the doctor alone. Each has its dead letters inside. A lane's
-# message is a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission there has made no
-# job yet. Both say that something is wrong.
+# The queues of var.queues, one for submissions, and one for the doctor alone. Each has its dead letters inside. A message
+# of var.queues is a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission there has
+# made no job yet. Both say that something is wrong.
 
 locals {
-  queue_names = { for lane in setunion(var.lanes, ["submit"]) : lane => "${var.name}-${lane}" }
+  queue_names = { for queue in setunion(var.queues, ["submit"]) : queue => "${var.name}-${queue}" }
   queues_url  = "azuresb://${azurerm_servicebus_namespace.this.name}.servicebus.windows.net/${var.name}-{queue}"
 }
 
@@ -19,7 +19,7 @@ resource "azurerm_servicebus_namespace" "this" {
   tags               = local.tags
 }
 
-resource "azurerm_servicebus_queue" "lane" {
+resource "azurerm_servicebus_queue" "queue" {
   for_each = local.queue_names
 
   name         = each.value

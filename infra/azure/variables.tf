@@ -25,19 +25,19 @@ variable "name" {
   }
 }
 
-variable "lanes" {
-  description = "The lanes (queues) of your kinds of jobs. Each gets a Service Bus queue, and scales the workers."
+variable "queues" {
+  description = "The queues of your kinds of jobs. Each is a Service Bus queue, and scales the workers."
   type        = set(string)
   default     = ["default"]
 
   validation {
-    condition     = length(var.lanes) > 0 && alltrue([for l in var.lanes : can(regex("^[a-z0-9][a-z0-9._-]{0,49}$", l))])
-    error_message = "lanes: want at least one, each of 1 to 50 lower case letters, digits, dots, dashes and underscores."
+    condition     = length(var.queues) > 0 && alltrue([for q in var.queues : can(regex("^[a-z0-9][a-z0-9._-]{0,49}$", q))])
+    error_message = "queues: want at least one, each of 1 to 50 lower case letters, digits, dots, dashes and underscores."
   }
 
   validation {
-    condition     = alltrue([for l in var.lanes : !contains(["submit", "probe"], l)])
-    error_message = "lanes: \"submit\" and \"probe\" are taken."
+    condition     = alltrue([for q in var.queues : !contains(["submit", "probe"], q)])
+    error_message = "queues: \"submit\" and \"probe\" are taken."
   }
 }
 

@@ -1,5 +1,5 @@
-# Piecework on Azure: Cosmos DB through its API for MongoDB, a Service Bus queue for each lane, a storage account, and
-# workers on Container Apps that pull and that the length of the queues scales.
+# Piecework on Azure: Cosmos DB through its API for MongoDB, queues of Service Bus, a storage account, and workers on
+# Container Apps that pull and that the length of the queues scales.
 #
 # Checked how: tests/templates formats, validates and applies it with OpenTofu and a provider that creates nothing,
 # with both kinds of Cosmos DB, and compares queues, rights and variables with what the programs here use. Nothing was

@@ -30,9 +30,9 @@ resource "google_storage_bucket_iam_member" "blobs" {
 }
 
 resource "google_pubsub_topic_iam_member" "send" {
-  for_each = var.lanes
+  for_each = var.queues
 
-  topic  = google_pubsub_topic.lane[each.key].id
+  topic  = google_pubsub_topic.queue[each.key].id
   role   = "roles/pubsub.publisher"
   member = google_service_account.run.member
 }
@@ -41,7 +41,7 @@ resource "google_pubsub_topic_iam_member" "send" {
 resource "google_pubsub_subscription_iam_member" "receive" {
   for_each = local.push ? {} : local.queue_names
 
-  subscription = google_pubsub_subscription.lane[each.key].name
+  subscription = google_pubsub_subscription.queue[each.key].name
   role         = "roles/pubsub.subscriber"
   member       = google_service_account.run.member
 }

@@ -10,7 +10,7 @@ output "repository" {
 
 output "submit_topic" {
   description = "The topic that other systems publish to what is to become a job."
-  value       = google_pubsub_topic.lane["submit"].id
+  value       = google_pubsub_topic.queue["submit"].id
 }
 
 output "environment" {

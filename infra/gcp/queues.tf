@@ -1,16 +1,16 @@
-# A topic and a subscription for each lane, and one for submissions, each with its dead letters; and one for the doctor
-# alone. A lane's message is a hint: what lands among the dead letters is no lost job, sweep sends it again. A submission
-# there has made no job yet. Both say that something is wrong.
+# A topic and a subscription for each of var.queues, and one for submissions, each with its dead letters; and one for the
+# doctor alone. A message of var.queues is a hint: what lands among the dead letters is no lost job, sweep sends it again. A
+# submission there has made no job yet. Both say that something is wrong.
 
 locals {
-  queue_names = { for lane in setunion(var.lanes, ["submit"]) : lane => "${var.name}-${lane}" }
+  queue_names = { for queue in setunion(var.queues, ["submit"]) : queue => "${var.name}-${queue}" }
   queues_url  = "gcppubsub://${var.project}/${var.name}-{queue}"
 
   # Whom Pub/Sub itself acts as.
   pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }
 
-resource "google_pubsub_topic" "lane" {
+resource "google_pubsub_topic" "queue" {
   for_each = merge(local.queue_names, { probe = "${var.name}-probe" })
 
   name         = each.value
@@ -28,11 +28,11 @@ resource "google_pubsub_topic" "dead" {
   depends_on   = [google_project_service.needed]
 }
 
-resource "google_pubsub_subscription" "lane" {
+resource "google_pubsub_subscription" "queue" {
   for_each = local.queue_names
 
   name                       = each.value
-  topic                      = google_pubsub_topic.lane[each.key].id
+  topic                      = google_pubsub_topic.queue[each.key].id
   message_retention_duration = "604800s"
   labels                     = local.labels
 
@@ -90,7 +90,7 @@ resource "google_pubsub_subscription" "dead" {
 # Nothing else takes from this one, so what the doctor sends it also receives. Nothing in it is ever needed.
 resource "google_pubsub_subscription" "probe" {
   name                       = "${var.name}-probe"
-  topic                      = google_pubsub_topic.lane["probe"].id
+  topic                      = google_pubsub_topic.queue["probe"].id
   message_retention_duration = "600s"
   ack_deadline_seconds       = 30
   labels                     = local.labels
@@ -112,7 +112,7 @@ resource "google_pubsub_topic_iam_member" "dead" {
 resource "google_pubsub_subscription_iam_member" "dead" {
   for_each = local.queue_names
 
-  subscription = google_pubsub_subscription.lane[each.key].name
+  subscription = google_pubsub_subscription.queue[each.key].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 }

@@ -25,19 +25,19 @@ variable "name" {
   }
 }
 
-variable "lanes" {
-  description = "The lanes (queues) of your kinds of jobs. Each gets a topic and a subscription, with dead letters."
+variable "queues" {
+  description = "The queues of your kinds of jobs. Each gets a topic and a subscription, with dead letters."
   type        = set(string)
   default     = ["default"]
 
   validation {
-    condition     = length(var.lanes) > 0 && alltrue([for l in var.lanes : can(regex("^[a-z0-9][a-z0-9._-]{0,49}$", l))])
-    error_message = "lanes: want at least one, each of 1 to 50 lower case letters, digits, dots, dashes and underscores."
+    condition     = length(var.queues) > 0 && alltrue([for q in var.queues : can(regex("^[a-z0-9][a-z0-9._-]{0,49}$", q))])
+    error_message = "queues: want at least one, each of 1 to 50 lower case letters, digits, dots, dashes and underscores."
   }
 
   validation {
-    condition     = alltrue([for l in var.lanes : !contains(["submit", "probe"], l) && !endswith(l, "-dead")])
-    error_message = "lanes: \"submit\", \"probe\" and names that end in -dead are taken."
+    condition     = alltrue([for q in var.queues : !contains(["submit", "probe"], q) && !endswith(q, "-dead")])
+    error_message = "queues: \"submit\", \"probe\" and names that end in -dead are taken."
   }
 }
 

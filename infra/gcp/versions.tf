@@ -1,4 +1,4 @@
-# Piecework on Google Cloud: a Firestore database, a bucket, a topic with a subscription for each lane, and one Cloud Run
+# Piecework on Google Cloud: a Firestore database, a bucket, a topic with a subscription for each queue, and one Cloud Run
 # service that Pub/Sub pushes to (mode "push"), or a worker pool that pulls (mode "pull").
 #
 # Checked how: tests/templates formats, validates and applies it with OpenTofu and a provider that creates nothing,

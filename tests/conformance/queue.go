@@ -13,18 +13,18 @@ import (
 
 // Connection is one process's way to a broker, as infra/drivers opens it.
 type Connection interface {
-	// Sender returns the sender to all lanes.
+	// Sender returns the sender to all queues.
 	Sender() *pubsubq.Sender
-	// Receiver returns a new receiver of a lane, which is the caller's to shut down.
-	Receiver(lane string) *pubsubq.Receiver
-	// Close shuts the sender down and closes what the lanes share.
+	// Receiver returns a new receiver of a queue, which is the caller's to shut down.
+	Receiver(queue string) *pubsubq.Receiver
+	// Close shuts the sender down and closes what the queues share.
 	Close(ctx context.Context) error
 }
 
 // QueueHarness is a message queue to be tested.
 type QueueHarness struct {
-	// Lane makes an empty lane and returns its name.
-	Lane func(t *testing.T) string
+	// Queue makes an empty queue and returns its name.
+	Queue func(t *testing.T) string
 	// Connect connects to the broker, as each process does for itself. The suite closes the connection.
 	Connect func(t *testing.T) Connection
 
@@ -68,7 +68,7 @@ func Queue(t *testing.T, h QueueHarness) {
 		{"messages arrive", testArrive},
 		{"submissions arrive", testSubmissions},
 		{"duplicates do no harm", testDuplicates},
-		{"lanes are separate", testLanes},
+		{"queues are separate", testQueues},
 		{"workers compete", testCompete},
 		{"one receiver serves many", testManyReceive},
 		{"what is acked stays away", testAcked},
@@ -82,17 +82,17 @@ func Queue(t *testing.T, h QueueHarness) {
 		{"waiting ends with its context", testWaitingEnds},
 		{"the broker restarts", testRestart},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, &queueLab{h: h, lane: h.Lane(t)}) })
+		t.Run(c.name, func(t *testing.T) { c.test(t, &queueLab{h: h, queue: h.Queue(t)}) })
 	}
 }
 
-// queueLab is an empty lane.
+// queueLab is an empty queue.
 type queueLab struct {
-	h    QueueHarness
-	lane string
+	h     QueueHarness
+	queue string
 }
 
-// process is a connection with a receiver of the lane.
+// process is a connection with a receiver of the queue.
 type process struct {
 	l    *queueLab
 	conn Connection
@@ -111,7 +111,7 @@ func (l *queueLab) sender(t *testing.T) *process {
 func (l *queueLab) process(t *testing.T) *process {
 	t.Helper()
 	p := l.sender(t)
-	p.recv = p.conn.Receiver(l.lane)
+	p.recv = p.conn.Receiver(l.queue)
 	if l.h.SubscribeFirst {
 		p.none(t, 300*time.Millisecond)
 	}
@@ -140,7 +140,7 @@ func (p *process) stop(t *testing.T) {
 // send sends messages of these ids.
 func (p *process) send(t *testing.T, ids ...string) {
 	t.Helper()
-	if err := p.conn.Sender().Send(t.Context(), p.l.lane, 0, messages(ids...)...); err != nil {
+	if err := p.conn.Sender().Send(t.Context(), p.l.queue, 0, messages(ids...)...); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,7 +19,7 @@ func testArrive(t *testing.T, l *queueLab) {
 	trace := map[string]string{
 		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "congo=t61rcWkgMzE",
 	}
-	if err := p.conn.Sender().Send(t.Context(), l.lane, 0, pubsubq.Message{ID: "traced", Trace: trace}); err != nil {
+	if err := p.conn.Sender().Send(t.Context(), l.queue, 0, pubsubq.Message{ID: "traced", Trace: trace}); err != nil {
 		t.Fatal(err)
 	}
 	d := p.next(t, 1)[0]
@@ -41,7 +41,7 @@ func testSubmissions(t *testing.T, l *queueLab) {
 		Kind: "banking.statement", Key: "acct-42/2026-11", Tags: []string{"ä", "b c"}, Delay: 90 * time.Second,
 		Args: json.RawMessage(`{"name":"Zoë \u2028 <&>","n":12345678901234567890,"nested":[{},null]}`),
 	}
-	if err := p.conn.Sender().Submit(t.Context(), l.lane, sent); err != nil {
+	if err := p.conn.Sender().Submit(t.Context(), l.queue, sent); err != nil {
 		t.Fatal(err)
 	}
 	d := p.next(t, 1)[0]
@@ -92,11 +92,11 @@ func testDuplicates(t *testing.T, l *queueLab) {
 	}
 }
 
-func testLanes(t *testing.T, l *queueLab) {
+func testQueues(t *testing.T, l *queueLab) {
 	p := l.process(t)
-	other := &queueLab{h: l.h, lane: l.h.Lane(t)}
+	other := &queueLab{h: l.h, queue: l.h.Queue(t)}
 	q := other.process(t)
-	if err := p.conn.Sender().Send(t.Context(), other.lane, 0, messages("there")...); err != nil {
+	if err := p.conn.Sender().Send(t.Context(), other.queue, 0, messages("there")...); err != nil {
 		t.Fatal(err)
 	}
 	p.send(t, "here")
@@ -195,11 +195,11 @@ func testManyReceive(t *testing.T, l *queueLab) {
 func testDelay(t *testing.T, l *queueLab) {
 	p := l.process(t)
 	sender := p.conn.Sender()
-	if got := sender.MaxDelay(l.lane); got != l.h.MaxDelay {
+	if got := sender.MaxDelay(l.queue); got != l.h.MaxDelay {
 		t.Fatalf("the longest delay is %v, want %v", got, l.h.MaxDelay)
 	}
 	if over := l.h.MaxDelay + time.Second; over > 0 {
-		if err := sender.Send(t.Context(), l.lane, over, messages("too late")...); !errors.Is(err, pubsubq.ErrDelay) {
+		if err := sender.Send(t.Context(), l.queue, over, messages("too late")...); !errors.Is(err, pubsubq.ErrDelay) {
 			t.Errorf("a delay of %v: %v", over, err)
 		}
 	}
@@ -208,7 +208,7 @@ func testDelay(t *testing.T, l *queueLab) {
 	}
 	const delay = 2 * time.Second
 	begun := time.Now()
-	if err := sender.Send(t.Context(), l.lane, delay, messages("later")...); err != nil {
+	if err := sender.Send(t.Context(), l.queue, delay, messages("later")...); err != nil {
 		t.Fatal(err)
 	}
 	p.send(t, "now")
@@ -226,7 +226,7 @@ func testSizes(t *testing.T, l *queueLab) {
 	body := func(n int) json.RawMessage { return json.RawMessage(`"` + strings.Repeat("x", n-2) + `"`) }
 	const frame = 200 // room for what is around the arguments
 	sent := pubsubq.Submission{Kind: "a.b", Args: body(l.h.MaxBody - frame)}
-	if err := p.conn.Sender().Submit(t.Context(), l.lane, sent); err != nil {
+	if err := p.conn.Sender().Submit(t.Context(), l.queue, sent); err != nil {
 		t.Fatal(err)
 	}
 	d := p.next(t, 1)[0]
@@ -237,7 +237,7 @@ func testSizes(t *testing.T, l *queueLab) {
 	d.Ack()
 	if l.h.TooLarge > 0 {
 		sent.Args = body(l.h.TooLarge)
-		if err := p.conn.Sender().Submit(t.Context(), l.lane, sent); err == nil {
+		if err := p.conn.Sender().Submit(t.Context(), l.queue, sent); err == nil {
 			t.Errorf("%d bytes were taken", l.h.TooLarge)
 		} else if ctx := t.Context(); ctx.Err() != nil {
 			t.Fatal(err)

@@ -64,7 +64,7 @@ func testDeath(t *testing.T, l *queueLab) {
 // A body that is no message does not keep others from coming, as it is tried and given back, and goes when it is acked.
 func testPoison(t *testing.T, l *queueLab) {
 	p := l.process(t)
-	if err := p.conn.Sender().Submit(t.Context(), l.lane, pubsubq.Submission{Kind: "not.a.message", Args: json.RawMessage(`[1]`)}); err != nil {
+	if err := p.conn.Sender().Submit(t.Context(), l.queue, pubsubq.Submission{Kind: "not.a.message", Args: json.RawMessage(`[1]`)}); err != nil {
 		t.Fatal(err)
 	}
 	good := ids("job", 10)
@@ -110,7 +110,7 @@ func testSenderEnds(t *testing.T, l *queueLab) {
 				if n == 5 {
 					started <- struct{}{}
 				}
-				err := s.conn.Sender().Send(t.Context(), l.lane, 0, messages(name)...)
+				err := s.conn.Sender().Send(t.Context(), l.queue, 0, messages(name)...)
 				if errors.Is(err, pubsubq.ErrShutdown) {
 					return
 				}
@@ -131,7 +131,7 @@ func testSenderEnds(t *testing.T, l *queueLab) {
 		t.Error(err)
 	}
 	wg.Wait()
-	if err := s.conn.Sender().Send(ctx, l.lane, 0, messages("too late")...); !errors.Is(err, pubsubq.ErrShutdown) {
+	if err := s.conn.Sender().Send(ctx, l.queue, 0, messages("too late")...); !errors.Is(err, pubsubq.ErrShutdown) {
 		t.Errorf("after the end: %v", err)
 	}
 	if len(taken) < 4*5 {
@@ -204,7 +204,7 @@ func (p *process) eventually(t *testing.T, name string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 	defer cancel()
 	for {
-		err := p.conn.Sender().Send(ctx, p.l.lane, 0, messages(name)...)
+		err := p.conn.Sender().Send(ctx, p.l.queue, 0, messages(name)...)
 		if err == nil {
 			return
 		}

@@ -14,23 +14,23 @@ import (
 	"github.com/piecework/piecework/tests/conformance"
 )
 
-// lanes makes names.
-func lanes() func(t *testing.T) string {
+// queueNames makes names.
+func queueNames() func(t *testing.T) string {
 	var n atomic.Int64
 	return func(*testing.T) string {
-		return "lane-" + time.Now().Format("150405") + "-" + string(rune('a'+n.Add(1)))
+		return "queue-" + time.Now().Format("150405") + "-" + string(rune('a'+n.Add(1)))
 	}
 }
 
 // local is a broker in this process.
 type local struct {
 	send *pubsubq.Sender
-	recv func(lane string) *pubsubq.Receiver
+	recv func(queue string) *pubsubq.Receiver
 }
 
-func (l local) Sender() *pubsubq.Sender                { return l.send }
-func (l local) Receiver(lane string) *pubsubq.Receiver { return l.recv(lane) }
-func (l local) Close(ctx context.Context) error        { return l.send.Shutdown(ctx) }
+func (l local) Sender() *pubsubq.Sender                 { return l.send }
+func (l local) Receiver(queue string) *pubsubq.Receiver { return l.recv(queue) }
+func (l local) Close(ctx context.Context) error         { return l.send.Shutdown(ctx) }
 
 func newQueue(t *testing.T) *memqueue.Queue {
 	t.Helper()
@@ -43,12 +43,12 @@ func TestQueueInThisProcess(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(), MaxDelay: memqueue.MaxDelay,
+		Queue: queueNames(), MaxDelay: memqueue.MaxDelay,
 		Connect: func(*testing.T) conformance.Connection {
 			return local{
 				pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q}),
-				func(lane string) *pubsubq.Receiver {
-					return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: lane})
+				func(queue string) *pubsubq.Receiver {
+					return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: queue})
 				},
 			}
 		},
@@ -59,14 +59,14 @@ func TestQueueInThisProcessThroughThePortableLayer(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(), MaxDelay: memqueue.MaxDelay,
+		Queue: queueNames(), MaxDelay: memqueue.MaxDelay,
 		Connect: func(*testing.T) conformance.Connection {
-			open := func(_ context.Context, lane string) (*pubsub.Topic, error) { return q.Topic(lane), nil }
+			open := func(_ context.Context, queue string) (*pubsub.Topic, error) { return q.Topic(queue), nil }
 			return local{
 				pubsubq.NewSender(open, &pubsubq.SenderOptions{MaxDelay: memqueue.MaxDelay, Delay: memqueue.DelayHook}),
-				func(lane string) *pubsubq.Receiver {
+				func(queue string) *pubsubq.Receiver {
 					return pubsubq.NewReceiver(func(context.Context) (*pubsub.Subscription, error) {
-						return q.Subscription(lane, nil), nil
+						return q.Subscription(queue, nil), nil
 					}, nil)
 				},
 			}
@@ -78,22 +78,22 @@ func TestQueueInThisProcessThroughThePortableLayer(t *testing.T) {
 func TestMemPubSub(t *testing.T) {
 	t.Parallel()
 	topics := map[string]*pubsub.Topic{}
-	lane := lanes()
+	newName := queueNames()
 	conformance.Queue(t, conformance.QueueHarness{
 		FanOut: true, SubscribeFirst: true,
-		Lane: func(t *testing.T) string {
-			name := lane(t)
+		Queue: func(t *testing.T) string {
+			name := newName(t)
 			topics[name] = mempubsub.NewTopic()
 			return name
 		},
 		Connect: func(*testing.T) conformance.Connection {
 			return local{
-				pubsubq.NewSender(func(_ context.Context, lane string) (*pubsub.Topic, error) {
-					return topics[lane], nil
+				pubsubq.NewSender(func(_ context.Context, queue string) (*pubsub.Topic, error) {
+					return topics[queue], nil
 				}, nil),
-				func(lane string) *pubsubq.Receiver {
+				func(queue string) *pubsubq.Receiver {
 					return pubsubq.NewReceiver(func(context.Context) (*pubsub.Subscription, error) {
-						return mempubsub.NewSubscription(topics[lane], time.Minute), nil
+						return mempubsub.NewSubscription(topics[queue], time.Minute), nil
 					}, nil)
 				},
 			}

@@ -126,10 +126,10 @@ func onAmazon(t *testing.T) amazon {
 			"PIECEWORK_FUNCTION_TIMEOUT": "15m",
 		},
 	}}
-	for _, lane := range []string{"dead", "default", "submit", "probe"} {
-		a.queue(t, lane)
-		if lane != "dead" {
-			a.set(t, lane, map[string]string{
+	for _, queue := range []string{"dead", "default", "submit", "probe"} {
+		a.queue(t, queue)
+		if queue != "dead" {
+			a.set(t, queue, map[string]string{
 				"VisibilityTimeout": "5400",
 				"RedrivePolicy":     `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:piecework-dead","maxReceiveCount":"10"}`,
 			})
@@ -138,15 +138,15 @@ func onAmazon(t *testing.T) amazon {
 	return a
 }
 
-// url is that of a lane's queue.
-func (a amazon) url(lane string) *string {
-	return aws.String("http://" + a.host + "/000000000000/piecework-" + lane)
+// url is that of a queue.
+func (a amazon) url(queue string) *string {
+	return aws.String("http://" + a.host + "/000000000000/piecework-" + queue)
 }
 
 // set changes attributes of a queue.
-func (a amazon) set(t *testing.T, lane string, attributes map[string]string) {
+func (a amazon) set(t *testing.T, queue string, attributes map[string]string) {
 	t.Helper()
-	if _, err := a.sqs.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: a.url(lane), Attributes: attributes}); err != nil {
+	if _, err := a.sqs.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: a.url(queue), Attributes: attributes}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -266,7 +266,7 @@ func awake(t *testing.T, p patient) {
 	}
 }
 
-// The probe lane must exist, with its subscription; the others need a topic only, to be sent to.
+// The probe queue must exist, with its subscription; the others need a topic only, to be sent to.
 func TestDoctorOnGoogle(t *testing.T) {
 	t.Setenv("FIRESTORE_EMULATOR_HOST", Firestore(t))
 	t.Setenv("PUBSUB_EMULATOR_HOST", PubSub(t))

@@ -36,13 +36,13 @@ func TestPubSub(t *testing.T) {
 	}
 	defer client.Close()
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(func(t *testing.T, lane string) {
-			topic := "projects/piecework-test/topics/piecework-" + lane
+		Queue: queueNames(func(t *testing.T, queue string) {
+			topic := "projects/piecework-test/topics/piecework-" + queue
 			if _, err := client.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: topic}); err != nil {
 				t.Fatal(err)
 			}
 			_, err := client.SubscriptionAdminClient.CreateSubscription(t.Context(), &pubsubpb.Subscription{
-				Name: "projects/piecework-test/subscriptions/piecework-" + lane, Topic: topic, AckDeadlineSeconds: 10,
+				Name: "projects/piecework-test/subscriptions/piecework-" + queue, Topic: topic, AckDeadlineSeconds: 10,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -14,10 +14,10 @@ func TestKafka(t *testing.T) {
 	t.Parallel()
 	var topics []string
 	for i := range 40 {
-		topics = append(topics, fmt.Sprint("piecework-lane-", i))
+		topics = append(topics, fmt.Sprint("piecework-queue-", i))
 	}
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(nil), Connect: conformance.ConnectTo(drivers.New(kafka.Register), "kafka://"+Kafka(t, topics...)+"/piecework-{queue}"),
+		Queue: queueNames(nil), Connect: conformance.ConnectTo(drivers.New(kafka.Register), "kafka://"+Kafka(t, topics...)+"/piecework-{queue}"),
 		NackDrops: true, MaxBody: 900_000, TooLarge: 1<<20 + 100_000,
 		Redelivery: 15 * time.Second, // another joins the group
 	})

@@ -18,7 +18,7 @@ func TestJetStream(t *testing.T) {
 	t.Parallel()
 	n := StartNATS(t)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane:       lanes(nil),
+		Queue:      queueNames(nil),
 		Connect:    conformance.ConnectTo(drivers.New(nats.Register), "jetstream://"+n.Host()+"/piecework.{queue}?ack_wait=3s"),
 		Redelivery: 3 * time.Second, TooLarge: 1<<20 + 1, Restart: func(t *testing.T) { n.Restart(t) },
 	})
@@ -28,7 +28,7 @@ func TestJetStreamWithDelays(t *testing.T) {
 	t.Parallel()
 	n := StartNATS(t)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane:       lanes(nil),
+		Queue:      queueNames(nil),
 		Connect:    conformance.ConnectTo(drivers.New(nats.Register), "jetstream://"+n.Host()+"/piecework.{queue}?ack_wait=3s&delay=schedule"),
 		Redelivery: 3 * time.Second, MaxDelay: natspubsub.MaxDelay, Restart: func(t *testing.T) { n.Restart(t) },
 	})

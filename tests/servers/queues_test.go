@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-// lanes returns a maker of lanes, each with a name of its own.
-func lanes(create func(t *testing.T, lane string)) func(t *testing.T) string {
+// queueNames returns a function that makes up a name and creates a queue of that name.
+func queueNames(create func(t *testing.T, queue string)) func(t *testing.T) string {
 	n := 0
 	return func(t *testing.T) string {
 		t.Helper()
 		n++
-		lane := fmt.Sprint("lane-", n)
+		queue := fmt.Sprint("queue-", n)
 		if create != nil {
-			create(t, lane)
+			create(t, queue)
 		}
-		return lane
+		return queue
 	}
 }

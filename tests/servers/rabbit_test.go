@@ -19,7 +19,7 @@ func TestRabbit(t *testing.T) {
 	r := StartRabbit(t)
 	testRabbitCreates(t, r)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(nil), Connect: conformance.ConnectTo(drivers.New(rabbit.Register), r.URL+"?queue=piecework.{queue}"),
+		Queue: queueNames(nil), Connect: conformance.ConnectTo(drivers.New(rabbit.Register), r.URL+"?queue=piecework.{queue}"),
 		Restart: func(t *testing.T) {
 			r.Stop()
 			if err := r.Start(t.Context()); err != nil {

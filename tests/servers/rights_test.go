@@ -91,7 +91,7 @@ func action(r *http.Request) string {
 type onAWS struct {
 	*functions.Runtime
 
-	lanes  drivers.Queue
+	opened drivers.Queue
 	queues *queues
 	seen   *actions
 	mu     sync.Mutex
@@ -141,7 +141,7 @@ func startOnAWS(t *testing.T) *onAWS {
 	t.Cleanup(func() { _ = opened.Close(context.WithoutCancel(t.Context())) })
 	jobs := functions.NewRegistry()
 	functions.Handle(jobs, "work", work, functions.MaxAttempts(3), functions.Retention(time.Hour))
-	d := &onAWS{seen: seen, lanes: opened.Queues, queues: q}
+	d := &onAWS{seen: seen, opened: opened.Queues, queues: q}
 	if d.Runtime, err = functions.New(jobs, opened.Backends, functions.Config{Now: d.now}); err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func (d *onAWS) givesBack(t *testing.T) {
 		t.Fatalf("received %v, error %v", got, err)
 	}
 	back := []drivers.Hidden{{Receipt: aws.ToString(got.Messages[0].ReceiptHandle), For: time.Minute}}
-	if err := d.lanes.(drivers.Hider).Hide(t.Context(), "arn:aws:sqs:us-east-1:000000000000:piecework-default", back); err != nil {
+	if err := d.opened.(drivers.Hider).Hide(t.Context(), "arn:aws:sqs:us-east-1:000000000000:piecework-default", back); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -32,24 +32,24 @@ func newQueues(t *testing.T, f Fauxqs) *queues {
 	return &queues{sqs: sqs.NewFromConfig(cfg), sns: sns.NewFromConfig(cfg)}
 }
 
-func (q *queues) queue(t *testing.T, lane string) {
+func (q *queues) queue(t *testing.T, queue string) {
 	t.Helper()
-	q.made = append(q.made, lane)
-	if _, err := q.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("piecework-" + lane)}); err != nil {
+	q.made = append(q.made, queue)
+	if _, err := q.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("piecework-" + queue)}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // subscribed makes a topic with a queue behind it.
-func (q *queues) subscribed(t *testing.T, lane string) {
+func (q *queues) subscribed(t *testing.T, queue string) {
 	t.Helper()
-	q.queue(t, lane)
-	topic, err := q.sns.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String("piecework-" + lane)})
+	q.queue(t, queue)
+	topic, err := q.sns.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String("piecework-" + queue)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = q.sns.Subscribe(t.Context(), &sns.SubscribeInput{
-		TopicArn: topic.TopicArn, Protocol: aws.String("sqs"), Endpoint: aws.String("arn:aws:sqs:us-east-1:000000000000:piecework-" + lane),
+		TopicArn: topic.TopicArn, Protocol: aws.String("sqs"), Endpoint: aws.String("arn:aws:sqs:us-east-1:000000000000:piecework-" + queue),
 		Attributes: map[string]string{"RawMessageDelivery": "true"},
 	})
 	if err != nil {
@@ -61,7 +61,7 @@ func TestSQS(t *testing.T) {
 	f := StartFauxqs(t)
 	q := newQueues(t, f)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(q.queue),
+		Queue: queueNames(q.queue),
 		Connect: conformance.ConnectTo(drivers.New(awsdrivers.Register), fmt.Sprintf(
 			"awssqs://%s/000000000000/piecework-{queue}?endpoint=%s&region=us-east-1&visibility=3s&wait=1s", f.QueueHost(), f.URL())),
 		Redelivery: 3 * time.Second, MaxDelay: awsdrivers.MaxDelay, MaxBody: 900_000, TooLarge: 1<<20 + 1,
@@ -70,8 +70,8 @@ func TestSQS(t *testing.T) {
 			if err := f.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for _, lane := range q.made {
-				q.queue(t, lane)
+			for _, queue := range q.made {
+				q.queue(t, queue)
 			}
 		},
 	})
@@ -81,7 +81,7 @@ func TestSNS(t *testing.T) {
 	f := StartFauxqs(t)
 	q := newQueues(t, f)
 	conformance.Queue(t, conformance.QueueHarness{
-		Lane: lanes(q.subscribed),
+		Queue: queueNames(q.subscribed),
 		Connect: conformance.ConnectTo(drivers.New(awsdrivers.Register), fmt.Sprintf(
 			"awssns:///arn:aws:sns:us-east-1:000000000000:piecework-{queue}?queue=http://%s/000000000000/piecework-{queue}&endpoint=%s&visibility=3s&wait=1s",
 			f.QueueHost(), f.URL())),

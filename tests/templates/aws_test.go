@@ -237,7 +237,7 @@ func checkResources(t *testing.T, who string, s statement) {
 func TestQueuesFitTheirFunctions(t *testing.T) {
 	for which, d := range both(t) {
 		for name, f := range d.functions {
-			lane, fed := strings.CutPrefix(f.source, "piecework-")
+			queue, fed := strings.CutPrefix(f.source, "piecework-")
 			if kind := f.env["PIECEWORK_FUNCTION"]; (kind == "execute" || kind == "submit") != fed {
 				t.Errorf("%s: %s is fed by %q", which, name, f.source)
 			}
@@ -254,12 +254,12 @@ func TestQueuesFitTheirFunctions(t *testing.T) {
 			if !slices.Contains(d.alarms[q.dead], "ApproximateNumberOfMessagesVisible") || !slices.Contains(d.alarms[f.source], "ApproximateAgeOfOldestMessage") {
 				t.Errorf("%s: alarms on %s: %v, on %s: %v", which, q.dead, d.alarms[q.dead], f.source, d.alarms[f.source])
 			}
-			checkAdvice(t, lane, d.advice[q.dead+" ApproximateNumberOfMessagesVisible"])
+			checkAdvice(t, queue, d.advice[q.dead+" ApproximateNumberOfMessagesVisible"])
 			if !slices.Equal(f.partial, []string{"ReportBatchItemFailures"}) || f.atMost < 2 {
 				t.Errorf("%s: %s reports %v and runs up to %v", which, name, f.partial, f.atMost)
 			}
-			if want := strings.ReplaceAll(f.env["PIECEWORK_QUEUES"], "{queue}", lane); !strings.HasSuffix(strings.Split(want, "?")[0], "/"+f.source) {
-				t.Errorf("%s: lane %s is %s by PIECEWORK_QUEUES, and not %s", which, lane, want, f.source)
+			if want := strings.ReplaceAll(f.env["PIECEWORK_QUEUES"], "{queue}", queue); !strings.HasSuffix(strings.Split(want, "?")[0], "/"+f.source) {
+				t.Errorf("%s: queue %s is %s by PIECEWORK_QUEUES, and not %s", which, queue, want, f.source)
 			}
 		}
 		if !slices.Contains(d.alarms["piecework-sweep"], "Errors") {
@@ -311,12 +311,12 @@ func TestSAMIsTheSameAsTerraform(t *testing.T) {
 	}
 }
 
-// With a key of one's own everything is encrypted with it, and the functions may use it; lanes are added by a word.
+// With a key of one's own everything is encrypted with it, and the functions may use it; queues are added by a word.
 func TestVariablesOfAWS(t *testing.T) {
-	d := fromTerraform(t, "kms_key_arn=arn:aws:kms:eu-central-1:1:key/piecework", `lanes=["default","reports"]`, "execute_timeout=600", "api_auth=NONE", "api_tokens=operator:x:0123456789abcdef")
+	d := fromTerraform(t, "kms_key_arn=arn:aws:kms:eu-central-1:1:key/piecework", `queues=["default","reports"]`, "execute_timeout=600", "api_auth=NONE", "api_tokens=operator:x:0123456789abcdef")
 	f := d.functions["piecework-execute-reports"]
 	if f.source != "piecework-reports" || d.queues["piecework-reports"].visibility != 3600 || f.env["PIECEWORK_FUNCTION_TIMEOUT"] != "600s" {
-		t.Errorf("the lane reports: %+v, %+v", f, d.queues["piecework-reports"])
+		t.Errorf("the queue reports: %+v, %+v", f, d.queues["piecework-reports"])
 	}
 	for name, f := range d.functions {
 		if !slices.ContainsFunc(f.statements, func(s statement) bool {

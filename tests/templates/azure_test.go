@@ -12,7 +12,7 @@ func TestWorkersOfAzure(t *testing.T) {
 		{"serverless", "mongodb://piecework-"},
 		{"vcore", "mongodb+srv://piecework:pass%2Fword%2Bwith%40signs@piecework-"},
 	} {
-		w := apply(t, "azure", append(targets(t)["azure"], "store="+c.store, "vcore_password=pass/word+with@signs", `lanes=["default","a.b"]`, "api_tokens=operator:x:0123456789abcdef")...)
+		w := apply(t, "azure", append(targets(t)["azure"], "store="+c.store, "vcore_password=pass/word+with@signs", `queues=["default","a.b"]`, "api_tokens=operator:x:0123456789abcdef")...)
 		env := environment(t, w)
 		if !strings.HasPrefix(env["PIECEWORK_STORE"], c.want) {
 			t.Errorf("%s: the store is %s, want %s...", c.store, env["PIECEWORK_STORE"], c.want)
@@ -41,7 +41,7 @@ func TestWorkersOfAzure(t *testing.T) {
 }
 
 func TestQueuesOfAzure(t *testing.T) {
-	w := apply(t, "azure", append(targets(t)["azure"], `lanes=["default","reports"]`, "min_replicas=0")...)
+	w := apply(t, "azure", append(targets(t)["azure"], `queues=["default","reports"]`, "min_replicas=0")...)
 	var scaled []string
 	for _, rule := range list(first(w.get(t, "azurerm_container_app.worker")["template"])["custom_scale_rule"]) {
 		r := rule.(map[string]any)
@@ -59,16 +59,16 @@ func TestQueuesOfAzure(t *testing.T) {
 	if want := []string{"piecework-default", "piecework-reports", "piecework-submit"}; !slices.Equal(scaled, want) {
 		t.Errorf("workers are scaled by %v, want %v", scaled, want)
 	}
-	for _, lane := range []string{"default", "reports", "submit"} {
-		q := w.get(t, `azurerm_servicebus_queue.lane["`+lane+`"]`)
+	for _, queue := range []string{"default", "reports", "submit"} {
+		q := w.get(t, `azurerm_servicebus_queue.queue["`+queue+`"]`)
 		if q["max_delivery_count"] != 100.0 || q["requires_duplicate_detection"] != false || q["dead_lettering_on_message_expiration"] != true {
-			t.Errorf("queue %s: %v", lane, q)
+			t.Errorf("queue %s: %v", queue, q)
 		}
-		alert := w.get(t, `azurerm_monitor_metric_alert.dead["`+lane+`"]`)
-		checkAdvice(t, lane, text(alert["description"]))
+		alert := w.get(t, `azurerm_monitor_metric_alert.dead["`+queue+`"]`)
+		checkAdvice(t, queue, text(alert["description"]))
 		criteria := first(alert["criteria"])
 		if text(criteria["metric_name"]) != "DeadletteredMessages" || !slices.Contains(list(first(criteria["dimension"])["values"]), q["name"]) {
-			t.Errorf("the alert on the dead letters of %s: %v", lane, criteria)
+			t.Errorf("the alert on the dead letters of %s: %v", queue, criteria)
 		}
 	}
 }

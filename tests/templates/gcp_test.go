@@ -92,24 +92,24 @@ func containerEnv(container values) map[string]string {
 	return env
 }
 
-// checkQueues wants for each lane a queue by the name that the template of URLs gives it.
-func checkQueues(t *testing.T, w *world, env map[string]string, typ string, lanes ...string) {
+// checkQueues wants each of queues by the name that the template of URLs gives it.
+func checkQueues(t *testing.T, w *world, env map[string]string, typ string, queues ...string) {
 	t.Helper()
 	var got []string
 	for _, v := range w.Resources[typ] {
 		got = append(got, text(v["name"]))
 	}
 	path, _, _ := strings.Cut(env["PIECEWORK_QUEUES"], "?")
-	for _, lane := range lanes {
-		want := strings.ReplaceAll(path[strings.LastIndex(path, "/")+1:], "{queue}", lane)
+	for _, queue := range queues {
+		want := strings.ReplaceAll(path[strings.LastIndex(path, "/")+1:], "{queue}", queue)
 		if !slices.Contains(got, want) {
-			t.Errorf("lane %s is %s by PIECEWORK_QUEUES, but the %s are %v", lane, want, typ, got)
+			t.Errorf("queue %s is %s by PIECEWORK_QUEUES, but the %s are %v", queue, want, typ, got)
 		}
 	}
 }
 
 func TestPushesReachTheService(t *testing.T) {
-	w := apply(t, "gcp", append(targets(t)["gcp"], `lanes=["default","reports"]`, "api_tokens_secret=tokens")...)
+	w := apply(t, "gcp", append(targets(t)["gcp"], `queues=["default","reports"]`, "api_tokens_secret=tokens")...)
 	env := environment(t, w)
 	checkQueues(t, w, env, "google_pubsub_topic", "default", "reports", "submit", "probe")
 	checkQueues(t, w, env, "google_pubsub_subscription", "default", "reports", "submit", "probe")
@@ -137,13 +137,13 @@ func TestPushesReachTheService(t *testing.T) {
 			t.Errorf("%s calls %s as %v: the service is at %s, for %v, and lets in %v", who, url, token, uri, service["custom_audiences"], accounts)
 		}
 	}
-	for lane, path := range map[string]string{"default": "/push/execute", "reports": "/push/execute", "submit": "/push/submit"} {
-		s := w.get(t, `google_pubsub_subscription.lane["`+lane+`"]`)
+	for queue, path := range map[string]string{"default": "/push/execute", "reports": "/push/execute", "submit": "/push/submit"} {
+		s := w.get(t, `google_pubsub_subscription.queue["`+queue+`"]`)
 		push := first(s["push_config"])
-		check(lane, text(push["push_endpoint"]), path, first(push["oidc_token"]))
-		checkDead(t, w, lane, s)
+		check(queue, text(push["push_endpoint"]), path, first(push["oidc_token"]))
+		checkDead(t, w, queue, s)
 		if s["ack_deadline_seconds"] != 600.0 || text(first(s["expiration_policy"])["ttl"]) != "" || text(first(s["retry_policy"])["minimum_backoff"]) == "" {
-			t.Errorf("subscription of %s: %v", lane, s)
+			t.Errorf("subscription of %s: %v", queue, s)
 		}
 	}
 	sweep := first(w.get(t, "google_cloud_scheduler_job.sweep")["http_target"])
@@ -157,36 +157,36 @@ func TestPushesReachTheService(t *testing.T) {
 }
 
 // checkDead wants dead letters, who may move them there, and an alert on them.
-func checkDead(t *testing.T, w *world, lane string, subscription values) {
+func checkDead(t *testing.T, w *world, queue string, subscription values) {
 	t.Helper()
-	dead := w.get(t, `google_pubsub_subscription.dead["`+lane+`"]`)
+	dead := w.get(t, `google_pubsub_subscription.dead["`+queue+`"]`)
 	policy := first(subscription["dead_letter_policy"])
 	if policy["dead_letter_topic"] != dead["topic"] || text(dead["topic"]) == "" {
-		t.Errorf("dead letters of %s go to %v, and are read from %v", lane, policy["dead_letter_topic"], dead["topic"])
+		t.Errorf("dead letters of %s go to %v, and are read from %v", queue, policy["dead_letter_topic"], dead["topic"])
 	}
 	agent := "serviceAccount:service-123456789@gcp-sa-pubsub.iam.gserviceaccount.com"
-	if got := text(w.get(t, `google_pubsub_topic_iam_member.dead["`+lane+`"]`)["member"]); got != agent {
-		t.Errorf("dead letters of %s are published by %s", lane, got)
+	if got := text(w.get(t, `google_pubsub_topic_iam_member.dead["`+queue+`"]`)["member"]); got != agent {
+		t.Errorf("dead letters of %s are published by %s", queue, got)
 	}
-	if got := text(w.get(t, `google_pubsub_subscription_iam_member.dead["`+lane+`"]`)["member"]); got != agent {
-		t.Errorf("messages of %s are given up by %s", lane, got)
+	if got := text(w.get(t, `google_pubsub_subscription_iam_member.dead["`+queue+`"]`)["member"]); got != agent {
+		t.Errorf("messages of %s are given up by %s", queue, got)
 	}
-	if want := map[bool]float64{true: 100, false: 20}[lane == "submit"]; policy["max_delivery_attempts"] != want { // 100 is the most
-		t.Errorf("messages of %s are given up after %v attempts, want %v", lane, policy["max_delivery_attempts"], want)
+	if want := map[bool]float64{true: 100, false: 20}[queue == "submit"]; policy["max_delivery_attempts"] != want { // 100 is the most
+		t.Errorf("messages of %s are given up after %v attempts, want %v", queue, policy["max_delivery_attempts"], want)
 	}
-	policyOf := w.get(t, `google_monitoring_alert_policy.dead["`+lane+`"]`)
-	checkAdvice(t, lane, text(first(policyOf["documentation"])["content"]))
+	policyOf := w.get(t, `google_monitoring_alert_policy.dead["`+queue+`"]`)
+	checkAdvice(t, queue, text(first(policyOf["documentation"])["content"]))
 	alert := text(first(first(policyOf["conditions"])["condition_threshold"])["filter"])
 	if !strings.Contains(alert, `"`+text(dead["name"])+`"`) || !strings.Contains(alert, "num_undelivered_messages") {
-		t.Errorf("the alert on the dead letters of %s asks for %s", lane, alert)
+		t.Errorf("the alert on the dead letters of %s asks for %s", queue, alert)
 	}
 }
 
 // checkAdvice wants an alarm on dead letters to tell a hint, which sweep sends again, from a submission, which it does not.
-func checkAdvice(t *testing.T, lane, advice string) {
+func checkAdvice(t *testing.T, queue, advice string) {
 	t.Helper()
-	if lost := strings.Contains(advice, "have made no jobs"); lost != (lane == "submit") || strings.Contains(advice, "No job is lost") == lost {
-		t.Errorf("dead letters of %s: %s", lane, advice)
+	if lost := strings.Contains(advice, "have made no jobs"); lost != (queue == "submit") || strings.Contains(advice, "No job is lost") == lost {
+		t.Errorf("dead letters of %s: %s", queue, advice)
 	}
 }
 
@@ -233,11 +233,11 @@ func TestWorkersPull(t *testing.T) {
 		t.Errorf("workers are told %v", env)
 	}
 	runProgram(t, "gcp", env, "init", "--print")
-	for lane := range map[string]bool{"default": true, "submit": true} {
-		s := w.get(t, `google_pubsub_subscription.lane["`+lane+`"]`)
+	for queue := range map[string]bool{"default": true, "submit": true} {
+		s := w.get(t, `google_pubsub_subscription.queue["`+queue+`"]`)
 		if push := list(s["push_config"]); len(push) != 0 {
-			t.Errorf("%s is pushed: %v", lane, push)
+			t.Errorf("%s is pushed: %v", queue, push)
 		}
-		checkDead(t, w, lane, s)
+		checkDead(t, w, queue, s)
 	}
 }

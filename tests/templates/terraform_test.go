@@ -44,17 +44,17 @@ func TestWrongVariablesAreRefused(t *testing.T) {
 	needed := targets(t)
 	for target, wrong := range map[string][]string{
 		"aws": {
-			"name=Piecework", `lanes=["submit"]`, `lanes=["a.b"]`, "lanes=[]", "architecture=arm", "log_level=loud", "log_retention_days=31",
+			"name=Piecework", `queues=["submit"]`, `queues=["a.b"]`, "queues=[]", "architecture=arm", "log_level=loud", "log_retention_days=31",
 			"execute_timeout=901", "batch_size=0", "batching_window=301", "maximum_concurrency=1", "api_auth=none",
 			"memory={submit=64,execute=512,sweep=512,api=512}", "timeouts={submit=1,sweep=60,api=60}",
 			`reserved_concurrency={sweeper=1}`, `reserved_concurrency={execute=10}`,
 		},
 		"gcp": {
-			"project=Acme", "name=a", `lanes=["probe"]`, "mode=poll", "log_level=loud", "log_retention_days=0", "request_timeout=3601",
+			"project=Acme", "name=a", `queues=["probe"]`, "mode=poll", "log_level=loud", "log_retention_days=0", "request_timeout=3601",
 			"concurrency=0", "max_instances=0", "workers=-1",
 		},
 		"azure": {
-			"subscription=mine", "name=piece-work", `lanes=["submit"]`, "store=ru", "store=vcore", "min_replicas=11", "max_replicas=0",
+			"subscription=mine", "name=piece-work", `queues=["submit"]`, "store=ru", "store=vcore", "min_replicas=11", "max_replicas=0",
 			"concurrency=0", "cpu=0.3", "log_level=loud", "log_retention_days=7",
 		},
 	} {

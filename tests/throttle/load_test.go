@@ -73,10 +73,10 @@ func newPlant(t *testing.T, bucket *fault.Bucket, flavour fault.Flavour, reg fun
 		if err != nil {
 			t.Fatal(err)
 		}
-		lanes := map[string]*pubsubq.Receiver{functions.DefaultQueue: pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{
+		queues := map[string]*pubsubq.Receiver{functions.DefaultQueue: pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{
 			Direct: p.queue, Queue: functions.DefaultQueue,
 		})}
-		w, err := worker.New(pr.rt, lanes, nil, &worker.Options{Concurrency: 50, SweepEvery: 30 * time.Second})
+		w, err := worker.New(pr.rt, queues, nil, &worker.Options{Concurrency: 50, SweepEvery: 30 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

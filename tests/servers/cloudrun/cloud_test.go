@@ -57,17 +57,17 @@ type cloud struct {
 	pubsub  *pubsub.Client
 	front   *front
 
-	seed  uint64
-	mu    sync.Mutex
-	rnd   *rand.Rand
-	lanes map[string]*push.Subscription
+	seed   uint64
+	mu     sync.Mutex
+	rnd    *rand.Rand
+	pushed map[string]*push.Subscription
 }
 
 // newCloud starts the services, builds the program and opens the deployment for the test itself.
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
 	dir := t.TempDir()
-	c := &cloud{t: t, seed: uint64(time.Now().UnixNano()), ledger: endtoend.OpenLedger(filepath.Join(dir, "ledger")), lanes: map[string]*push.Subscription{}}
+	c := &cloud{t: t, seed: uint64(time.Now().UnixNano()), ledger: endtoend.OpenLedger(filepath.Join(dir, "ledger")), pushed: map[string]*push.Subscription{}}
 	c.rnd = rand.New(rand.NewPCG(c.seed, 0))
 	var err error
 	if c.issuer, err = push.NewIssuer("https://accounts.google.com"); err != nil {
@@ -111,10 +111,10 @@ func (c *cloud) random() uint64 {
 	return c.rnd.Uint64()
 }
 
-// queues are the lanes.
+// queues are the queues of the deployment.
 var queues = []string{"default", "files", functions.SubmitQueue}
 
-// makeTopics makes a topic for each lane, with a subscription that the test, or a worker, pulls from.
+// makeTopics makes a topic for each queue, with a subscription that the test, or a worker, pulls from.
 func (c *cloud) makeTopics() {
 	c.t.Helper()
 	var err error
@@ -122,13 +122,13 @@ func (c *cloud) makeTopics() {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { _ = c.pubsub.Close() })
-	for _, lane := range queues {
-		topic := "projects/" + project + "/topics/piecework-" + lane
+	for _, queue := range queues {
+		topic := "projects/" + project + "/topics/piecework-" + queue
 		if _, err := c.pubsub.TopicAdminClient.CreateTopic(c.t.Context(), &pubsubpb.Topic{Name: topic}); err != nil {
 			c.t.Fatal(err)
 		}
 		_, err := c.pubsub.SubscriptionAdminClient.CreateSubscription(c.t.Context(), &pubsubpb.Subscription{
-			Name: subscription(lane), Topic: topic, AckDeadlineSeconds: 10,
+			Name: subscription(queue), Topic: topic, AckDeadlineSeconds: 10,
 		})
 		if err != nil {
 			c.t.Fatal(err)
@@ -136,8 +136,8 @@ func (c *cloud) makeTopics() {
 	}
 }
 
-func subscription(lane string) string {
-	return "projects/" + project + "/subscriptions/piecework-" + lane
+func subscription(queue string) string {
+	return "projects/" + project + "/subscriptions/piecework-" + queue
 }
 
 // open opens the deployment as a program that submits jobs does.
@@ -165,34 +165,34 @@ func (c *cloud) open() {
 	})
 }
 
-// push has a lane's messages pushed to the front until the test, or the function that is returned, ends it.
-func (c *cloud) push(lane string, cfg push.Config) (stop func()) {
+// push has a queue's messages pushed to the front until the test, or the function that is returned, ends it.
+func (c *cloud) push(queue string, cfg push.Config) (stop func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(c.t.Context())
-	cfg.Name, cfg.Rand = subscription(lane), c.random
+	cfg.Name, cfg.Rand = subscription(queue), c.random
 	cfg.Token = func() (string, error) { return c.issuer.Token(account, audience) }
 	path := "/push/execute"
-	if lane == functions.SubmitQueue {
+	if queue == functions.SubmitQueue {
 		path = "/push/submit"
 	}
 	cfg.Endpoint = func(context.Context) string { return c.front.url(c.random()) + path }
 	s := push.New(cfg)
-	c.lanes[lane] = s
+	c.pushed[queue] = s
 	var pulling sync.WaitGroup
-	pulling.Go(func() { c.pull(ctx, lane, s) })
+	pulling.Go(func() { c.pull(ctx, queue, s) })
 	stop = sync.OnceFunc(func() { cancel(); pulling.Wait(); s.Wait() })
 	c.t.Cleanup(stop)
 	return stop
 }
 
 // pull gives the messages of a topic to a push subscription.
-func (c *cloud) pull(ctx context.Context, lane string, s *push.Subscription) {
+func (c *cloud) pull(ctx context.Context, queue string, s *push.Subscription) {
 	client := c.pubsub.SubscriptionAdminClient
 	for ctx.Err() == nil {
-		got, err := client.Pull(ctx, &pubsubpb.PullRequest{Subscription: subscription(lane), MaxMessages: 100})
+		got, err := client.Pull(ctx, &pubsubpb.PullRequest{Subscription: subscription(queue), MaxMessages: 100})
 		if err != nil {
 			if ctx.Err() == nil {
-				c.t.Errorf("pull from %s: %v", lane, err)
+				c.t.Errorf("pull from %s: %v", queue, err)
 			}
 			return
 		}
@@ -207,8 +207,8 @@ func (c *cloud) pull(ctx context.Context, lane string, s *push.Subscription) {
 		if len(acks) == 0 {
 			continue
 		}
-		if err := client.Acknowledge(ctx, &pubsubpb.AcknowledgeRequest{Subscription: subscription(lane), AckIds: acks}); err != nil && ctx.Err() == nil {
-			c.t.Errorf("acknowledge messages of %s: %v", lane, err)
+		if err := client.Acknowledge(ctx, &pubsubpb.AcknowledgeRequest{Subscription: subscription(queue), AckIds: acks}); err != nil && ctx.Err() == nil {
+			c.t.Errorf("acknowledge messages of %s: %v", queue, err)
 		}
 	}
 }
@@ -226,7 +226,7 @@ func protocol(t *testing.T, set func(*http.Protocols)) *http.Client {
 // figuresOf sums up what the subscriptions did.
 func (c *cloud) figuresOf() string {
 	var requests, busy, nacks, late, broken, duplicates int64
-	for _, s := range c.lanes {
+	for _, s := range c.pushed {
 		f := &s.Figures
 		requests, busy, nacks = requests+f.Requests.Load(), busy+f.Busy.Load(), nacks+f.Nacks.Load()
 		late, broken, duplicates = late+f.Late.Load(), broken+f.Broken.Load(), duplicates+f.Duplicates.Load()

@@ -56,7 +56,7 @@ func (c *cloud) schedule(sweeps *atomic.Int64) (stop func()) {
 	})
 }
 
-// subscribe has all lanes pushed: two in envelopes by HTTP/1.1, one without by HTTP/2.
+// subscribe has all queues pushed: two in envelopes by HTTP/1.1, one without by HTTP/2.
 func (c *cloud) subscribe() (stop func()) {
 	c.t.Helper()
 	one := protocol(c.t, func(p *http.Protocols) { p.SetHTTP1(true) })
@@ -147,7 +147,7 @@ func TestNothingIsLost(t *testing.T) {
 	stopPushing()
 	c.front.stopAll()
 	c.checkStored(jobs)
-	if dead := c.lanes[functions.SubmitQueue].Dead(); len(dead) > 0 {
+	if dead := c.pushed[functions.SubmitQueue].Dead(); len(dead) > 0 {
 		t.Errorf("%d submissions are dead letters", len(dead))
 	}
 	if f.lost == 0 && !testing.Short() || f.continued == 0 || sweeps.Load() == 0 || refused.Load() == 0 {
@@ -155,14 +155,14 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	t.Logf("Cloud Run: %d jobs, none lost, one result each; %d attempts, %d lost, %d continued; %s; %d dead hints; "+
 		"%d kills, %d stops (the slowest %.1f s), %d sweeps, %d bad tokens refused; %.0f s (seed %d)",
-		jobs, f.attempts, f.lost, f.continued, c.figuresOf(), len(c.lanes["default"].Dead())+len(c.lanes["files"].Dead()),
+		jobs, f.attempts, f.lost, f.continued, c.figuresOf(), len(c.pushed["default"].Dead())+len(c.pushed["files"].Dead()),
 		c.front.kills, c.front.stops, c.front.slowest.Seconds(), sweeps.Load(), refused.Load(), time.Since(begin).Seconds(), c.seed)
 }
 
 // quiet waits until all messages of the submit queue are acknowledged, so that what is not stored then is lost.
 func (c *cloud) quiet(ctx context.Context) {
 	c.t.Helper()
-	f := &c.lanes[functions.SubmitQueue].Figures
+	f := &c.pushed[functions.SubmitQueue].Figures
 	for f.Acks.Load() < f.Messages.Load()+f.Duplicates.Load() {
 		if pause(ctx, 20*time.Millisecond); ctx.Err() != nil {
 			c.t.Fatalf("%d messages of the submit queue, %d acknowledged", f.Messages.Load(), f.Acks.Load())
@@ -185,7 +185,7 @@ func TestAJobLongerThanTheTimeoutFinishes(t *testing.T) {
 			t.Errorf("it needed another attempt:\n%s", kit.History(info))
 		}
 	}
-	f := &c.lanes["default"].Figures
+	f := &c.pushed["default"].Figures
 	if late := f.Late.Load(); late > 0 {
 		t.Errorf("%d requests took longer than %v", late, timeout)
 	}

@@ -40,7 +40,7 @@ const (
 	received     = 10.0           // messages that the function is given at once, under load
 	sweeps       = 30 * 24 * 60.0 // in a month, one a minute
 	sweepSeconds = 0.2
-	queues       = 2.0                           // a lane, and submissions
+	queues       = 2.0                           // one of jobs, and submissions
 	pollers      = 5.0                           // Lambda's, of each queue, when idle
 	idlePolls    = queues * pollers * sweeps * 3 // each waits 20 seconds
 	ruRead       = 1.0                           // of a document by its id, 1 KB

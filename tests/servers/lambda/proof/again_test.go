@@ -62,7 +62,7 @@ func (c *cloud) state(id string) store.State {
 // over.
 func TestWhatIsGivenBackComesAgainAtItsTime(t *testing.T) {
 	c := newCloud(t)
-	c.makeLane("slow", aWhile, receives)
+	c.makeQueue("slow", aWhile, receives)
 	c.hint("slow", "", c.submitOne(Foreign, Task{}))
 	m, _ := c.feed("slow", c.deploy("execute", runtimeapi.Config{Timeout: timeout}), 2)
 	var at []time.Time
@@ -82,7 +82,7 @@ func TestWhatIsGivenBackComesAgainAtItsTime(t *testing.T) {
 // A job that there was no time for is started by the next invocation at once.
 func TestWhatThereWasNoTimeForComesAtOnce(t *testing.T) {
 	c := newCloud(t)
-	c.makeLane("slow", aWhile, receives)
+	c.makeQueue("slow", aWhile, receives)
 	ids := []string{c.submitOne(Long, Task{Number: 1, Steps: 20}), c.submitOne(Long, Task{Number: 2, Steps: 2})}
 	c.hint("slow", "", ids...)
 	// One job at a time, for 4 of 6 seconds: the first goes on elsewhere, and the second is not started.
@@ -102,8 +102,8 @@ func TestWhatThereWasNoTimeForComesAtOnce(t *testing.T) {
 // functions/lambda.
 func TestAGroupWaitsForItsFirst(t *testing.T) {
 	c := newCloud(t)
-	c.makeQueue("orders-dead.fifo", map[string]string{"FifoQueue": "true"})
-	c.makeQueue("orders.fifo", map[string]string{
+	c.createQueue("orders-dead.fifo", map[string]string{"FifoQueue": "true"})
+	c.createQueue("orders.fifo", map[string]string{
 		"FifoQueue": "true", "VisibilityTimeout": "600",
 		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:piecework-orders-dead.fifo","maxReceiveCount":2}`,
 	})

@@ -124,12 +124,12 @@ func (c *cloud) checkStored(jobs int) fsck.Report {
 	return report
 }
 
-// dead returns the ids in the dead-letter queue of a lane.
-func (c *cloud) dead(lane string) []string {
+// dead returns the ids in the dead-letter queue of a queue.
+func (c *cloud) dead(queue string) []string {
 	t := c.t
 	t.Helper()
 	var ids []string
-	for url := c.queueURL(lane + "-dead"); ; {
+	for url := c.queueURL(queue + "-dead"); ; {
 		out, err := c.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, VisibilityTimeout: 600})
 		if err != nil {
 			t.Fatal(err)
@@ -140,7 +140,7 @@ func (c *cloud) dead(lane string) []string {
 		for _, m := range out.Messages {
 			msg, err := pubsubq.DecodeMessage([]byte(aws.ToString(m.Body)), nil)
 			if err != nil {
-				t.Errorf("%s-dead holds %q: %v", lane, aws.ToString(m.Body), err)
+				t.Errorf("%s-dead holds %q: %v", queue, aws.ToString(m.Body), err)
 				continue
 			}
 			if !slices.Contains(ids, msg.ID) {

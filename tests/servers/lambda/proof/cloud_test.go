@@ -81,36 +81,36 @@ func newCloud(t *testing.T) *cloud {
 		"PIECEWORK_LEASE=4s", "PIECEWORK_GRACE=10s", "PIECEWORK_MAX_GRACE=40s", "PIECEWORK_SKEW=200ms",
 		endtoend.LedgerVariable + "=" + filepath.Join(c.dir, "ledger"),
 	}
-	c.makeLane("default", hidden, receives)
-	c.makeLane("files", hidden, receives)
-	c.makeLane(functions.SubmitQueue, 6*time.Second, submitReceives)
+	c.makeQueue("default", hidden, receives)
+	c.makeQueue("files", hidden, receives)
+	c.makeQueue(functions.SubmitQueue, 6*time.Second, submitReceives)
 	c.runInit()
 	c.open()
 	return c
 }
 
-// makeLane creates a queue with a dead-letter queue.
-func (c *cloud) makeLane(lane string, visibility time.Duration, receives int) {
+// makeQueue creates a queue with a dead-letter queue.
+func (c *cloud) makeQueue(queue string, visibility time.Duration, receives int) {
 	c.t.Helper()
-	c.makeQueue(lane, map[string]string{
+	c.createQueue(queue, map[string]string{
 		"VisibilityTimeout": strconv.Itoa(int(visibility.Seconds())),
-		"RedrivePolicy":     fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, c.makeQueue(lane+"-dead", nil), receives),
+		"RedrivePolicy":     fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, c.createQueue(queue+"-dead", nil), receives),
 	})
 }
 
-// makeQueue creates a queue and returns its ARN.
-func (c *cloud) makeQueue(lane string, attributes map[string]string) string {
+// createQueue creates a queue and returns its ARN.
+func (c *cloud) createQueue(queue string, attributes map[string]string) string {
 	c.t.Helper()
-	if _, err := c.sqs.CreateQueue(c.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("piecework-" + lane), Attributes: attributes}); err != nil {
+	if _, err := c.sqs.CreateQueue(c.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("piecework-" + queue), Attributes: attributes}); err != nil {
 		c.t.Fatal(err)
 	}
-	return "arn:aws:sqs:us-east-1:000000000000:piecework-" + lane
+	return "arn:aws:sqs:us-east-1:000000000000:piecework-" + queue
 }
 
 // queueURL is a queue's address.
-func (c *cloud) queueURL(lane string) string {
+func (c *cloud) queueURL(queue string) string {
 	c.t.Helper()
-	out, err := c.sqs.GetQueueUrl(c.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("piecework-" + lane)})
+	out, err := c.sqs.GetQueueUrl(c.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("piecework-" + queue)})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -186,11 +186,11 @@ func (c *cloud) show(log *os.File) {
 	}
 }
 
-// feed maps a lane to a function until the test, or the function that is returned, ends it.
-func (c *cloud) feed(lane string, f *runtimeapi.Function, concurrency int) (m *eventsource.Mapping, stop func()) {
+// feed maps a queue to a function until the test, or the function that is returned, ends it.
+func (c *cloud) feed(queue string, f *runtimeapi.Function, concurrency int) (m *eventsource.Mapping, stop func()) {
 	c.t.Helper()
 	m, err := eventsource.New(c.t.Context(), eventsource.Config{
-		Queue: c.sqs, QueueURL: c.queueURL(lane), Function: f, MaximumConcurrency: concurrency,
+		Queue: c.sqs, QueueURL: c.queueURL(queue), Function: f, MaximumConcurrency: concurrency,
 		ReportBatchItemFailures: true, Wait: time.Second,
 	})
 	if err != nil {
@@ -254,10 +254,10 @@ func (c *cloud) ask(f *runtimeapi.Function, stream bool) *apiclient.Client {
 }
 
 // waiting counts the messages of a queue, hidden ones included.
-func (c *cloud) waiting(lane string) int {
+func (c *cloud) waiting(queue string) int {
 	c.t.Helper()
 	out, err := c.sqs.GetQueueAttributes(c.t.Context(), &sqs.GetQueueAttributesInput{
-		QueueUrl: aws.String(c.queueURL(lane)), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+		QueueUrl: aws.String(c.queueURL(queue)), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 	})
 	if err != nil {
 		c.t.Fatal(err)

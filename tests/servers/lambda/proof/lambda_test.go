@@ -91,7 +91,7 @@ func TestLambda(t *testing.T) {
 		t.Errorf("there was not trouble enough to learn from: %+v, %+v", total, f)
 	}
 	for name, s := range map[string]any{"execute": execute.Stats(), "submit": submit.Stats(), "sweep": sweep.Stats(), "api": api.Stats(),
-		"lane default": defaults.Stats(), "lane files": files.Stats(), "lane submit": submits.Stats()} {
+		"queue default": defaults.Stats(), "queue files": files.Stats(), "queue submit": submits.Stats()} {
 		t.Logf("%s: %+v", name, s)
 	}
 	fmt.Printf("Lambda: %d jobs, 0 lost, %d attempts (%d lost; %d continuations), %d invocations in %d environments; ended by chaos %d, timeout %d, their jobs %d; "+
