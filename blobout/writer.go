@@ -199,3 +199,55 @@ func (w *Writer) fail(what string, err error) error {
 	}
 	return w.err
 }
+
+// Join concatenates parts into one blob, the output name of this attempt in one piece, and verifies their sizes and
+// checksums on the way. The parts stay; they may belong to earlier attempts or to other records. After an error, also
+// one of a part, there is no blob; if the process dies inside, neither.
+func (s *Store) Join(ctx context.Context, id, token, name, contentType string, parts []Part) (Part, error) {
+	w, err := s.Create(ctx, id, token, name, 0, contentType)
+	if err != nil {
+		return Part{}, err
+	}
+	defer w.Abort()
+	for _, p := range parts {
+		if p.Key == w.key {
+			return Part{}, fmt.Errorf("blobout: join %q: it is itself one of the parts", p.Key)
+		}
+	}
+	r, err := s.Open(ctx, parts, 0, -1)
+	if err != nil {
+		return Part{}, fmt.Errorf("blobout: join %q: %w", w.key, err)
+	}
+	defer r.Close()
+	if _, err := io.Copy(w, r); err != nil {
+		return Part{}, fmt.Errorf("blobout: join %q: %w", w.key, err)
+	}
+	return w.Close()
+}
+
+// upload is a writer whose driver reads what is written, in a goroutine that ends with Close.
+type upload struct {
+	ctx  context.Context
+	in   *io.PipeWriter
+	done chan error
+}
+
+func newUpload(ctx context.Context, bucket *blob.Bucket, key string, opts *blob.WriterOptions) *upload {
+	out, in := io.Pipe()
+	u := &upload{ctx: ctx, in: in, done: make(chan error, 1)}
+	go func() {
+		err := guarded(func() error { return bucket.Upload(ctx, key, out, opts) })
+		_ = out.CloseWithError(err) // never fails. It ends a Write that waits
+		u.done <- err
+	}()
+	return u
+}
+
+// Write adds p. It returns the upload's error.
+func (u *upload) Write(p []byte) (int, error) { return u.in.Write(p) }
+
+// Close commits what was written, unless the context has ended.
+func (u *upload) Close() error {
+	_ = u.in.CloseWithError(u.ctx.Err()) // never fails; nil is the end of the blob
+	return <-u.done
+}

@@ -97,10 +97,10 @@
 // resource.go resources that handlers share.
 //
 // Asking: client.go has the client, list.go its lists, watch.go how it waits, info.go what it
-// answers, why.go what a job waits for, suggest.go the nearest name for a misspelt one.
+// answers, why.go what a job waits for.
 //
 // Running: runtime.go has the configuration and the runtime, outcome.go outcomes and directives,
-// errors.go the errors and the table of what becomes of each, guard.go what calls code of the
+// errors.go the errors, their wording and the table of what becomes of each, guard.go what calls code of the
 // program, stats.go the counters and log.go the log lines. An attempt is in run.go, its phases in
 // phase.go, the limits of its time in limits.go, the timer of all heartbeats in pulse.go. What a
 // handler sees is in job.go, checkpoints in checkpoint.go, a single output in output.go, lists of

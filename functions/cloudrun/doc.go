@@ -89,7 +89,7 @@
 //
 // # Where things are
 //
-// options.go has the options, server.go the routes, access.go, token.go and keys.go who may call,
+// options.go has the options, server.go the routes and who may call, token.go and keys.go the tokens,
 // messages.go what becomes of a message, envelope.go what it comes in, sweep.go sweeping, serve.go
 // the life of a process, answer.go refusals.
 package cloudrun

@@ -63,7 +63,7 @@
 // # Where things are
 //
 // api.go has the options and puts all together, guard.go what every request passes, gate.go how many at once, auth.go who
-// may do what, tokens.go reading their tokens, trace.go the trace of a request, serve.go listening; jobs.go, submit.go,
-// wait.go, outputs.go and operate.go the routes; problem.go the refusals, document.go and docs.go the description. The
-// forms of requests and answers are in package wire, a client in apiclient.
+// may do what, tokens.go reading their tokens, serve.go listening; jobs.go, submit.go, wait.go, outputs.go and operate.go
+// the routes; problem.go the refusals, document.go and docs.go the description. The forms of requests and answers are in
+// package wire, a client in apiclient.
 package httpapi

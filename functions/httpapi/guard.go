@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
@@ -251,3 +253,12 @@ func (w *discard) WriteHeader(status int) { w.status = status }
 
 // Write drops what is written.
 func (w *discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// traced returns ctx within the trace that a request brings, as W3C has it, so that a job that it submits joins that;
+// unless a handler before this one has found it there.
+func traced(ctx context.Context, header http.Header) context.Context {
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	return propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))
+}

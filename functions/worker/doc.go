@@ -35,8 +35,8 @@
 //
 // # Where things are
 //
-// worker.go has the life of a worker, options.go its options, puller.go the loop that pulls from a
-// queue, slots.go the limit that the queues share, abandoned.go the handlers that were abandoned,
-// held.go the messages to give back later, submit.go the loop of the submit queue, sweeper.go the
-// sweeps, loop.go the pauses of all loops, pool.go the goroutines of handlers.
+// worker.go has the life of a worker and the goroutines of its handlers, options.go its options,
+// puller.go the loop that pulls from a queue, slots.go the limit that the queues share, abandoned.go
+// the handlers that were abandoned, held.go the messages to give back later, submit.go the loop of
+// the submit queue, sweeper.go the sweeps, loop.go the pauses of all loops.
 package worker

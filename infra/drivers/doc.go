@@ -44,8 +44,7 @@
 // # Where things are
 //
 // set.go has the registry, address.go and params.go the reading of URLs, queue.go what all queues
-// share, backends.go the configuration and the opening of everything, provision.go the creation of
-// what a store needs, facts.go the settings that the doctor reads, hide.go what a queue is told
-// about messages that the platform received. Package infra/program reads the configuration from the
-// environment.
+// share and what the doctor reads of them, backends.go the configuration and the opening of
+// everything, provision.go the creation of what a store needs. Package infra/program reads the
+// configuration from the environment.
 package drivers

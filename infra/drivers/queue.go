@@ -88,3 +88,63 @@ func (q *queue) Close(ctx context.Context) error {
 	}
 	return errors.Join(err, pubsubq.Within(ctx, func() error { return q.broker.Close(ctx) }))
 }
+
+// QueueFacts are the settings of a queue that double work or lose messages without a trace if they
+// are wrong, for the doctor. The drivers of SQS and Pub/Sub read them.
+type QueueFacts struct {
+	// Hidden is how long a received message is hidden from other receivers. HiddenName is the
+	// service's word for that, and HiddenRemedy says how to change it, up to a " to DURATION" that
+	// the caller adds.
+	Hidden       time.Duration
+	HiddenName   string
+	HiddenRemedy string
+	// Pulled says that only workers receive here, which extend the time while they hold a message.
+	Pulled bool
+	// Factor is by how many times the time should exceed the timeout of a function that the queue
+	// calls, as the service advises. Most is the longest that the service allows.
+	Factor int
+	Most   time.Duration
+
+	// DeadLetterQueue is where messages are set aside that were delivered Deliveries times; "":
+	// nowhere. DeadRemedy says how to change that. The service advises at least LeastDeliveries.
+	DeadLetterQueue             string
+	DeadRemedy                  string
+	Deliveries, LeastDeliveries int
+}
+
+// Inspector is a Queue that may know its facts. The result of [NewQueue] is one.
+type Inspector interface {
+	// Inspect reads the facts of a queue. It returns nil if the driver knows none.
+	Inspect(ctx context.Context, queue string) (*QueueFacts, error)
+}
+
+// Inspect implements [Inspector].
+func (q *queue) Inspect(ctx context.Context, queue string) (*QueueFacts, error) {
+	if q.broker.Inspect == nil {
+		return nil, nil
+	}
+	return q.broker.Inspect(ctx, queue)
+}
+
+// Hidden is a message that the platform has received, to call a function with it, and that the
+// function gives back.
+type Hidden struct {
+	Receipt string        // by which the service knows this delivery
+	For     time.Duration // after how long it should be delivered again
+}
+
+// Hider is a Queue that can say when such messages come again. The result of [NewQueue] is one. It
+// does nothing where the service cannot do that.
+type Hider interface {
+	// Hide makes each message come again after its own time instead of the service's. Source is the
+	// service's name of the queue. After an error some messages may come at another time.
+	Hide(ctx context.Context, source string, some []Hidden) error
+}
+
+// Hide lets messages come again after some time.
+func (q *queue) Hide(ctx context.Context, source string, some []Hidden) error {
+	if q.broker.Hide == nil {
+		return nil
+	}
+	return q.broker.Hide(ctx, source, some)
+}

@@ -77,6 +77,21 @@ func (s *Set) AddQueue(scheme string, d QueueDriver) { s.queues[scheme] = d }
 // AddBucket registers a bucket's scheme.
 func (s *Set) AddBucket(scheme string, d BucketDriver) { s.buckets[scheme] = d }
 
+// AddDenial registers a function that says what must be granted to whom if one of its services
+// refused an error's request for lack of rights. For other errors it returns "".
+func (s *Set) AddDenial(remedy func(err error) string) { s.denials = append(s.denials, remedy) }
+
+// Denied returns what must be granted, if an error comes from lack of rights and a driver knows
+// which, else "".
+func (s *Set) Denied(err error) string {
+	for _, remedy := range s.denials {
+		if text := remedy(err); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
 // OpenStore opens the collection that a URL names, and returns what closes it and all that is
 // behind it. Errors of configuration are functions.ErrConfig.
 func (s *Set) OpenStore(ctx context.Context, rawURL string) (*docstore.Collection, func() error, error) {

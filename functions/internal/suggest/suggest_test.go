@@ -23,3 +23,40 @@ func TestNearest(t *testing.T) {
 		t.Errorf("Unknown without candidates = %q", got)
 	}
 }
+
+func TestSecretsOfURLsAreHidden(t *testing.T) {
+	for raw, want := range map[string]string{
+		"postgres://h:5432/db?sslmode=disable":               "postgres://h:5432/db",
+		"postgres://u:sEcReT@h:5432/db?x=1":                  "postgres://h:5432/db",
+		"postgres://h/db?password=sEcReT":                    "postgres://h/db",
+		"mongodb+srv://u:sEc@ReT@a:1,b:2/db":                 "mongodb+srv://a:1,b:2/db",
+		"nats://sEcReT@h/{queue}":                            "nats://h/{queue}",
+		"jetstream://u:sEc/ReT@h:4222/{queue}":               "jetstream://h:4222/{queue}",
+		"postgres://u:12/sEcReT@h/db":                        "postgres://h/db",
+		"postgres://u:sEc?ReT@h/db":                          "postgres://h/db",
+		"postgres://u:sEc?ReT@h/db?sslmode=disable":          "postgres://h/db",
+		"postgres://u:sEc#ReT@h/db":                          "postgres://h/db",
+		"postgres://u:sEc%ReT@h/db":                          "postgres://h/db",
+		"postgres:/u:sEcReT@h/db":                            "postgres:h/db",
+		"postgres:///u:sEcReT@h/db":                          "postgres://h/db",
+		"postgres:u:sEcReT@h/db":                             "postgres:h/db",
+		"postgres//u:sEcReT@h/db":                            "(malformed)",
+		"sEcReT":                                             "(malformed)",
+		"":                                                   "(malformed)",
+		"file:///home/me@work/blobs?secret_key_path=sEcReT":  "file:///home/me@work/blobs",
+		"S3://bucket/a@b?region=r":                           "s3://bucket/a@b",
+		"sqlite::memory:":                                    "sqlite::memory:",
+		"sqlite:relative.db":                                 "sqlite:relative.db",
+		"awssns:///arn:aws:sns:r:1:{queue}?region=eu-west-1": "awssns:///arn:aws:sns:r:1:{queue}",
+	} {
+		got := suggest.Redact(raw)
+		if got != want {
+			t.Errorf("%s: %s, want %s", raw, got, want)
+		}
+		for _, part := range []string{"sEc", "ReT"} {
+			if strings.Contains(got, part) {
+				t.Errorf("%s shows its secret: %s", raw, got)
+			}
+		}
+	}
+}

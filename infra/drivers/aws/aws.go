@@ -72,10 +72,15 @@ package aws
 
 import (
 	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
 	gcaws "gocloud.dev/aws"
 
 	"github.com/piecework/piecework/infra/drivers"
@@ -128,6 +133,11 @@ func newSession(ctx context.Context, a *drivers.Address, hint string) (session, 
 	return s, nil
 }
 
+// callTime is the most that one request to DynamoDB, SQS or SNS may take, beside what it is asked
+// to wait. A request answers in milliseconds; without a limit, a connection that has gone dead
+// would hold a verb, and with it a lease, or a receiver, for as long as TCP likes.
+const callTime = 10 * time.Second
+
 // patientFor returns a client whose requests take no longer than that.
 func (s session) patientFor(most time.Duration) aws.HTTPClient {
 	switch client := s.config.HTTPClient.(type) {
@@ -138,4 +148,45 @@ func (s session) patientFor(most time.Duration) aws.HTTPClient {
 	default:
 		return client
 	}
+}
+
+// refusals are the codes of errors that mean a lack of rights.
+var refusals = []string{
+	"AccessDeniedException", "AccessDenied", "AuthorizationError", "AuthorizationErrorException", "InvalidSecurity",
+	"UnauthorizedOperation", "Forbidden", "AWS.SimpleQueueService.AccessDenied",
+}
+
+// actions are the rights that are not named after their operation.
+var actions = map[string]string{
+	"SQS.SendMessageBatch": "sqs:SendMessage", "SQS.DeleteMessageBatch": "sqs:DeleteMessage",
+	"SQS.ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility", "SNS.PublishBatch": "sns:Publish",
+	"S3.HeadObject": "s3:GetObject", "S3.HeadBucket": "s3:ListBucket", "S3.ListObjectsV2": "s3:ListBucket", "S3.ListObjects": "s3:ListBucket",
+	"S3.CreateMultipartUpload": "s3:PutObject", "S3.UploadPart": "s3:PutObject", "S3.CompleteMultipartUpload": "s3:PutObject",
+	"S3.CopyObject": "s3:PutObject", "S3.DeleteObjects": "s3:DeleteObject",
+}
+
+// named finds the right and its resource in the text of an error, where Amazon tells them.
+var named = regexp.MustCompile(`not authorized to perform: ([\w:*]+)(?: on resource: ("?)([^\s"]+))?`)
+
+// denied says what to grant.
+func denied(err error) string {
+	var api smithy.APIError
+	if !errors.As(err, &api) || !slices.Contains(refusals, api.ErrorCode()) {
+		return ""
+	}
+	if m := named.FindStringSubmatch(api.ErrorMessage()); m != nil {
+		if m[3] == "" {
+			return "grant " + m[1] + " to this process's role"
+		}
+		return "grant " + m[1] + " on " + m[3] + " to this process's role"
+	}
+	var op *smithy.OperationError
+	if !errors.As(err, &op) {
+		return ""
+	}
+	action, ok := actions[op.Service()+"."+op.Operation()]
+	if !ok {
+		action = strings.ToLower(op.Service()) + ":" + op.Operation()
+	}
+	return "grant " + action + " to this process's role"
 }

@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/awsdynamodb/v2"
+	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // tableURL is what a dynamodb URL says.
@@ -114,4 +119,57 @@ func (t tableURL) open(ctx context.Context) (*docstore.Collection, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// patient returns how the SDK repeats requests to DynamoDB: those that did not get there, or met a
+// fault of the service, twice at most and soon. What DynamoDB throttled it does not repeat: package
+// store waits, with jitter and longer each time, and counts how long. With both, each of its tries
+// would be three requests and take seconds, and a heartbeat that is tried again could outlast its
+// lease.
+func patient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxBackoff = time.Second
+		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notThrottled)}, o.Retryables...)
+	})
+}
+
+// notThrottled says no to what was throttled, and leaves the rest to others.
+func notThrottled(err error) aws.Ternary {
+	if throttled(err).Bool() {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
+}
+
+// throttled tells whether DynamoDB was asked for too much.
+func throttled(err error) aws.Ternary {
+	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err)
+}
+
+// split returns a collection whose reads by id are strongly consistent and whose queries are
+// eventually consistent. gocloud has one switch for both, and global indexes refuse consistent
+// queries. It forwards to the one collection and sets what differs in the requests, so that opening
+// costs one DescribeTable. Close leaves inner open.
+func split(inner *docstore.Collection) *docstore.Collection {
+	return relay.New(inner, relay.Hooks{
+		BeforeDo: func(as func(any) bool) error {
+			var get *dynamodb.BatchGetItemInput
+			if as(&get) {
+				for table, keys := range get.RequestItems {
+					keys.ConsistentRead = aws.Bool(true)
+					get.RequestItems[table] = keys
+				}
+			}
+			return nil
+		},
+		BeforeQuery: func(q *driver.Query, as func(any) bool) error {
+			var in *dynamodb.QueryInput
+			if q.Limit > 0 && as(&in) {
+				// gocloud counts on its own side; DynamoDB would read, and charge for, a megabyte a
+				// page.
+				in.Limit = aws.Int32(int32(q.Limit + q.Offset))
+			}
+			return nil
+		},
+	})
 }

@@ -2,13 +2,16 @@ package aws
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -17,6 +20,7 @@ import (
 	"gocloud.dev/pubsub/batcher"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq"
 )
 
 // MaxDelay is the longest that SQS keeps a message back.
@@ -197,4 +201,66 @@ func checkName(queue string) error {
 		return fmt.Errorf("queue %q: names of SQS and SNS have no dots: call it %q", queue, strings.ReplaceAll(queue, ".", "-"))
 	}
 	return nil
+}
+
+// received is the attribute in which SQS tells how often it has delivered a message.
+const received = sqstypes.MessageSystemAttributeNameApproximateReceiveCount
+
+// origin reads what SQS tells of a message. Its count is approximate, which is all that it is for.
+func origin(as func(any) bool) pubsubq.Origin {
+	var m sqstypes.Message
+	if !as(&m) {
+		return pubsubq.Origin{}
+	}
+	n, err := strconv.Atoi(m.Attributes[string(received)])
+	if err != nil {
+		n = 0
+	}
+	return pubsubq.Origin{ID: aws.ToString(m.MessageId), Deliveries: n}
+}
+
+// advisedFactor and leastDeliveries are what Amazon advises for a queue that calls a function.
+const (
+	advisedFactor   = 6
+	leastDeliveries = 5
+	mostHidden      = 12 * time.Hour
+)
+
+// inspect reads a queue's visibility timeout and its dead-letter queue. It knows nothing of a topic
+// whose URL names no queue that is subscribed to it.
+func (r reception) inspect(client *sqs.Client) func(context.Context, string) (*drivers.QueueFacts, error) {
+	return func(ctx context.Context, queue string) (*drivers.QueueFacts, error) {
+		if r.queue == "" {
+			return nil, nil
+		}
+		url := drivers.ForQueue(r.queue, queue)
+		const visibility, redrive = sqstypes.QueueAttributeNameVisibilityTimeout, sqstypes.QueueAttributeNameRedrivePolicy
+		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{visibility, redrive},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read attributes of queue %s: %w", url, err)
+		}
+		seconds, _ := strconv.Atoi(out.Attributes[string(visibility)]) // SQS writes numbers
+		f := &drivers.QueueFacts{
+			Hidden: time.Duration(seconds) * time.Second, HiddenName: "visibility timeout",
+			HiddenRemedy: "set VisibilityTimeout of " + url, Factor: advisedFactor, Most: mostHidden,
+			DeadRemedy:      "make a queue and name it in the RedrivePolicy of " + url + ", with a maxReceiveCount of 5 or more",
+			LeastDeliveries: leastDeliveries,
+		}
+		policy := out.Attributes[string(redrive)]
+		if policy == "" {
+			return f, nil
+		}
+		var to struct {
+			Target  string      `json:"deadLetterTargetArn"`
+			Receive json.Number `json:"maxReceiveCount"` // a number, or one in quotes
+		}
+		if err := json.Unmarshal([]byte(policy), &to); err != nil {
+			return nil, fmt.Errorf("redrive policy %s of queue %s: %w", policy, url, err)
+		}
+		f.DeadLetterQueue = to.Target
+		f.Deliveries, _ = strconv.Atoi(to.Receive.String())
+		return f, nil
+	}
 }

@@ -60,11 +60,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	"gocloud.dev/pubsub"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/servicebus"
 )
 
@@ -196,4 +198,38 @@ func (l *queues) close(ctx context.Context) error {
 		return nil
 	}
 	return l.client.Close(ctx)
+}
+
+// origin reads what Service Bus tells of a message. The id is the sender's, who may have given
+// none.
+func origin(as func(any) bool) pubsubq.Origin {
+	var m *azservicebus.ReceivedMessage
+	if !as(&m) {
+		return pubsubq.Origin{}
+	}
+	return pubsubq.Origin{ID: m.MessageID, Deliveries: int(m.DeliveryCount)}
+}
+
+// The codes with which Blob Storage refuses for lack of rights.
+var blobRefusals = map[string]bool{
+	"AuthorizationPermissionMismatch": true, "AuthorizationFailure": true, "InsufficientAccountPermissions": true,
+	"AuthorizationResourceTypeMismatch": true, "AuthorizationServiceMismatch": true,
+}
+
+// denied says what to grant.
+func denied(err error) string {
+	if broker, ok := errors.AsType[*azservicebus.Error](err); ok {
+		if broker.Code != azservicebus.CodeUnauthorizedAccess {
+			return ""
+		}
+		return "grant this process's identity the roles Azure Service Bus Data Sender and Data Receiver, or use a key with the rights Send and Listen"
+	}
+	web, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok {
+		return ""
+	}
+	if blobRefusals[web.ErrorCode] {
+		return "grant this process's identity the role Storage Blob Data Contributor on the container"
+	}
+	return ""
 }

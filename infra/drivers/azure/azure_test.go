@@ -2,14 +2,19 @@ package azure
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
+
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/servicebus"
 )
 
@@ -100,5 +105,36 @@ func TestATokenStaysWithItsAccount(t *testing.T) {
 	t.Setenv("AZURE_STORAGE_SAS_TOKEN", "sig=x")
 	if _, err := drivers.New(Register).OpenBucket(t.Context(), "azblob://c?domain=evil.example"); !errors.Is(err, functions.ErrConfig) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestOriginOfAMessage(t *testing.T) {
+	as := func(i any) bool {
+		*i.(**azservicebus.ReceivedMessage) = &azservicebus.ReceivedMessage{MessageID: "m", DeliveryCount: 3}
+		return true
+	}
+	if got, want := origin(as), (pubsubq.Origin{ID: "m", Deliveries: 3}); got != want {
+		t.Errorf("origin = %+v, want %+v", got, want)
+	}
+	if got := origin(func(any) bool { return false }); got != (pubsubq.Origin{}) {
+		t.Errorf("origin of another broker's message = %+v, want none", got)
+	}
+}
+
+func TestWhatMustBeGranted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("x: %w", &azservicebus.Error{Code: azservicebus.CodeUnauthorizedAccess}), "Data Sender and Data Receiver"},
+		{&azservicebus.Error{Code: azservicebus.CodeTimeout}, ""},
+		{fmt.Errorf("x: %w", &azcore.ResponseError{StatusCode: 403, ErrorCode: "AuthorizationPermissionMismatch"}), "Storage Blob Data Contributor"},
+		{&azcore.ResponseError{StatusCode: 404, ErrorCode: "ContainerNotFound"}, ""},
+		{errors.New("AuthorizationFailure, says a proxy"), ""},
+		{nil, ""},
+	} {
+		if got := denied(c.err); !strings.Contains(got, c.want) || (c.want == "") != (got == "") {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
 	}
 }

@@ -3,12 +3,19 @@ package gcp
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/api/googleapi"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
 )
 
@@ -130,5 +137,38 @@ func TestIndexesAsAFile(t *testing.T) {
 	t.Setenv(emulator, "127.0.0.1:1")
 	if err := p.Apply(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestOriginOfAMessage(t *testing.T) {
+	as := func(i any) bool {
+		*i.(**pubsubpb.ReceivedMessage) = &pubsubpb.ReceivedMessage{Message: &pubsubpb.PubsubMessage{MessageId: "m"}, DeliveryAttempt: 3}
+		return true
+	}
+	if got, want := origin(as), (pubsubq.Origin{ID: "m", Deliveries: 3}); got != want {
+		t.Errorf("origin = %+v, want %+v", got, want)
+	}
+	if got := origin(func(any) bool { return false }); got != (pubsubq.Origin{}) {
+		t.Errorf("origin of another broker's message = %+v, want none", got)
+	}
+}
+
+func TestWhatMustBeGranted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{status.Error(codes.PermissionDenied, "Permission 'datastore.entities.get' denied on resource '//firestore' (or it may not exist)."), "permission datastore.entities.get"},
+		{&googleapi.Error{Code: 403, Message: "a@b does not have storage.objects.create access to the Google Cloud Storage object."}, "permission storage.objects.create"},
+		{fmt.Errorf("pull from projects/p/subscriptions/s: %w", status.Error(codes.PermissionDenied, "User not authorized to perform this action.")), "roles/pubsub.subscriber"},
+		{status.Error(codes.PermissionDenied, "not authorized: projects/p/topics/t"), "roles/pubsub.publisher"},
+		{status.Error(codes.PermissionDenied, "Missing or insufficient permissions."), "roles/datastore.user"},
+		{status.Error(codes.NotFound, "projects/p/topics/t"), ""},
+		{&googleapi.Error{Code: 404, Message: "does not have storage.objects.create access"}, ""},
+		{errors.New("permission denied"), ""},
+	} {
+		if got := denied(c.err); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
 	}
 }

@@ -47,6 +47,7 @@ import (
 	"gocloud.dev/pubsub/kafkapubsub"
 
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq"
 )
 
 // Register registers the queues kafka and kafka+tls.
@@ -166,4 +167,14 @@ var refusals = map[sarama.KError]string{
 func denied(err error) string {
 	code, _ := errors.AsType[sarama.KError](err)
 	return refusals[code]
+}
+
+// origin names a message by its offset and time, because a topic that is created again counts from
+// the start. Kafka does not count deliveries and takes no message back.
+func origin(as func(any) bool) pubsubq.Origin {
+	var m *sarama.ConsumerMessage
+	if !as(&m) {
+		return pubsubq.Origin{}
+	}
+	return pubsubq.Origin{ID: fmt.Sprintf("%s/%d/%d@%d", m.Topic, m.Partition, m.Offset, m.Timestamp.UnixMilli())}
 }

@@ -2,8 +2,10 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -61,5 +63,40 @@ func TestABrokerThatIsAwayFailsSendsAndNotTheStart(t *testing.T) {
 	}
 	if err := q.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestOriginOfAMessage(t *testing.T) {
+	m := &sarama.ConsumerMessage{Topic: "piecework.submit", Partition: 2, Offset: 7, Timestamp: time.UnixMilli(9)}
+	got := origin(func(i any) bool {
+		p, ok := i.(**sarama.ConsumerMessage)
+		if ok {
+			*p = m
+		}
+		return ok
+	})
+	if got != (pubsubq.Origin{ID: "piecework.submit/2/7@9"}) {
+		t.Errorf(`got %+v, want got == (pubsubq.Origin{ID: "piecework.submit/2/7@9"})`, got)
+	}
+	if got := origin(func(any) bool { return false }); got != (pubsubq.Origin{}) {
+		t.Errorf("of another broker: %+v", got)
+	}
+}
+
+func TestWhatMustBeGranted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("x: %w", sarama.ErrTopicAuthorizationFailed), "Read, Write and Describe the queues' topics"},
+		{fmt.Errorf("x: %w", sarama.ErrGroupAuthorizationFailed), "consumer groups"},
+		{sarama.ErrSASLAuthenticationFailed, "a user and password"},
+		{sarama.ErrLeaderNotAvailable, ""},
+		{errors.New("topic authorization failed, says a proxy"), ""},
+		{nil, ""},
+	} {
+		if got := denied(c.err); !strings.Contains(got, c.want) || (c.want == "") != (got == "") {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
 	}
 }

@@ -49,7 +49,10 @@ package mongo
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -239,4 +242,21 @@ func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func()
 		defer cancel()
 		return behind.Database().Client().Disconnect(ctx)
 	}, nil
+}
+
+// codeUnauthorized is the server's for a lack of rights.
+const codeUnauthorized = 13
+
+var refused = regexp.MustCompile(`not authorized on (\S+) to execute command \{ (\w+):`)
+
+// denied says what to grant.
+func denied(err error) string {
+	var server mongo.ServerError
+	if !errors.As(err, &server) || !server.HasErrorCode(codeUnauthorized) {
+		return ""
+	}
+	if m := refused.FindStringSubmatch(server.Error()); m != nil {
+		return fmt.Sprintf("grant this process's user the role readWrite on database %s, or one that may %s there", m[1], m[2])
+	}
+	return "grant this process's user the role readWrite on the database"
 }

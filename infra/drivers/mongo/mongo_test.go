@@ -2,10 +2,13 @@ package mongo
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"go.mongodb.org/mongo-driver/mongo"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
@@ -134,6 +137,25 @@ db.getSiblingDB("db").getCollection("records").createIndex({fail_pk: 1, fail_sk:
 		}
 		if text, err := p.Print(); err != nil || text != want {
 			t.Errorf("p.Print: got %s: %v\n%s, want no error && text == want", raw, err, text)
+		}
+	}
+}
+
+func TestWhatMustBeGranted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{
+			fmt.Errorf("x: %w", mongo.CommandError{Code: 13, Message: `not authorized on jobs to execute command { find: "records", filter: {} }`}),
+			"grant this process's user the role readWrite on database jobs, or one that may find there",
+		},
+		{mongo.CommandError{Code: 13, Message: "Unauthorized"}, "grant this process's user the role readWrite on the database"},
+		{mongo.CommandError{Code: 11000}, ""},
+		{errors.New("not authorized on jobs to execute command { find: 1 }, says a proxy"), ""},
+	} {
+		if got := denied(c.err); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
 		}
 	}
 }

@@ -206,3 +206,15 @@ func origin(as func(any) bool) pubsubq.Origin {
 		Deliveries: int(min(meta.NumDelivered, math.MaxInt32)),
 	}
 }
+
+// denied says what to grant.
+func denied(err error) string {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		return "give this process credentials that the NATS server knows"
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "allow this process's user to publish and to subscribe on the queues' subjects, on $JS.API.> and on _INBOX.>"
+	default:
+		return ""
+	}
+}

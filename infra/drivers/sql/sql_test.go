@@ -1,16 +1,18 @@
-package sql_test
+package sql
 
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
-	"github.com/piecework/piecework/infra/drivers/sql"
 )
 
 func TestWrongURLsAreRefusedAsConfiguration(t *testing.T) {
@@ -24,11 +26,11 @@ func TestWrongURLsAreRefusedAsConfiguration(t *testing.T) {
 		"postgres://me:hunter2#x@h/db":          "%2F",
 		"postgres://me@h/db?password=hunter2&x": "unknown parameter",
 	} {
-		_, _, err := drivers.New(sql.Register).OpenStore(t.Context(), url)
+		_, _, err := drivers.New(Register).OpenStore(t.Context(), url)
 		if !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %q", url, err, want)
 		}
-		p, err := drivers.New(sql.Register).Provisioner(url)
+		p, err := drivers.New(Register).Provisioner(url)
 		if err == nil {
 			err = p.Apply(t.Context())
 		}
@@ -39,7 +41,7 @@ func TestWrongURLsAreRefusedAsConfiguration(t *testing.T) {
 }
 
 func TestAServerThatIsAwayIsNoMistakeOfTheConfiguration(t *testing.T) {
-	_, _, err := drivers.New(sql.Register).OpenStore(t.Context(), "postgres://me:hunter2@127.0.0.1:1/db?connect_timeout=5")
+	_, _, err := drivers.New(Register).OpenStore(t.Context(), "postgres://me:hunter2@127.0.0.1:1/db?connect_timeout=5")
 	if err == nil || !strings.Contains(err.Error(), "check the address, and that the server runs") || errors.Is(err, functions.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v, want what to do, no ErrConfig and no password", err)
 	}
@@ -57,9 +59,25 @@ func TestAFileThatCannotBeOpened(t *testing.T) {
 		dir:                                "that is a directory: name a file",
 	} {
 		url := "sqlite://" + filepath.ToSlash(file)
-		_, _, err := drivers.New(sql.Register).OpenStore(t.Context(), url)
+		_, _, err := drivers.New(Register).OpenStore(t.Context(), url)
 		if err == nil || !strings.HasPrefix(err.Error(), "open store "+url+": ") || strings.Count(err.Error(), want) != 1 {
 			t.Errorf("error %v, want it to begin with \"open store %s: \" and to say once %q", err, url, want)
+		}
+	}
+}
+
+func TestWhatMustBeGranted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("x: %w", &pgconn.PgError{Code: "42501", TableName: "piecework"}), "GRANT SELECT, INSERT, UPDATE, DELETE ON piecework to this process's user"},
+		{&pgconn.PgError{Code: "42501"}, "GRANT SELECT, INSERT, UPDATE, DELETE on the table to this process's user, and CREATE on the schema to who runs init"},
+		{&pgconn.PgError{Code: "23505"}, ""},
+		{errors.New("permission denied"), ""},
+	} {
+		if got := denied(c.err); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
 		}
 	}
 }

@@ -1,14 +1,14 @@
 // Package endtoend runs jobs on whole deployments: a real store, a real queue and a real bucket each, workers in
 // processes of their own, and trouble.
 //
-//	DynamoDB     SQS                  S3            aws_test.go
-//	MongoDB      RabbitMQ             files         mongo_test.go
-//	PostgreSQL   JetStream, NATS      S3            postgres_test.go
-//	Firestore    Pub/Sub              GCS           google_test.go
-//	Cosmos DB    JetStream            Azure Blob    azure_test.go
+//	DynamoDB     SQS                  S3
+//	MongoDB      RabbitMQ             files
+//	PostgreSQL   JetStream, NATS      S3
+//	Firestore    Pub/Sub              GCS
+//	Cosmos DB    JetStream            Azure Blob
 //
 // What stands in for a service that cannot run here, and what it does differently, is told where it is started, in
-// package servers; what had to be worked around, in the files above.
+// package servers; what had to be worked around, in combinations_test.go.
 //
 // # One run
 //
@@ -25,6 +25,6 @@
 // # Where things are
 //
 // plan.go says what each job is and how it must end, kinds.go has the handlers, ledger.go what they write down besides.
-// Of the tests, deployment_test.go has one combination, crew_test.go the processes, trouble_test.go what is done to them,
-// check_test.go what must be true at the end.
+// Of the tests, combinations_test.go has the combinations, deployment_test.go the run of one, crew_test.go the processes,
+// trouble_test.go what is done to them, check_test.go what must be true at the end.
 package endtoend

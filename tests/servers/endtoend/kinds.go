@@ -8,6 +8,15 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/aws"
+	"github.com/piecework/piecework/infra/drivers/azure"
+	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/drivers/gcp"
+	"github.com/piecework/piecework/infra/drivers/mongo"
+	"github.com/piecework/piecework/infra/drivers/nats"
+	"github.com/piecework/piecework/infra/drivers/rabbit"
+	"github.com/piecework/piecework/infra/drivers/sql"
 )
 
 // Done is the result of all kinds that have one.
@@ -157,5 +166,12 @@ func work(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	case <-timer.C:
 		return nil
+	}
+}
+
+// Drivers are the drivers of all combinations.
+func Drivers() []func(*drivers.Set) {
+	return []func(*drivers.Set){
+		aws.Register, azure.Register, files.Register, gcp.Register, mongo.Register, nats.Register, rabbit.Register, sql.Register,
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// LedgerVariable names the file of the ledger to the program.
+const LedgerVariable = "PIECEWORK_TEST_LEDGER"
+
 // Ledger is a file in which every run of a handler that has done its work writes a line, before it returns. It is
 // independent of what is tested, and tells how often work was done.
 type Ledger struct{ path string }

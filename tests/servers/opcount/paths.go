@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gocloud.dev/docstore"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/counting"
@@ -104,4 +106,17 @@ var limits = map[string]counting.Counts{
 	pathBatch: {Reads: 2000, Writes: 3000, Due: 2000, List: 1000, Messages: 1000},
 	pathIdle:  {Queries: store.DuePartitions},
 	pathDue:   {Reads: 1, Writes: 1, Due: 1, Queries: store.DuePartitions, Found: 1, Messages: 1},
+}
+
+func newBench(coll *docstore.Collection, ttl store.TTL) (*counting.Bench, error) {
+	jobs := counting.Kinds()
+	functions.Handle(jobs, "kept", counting.Plain, functions.Retention(time.Hour))
+	return counting.NewBench(coll, ttl, jobs)
+}
+
+// run submits a job and lets time pass until it has succeeded.
+func run(kind string, opts ...functions.SubmitOption) func(ctx context.Context, b *counting.Bench) error {
+	return func(ctx context.Context, b *counting.Bench) error {
+		return b.Job(ctx, kind, counting.Some, store.Succeeded, opts...)
+	}
 }

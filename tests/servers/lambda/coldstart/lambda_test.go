@@ -2,9 +2,11 @@ package coldstart
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
+	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/tests/servers/lambda/build"
 	"github.com/piecework/piecework/tests/servers/lambda/runtimeapi"
 )
@@ -92,4 +94,57 @@ func once(t *testing.T, s start) runtimeapi.Result {
 		t.Fatal("it was not a cold start")
 	}
 	return r
+}
+
+// TestOverhead compares warm invocations of execute, whose jobs do nothing, with those of a function that writes as many
+// records: a job is written when it is claimed and when it is finished.
+func TestOverhead(t *testing.T) {
+	w := newWorld(t)
+	bare := deploy(t, "barewriter", build.Must(t, "tests/servers/lambda/coldstart/barewriter"), append([]string{"DYNAMODB=" + w.dynamodb, "TABLE=piecework"}, w.vars[:3]...)...)
+	defer bare.Close()
+	execute := deploy(t, "execute", build.MustDeployed(t, "aws"), append([]string{"PIECEWORK_FUNCTION=execute"}, w.vars...)...)
+	defer execute.Close()
+	for _, size := range []int{1, 10} {
+		const rounds, warm = 100, 5
+		ids := w.submit(t, (rounds+warm)*size)
+		var ours, theirs []time.Duration
+		for i := range rounds + warm {
+			event := hints(ids[i*size : (i+1)*size]...)
+			a, b := invoke(t, bare, event), invoke(t, execute, event)
+			if i >= warm {
+				theirs, ours = append(theirs, a.Duration), append(ours, b.Duration)
+			}
+		}
+		for _, id := range []string{ids[0], ids[len(ids)-1]} {
+			if info, err := w.client.Get(t.Context(), id); err != nil || info.State != store.Succeeded {
+				t.Errorf("job %s is %s, %v", id, info.State, err)
+			}
+		}
+		a, b := median(theirs), median(ours)
+		fmt.Printf("warm  batch of %2d: bare handler with %2d writes %9s, execute %9s: %+.2f ms an invocation, %+.2f ms a job\n",
+			size, 2*size, millis(a), millis(b), float64(b-a)/1e6, float64(b-a)/1e6/float64(size))
+	}
+}
+
+// maxAWS is the most that the program for Lambda may have. Lambda loads it at each cold start.
+const maxAWS = 30_000_000
+
+func TestSize(t *testing.T) {
+	sizes := map[string]int64{}
+	show := func(what, program string) {
+		info, err := os.Stat(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[what] = info.Size()
+		fmt.Printf("size  %-28s %5.1f MB\n", what, float64(info.Size())/1e6)
+	}
+	show("the empty function", build.Must(t, "tests/servers/lambda/bare"))
+	show("the empty HTTP server", build.Must(t, "tests/servers/lambda/coldstart/barehttp"))
+	for _, target := range []string{"aws", "gcp", "azure", "selfhost"} {
+		show(target, build.MustDeployed(t, target))
+	}
+	if sizes["aws"] > maxAWS {
+		t.Errorf("the program for AWS has %d bytes, and may have %d: see what links what is large with go tool nm -size -sort size", sizes["aws"], maxAWS)
+	}
 }
