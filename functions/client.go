@@ -37,10 +37,12 @@ func ClientFrom(ctx context.Context) *Client {
 	return nil
 }
 
-// parentOf returns the id of the job whose code has ctx, or "".
-func parentOf(ctx context.Context) string {
-	c, _ := ctx.Value(callerKey{}).(caller)
-	return c.id
+// parentOf returns the id of the job of this system whose code has ctx, or "".
+func (rt *Runtime) parentOf(ctx context.Context) string {
+	if c, ok := ctx.Value(callerKey{}).(caller); ok && c.rt == rt {
+		return c.id
+	}
+	return ""
 }
 
 // Submit submits one job: a call of a registered kind with arguments that encoding/json can write.
@@ -121,7 +123,7 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (Info, error) {
 		c.rt.mu.Lock()
 		a := c.rt.running[id]
 		c.rt.mu.Unlock()
-		if a != nil && a.token == j.Lease.Token { // an answer that took long may be of an earlier attempt
+		if a != nil && j.Lease != nil && a.token == j.Lease.Token { // an answer that took long may be of an earlier attempt
 			a.stop(ErrCancelRequested)
 		}
 	} else {

@@ -15,7 +15,8 @@ import (
 
 // Announce puts the kinds that this process runs into the directory of kinds, and logs how other
 // processes know them differently. A worker calls it when it starts. The directory is read once, and
-// written if something has changed. After an error the kinds are announced when they are submitted.
+// written if something has changed. A process that never calls it announces each kind when it first
+// submits a job of it.
 func (rt *Runtime) Announce(ctx context.Context) error {
 	if err := rt.checkOpen(); err != nil {
 		return err
@@ -39,20 +40,29 @@ func (rt *Runtime) learn(ctx context.Context, name string) error {
 		return err
 	}
 	rt.mu.Lock()
-	_, known := rt.learnt[name]
+	l, known := rt.learnt[name]
 	rt.mu.Unlock()
-	if known {
+	if known && (l.again.IsZero() || rt.cfg.Now().Before(l.again)) {
 		return nil
 	}
 	return rt.compare(ctx, k)
 }
 
+// learnt is what a process has learnt of a kind from the directory.
+type learnt struct {
+	settings settings
+	again    time.Time // when to ask again, because no process has told the kind's options; zero: never
+}
+
+// askAgain is how long a process submits jobs of a kind without knowing its options.
+const askAgain = 5 * time.Second
+
 // settingsOf returns what a job of the kind is submitted with, before the options of its submission.
 func (rt *Runtime) settingsOf(k *kind) settings {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	if s, ok := rt.learnt[k.name]; ok {
-		return s
+	if l, ok := rt.learnt[k.name]; ok {
+		return l.settings
 	}
 	return k.settings
 }
@@ -69,18 +79,23 @@ func (rt *Runtime) compare(ctx context.Context, kinds ...*kind) error {
 		return err
 	}
 	for i, k := range kinds {
-		s := k.settings
 		there, ok := before[k.name]
-		if ok && k.call == nil && k.bare {
+		l := learnt{settings: k.settings}
+		switch {
+		case !k.isBare():
+		case ok && there.Queue != "":
+			s := &l.settings
 			s.queue, s.policy, s.deadline = there.Queue, there.Policy, time.Duration(there.Deadline)*time.Millisecond
-			specs[i].Queue, specs[i].Policy, specs[i].Deadline = there.Queue, there.Policy, there.Deadline
-		}
-		if ok {
-			rt.tellDifferences(ctx, specs[i], there)
+		default:
+			l.again = rt.cfg.Now().Add(askAgain)
 		}
 		rt.mu.Lock()
-		rt.learnt[k.name] = s
+		_, known := rt.learnt[k.name]
+		rt.learnt[k.name] = l
 		rt.mu.Unlock()
+		if ok && !known {
+			rt.tellDifferences(ctx, specs[i], there)
+		}
 	}
 	return nil
 }
@@ -103,6 +118,15 @@ func differences(here, there store.KindSpec) []string {
 			all = append(all, fmt.Sprintf("%s: %v here, %v elsewhere", what, here, there))
 		}
 	}
+	if here.Args != anyShape && there.Args != anyShape {
+		compare("arguments", here.Args, there.Args)
+	}
+	if here.Result != anyShape && there.Result != anyShape {
+		compare("result", here.Result, there.Result)
+	}
+	if here.Queue == "" || there.Queue == "" { // one of them has no opinion on the options
+		return all
+	}
 	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	h, t := here.Policy, there.Policy
 	compare("Queue", here.Queue, there.Queue)
@@ -114,8 +138,6 @@ func differences(here, there store.KindSpec) []string {
 	compare("Retention", ms(h.Retention), ms(t.Retention))
 	compare("Deadline", ms(here.Deadline), ms(there.Deadline))
 	compare("Retries", backoffText(h.Backoff), backoffText(t.Backoff))
-	compare("arguments", here.Args, there.Args)
-	compare("result", here.Result, there.Result)
 	return all
 }
 
@@ -124,10 +146,15 @@ func backoffText(b store.Backoff) string {
 	return fmt.Sprintf("%s from %v to %v", b.Shape, time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond)
 }
 
+// isBare reports whether a kind is declared without options, so that it has those that the process
+// tells that runs its jobs.
+func (k *kind) isBare() bool { return k.call == nil && k.bare }
+
 // spec is what this process knows of the kind.
 func (k *kind) spec() store.KindSpec {
-	return store.KindSpec{
-		Name: k.name, Own: k.call != nil, Queue: k.settings.queue, Policy: k.settings.policy,
-		Deadline: k.settings.deadline.Milliseconds(), Args: shapeOf(k.args), Result: shapeOf(k.result),
+	spec := store.KindSpec{Name: k.name, Own: k.call != nil, Args: shapeOf(k.args), Result: shapeOf(k.result)}
+	if !k.isBare() {
+		spec.Queue, spec.Policy, spec.Deadline = k.settings.queue, k.settings.policy, k.settings.deadline.Milliseconds()
 	}
+	return spec
 }

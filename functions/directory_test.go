@@ -1,7 +1,9 @@
 package functions_test
 
 import (
+	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,5 +111,88 @@ func TestTypesOfOneShapeAgree(t *testing.T) {
 	}
 	if d.logged("disagree") {
 		t.Errorf("the processes are said to disagree: %s", d.log.String())
+	}
+}
+
+// A process that submits before any worker has told the options of a kind asks again, and has no
+// opinion that a worker could disagree with.
+func TestABareDeclarationThatIsFirst(t *testing.T) {
+	d := newDesk(t, handle(echoing, functions.Queue("reports")))
+	reg := functions.NewRegistry()
+	functions.Kind[order, order]("shop.order").Declare(reg)
+	web := d.beside(t, reg)
+	submit := func(want string) {
+		t.Helper()
+		r, err := web.Client().Submit(t.Context(), "shop.order", order{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := d.get(t, r.ID); i.Queue != want {
+			t.Errorf("queue %s, want %s", i.Queue, want)
+		}
+	}
+	submit("default")
+	if err := d.Announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.advance(time.Minute)
+	submit("reports")
+	if d.logged("disagree") {
+		t.Errorf("the processes are said to disagree: %s", d.log.String())
+	}
+}
+
+// Many goroutines that submit a kind first are told once.
+func TestDisagreementIsToldOnce(t *testing.T) {
+	d := newDesk(t, handle(echoing, functions.MaxAttempts(20)))
+	if err := d.Announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reg := functions.NewRegistry()
+	functions.Kind[order, order]("shop.order", functions.MaxAttempts(3)).Declare(reg)
+	web := d.beside(t, reg)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if _, err := web.Client().Submit(t.Context(), "shop.order", order{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := strings.Count(d.log.String(), "disagree"); n != 1 {
+		t.Errorf("it is said %d times, want once", n)
+	}
+}
+
+// A program that does not know the types of a kind disagrees with nobody about them.
+func TestAnyFitsAllTypes(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	if err := d.Announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reg := functions.NewRegistry()
+	functions.Kind[json.RawMessage, any]("shop.order").Declare(reg)
+	if _, err := d.beside(t, reg).Client().Submit(t.Context(), "shop.order", order{}); err != nil {
+		t.Fatal(err)
+	}
+	if d.logged("disagree") {
+		t.Errorf("the processes are said to disagree: %s", d.log.String())
+	}
+}
+
+type pair[T any] struct{ A, B T }
+
+// A type that holds others in many ways is described up to a limit, and not in all of them.
+func TestTypesWithoutEndAreDescribed(t *testing.T) {
+	type (
+		p4  = pair[pair[pair[pair[int]]]]
+		p16 = pair[pair[pair[pair[pair[pair[pair[pair[pair[pair[pair[pair[p4]]]]]]]]]]]]
+		p28 = pair[pair[pair[pair[pair[pair[pair[pair[pair[pair[pair[pair[p16]]]]]]]]]]]]
+	)
+	reg := functions.NewRegistry()
+	functions.Kind[*p28, int]("a").Declare(reg)
+	if _, err := newDesk(t, reg).Client().Submit(t.Context(), "a", json.RawMessage("null")); err != nil {
+		t.Errorf("submit: %v, want nil", err)
 	}
 }

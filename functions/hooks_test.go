@@ -319,3 +319,23 @@ func TestJobsSubmitJobs(t *testing.T) {
 		t.Error("a context of no job has a client, want nil")
 	}
 }
+
+// A typed hook whose type does not fit the result gets the error, and does not keep other hooks
+// from being called.
+func TestATypedHookWithAnotherTypeOfResult(t *testing.T) {
+	reg := handle(echoing)
+	var got error
+	calls := 0
+	functions.Kind[order, []int]("shop.order").OnEnd(reg, func(_ context.Context, _ functions.Info, _ []int, ended error) error {
+		got = ended
+		return nil
+	})
+	reg.OnEnd(func(context.Context, functions.Info) error { calls++; return nil })
+	d := newDesk(t, reg)
+	i := d.once(t, "shop.order", order{Item: "tea"})
+	d.advance(time.Hour)
+	d.sweep(t)
+	if got == nil || !strings.Contains(got.Error(), "result of job "+i.ID) || calls != 1 {
+		t.Errorf("the hook got %v, and the other was called %d times; want the error of the result, and 1", got, calls)
+	}
+}

@@ -150,13 +150,18 @@ func isKey(t reflect.Type) bool {
 	}
 }
 
-// maxShape is how long the description of a type may be, in bytes.
-const maxShape = 200
+const (
+	maxShape = 200     // how long the description of a type may be, in bytes
+	mostRead = 1 << 14 // how much of a type is described before that is cut
+	anyShape = "any"   // describes a type that takes all JSON
+)
 
 // shapeOf describes the JSON of a type, as in {item string, count int}. Types of the same shape can
 // read what each other wrote.
 func shapeOf(t reflect.Type) string {
-	text := shape(t, nil)
+	var b strings.Builder
+	describeShape(&b, t, nil)
+	text := strings.ToValidUTF8(b.String(), "\uFFFD")
 	if len(text) <= maxShape {
 		return text
 	}
@@ -165,29 +170,50 @@ func shapeOf(t reflect.Type) string {
 	return fmt.Sprintf("%s... (%x)", store.Clip(text, maxShape-24), sum.Sum64())
 }
 
-// shape is shapeOf without a limit. A type within itself is described by its name.
-func shape(t reflect.Type, within []reflect.Type) string {
+// describeShape writes what shapeOf returns, without a limit on its length but mostRead: types that
+// hold one another in many ways have descriptions without end. A type within itself is described by
+// its name.
+func describeShape(b *strings.Builder, t reflect.Type, within []reflect.Type) {
+	if b.Len() > mostRead {
+		return
+	}
+	if t == reflect.TypeFor[json.RawMessage]() {
+		b.WriteString(anyShape)
+		return
+	}
 	if ownForm(t) || slices.Contains(within, t) {
-		return t.String()
+		b.WriteString(t.String())
+		return
 	}
 	within = append(slices.Clip(within), t)
 	switch t.Kind() {
 	case reflect.Pointer:
-		return shape(t.Elem(), within)
+		describeShape(b, t.Elem(), within)
 	case reflect.Slice, reflect.Array:
-		return "[]" + shape(t.Elem(), within)
+		b.WriteString("[]")
+		describeShape(b, t.Elem(), within)
 	case reflect.Map:
-		return "map[" + t.Key().Kind().String() + "]" + shape(t.Elem(), within)
+		b.WriteString("map[" + t.Key().Kind().String() + "]")
+		describeShape(b, t.Elem(), within)
 	case reflect.Struct:
-		fields := structFields(t)
-		texts := make([]string, len(fields))
-		for i, f := range fields {
-			texts[i] = f.name + " " + shape(f.typ, within)
+		b.WriteString("{")
+		for i, f := range structFields(t) {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(f.name + " ")
+			describeShape(b, f.typ, within)
 		}
-		return "{" + strings.Join(texts, ", ") + "}"
+		b.WriteString("}")
 	case reflect.Interface:
-		return "any"
+		b.WriteString(anyShape)
+	case reflect.Float32, reflect.Float64:
+		b.WriteString("float")
 	default:
-		return t.Kind().String()
+		if t.ConvertibleTo(reflect.TypeFor[int64]()) && t.Kind() != reflect.String {
+			b.WriteString("int")
+			return
+		}
+		b.WriteString(t.Kind().String())
 	}
 }

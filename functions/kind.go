@@ -112,22 +112,24 @@ func (k KindOf[Args, Result]) Result(i Info) (Result, error) {
 }
 
 // OnEnd registers an end hook, as [Registry.OnEnd] does, for the jobs of the kind. It gets the result
-// of a job that has succeeded, and the [*EndedError] of another.
+// of a job that has succeeded, and otherwise the [*EndedError], or why the result cannot be read.
 func (k KindOf[Args, Result]) OnEnd(r *Registry, hook func(ctx context.Context, job Info, result Result, ended error) error) {
 	r.OnEnd(func(ctx context.Context, i Info) error {
 		if i.Kind != k.name {
 			return nil
 		}
 		if slices.Contains(i.Omitted, omittedResult) {
-			var err error
-			if i, err = ClientFrom(ctx).Get(ctx, i.ID); err != nil {
-				return err
+			whole, err := ClientFrom(ctx).Get(ctx, i.ID)
+			switch {
+			case errors.Is(err, ErrUnavailable) || ctx.Err() != nil:
+				return err // sweep calls the hook again
+			case err != nil:
+				var none Result
+				return hook(ctx, i, none, err)
 			}
+			i = whole
 		}
 		result, err := k.Result(i)
-		if err != nil && !errors.Is(err, errEnded) {
-			return err
-		}
 		return hook(ctx, i, result, err)
 	})
 }

@@ -73,6 +73,9 @@ func (a *Attempt) held() (store.Job, time.Time) {
 func (a *Attempt) report(done, total int64, message string) {
 	p := &store.Progress{Done: done, Total: total, Message: clipText(message, 500), At: a.rt.now()}
 	a.mu.Lock()
+	if last := cmp.Or(a.lease.lastProgress(), a.job.Progress); last != nil {
+		p.At = max(p.At, last.At) // the clock may have been set back, and an older report is not written
+	}
 	first := a.lease.progress == nil
 	a.lease.progress = p
 	a.mu.Unlock()

@@ -155,7 +155,8 @@ func (a *Attempt) begin(ctx context.Context) (context.Context, func()) {
 
 // stop tells the handler to stop: it cancels the attempt's context. The first cause counts, unless
 // the lease is lost. If the handler has returned, its outputs have the same grace to be closed as it
-// would have had, so that a result counts although it came shortly before its job was cancelled.
+// would have had, so that a result counts although it came shortly before its job was cancelled; not
+// with Run, which has no timer for that.
 func (a *Attempt) stop(cause error) {
 	a.mu.Lock()
 	first := a.limits.cause == nil
@@ -164,7 +165,7 @@ func (a *Attempt) stop(cause error) {
 		return
 	}
 	a.limits.cause = cause
-	if a.cancel != nil && (!a.phase.over() || isLost(cause)) {
+	if a.cancel != nil && (!a.phase.over() || a.done == nil || isLost(cause)) {
 		a.cancel(cause) // a context keeps its first cause
 	}
 	if first && a.done != nil {
@@ -258,6 +259,16 @@ func (a *Attempt) abandon() *handled {
 	}
 	a.rt.countAbandoned(a.job, 1)
 	return &handled{err: fmt.Errorf("%w; the handler did not return within %v of it", a.limits.cause, a.limits.grace)}
+}
+
+// cutOff ends the writes of an attempt whose process ends.
+func (a *Attempt) cutOff() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cancel != nil {
+		a.cancel(ErrShutdown)
+	}
+	a.work.cutOff()
 }
 
 // countAbandoned counts the handlers that were abandoned and have not returned.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -169,7 +170,7 @@ type Runtime struct {
 	suspects  suspects
 
 	mu      sync.Mutex
-	learnt  map[string]settings // by kind that is in the directory: what its jobs are submitted with
+	learnt  map[string]learnt   // by kind that is in the directory
 	running map[string]*Attempt // by job, so that a cancellation in this process is seen at once
 	closed  bool
 }
@@ -197,7 +198,7 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 	}
 	rt := &Runtime{
 		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log, tel: tel,
-		watch: newWatch(b.Store.Get), learnt: map[string]settings{}, running: map[string]*Attempt{},
+		watch: newWatch(b.Store.Get), learnt: map[string]learnt{}, running: map[string]*Attempt{},
 	}
 	rt.pulse = newPulse(rt)
 	return rt, nil
@@ -227,11 +228,15 @@ func (rt *Runtime) Close() error {
 	rt.mu.Lock()
 	was := rt.closed
 	rt.closed = true
+	left := slices.Collect(maps.Values(rt.running))
 	rt.mu.Unlock()
 	if was {
 		return nil
 	}
 	rt.pulse.stop()
+	for _, a := range left { // no timer ends their writes any more
+		a.cutOff()
+	}
 	return rt.closeResources()
 }
 

@@ -386,3 +386,48 @@ func TestTheLastProgressIsRecorded(t *testing.T) {
 		})
 	})
 }
+
+// Outputs that hang when they are closed do not keep Run, whose caller has no timer for them, nor a
+// runtime that is closed.
+func TestOutputsThatHangAreCutOff(t *testing.T) {
+	for name, end := range map[string]func(rt *functions.Runtime, id string) error{
+		"Run is told to stop": func(rt *functions.Runtime, id string) error {
+			_, err := rt.Client().Cancel(context.Background(), id, "enough")
+			return err
+		},
+		"the runtime is closed": func(rt *functions.Runtime, _ string) error { return rt.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t, handle(func(ctx context.Context, job *functions.Job[order]) (order, error) {
+					_, err := job.Output(ctx, "a.txt")
+					return order{}, err
+				}), bubble)
+				rt, _ := d.over(t, &stuck{true, make(chan struct{})})
+				id := d.submit(t, "shop.order", order{})
+				a := rt.Claim(t.Context(), d.take()[0].msg)[0].Attempt
+				ended := make(chan functions.Outcome, 1)
+				go func() {
+					if name == "Run is told to stop" {
+						ended <- a.Run(t.Context())
+					} else {
+						ended <- a.Execute(t.Context())
+					}
+				}()
+				synctest.Wait() // until the bucket hangs
+				begun := time.Now()
+				if err := end(rt, id); err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case <-ended:
+				case <-time.After(24 * time.Hour):
+					t.Error("the attempt has not ended after a day, want it at once")
+				}
+				if took := time.Since(begun); took != 0 {
+					t.Errorf("it ended after %v, want at once", took)
+				}
+			})
+		})
+	}
+}

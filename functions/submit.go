@@ -180,7 +180,7 @@ func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []Su
 	}
 	now := rt.now()
 	j = store.Job{
-		Kind: name, Parent: parentOf(ctx), Queue: s.queue, Policy: s.policy, Key: s.key, Tags: s.tags, Trace: s.trace,
+		Kind: name, Parent: rt.parentOf(ctx), Queue: s.queue, Policy: s.policy, Key: s.key, Tags: s.tags, Trace: s.trace,
 		At: max(store.At(s.at), startAfter(now, s.after)),
 	}
 	j.Policy.Hooks = rt.reg.hooked()

@@ -67,7 +67,7 @@ func open(ctx context.Context, c Config) (s *Storage, err error) {
 // findStorage refuses missing state. Opening would make it, or find nothing.
 func findStorage(c Config) error {
 	for _, address := range []string{c.Store, c.Blobs} {
-		if strings.HasPrefix(address, "mem:") || strings.HasPrefix(address, "sqlite::memory:") {
+		if a, err := drivers.ParseAddress(address); err == nil && (a.Scheme == mem.Scheme || a.Path == ":memory:") {
 			return fmt.Errorf("%w: %s is in the memory of another process, and cannot be opened from here",
 				functions.ErrConfig, address)
 		}

@@ -162,3 +162,18 @@ func TestDriversOfTheProgram(t *testing.T) {
 		t.Errorf("start without a driver of the blobs: %v, store closed %d times, want ErrConfig and 2", err, closed)
 	}
 }
+
+// Schemes may have capitals. What is missing is not made, and memory is refused.
+func TestStorageBehindSchemesWithCapitals(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "up.db")
+	for address, want := range map[string]error{"SQLITE://" + filepath.ToSlash(file): fs.ErrNotExist, "MEM://": functions.ErrConfig} {
+		_, err := localdev.OpenStorage(t.Context(), localdev.Config{Dir: dir, Store: address, Blobs: "file://" + filepath.ToSlash(dir)})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", address, err, want)
+		}
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v, want it not made", file, err)
+	}
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"reflect"
 	"testing"
 	"time"
 )
@@ -61,5 +62,22 @@ func TestACheckpointOfContinueIsCounted(t *testing.T) {
 				t.Errorf("%d checkpoints saved (%v), want %d", j.Saved, err, c.want)
 			}
 		})
+	}
+}
+
+// A write that was held up does not bring back an older report.
+func TestProgressGoesForward(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	older, newer := &Progress{Done: 1, At: 5}, &Progress{Done: 2, At: 6}
+	for _, c := range []struct{ have, put, want *Progress }{
+		{nil, nil, nil}, {nil, older, older}, {older, nil, older}, {older, newer, newer}, {newer, older, newer}, {older, &Progress{Done: 3, At: 5}, &Progress{Done: 3, At: 5}},
+	} {
+		j := Job{ID: "a", State: Running, Progress: c.have, Lease: &Lease{Token: "t"}}
+		kept, _, err := j.heartbeat(l.Timing(), Heartbeat{Token: "t", Now: t0, Progress: c.put})
+		ended, _, endErr := j.finish(l.Timing(), Finish{Token: "t", Now: t0, Outcome: OutcomeSuccess, Progress: c.put})
+		if err != nil || endErr != nil || !reflect.DeepEqual(kept.Progress, c.want) || !reflect.DeepEqual(ended.Progress, c.want) {
+			t.Errorf("%+v after %+v: a heartbeat leaves %+v (%v), the end %+v (%v); want %+v",
+				c.put, c.have, kept.Progress, err, ended.Progress, endErr, c.want)
+		}
 	}
 }

@@ -51,6 +51,15 @@ type Progress struct {
 	Extra jsontext.Value `json:",embed"` // members that this version does not know
 }
 
+// newer returns the later of two reports: a write that was held up may bring an older one. Either
+// may be nil.
+func (p *Progress) newer(q *Progress) *Progress {
+	if q == nil || p != nil && q.At < p.At {
+		return p
+	}
+	return q
+}
+
 // Lease is an attempt's hold on a job.
 type Lease struct {
 	Token  string `json:"token"`

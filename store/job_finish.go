@@ -39,9 +39,7 @@ func (j Job) finish(t Timing, f Finish) (Job, bool, error) {
 		return j, false, ErrLeaseLost
 	}
 	next := j
-	if f.Progress != nil {
-		next.Progress = f.Progress
-	}
+	next.Progress = j.Progress.newer(f.Progress)
 	if j.Cancel != 0 && f.Outcome != OutcomeSuccess && f.Outcome != OutcomeSkipped {
 		f.Outcome = OutcomeCancelled
 		f.Dirty = f.Dirty || f.Checkpoint != nil // no record will list its files

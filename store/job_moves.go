@@ -172,9 +172,7 @@ func (j Job) heartbeat(t Timing, k Heartbeat) (Job, bool, error) {
 	lease.Until = max(lease.Until, k.Now.Add(t.Lease))
 	next.Lease = &lease
 	next.Due = j.dueBy(t.hold(j.Due, lease.Until, k.Now))
-	if k.Progress != nil {
-		next.Progress = k.Progress
-	}
+	next.Progress = j.Progress.newer(k.Progress)
 	if k.Checkpoint != nil {
 		next.Checkpoint, next.Open, next.OpenIn = *k.Checkpoint, k.Open, k.OpenIn
 		next.Saved, next.Cleared = k.Saved, j.Lost

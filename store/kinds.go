@@ -77,10 +77,14 @@ func (s *Store) AddKinds(ctx context.Context, now Time, kinds ...KindSpec) (map[
 		return nil, nil
 	}
 	var before map[string]KindSpec
+	written := false
 	add := func(d directory) (directory, bool, error) {
-		before = d.Specs
 		next := d.add(now, kinds)
-		return next, !reflect.DeepEqual(next, d), nil
+		changes := !reflect.DeepEqual(next, d)
+		if changes || !written { // otherwise a write whose answer was lost is seen
+			before, written = d.Specs, changes
+		}
+		return next, changes, nil
 	}
 	tries, empty := s.tries(), directory{Version: formatPlain, id: kindsID}
 	_, err := s.kinds.Change(ctx, tries, empty, add)

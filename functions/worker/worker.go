@@ -118,9 +118,16 @@ func (w *Worker) announce(ctx context.Context) {
 				"unless another worker runs the kind", slog.String("kind", kind), slog.String("queue", queue))
 		}
 	}
-	if err := w.rt.Announce(ctx); err != nil && ctx.Err() == nil {
-		w.log.LogAttrs(ctx, slog.LevelWarn, "kinds could not be compared with those of other processes; they are when they are submitted",
-			slog.Any("error", err))
+	pause := pause{first: time.Second, most: 5 * time.Minute}
+	for {
+		err := safely(ctx, w.rt.Announce)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		d := pause.next()
+		w.log.LogAttrs(ctx, slog.LevelWarn, "the kinds of this worker could not be told to other processes",
+			slog.Duration("again_in", d), slog.Any("error", err))
+		sleep(ctx, d)
 	}
 }
 

@@ -136,7 +136,10 @@ func (t *topic) publish(ctx context.Context, ps []amqp.Publishing) (refused []am
 // confirms it.
 func (t *topic) unroutable() error {
 	select {
-	case r := <-t.returned:
+	case r, ok := <-t.returned:
+		if !ok { // the channel was lost after all confirms
+			return nil
+		}
 		for len(t.returned) > 0 {
 			<-t.returned
 		}

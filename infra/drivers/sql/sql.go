@@ -112,12 +112,16 @@ func remedy(a *drivers.Address, err error) string {
 	switch {
 	case strings.Contains(text, "not a database") || strings.Contains(text, "malformed"):
 		return "the file is damaged, or is not a SQLite database: restore it from a backup, or move it away to start with an empty one"
-	case sqldocstore.ErrorCode(err) == gcerrors.ResourceExhausted || errors.Is(err, syscall.ENOSPC):
+	case file != "" && sqldocstore.ErrorCode(err) == gcerrors.ResourceExhausted, errors.Is(err, syscall.ENOSPC), isState(err, diskFull):
 		return "the disk is full: free some space"
+	case isState(err, readOnly):
+		return "the server takes no writes, as a standby does: name the server that does, or add target_session_attrs=read-write"
 	case errors.Is(err, sqldocstore.ErrUnavailable) && file != "":
 		return "another process has locked it: end that process, or choose another file"
 	case errors.Is(err, sqldocstore.ErrUnavailable):
 		return "the database cannot be reached: check the address, and that the server runs"
+	case file == "":
+		return ""
 	case strings.Contains(text, "readonly") || strings.Contains(text, "read-only") || errors.Is(err, fs.ErrPermission):
 		return "make the file and its directory writable for this user"
 	case errors.Is(dirErr, fs.ErrNotExist):
@@ -130,8 +134,8 @@ func remedy(a *drivers.Address, err error) string {
 
 // File returns the file that a store's URL names, or "" if it names none.
 func File(rawURL string) string {
-	rest, ok := strings.CutPrefix(rawURL, sqldocstore.SchemeSQLite+":")
-	if !ok || strings.HasPrefix(rest, ":memory:") {
+	scheme, rest, ok := strings.Cut(rawURL, ":")
+	if !ok || !strings.EqualFold(scheme, sqldocstore.SchemeSQLite) || strings.HasPrefix(rest, ":memory:") {
 		return ""
 	}
 	rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
@@ -175,8 +179,18 @@ func (s *schema) Apply(ctx context.Context) error {
 	return closeStore()
 }
 
-// insufficientPrivilege is the SQLSTATE for a lack of rights.
-const insufficientPrivilege = "42501"
+// SQLSTATEs of PostgreSQL, from its manual, appendix A.
+const (
+	insufficientPrivilege = "42501"
+	diskFull              = "53100"
+	readOnly              = "25006"
+)
+
+// isState reports whether the server refused with that SQLSTATE.
+func isState(err error, state string) bool {
+	server, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && server.Code == state
+}
 
 // denied says what to grant.
 func denied(err error) string {
