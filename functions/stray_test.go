@@ -390,12 +390,13 @@ func TestTheLastProgressIsRecorded(t *testing.T) {
 // Outputs that hang when they are closed do not keep Run, whose caller has no timer for them, nor a
 // runtime that is closed.
 func TestOutputsThatHangAreCutOff(t *testing.T) {
-	for name, end := range map[string]func(rt *functions.Runtime, id string) error{
-		"Run is told to stop": func(rt *functions.Runtime, id string) error {
-			_, err := rt.Client().Cancel(context.Background(), id, "enough")
+	for name, end := range map[string]func(t *testing.T, rt *functions.Runtime, id string) error{
+		"Run is told to stop": func(t *testing.T, rt *functions.Runtime, id string) error {
+			t.Helper()
+			_, err := rt.Client().Cancel(t.Context(), id, "enough")
 			return err
 		},
-		"the runtime is closed": func(rt *functions.Runtime, _ string) error { return rt.Close() },
+		"the runtime is closed": func(_ *testing.T, rt *functions.Runtime, _ string) error { return rt.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -416,7 +417,7 @@ func TestOutputsThatHangAreCutOff(t *testing.T) {
 				}()
 				synctest.Wait() // until the bucket hangs
 				begun := time.Now()
-				if err := end(rt, id); err != nil {
+				if err := end(t, rt, id); err != nil {
 					t.Fatal(err)
 				}
 				select {
