@@ -267,7 +267,7 @@ func (c *Client) Kinds(ctx context.Context) ([]KindInfo, error) {
 		p := k.settings.policy
 		list = append(list, KindInfo{
 			Name: name, Handled: k.call != nil, Queue: k.settings.queue, Args: k.args.String(),
-			Fields: jsonFields(k.args), Result: k.result.String(), Retention: time.Duration(p.Retention) * time.Millisecond,
+			Fields: jsonFields(k.args), Result: k.result.String(), Retention: millis(p.Retention),
 			Limits: Limits{p.MaxAttempts, p.MaxErrors, p.MaxTimeouts, p.MaxLost, p.Timeout},
 		})
 	}

@@ -30,22 +30,32 @@ func (rt *Runtime) Announce(ctx context.Context) error {
 	return rt.compare(ctx, kinds...)
 }
 
-// learn is Announce for a kind that is about to be submitted, the first time.
-func (rt *Runtime) learn(ctx context.Context, name string) error {
+// learn returns a kind that is about to be submitted, and what its jobs are submitted with before
+// the options of the submission. The first time it asks the directory.
+func (rt *Runtime) learn(ctx context.Context, name string) (*kind, settings, error) {
 	if err := rt.checkOpen(); err != nil {
-		return err
+		return nil, settings{}, err
 	}
 	k, err := rt.reg.kind(name)
 	if err != nil {
-		return err
+		return nil, settings{}, err
 	}
+	l, known := rt.learntOf(name)
+	if !known || !l.again.IsZero() && !rt.cfg.Now().Before(l.again) {
+		if err := rt.compare(ctx, k); err != nil {
+			return nil, settings{}, err
+		}
+		l, _ = rt.learntOf(name)
+	}
+	return k, l.settings, nil
+}
+
+// learntOf returns what this process has learnt of a kind, if it has.
+func (rt *Runtime) learntOf(name string) (learnt, bool) {
 	rt.mu.Lock()
+	defer rt.mu.Unlock()
 	l, known := rt.learnt[name]
-	rt.mu.Unlock()
-	if known && (l.again.IsZero() || rt.cfg.Now().Before(l.again)) {
-		return nil
-	}
-	return rt.compare(ctx, k)
+	return l, known
 }
 
 // learnt is what a process has learnt of a kind from the directory.
@@ -56,16 +66,6 @@ type learnt struct {
 
 // askAgain is how long a process submits jobs of a kind without knowing its options.
 const askAgain = 5 * time.Second
-
-// settingsOf returns what a job of the kind is submitted with, before the options of its submission.
-func (rt *Runtime) settingsOf(k *kind) settings {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	if l, ok := rt.learnt[k.name]; ok {
-		return l.settings
-	}
-	return k.settings
-}
 
 // compare puts kinds into the directory. A kind that is declared here without options has those of
 // the directory. Other differences are logged, once in the life of a process.
@@ -85,7 +85,7 @@ func (rt *Runtime) compare(ctx context.Context, kinds ...*kind) error {
 		case !k.isBare():
 		case ok && there.Queue != "":
 			s := &l.settings
-			s.queue, s.policy, s.deadline = there.Queue, there.Policy, time.Duration(there.Deadline)*time.Millisecond
+			s.queue, s.policy, s.deadline = there.Queue, there.Policy, millis(there.Deadline)
 		default:
 			l.again = rt.cfg.Now().Add(askAgain)
 		}
@@ -127,23 +127,22 @@ func differences(here, there store.KindSpec) []string {
 	if here.Queue == "" || there.Queue == "" { // one of them has no opinion on the options
 		return all
 	}
-	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	h, t := here.Policy, there.Policy
 	compare("Queue", here.Queue, there.Queue)
 	compare("MaxAttempts", h.MaxAttempts, t.MaxAttempts)
 	compare("MaxErrors", h.MaxErrors, t.MaxErrors)
 	compare("MaxTimeouts", h.MaxTimeouts, t.MaxTimeouts)
 	compare("MaxLost", h.MaxLost, t.MaxLost)
-	compare("Timeout", ms(h.Timeout), ms(t.Timeout))
-	compare("Retention", ms(h.Retention), ms(t.Retention))
-	compare("Deadline", ms(here.Deadline), ms(there.Deadline))
+	compare("Timeout", millis(h.Timeout), millis(t.Timeout))
+	compare("Retention", millis(h.Retention), millis(t.Retention))
+	compare("Deadline", millis(here.Deadline), millis(there.Deadline))
 	compare("Retries", backoffText(h.Backoff), backoffText(t.Backoff))
 	return all
 }
 
 // backoffText describes a backoff for people.
 func backoffText(b store.Backoff) string {
-	return fmt.Sprintf("%s from %v to %v", b.Shape, time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond)
+	return fmt.Sprintf("%s from %v to %v", b.Shape, millis(b.Min), millis(b.Max))
 }
 
 // isBare reports whether a kind is declared without options, so that it has those that the process

@@ -10,17 +10,6 @@ import (
 	"github.com/piecework/piecework/functions"
 )
 
-// beside returns the runtime of another process over the desk's store and queue.
-func (d *desk) beside(t *testing.T, reg *functions.Registry) *functions.Runtime {
-	t.Helper()
-	rt, err := functions.New(reg, functions.Backends{Store: d.store, Queue: d, Blobs: d.blobs}, d.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = rt.Close() })
-	return rt
-}
-
 // A process that declares a kind without options submits its jobs with those of the process that
 // runs them.
 func TestABareDeclarationHasTheOptionsOfTheHandler(t *testing.T) {

@@ -100,14 +100,24 @@ func newDesk(t *testing.T, reg *functions.Registry, options ...func(*setup)) *de
 // overBucket returns a runtime over the desk's store and queue and another bucket.
 func (d *desk) overBucket(t *testing.T, bucket *blob.Bucket) *functions.Runtime {
 	t.Helper()
-	rt, err := functions.New(d.Registry(), functions.Backends{Store: d.store, Queue: d, Blobs: blobout.New(bucket, nil)}, d.Config())
+	t.Cleanup(func() { _ = bucket.Close() }) // after the runtime
+	return d.another(t, d.Registry(), blobout.New(bucket, nil))
+}
+
+// beside returns the runtime of another process over the desk's store, queue and bucket.
+func (d *desk) beside(t *testing.T, reg *functions.Registry) *functions.Runtime {
+	t.Helper()
+	return d.another(t, reg, d.blobs)
+}
+
+// another returns a runtime over the desk's store and queue.
+func (d *desk) another(t *testing.T, reg *functions.Registry, blobs *blobout.Store) *functions.Runtime {
+	t.Helper()
+	rt, err := functions.New(reg, functions.Backends{Store: d.store, Queue: d, Blobs: blobs}, d.Config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = rt.Close()
-		_ = bucket.Close()
-	})
+	t.Cleanup(func() { _ = rt.Close() })
 	return rt
 }
 

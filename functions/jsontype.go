@@ -210,7 +210,7 @@ func describeShape(b *strings.Builder, t reflect.Type, within []reflect.Type) {
 	case reflect.Float32, reflect.Float64:
 		b.WriteString("float")
 	default:
-		if t.ConvertibleTo(reflect.TypeFor[int64]()) && t.Kind() != reflect.String {
+		if t.ConvertibleTo(reflect.TypeFor[int64]()) {
 			b.WriteString("int")
 			return
 		}

@@ -220,8 +220,10 @@ func decodeArgs(data []byte, into any, strict bool) error {
 	if len(data) == 0 {
 		data = []byte("null")
 	}
-	if t := reflect.TypeOf(into).Elem(); strict && string(data) == "null" && t.Kind() != reflect.Struct && !takesNull(t) {
-		return noArgs(t) // a struct without members is an object without them
+	if strict && string(data) == "null" {
+		if t := reflect.TypeOf(into).Elem(); t.Kind() != reflect.Struct && !takesNull(t) {
+			return noArgs(t) // a struct without members is an object without them
+		}
 	}
 	var err error
 	if strict {

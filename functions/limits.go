@@ -33,7 +33,7 @@ func (l *limits) set(ctx context.Context, cfg *Config, j store.Job, start time.T
 		}
 	}
 	if t := j.Policy.Timeout; t > 0 {
-		add(start.Add(time.Duration(t)*time.Millisecond), ErrAttemptTimeout)
+		add(start.Add(millis(t)), ErrAttemptTimeout)
 	}
 	if d := j.Deadline; d != 0 {
 		add(now.Add(d.Sub(store.At(now))), ErrJobDeadline)

@@ -116,6 +116,9 @@ func span(name, zero string, d time.Duration, set func(*settings, time.Duration)
 	})
 }
 
+// millis is a duration that a record has in milliseconds.
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
 // MaxAttempts is how often a job is tried in all, 5 by default; Unlimited for no limit. Calls that
 // ended in Snooze, Continue or the worker's shutdown do not count.
 func MaxAttempts(n int) Option {

@@ -76,7 +76,7 @@ func (rt *Runtime) retryDelay(ctx context.Context, j store.Job, lastError string
 // backoffDelay returns the wait after the given number of failures, at least one. rnd is uniform
 // over uint64.
 func backoffDelay(b store.Backoff, failures int, rnd uint64) time.Duration {
-	low, high := time.Duration(b.Min)*time.Millisecond, time.Duration(b.Max)*time.Millisecond
+	low, high := millis(b.Min), millis(b.Max)
 	if b.Shape == "custom" || b.Shape == "" && b.Min == 0 && b.Max == 0 {
 		low, high = DefaultRetryMin, DefaultRetryMax
 	}

@@ -252,8 +252,7 @@ func (a *Attempt) abandon() *handled {
 		return nil
 	}
 	a.limits.abandonAt = time.Time{}
-	a.cancel(a.limits.cause)
-	a.work.cutOff()
+	a.cutOff(a.limits.cause)
 	if a.phase == phaseReturned {
 		return nil
 	}
@@ -261,12 +260,11 @@ func (a *Attempt) abandon() *handled {
 	return &handled{err: fmt.Errorf("%w; the handler did not return within %v of it", a.limits.cause, a.limits.grace)}
 }
 
-// cutOff ends the writes of an attempt whose process ends.
-func (a *Attempt) cutOff() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// cutOff ends the context of the handler and its writes, whatever contexts they have. The caller
+// holds mu.
+func (a *Attempt) cutOff(cause error) {
 	if a.cancel != nil {
-		a.cancel(ErrShutdown)
+		a.cancel(cause)
 	}
 	a.work.cutOff()
 }

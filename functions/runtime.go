@@ -235,7 +235,9 @@ func (rt *Runtime) Close() error {
 	}
 	rt.pulse.stop()
 	for _, a := range left { // no timer ends their writes any more
-		a.cutOff()
+		a.mu.Lock()
+		a.cutOff(ErrShutdown)
+		a.mu.Unlock()
 	}
 	return rt.closeResources()
 }

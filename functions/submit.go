@@ -59,11 +59,13 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		var held bool
 		err := unlearnt[s.Kind]
 		if err == nil {
-			err = rt.learn(ctx, s.Kind)
-			unlearnt[s.Kind] = err
-		}
-		if err == nil {
-			j, held, err = rt.prepare(ctx, s.Kind, s.Args, s.Options)
+			var k *kind
+			var base settings
+			if k, base, err = rt.learn(ctx, s.Kind); err == nil {
+				j, held, err = rt.prepare(ctx, k, base, s.Args, s.Options)
+			} else {
+				unlearnt[s.Kind] = err
+			}
 		}
 		if err != nil {
 			receipts[i].Err = err
@@ -106,10 +108,11 @@ func manyError(receipts []Receipt) error {
 // submit checks a submission, creates its record and sends its message. If the process dies before
 // the message is sent, sweep sends it when the job is due.
 func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []SubmitOption) (Receipt, error) {
-	if err := rt.learn(ctx, kind); err != nil {
+	k, base, err := rt.learn(ctx, kind)
+	if err != nil {
 		return Receipt{}, err
 	}
-	j, held, err := rt.prepare(ctx, kind, args, opts)
+	j, held, err := rt.prepare(ctx, k, base, args, opts)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -159,14 +162,10 @@ func (rt *Runtime) discardArgs(ctx context.Context, asked store.Job) {
 }
 
 // prepare returns the record of a submission without its state, and whether it is held. It stores
-// large arguments.
-func (rt *Runtime) prepare(ctx context.Context, name string, args any, opts []SubmitOption) (store.Job, bool, error) {
+// large arguments. s is what learn returned with the kind.
+func (rt *Runtime) prepare(ctx context.Context, k *kind, s settings, args any, opts []SubmitOption) (store.Job, bool, error) {
 	var j store.Job
-	k, err := rt.reg.kind(name)
-	if err != nil {
-		return j, false, err
-	}
-	s := rt.settingsOf(k)
+	name := k.name
 	s.tags = nil
 	for _, o := range opts {
 		o.applySubmit(&s)
