@@ -56,14 +56,23 @@ func Timing() store.Timing {
 	}
 }
 
+// withDir makes Dir absolute.
+func (c Config) withDir() (Config, error) {
+	var err error
+	if c.Dir, err = filepath.Abs(cmp.Or(c.Dir, DefaultDir)); err != nil {
+		return c, fmt.Errorf("%w: localdev: data directory %q: %w", functions.ErrConfig, c.Dir, err)
+	}
+	return c, nil
+}
+
 // withDefaults fills in defaults and refuses values that cannot work.
 func (c Config) withDefaults(jobs *functions.Registry) (Config, error) {
 	if jobs == nil {
 		return c, fmt.Errorf("%w: localdev: the registry is nil", functions.ErrConfig)
 	}
-	var err error
-	if c.Dir, err = filepath.Abs(cmp.Or(c.Dir, DefaultDir)); err != nil {
-		return c, fmt.Errorf("%w: localdev: data directory %q: %w", functions.ErrConfig, c.Dir, err)
+	c, err := c.withDir()
+	if err != nil {
+		return c, err
 	}
 	c.Queues = append(append(slices.Clone(c.Queues), jobs.Queues()...), functions.DefaultQueue)
 	slices.Sort(c.Queues)

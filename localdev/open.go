@@ -35,9 +35,9 @@ type Storage struct {
 // Store, Blobs and Drivers of the configuration. It returns fs.ErrNotExist for a store or blobs
 // that do not exist on this machine, and makes nothing here.
 func OpenStorage(ctx context.Context, c Config) (*Storage, error) {
-	var err error
-	if c.Dir, err = filepath.Abs(cmp.Or(c.Dir, DefaultDir)); err != nil {
-		return nil, fmt.Errorf("%w: localdev: data directory %q: %w", functions.ErrConfig, c.Dir, err)
+	c, err := c.withDir()
+	if err != nil {
+		return nil, err
 	}
 	if err := findStorage(c); err != nil {
 		return nil, err

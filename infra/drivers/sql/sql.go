@@ -107,8 +107,6 @@ func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func()
 func remedy(a *drivers.Address, err error) string {
 	text := strings.ToLower(err.Error())
 	file := File(a.Raw())
-	info, statErr := os.Stat(file)
-	_, dirErr := os.Stat(filepath.Dir(file))
 	switch {
 	case strings.Contains(text, "not a database") || strings.Contains(text, "malformed"):
 		return "the file is damaged, or is not a SQLite database: restore it from a backup, or move it away to start with an empty one"
@@ -124,9 +122,11 @@ func remedy(a *drivers.Address, err error) string {
 		return ""
 	case strings.Contains(text, "readonly") || strings.Contains(text, "read-only") || errors.Is(err, fs.ErrPermission):
 		return "make the file and its directory writable for this user"
-	case errors.Is(dirErr, fs.ErrNotExist):
+	}
+	if _, err := os.Stat(filepath.Dir(file)); errors.Is(err, fs.ErrNotExist) {
 		return "there is no such directory: make it"
-	case statErr == nil && info.IsDir():
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
 		return "that is a directory: name a file"
 	}
 	return ""
