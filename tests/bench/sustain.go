@@ -105,7 +105,8 @@ type nowhere struct{}
 func (nowhere) Send(context.Context, string, time.Duration, ...pubsubq.Message) error { return nil }
 func (nowhere) MaxDelay(string) time.Duration                                         { return 0 }
 
-// death lets a worker of its own claim a job and do nothing more, and returns how long after the lease the job has ended.
+// death lets a worker of its own claim a job and do nothing more, and returns how long after the lease the job has
+// ended.
 func (s *system) death(ctx context.Context) (time.Duration, error) {
 	jobs := functions.NewRegistry()
 	dead := functions.Kind[number, number]("bench.dead", functions.MaxLost(1))

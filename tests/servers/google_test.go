@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/gcp"
@@ -37,16 +36,7 @@ func TestPubSub(t *testing.T) {
 	defer client.Close()
 	conformance.Queue(t, conformance.QueueHarness{
 		Queue: queueNames(func(t *testing.T, queue string) {
-			topic := "projects/piecework-test/topics/piecework-" + queue
-			if _, err := client.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: topic}); err != nil {
-				t.Fatal(err)
-			}
-			_, err := client.SubscriptionAdminClient.CreateSubscription(t.Context(), &pubsubpb.Subscription{
-				Name: "projects/piecework-test/subscriptions/piecework-" + queue, Topic: topic, AckDeadlineSeconds: 10,
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			MakePubSubQueue(t, client, queue)
 		}),
 		Connect:    conformance.ConnectTo(drivers.New(gcp.Register), "gcppubsub://piecework-test/piecework-{queue}"),
 		Redelivery: 10 * time.Second, MaxBody: 900_000,

@@ -3,6 +3,8 @@ package servers
 import (
 	"testing"
 
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
 )
 
@@ -20,6 +22,21 @@ type FakePubSub struct {
 func PubSub(tb testing.TB) string {
 	tb.Helper()
 	return StartPubSub(tb).Host
+}
+
+// MakePubSubQueue creates the topic and the subscription of a queue.
+func MakePubSubQueue(tb testing.TB, client *pubsub.Client, queue string) {
+	tb.Helper()
+	topic := "projects/piecework-test/topics/piecework-" + queue
+	if _, err := client.TopicAdminClient.CreateTopic(tb.Context(), &pubsubpb.Topic{Name: topic}); err != nil {
+		tb.Fatal(err)
+	}
+	_, err := client.SubscriptionAdminClient.CreateSubscription(tb.Context(), &pubsubpb.Subscription{
+		Name: "projects/piecework-test/subscriptions/piecework-" + queue, Topic: topic, AckDeadlineSeconds: 10,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // StartPubSub starts a fake of Pub/Sub, which can be stopped and started again.

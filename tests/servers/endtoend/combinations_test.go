@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"cloud.google.com/go/pubsub/v2"
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -116,16 +115,7 @@ func makeTopics(t *testing.T) {
 	}
 	defer client.Close()
 	for _, queue := range NewRegistry(Ledger{}).Queues() {
-		topic := "projects/piecework-test/topics/piecework-" + queue
-		if _, err := client.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: topic}); err != nil {
-			t.Fatal(err)
-		}
-		_, err := client.SubscriptionAdminClient.CreateSubscription(t.Context(), &pubsubpb.Subscription{
-			Name: "projects/piecework-test/subscriptions/piecework-" + queue, Topic: topic, AckDeadlineSeconds: 10,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		servers.MakePubSubQueue(t, client, queue)
 	}
 }
 
