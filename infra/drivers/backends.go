@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/piecework/piecework/blobout"
@@ -17,7 +18,7 @@ import (
 // same. Package infra/program reads it from the environment.
 type Config struct {
 	Store  string // URL of the store
-	Queues string // template of the URLs of the queues, with "{queue}"
+	Queues string // template of the URLs of the queues, with "{queue}"; "": they are in the store, if it has queues
 	Blobs  string // URL of the bucket
 
 	// Timing configures the store. A zero field means store's default. Native is set from what the
@@ -25,6 +26,16 @@ type Config struct {
 	Timing store.Timing
 	// Margin is functions.Config's.
 	Margin time.Duration
+}
+
+// QueuesURL returns the URL of the queues, which is the store's if Queues is empty and such a store
+// has queues of its own: PostgreSQL, SQLite and memory. Otherwise it is "".
+func (c Config) QueuesURL() string {
+	scheme, _, _ := strings.Cut(c.Store, ":")
+	if _, own := homes["queues"][strings.ToLower(scheme)]; c.Queues == "" && own {
+		return c.Store
+	}
+	return c.Queues
 }
 
 // Opened is everything that a configuration names, open.
@@ -48,7 +59,7 @@ func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 
 func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 	var err error
-	if o.Queues, err = s.OpenQueue(ctx, c.Queues); err != nil {
+	if o.Queues, err = s.OpenQueue(ctx, c.QueuesURL()); err != nil {
 		return err
 	}
 	o.Queue = o.Queues.Sender()

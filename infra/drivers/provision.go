@@ -15,16 +15,16 @@ type Provisioner interface {
 	Apply(ctx context.Context) error
 }
 
-// Provisioner returns what creates the store that a URL names.
-func (s *Set) Provisioner(rawURL string) (Provisioner, error) {
-	a, d, err := pick(s.stores, "store", rawURL)
+// Provisioner returns what creates the store of a configuration, and the queues if they are in it.
+func (s *Set) Provisioner(c Config) (Provisioner, error) {
+	a, d, err := pick(s.stores, "store", c.Store)
 	if err != nil {
 		return nil, err
 	}
 	if d.Provisioner == nil {
 		return Nothing{}, nil
 	}
-	p, err := d.Provisioner(a)
+	p, err := d.Provisioner(a, c.QueuesURL() == c.Store)
 	if err != nil {
 		return nil, fmt.Errorf("provision store %s: %w", a, err)
 	}

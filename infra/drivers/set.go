@@ -20,8 +20,9 @@ import (
 type StoreDriver struct {
 	// Open opens the collection. The function closes it and what is behind it.
 	Open func(ctx context.Context, a *Address) (*docstore.Collection, func() error, error)
-	// Provisioner returns what creates the store; nil if there is nothing to create.
-	Provisioner func(a *Address) (Provisioner, error)
+	// Provisioner returns what creates the store, and the queues if they are in it; nil if there is
+	// nothing to create.
+	Provisioner func(a *Address, queues bool) (Provisioner, error)
 	// TTL returns whether and how the store deletes records by itself, which the provisioner sees
 	// to; nil if it does not.
 	TTL func(a *Address) store.TTL
@@ -149,7 +150,7 @@ var homes = map[string]map[string]string{
 		"mongodb": "mongo", "mongodb+srv": "mongo",
 	},
 	"queues": {
-		"mem": "mem", "awssqs": "aws", "awssns": "aws", "gcppubsub": "gcp", "azuresb": "azure",
+		"mem": "mem", "sqlite": "sql", "postgres": "sql", "postgresql": "sql", "awssqs": "aws", "awssns": "aws", "gcppubsub": "gcp", "azuresb": "azure",
 		"jetstream": "nats", "tls+jetstream": "nats", "amqp": "rabbit", "amqps": "rabbit",
 		"kafka": "kafka", "kafka+tls": "kafka",
 	},

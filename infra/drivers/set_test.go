@@ -46,7 +46,7 @@ func TestSchemesThatAreNotLinkedAreRefusedWithTheRemedy(t *testing.T) {
 	refused(t, err, "not a URL", "drivers for mem://")
 	_, err = drivers.New().OpenBucket(ctx, "mem://")
 	refused(t, err, "only for none")
-	_, err = set.Provisioner("mongodb://h/db")
+	_, err = set.Provisioner(drivers.Config{Store: "mongodb://h/db"})
 	refused(t, err, "mongo.Register")
 }
 
@@ -109,7 +109,7 @@ func TestProvisionersOfSQL(t *testing.T) {
 	set := drivers.New(sql.Register, mem.Register)
 	file := "sqlite://" + filepath.Join(t.TempDir(), "x.db")
 	for _, raw := range []string{file + "?table=jobs", "postgres://u@h/db?table=jobs&sslmode=disable"} {
-		p, err := set.Provisioner(raw)
+		p, err := set.Provisioner(drivers.Config{Store: raw})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,14 +119,14 @@ func TestProvisionersOfSQL(t *testing.T) {
 %s, want no error && strings.Contains(text, "jobs") && strings.Count(strings.ToUpper(text), "CREATE INDEX") == 3`, raw, err, text)
 		}
 	}
-	p, err := set.Provisioner(file)
+	p, err := set.Provisioner(drivers.Config{Store: file})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(p.Apply(t.Context()), p.Apply(t.Context())); err != nil {
 		t.Error(err)
 	}
-	none, err := set.Provisioner("mem://")
+	none, err := set.Provisioner(drivers.Config{Store: "mem://"})
 	if err != nil {
 		t.Fatal(err)
 	}

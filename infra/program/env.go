@@ -63,7 +63,7 @@ func ReadEnvironment(environ []string) (Environment, error) {
 			}
 		}
 	}
-	for i, field := range []string{e.Store, e.Queues, e.Blobs} {
+	for i, field := range []string{e.Store, e.QueuesURL(), e.Blobs} {
 		if v := variables[i]; field == "" {
 			errs = append(errs, fmt.Errorf("%s is not set: it is the %s", v.Name, v.Doc))
 		}

@@ -31,7 +31,7 @@ func (p *program) provision(ctx context.Context, printOnly bool) error {
 	if err != nil {
 		return err
 	}
-	provisioner, err := drivers.New(p.app.Drivers...).Provisioner(env.Store)
+	provisioner, err := drivers.New(p.app.Drivers...).Provisioner(env.Config)
 	if err != nil {
 		return fmt.Errorf("PIECEWORK_STORE: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -13,6 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"gocloud.dev/gcerrors"
 )
+
+// PostgresParams returns the URL parameters that are PostgreSQL's and its pool's own.
+func PostgresParams() []string { return slices.Clone(postgresParams) }
 
 // postgresParams are the URL parameters that go through to pgx.
 var postgresParams = []string{

@@ -136,6 +136,9 @@ func sqlitePath(u *url.URL) (string, error) {
 	return path, nil
 }
 
+// Params returns the URL parameters that are this package's.
+func Params() []string { return slices.Sorted(maps.Keys(params)) }
+
 // params are the URL parameters that are ours.
 var params = map[string]func(o *Options, v string) error{
 	"table":          func(o *Options, v string) error { o.Table = v; return nil },

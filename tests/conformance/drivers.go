@@ -13,7 +13,7 @@ import (
 // NewStore creates what a store needs, twice since that must not matter, and returns how a process opens it.
 func NewStore(t *testing.T, set *drivers.Set, rawURL string) OpenStore {
 	t.Helper()
-	p, err := set.Provisioner(rawURL)
+	p, err := set.Provisioner(drivers.Config{Store: rawURL})
 	if err != nil {
 		t.Fatal(err)
 	}

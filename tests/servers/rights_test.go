@@ -123,7 +123,7 @@ func startOnAWS(t *testing.T) *onAWS {
 	}
 	table := DynamoDB(t)
 	set := drivers.New(awsdrivers.Register)
-	p, err := set.Provisioner("dynamodb://piecework?region=us-east-1&endpoint=" + table)
+	p, err := set.Provisioner(drivers.Config{Store: "dynamodb://piecework?region=us-east-1&endpoint=" + table})
 	if err != nil {
 		t.Fatal(err)
 	}

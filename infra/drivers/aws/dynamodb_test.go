@@ -180,7 +180,7 @@ func TestTheTableIsCreatedOnce(t *testing.T) {
 		"DescribeTimeToLive": ok(object{"TimeToLiveDescription": object{"TimeToLiveStatus": "DISABLED"}}),
 		"UpdateTimeToLive":   ok(object{}),
 	})
-	p, err := drivers.New(aws.Register).Provisioner("dynamodb://jobs?ttl=true&region=x&endpoint=" + s.url)
+	p, err := drivers.New(aws.Register).Provisioner(drivers.Config{Store: "dynamodb://jobs?ttl=true&region=x&endpoint=" + s.url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestMissingIndexesAreAddedAndWrongOnesRefused(t *testing.T) {
 		"DescribeTable": func(int, object) (int, object) { return http.StatusOK, described(have...) },
 		"UpdateTable":   ok(object{}),
 	})
-	p, err := drivers.New(aws.Register).Provisioner("dynamodb://jobs?region=x&endpoint=" + s.url)
+	p, err := drivers.New(aws.Register).Provisioner(drivers.Config{Store: "dynamodb://jobs?region=x&endpoint=" + s.url})
 	if err != nil {
 		t.Fatal(err)
 	}

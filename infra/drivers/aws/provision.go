@@ -19,7 +19,7 @@ import (
 // patience is how long to wait for a table or an index to become active.
 const patience = 10 * time.Minute
 
-func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
+func provisioner(a *drivers.Address, _ bool) (drivers.Provisioner, error) {
 	t, err := parseTable(context.Background(), a)
 	if err != nil {
 		return nil, err

@@ -101,7 +101,7 @@ func TestAClosedClientIsNotOpenedAgain(t *testing.T) {
 }
 
 func TestIndexesAsAFile(t *testing.T) {
-	p, err := drivers.New(Register).Provisioner("firestore://p/jobs?ttl=true")
+	p, err := drivers.New(Register).Provisioner(drivers.Config{Store: "firestore://p/jobs?ttl=true"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
+func provisioner(a *drivers.Address, _ bool) (drivers.Provisioner, error) {
 	p, err := parseStore(a)
 	if err != nil {
 		return nil, err

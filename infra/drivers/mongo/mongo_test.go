@@ -131,7 +131,7 @@ db.getSiblingDB("db").getCollection("records").createIndex({fail_sk: 1}, {name: 
 db.getSiblingDB("db").getCollection("records").createIndex({fail_pk: 1, fail_sk: 1}, {name: "fail"})
 `,
 	} {
-		p, err := drivers.New(Register).Provisioner(raw)
+		p, err := drivers.New(Register).Provisioner(drivers.Config{Store: raw})
 		if err != nil {
 			t.Fatal(err)
 		}

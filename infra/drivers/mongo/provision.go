@@ -15,7 +15,7 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
+func provisioner(a *drivers.Address, _ bool) (drivers.Provisioner, error) {
 	p, err := parse(a)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-// Package sql registers SQLite and PostgreSQL as stores.
+// Package sql registers SQLite and PostgreSQL as stores, and as queues in the same database.
 //
 // # URLs
 //
@@ -33,11 +33,15 @@
 //
 // # Delivery
 //
-// A store delivers nothing. Reads by id and queries see the last write.
+// Reads by id and queries see the last write. The queues are two tables beside the records,
+// TABLE_hints and TABLE_messages; see package sqlpubsub. Hints may be lost with a worker that has
+// just received them, and with a crash of PostgreSQL; sweep sends them again. Messages of the queue
+// submit are delivered at least once. PostgreSQL wakes its receivers, but behind a pooler they look
+// five times a second.
 //
 // # Delay
 //
-// Not of a store.
+// Of any length.
 package sql
 
 import (
@@ -45,6 +49,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -57,6 +62,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/sqlpubsub"
 	"github.com/piecework/piecework/store"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -65,6 +71,7 @@ import (
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL} {
 		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
+		s.AddQueue(scheme, openQueue)
 	}
 	s.AddDenial(denied)
 }
@@ -146,27 +153,37 @@ func File(rawURL string) string {
 	return filepath.FromSlash(name)
 }
 
-func provisioner(a *drivers.Address) (drivers.Provisioner, error) {
+func provisioner(a *drivers.Address, queues bool) (drivers.Provisioner, error) {
 	o := Options()
 	o.Table = a.Params.String("table", o.Table)
 	dialect := sqldocstore.Postgres
 	if a.Scheme == sqldocstore.SchemeSQLite {
 		dialect = sqldocstore.SQLite
 	}
-	return &schema{address: a, dialect: dialect, options: o}, nil
+	return &schema{address: a, dialect: dialect, options: o, queues: queues}, nil
 }
 
-// schema is the table and its indexes.
+// schema is the table of the records, its indexes, and the tables of the queues.
 type schema struct {
 	address *drivers.Address
 	dialect sqldocstore.Dialect
 	options *sqldocstore.Options
+	queues  bool
 }
 
 // Print returns the SQL.
-func (s *schema) Print() (string, error) { return sqldocstore.Schema(s.dialect, s.options) }
+func (s *schema) Print() (string, error) {
+	text, err := sqldocstore.Schema(s.dialect, s.options)
+	if err != nil || !s.queues {
+		return text, err
+	}
+	for _, stmt := range sqlpubsub.Schema(sqlpubsub.Dialect(s.dialect), queueOptions(s.options.Table)) {
+		text += stmt + ";\n"
+	}
+	return text, nil
+}
 
-// Apply creates what is missing, by opening the store, which does just that.
+// Apply creates what is missing, by opening the store and the queues, which does just that.
 func (s *schema) Apply(ctx context.Context) error {
 	if !s.address.Params.Bool("create", true) {
 		return s.address.Errorf("create=false asks not to create anything: remove it")
@@ -176,7 +193,14 @@ func (s *schema) Apply(ctx context.Context) error {
 		return fmt.Errorf("create table %s: %w", s.options.Table, err)
 	}
 	_ = coll
-	return closeStore()
+	if err := closeStore(); err != nil || !s.queues {
+		return err
+	}
+	q, err := openQueue(ctx, s.address, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return fmt.Errorf("create the tables of the queues: %w", err)
+	}
+	return q.Close(ctx)
 }
 
 // SQLSTATEs of PostgreSQL, from its manual, appendix A.

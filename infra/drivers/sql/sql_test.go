@@ -30,7 +30,7 @@ func TestWrongURLsAreRefusedAsConfiguration(t *testing.T) {
 		if !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %q", url, err, want)
 		}
-		p, err := drivers.New(Register).Provisioner(url)
+		p, err := drivers.New(Register).Provisioner(drivers.Config{Store: url})
 		if err == nil {
 			err = p.Apply(t.Context())
 		}

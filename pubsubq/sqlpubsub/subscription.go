@@ -1,0 +1,218 @@
+package sqlpubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"gocloud.dev/gcerrors"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/driver"
+
+	"github.com/piecework/piecework/pubsubq"
+)
+
+// ErrClosed says that the queues or the subscription have been closed.
+var ErrClosed = errors.New("sqlpubsub: closed")
+
+// lookEvery is how long a receiver waits before it looks although nothing has woken it.
+const lookEvery = 30 * time.Second
+
+// Subscription returns a subscription of a queue. The subscriptions of a queue compete for its
+// messages.
+func (q *Queues) Subscription(queue string) *pubsub.Subscription {
+	return pubsub.NewSubscription(q.subscribe(queue), nil, nil)
+}
+
+// SubscribeDirect implements [pubsubq.Direct].
+func (q *Queues) SubscribeDirect(queue string) (pubsubq.DirectSubscription, error) {
+	if q.life.Err() != nil {
+		return nil, ErrClosed
+	}
+	return q.subscribe(queue), nil
+}
+
+func (q *Queues) subscribe(queue string) *subscription {
+	q.watch()
+	s := &subscription{queues: q, queue: queue}
+	s.life, s.stop = context.WithCancel(q.life)
+	return s
+}
+
+// subscription is one consumer of a queue.
+type subscription struct {
+	queues *Queues
+	queue  string
+	life   context.Context
+	stop   context.CancelFunc
+	busy   sync.WaitGroup // calls that are receiving
+}
+
+// receive waits for messages and returns up to most.
+func (s *subscription) receive(ctx context.Context, most int) ([]row, error) {
+	q, t := s.queues, s.queues.tableOf(s.queue)
+	for {
+		if err := s.over(ctx); err != nil {
+			return nil, err
+		}
+		woken := q.bells.listen(s.queue)
+		rows, wait, err := s.look(t, most)
+		if err != nil || len(rows) > 0 {
+			return rows, err
+		}
+		if err := s.sleep(ctx, wait, woken); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// look returns messages that are due, or else how long to wait for the first. The caller's context
+// does not end it: a message that was taken must not be lost.
+func (s *subscription) look(t *table, most int) ([]row, time.Duration, error) {
+	s.busy.Add(1)
+	defer s.busy.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), s.queues.opts.Timeout)
+	defer cancel()
+	rows, err := s.queues.db.take(ctx, t, s.queue, most)
+	if err != nil {
+		return nil, 0, fmt.Errorf("receive from %s: %w", s.queue, err)
+	}
+	if len(rows) > 0 {
+		return inOrder(rows), 0, nil
+	}
+	wait, ok, err := s.queues.db.next(ctx, t, s.queue)
+	if err != nil {
+		return nil, 0, fmt.Errorf("look into %s: %w", s.queue, err)
+	}
+	if !ok || wait > lookEvery {
+		wait = lookEvery
+	}
+	return nil, max(wait, time.Millisecond), nil // one that is due is another receiver's at this moment
+}
+
+// over returns why a receiver must end, or nil.
+func (s *subscription) over(ctx context.Context) error {
+	if s.life.Err() != nil {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+// sleep waits for d, or until woken, if not nil, is closed.
+func (s *subscription) sleep(ctx context.Context, d time.Duration, woken <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.life.Done():
+		return ErrClosed
+	case <-timer.C:
+	case <-woken:
+	}
+	return nil
+}
+
+// ReceiveDirect implements [pubsubq.DirectSubscription]. It tries again after an error of the
+// database, which it reports to Options.OnError.
+func (s *subscription) ReceiveDirect(ctx context.Context, most int) ([]*pubsubq.Delivery, error) {
+	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(5*time.Second),
+		backoff.WithMaxElapsedTime(0))
+	for {
+		rows, err := s.receive(ctx, most)
+		switch {
+		case err == nil:
+			return s.deliveries(rows), nil
+		case s.over(ctx) != nil:
+			return nil, s.over(ctx)
+		}
+		s.queues.opts.OnError(err)
+		if err := s.sleep(ctx, pause.NextBackOff(), nil); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (s *subscription) deliveries(rows []row) []*pubsubq.Delivery {
+	ds := make([]*pubsubq.Delivery, 0, len(rows))
+	for _, r := range rows {
+		raw, err := r.raw()
+		if err != nil { // not written by this package
+			s.queues.opts.OnError(fmt.Errorf("message %d of %s: metadata are left out: %w", r.id, s.queue, err))
+		}
+		in := r.incoming()
+		d := pubsubq.NewDelivery(raw, in.ID, func(ack bool) { s.end(r, ack) })
+		d.Origin = pubsubq.Origin(in)
+		ds = append(ds, d)
+	}
+	return ds
+}
+
+// end settles a delivery in the background.
+func (s *subscription) end(r row, ack bool) {
+	if ack && s.queues.tableOf(s.queue).transient {
+		return
+	}
+	s.queues.out.verdicts.AddNoWait(&verdict{s.queue, r, ack})
+}
+
+// Close implements [pubsubq.DirectSubscription] and gocloud's driver.
+func (s *subscription) Close() error {
+	s.stop()
+	s.busy.Wait()
+	return nil
+}
+
+// ReceiveBatch waits until there is a message, or gocloud's Shutdown cancels ctx.
+func (s *subscription) ReceiveBatch(ctx context.Context, most int) ([]*driver.Message, error) {
+	rows, err := s.receive(ctx, most)
+	if err != nil {
+		return nil, err
+	}
+	ms := make([]*driver.Message, len(rows))
+	for i, r := range rows {
+		if ms[i], err = r.message(); err != nil {
+			return nil, err
+		}
+	}
+	return ms, nil
+}
+
+// SendAcks implements driver.Subscription.
+func (s *subscription) SendAcks(ctx context.Context, ids []driver.AckID) error {
+	return s.queues.ack(ctx, s.queue, rowsOf(ids))
+}
+
+// SendNacks implements driver.Subscription.
+func (s *subscription) SendNacks(ctx context.Context, ids []driver.AckID) error {
+	return s.queues.nack(ctx, s.queue, rowsOf(ids))
+}
+
+func rowsOf(ids []driver.AckID) []row {
+	rows := make([]row, len(ids))
+	for i, id := range ids {
+		rows[i] = id.(row)
+	}
+	return rows
+}
+
+func (*subscription) CanNack() bool                          { return true }
+func (*subscription) IsRetryable(error) bool                 { return false }
+func (*subscription) ErrorAs(err error, i any) bool          { return errorAs(err, i) }
+func (*subscription) ErrorCode(err error) gcerrors.ErrorCode { return codeOf(err) }
+
+// As gives access to the driver.
+func (s *subscription) As(i any) bool {
+	p, ok := i.(*driver.Subscription)
+	if ok {
+		*p = s
+	}
+	return ok
+}
+
+var _ driver.Subscription = (*subscription)(nil)
+var _ driver.Topic = (*topic)(nil)
+var _ pubsubq.Direct = (*Queues)(nil)
