@@ -55,6 +55,19 @@ func (c *Client) Submit(ctx context.Context, kind string, args any, opts ...Subm
 	return c.rt.submit(ctx, kind, args, opts)
 }
 
+// SubmitTx submits one job in a transaction of the caller, which is a pgx.Tx or a *sql.Tx on the
+// database that has both the store and the queues; see infra/drivers. The job can be seen, and will
+// run, when the caller commits, and neither if it rolls back. Then a file of arguments that are too
+// large for the record remains, until fsck removes it. Do not use the transaction for something else
+// during the call, and roll it back after an error.
+//
+// Errors are those of Submit, and ErrConfig for a store or queues that are elsewhere. For these,
+// write what is to be submitted into a table of your own in the transaction, and have another process
+// submit it with a Key and then delete it: see the example.
+func (c *Client) SubmitTx(ctx context.Context, tx any, kind string, args any, opts ...SubmitOption) (Receipt, error) {
+	return c.rt.submitTx(ctx, tx, kind, args, opts)
+}
+
 // Get returns a job, its arguments and result included. store.ErrNotFound: there is none of that
 // id, or its retention has passed. A job that a newer version wrote comes with
 // store.ErrNewerRecord, as far as it can be read.

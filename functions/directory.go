@@ -27,12 +27,13 @@ func (rt *Runtime) Announce(ctx context.Context) error {
 			kinds = append(kinds, k)
 		}
 	}
-	return rt.compare(ctx, kinds...)
+	return rt.compare(ctx, rt.store, kinds...)
 }
 
 // learn returns a kind that is about to be submitted, and what its jobs are submitted with before
-// the options of the submission. The first time it asks the directory.
-func (rt *Runtime) learn(ctx context.Context, name string) (*kind, settings, error) {
+// the options of the submission. The first time it asks the directory, through the store that the
+// record will be created with: one in a transaction may keep all others from writing.
+func (rt *Runtime) learn(ctx context.Context, through *store.Store, name string) (*kind, settings, error) {
 	if err := rt.checkOpen(); err != nil {
 		return nil, settings{}, err
 	}
@@ -42,7 +43,7 @@ func (rt *Runtime) learn(ctx context.Context, name string) (*kind, settings, err
 	}
 	l, known := rt.learntOf(name)
 	if !known || !l.again.IsZero() && !rt.cfg.Now().Before(l.again) {
-		if err := rt.compare(ctx, k); err != nil {
+		if err := rt.compare(ctx, through, k); err != nil {
 			return nil, settings{}, err
 		}
 		l, _ = rt.learntOf(name)
@@ -61,7 +62,7 @@ func (rt *Runtime) learntOf(name string) (learnt, bool) {
 // learnt is what a process has learnt of a kind from the directory.
 type learnt struct {
 	settings settings
-	again    time.Time // when to ask again, because no process has told the kind's options; zero: never
+	again    time.Time // when to ask again, because the directory may not have the kind or its options; zero: never
 }
 
 // askAgain is how long a process submits jobs of a kind without knowing its options.
@@ -69,12 +70,12 @@ const askAgain = 5 * time.Second
 
 // compare puts kinds into the directory. A kind that is declared here without options has those of
 // the directory. Other differences are logged, once in the life of a process.
-func (rt *Runtime) compare(ctx context.Context, kinds ...*kind) error {
+func (rt *Runtime) compare(ctx context.Context, through *store.Store, kinds ...*kind) error {
 	specs := make([]store.KindSpec, len(kinds))
 	for i, k := range kinds {
 		specs[i] = k.spec()
 	}
-	before, err := rt.store.AddKinds(ctx, rt.now(), specs...)
+	before, err := through.AddKinds(ctx, rt.now(), specs...)
 	if err != nil {
 		return err
 	}
@@ -88,6 +89,9 @@ func (rt *Runtime) compare(ctx context.Context, kinds ...*kind) error {
 			s.queue, s.policy, s.deadline = there.Queue, there.Policy, millis(there.Deadline)
 		default:
 			l.again = rt.cfg.Now().Add(askAgain)
+		}
+		if through != rt.store {
+			l.again = rt.cfg.Now() // the transaction may be rolled back
 		}
 		rt.mu.Lock()
 		_, known := rt.learnt[k.name]

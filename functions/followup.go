@@ -38,31 +38,38 @@ func (rt *Runtime) hintFor(j store.Job) (delay time.Duration, ok bool) {
 	}
 }
 
-// sendHints sends the messages of those jobs that have one due.
-func (rt *Runtime) sendHints(ctx context.Context, jobs ...store.Job) {
-	type target struct {
-		queue string
-		delay time.Duration
-	}
-	targets := map[target][]pubsubq.Message{}
-	var order []target // so that a run can be repeated
+// hints are messages for one queue with one delay.
+type hints struct {
+	queue string
+	delay time.Duration
+	msgs  []pubsubq.Message
+}
+
+// hintsFor returns the messages of those jobs that have one due, in the order of the jobs.
+func (rt *Runtime) hintsFor(jobs ...store.Job) []hints {
+	var all []hints
 	for _, j := range jobs {
 		delay, ok := rt.hintFor(j)
 		if !ok {
 			continue
 		}
-		to := target{orDefault(j.Queue), delay}
-		if targets[to] == nil {
-			order = append(order, to)
+		queue := orDefault(j.Queue)
+		i := slices.IndexFunc(all, func(h hints) bool { return h.queue == queue && h.delay == delay })
+		if i < 0 {
+			i, all = len(all), append(all, hints{queue: queue, delay: delay})
 		}
-		targets[to] = append(targets[to], pubsubq.Message{ID: j.ID, Trace: j.Trace})
+		all[i].msgs = append(all[i].msgs, pubsubq.Message{ID: j.ID, Trace: j.Trace})
 	}
-	for _, to := range order {
-		msgs := targets[to]
-		if err := rt.queue.Send(ctx, to.queue, to.delay, msgs...); err != nil {
-			rt.stats.SendErrors.Add(int64(len(msgs)))
+	return all
+}
+
+// sendHints sends the messages of those jobs that have one due.
+func (rt *Runtime) sendHints(ctx context.Context, jobs ...store.Job) {
+	for _, h := range rt.hintsFor(jobs...) {
+		if err := rt.queue.Send(ctx, h.queue, h.delay, h.msgs...); err != nil {
+			rt.stats.SendErrors.Add(int64(len(h.msgs)))
 			rt.log.LogAttrs(ctx, levelWarn, "messages may not have been sent; sweep will send them when they are due",
-				queueAttr(to.queue), countAttr(len(msgs)), errAttr(err))
+				queueAttr(h.queue), countAttr(len(h.msgs)), errAttr(err))
 		}
 	}
 }

@@ -72,6 +72,11 @@ func (k KindOf[Args, Result]) Submit(ctx context.Context, c *Client, args Args, 
 	return c.Submit(ctx, k.name, args, opts...)
 }
 
+// SubmitTx submits a job of the kind in a transaction of the caller, as [Client.SubmitTx] does.
+func (k KindOf[Args, Result]) SubmitTx(ctx context.Context, c *Client, tx any, args Args, opts ...SubmitOption) (Receipt, error) {
+	return c.SubmitTx(ctx, tx, k.name, args, opts...)
+}
+
 // Submission returns a job of the kind for [Client.SubmitMany].
 func (k KindOf[Args, Result]) Submission(args Args, opts ...SubmitOption) Submission {
 	return Submission{Kind: k.name, Args: args, Options: opts}

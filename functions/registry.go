@@ -56,15 +56,17 @@ func (r *Registry) Kinds() []string {
 	return slices.Sorted(maps.Keys(r.kinds))
 }
 
-// Queues returns the queues that the registered kinds go to by default, and the queues that
-// triggers send them to, sorted. A worker that pulls from all of them runs every job of this
-// program.
+// Queues returns the queues that jobs of the kinds with a handler here go to by default, and the
+// queues that triggers send jobs to, sorted. A worker that pulls from all of them, and from no other,
+// runs every job of this program and keeps none from another.
 func (r *Registry) Queues() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	set := map[string]bool{}
 	for _, k := range r.kinds {
-		set[k.settings.queue] = true
+		if k.call != nil {
+			set[k.settings.queue] = true
+		}
 	}
 	for _, t := range r.triggers {
 		if queue := t.settings().queue; queue != "" {

@@ -41,6 +41,16 @@ type Backends struct {
 	Store *store.Store
 	Queue Sender
 	Blobs *blobout.Store
+	// InTx returns the store and the queue in a transaction of the caller, for [Client.SubmitTx]. It
+	// is nil if they are not in one SQL database.
+	InTx func(tx any) (*Tx, error)
+}
+
+// Tx is a store and a queue whose writes are part of a transaction of the caller.
+type Tx struct {
+	Store *store.Store
+	Queue Sender
+	Close func() error // ends the use of the transaction, which it does not end
 }
 
 // Config configures a runtime. The zero value of each field means its default.
@@ -157,6 +167,7 @@ type Runtime struct {
 	store *store.Store
 	queue Sender
 	blobs *blobout.Store
+	inTx  func(tx any) (*Tx, error)
 	cfg   Config
 	log   *slog.Logger
 	watch *watch
@@ -197,7 +208,7 @@ func New(reg *Registry, b Backends, cfg Config) (*Runtime, error) {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	rt := &Runtime{
-		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, cfg: cfg, log: cfg.Log, tel: tel,
+		reg: reg, store: b.Store, queue: b.Queue, blobs: b.Blobs, inTx: b.InTx, cfg: cfg, log: cfg.Log, tel: tel,
 		watch: newWatch(b.Store.Get), learnt: map[string]learnt{}, running: map[string]*Attempt{},
 	}
 	rt.pulse = newPulse(rt)

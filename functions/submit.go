@@ -61,7 +61,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		if err == nil {
 			var k *kind
 			var base settings
-			if k, base, err = rt.learn(ctx, s.Kind); err == nil {
+			if k, base, err = rt.learn(ctx, rt.store, s.Kind); err == nil {
 				j, held, err = rt.prepare(ctx, k, base, s.Args, s.Options)
 			} else {
 				unlearnt[s.Kind] = err
@@ -77,7 +77,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 	created := make([]store.Job, 0, len(fresh))
 	for n, r := range rt.store.CreateMany(ctx, fresh) {
 		i := at[n]
-		receipts[i], receipts[i].Err = rt.receiptFor(ctx, asked[n], r, false)
+		receipts[i], receipts[i].Err = rt.receiptFor(ctx, asked[n], r)
 		if r.Err == nil {
 			created = append(created, r.Job)
 		}
@@ -108,7 +108,36 @@ func manyError(receipts []Receipt) error {
 // submit checks a submission, creates its record and sends its message. If the process dies before
 // the message is sent, sweep sends it when the job is due.
 func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []SubmitOption) (Receipt, error) {
-	k, base, err := rt.learn(ctx, kind)
+	return rt.submitTo(ctx, rt.store, func(ctx context.Context, j store.Job) error { rt.sendHints(ctx, j); return nil }, kind, args, opts)
+}
+
+// submitTx submits in a transaction of the caller, so that a message that cannot be sent is an
+// error.
+func (rt *Runtime) submitTx(ctx context.Context, tx any, kind string, args any, opts []SubmitOption) (receipt Receipt, err error) {
+	if rt.inTx == nil {
+		return receipt, fmt.Errorf("%w: submit %s in a transaction: the store and the queues are not in one PostgreSQL or SQLite database",
+			ErrConfig, kind)
+	}
+	in, err := rt.inTx(tx)
+	if err != nil {
+		return receipt, fmt.Errorf("%w: submit %s in a transaction: %w", ErrInvalid, kind, err)
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	return rt.submitTo(ctx, in.Store, func(ctx context.Context, j store.Job) error {
+		for _, h := range rt.hintsFor(j) {
+			if err := in.Queue.Send(ctx, h.queue, h.delay, h.msgs...); err != nil {
+				return fmt.Errorf("submit %s in a transaction: %w", kind, err)
+			}
+		}
+		return nil
+	}, kind, args, opts)
+}
+
+// submitTo creates the record in a store, and has its message sent.
+func (rt *Runtime) submitTo(
+	ctx context.Context, to *store.Store, send func(context.Context, store.Job) error, kind string, args any, opts []SubmitOption,
+) (Receipt, error) {
+	k, base, err := rt.learn(ctx, to, kind)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -117,8 +146,11 @@ func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []Sub
 		return Receipt{}, err
 	}
 	ctx, span := rt.tel.StartSubmit(ctx, &j)
-	created, err := rt.store.Create(ctx, rt.store.NewJob(j, held, rt.now()))
-	receipt, err := rt.receiptFor(ctx, j, store.Result{Job: created, Err: err}, true)
+	created, err := to.Create(ctx, to.NewJob(j, held, rt.now()))
+	receipt, err := rt.receiptFor(ctx, j, store.Result{Job: created, Err: err})
+	if err == nil && !receipt.Existing {
+		err = send(ctx, created)
+	}
 	if receipt.Existing {
 		telemetry.MarkExisting(span)
 	}
@@ -126,16 +158,13 @@ func (rt *Runtime) submit(ctx context.Context, kind string, args any, opts []Sub
 	return receipt, err
 }
 
-// receiptFor turns the creation of a record into a receipt, and sends its message if asked to.
-func (rt *Runtime) receiptFor(ctx context.Context, asked store.Job, r store.Result, send bool) (Receipt, error) {
+// receiptFor turns the creation of a record into a receipt.
+func (rt *Runtime) receiptFor(ctx context.Context, asked store.Job, r store.Result) (Receipt, error) {
 	receipt := Receipt{ID: r.Job.ID, State: r.Job.State}
 	switch {
 	case r.Err == nil:
 		rt.stats.Submitted.Add(1)
 		rt.tel.CountSubmitted(ctx, r.Job)
-		if send {
-			rt.sendHints(ctx, r.Job)
-		}
 		return receipt, nil
 	case errors.Is(r.Err, store.ErrExists) && asked.Key != "":
 		rt.discardArgs(ctx, asked)

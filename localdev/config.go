@@ -26,14 +26,19 @@ type Config struct {
 	// mem://. The last is gocloud's memory store, which reads every record on each query: for small
 	// amounts only. Default: the file piecework.db in Dir.
 	Store string
+	// Queues is the URL of the queues. Default: they are in the store, if it is PostgreSQL or a SQLite
+	// file, so that all processes with that store share them; otherwise each process has its own, as
+	// with mem://.
+	Queues string
 	// Blobs is the URL of the blobs: file:///path/to/folder or mem://. Default: the folder blobs in
 	// Dir.
 	Blobs string
-	// Drivers opens Store and Blobs. A program that wants another service than those named above
+	// Drivers opens Store, Queues and Blobs. A program that wants another service than those named above
 	// registers its driver here. Default: the drivers of SQLite, PostgreSQL, memory and directories.
 	Drivers *drivers.Set
-	// Queues names queues to pull from, in addition to the queues of the registered kinds.
-	Queues []string
+	// Pull names queues to pull from, in addition to the queues of the kinds that have a handler here.
+	// If there are neither, the process submits and sweeps only.
+	Pull []string
 	// Worker configures the worker. SweepEvery is 1 second by default here, and DrainGrace 10
 	// seconds.
 	Worker worker.Options
@@ -47,8 +52,8 @@ type Config struct {
 }
 
 // Timing is the default of Config.Timing. Leases are short, because the process that notices a
-// death runs on the same machine, with the same clock. The queue in the process delays messages by
-// up to an hour, so retries and schedules within an hour start to the millisecond. Sweep starts
+// death runs on the same machine, with the same clock. The queues delay messages by up to an hour, so
+// retries and schedules within an hour start to the millisecond. Sweep starts
 // later ones.
 func Timing() store.Timing {
 	return store.Timing{
@@ -74,11 +79,11 @@ func (c Config) withDefaults(jobs *functions.Registry) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Queues = append(append(slices.Clone(c.Queues), jobs.Queues()...), functions.DefaultQueue)
-	slices.Sort(c.Queues)
-	c.Queues = slices.Compact(c.Queues)
+	c.Pull = append(slices.Clone(c.Pull), jobs.Queues()...)
+	slices.Sort(c.Pull)
+	c.Pull = slices.Compact(c.Pull)
 	var errs []error
-	for _, q := range c.Queues {
+	for _, q := range c.Pull {
 		errs = append(errs, functions.CheckQueue(q))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -45,12 +45,17 @@ func OpenStorage(ctx context.Context, c Config) (*Storage, error) {
 	return open(ctx, c)
 }
 
+// drivers returns what opens the stored state.
+func (c Config) drivers() *drivers.Set {
+	if c.Drivers != nil {
+		return c.Drivers
+	}
+	return drivers.New(sql.Register, mem.Register, files.Register)
+}
+
 // open opens the store and the bucket, and makes files and directories that are missing.
 func open(ctx context.Context, c Config) (s *Storage, err error) {
-	set := c.Drivers
-	if set == nil {
-		set = drivers.New(sql.Register, mem.Register, files.Register)
-	}
+	set := c.drivers()
 	s = &Storage{}
 	if s.Records, s.closeRecords, err = set.OpenStore(ctx, c.storeURL()); err != nil {
 		return nil, err

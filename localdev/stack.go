@@ -14,8 +14,9 @@ import (
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/pubsubq"
-	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/store"
 )
 
@@ -23,8 +24,7 @@ import (
 type Stack struct {
 	cfg    Config
 	data   *Storage
-	queue  *memqueue.Queue
-	sender *pubsubq.Sender
+	queues drivers.Queue
 	rt     *functions.Runtime
 	worker *worker.Worker
 
@@ -34,7 +34,7 @@ type Stack struct {
 	stop   func() error
 }
 
-// Start opens a store, blobs and a queue in this process, and starts a worker. It returns when jobs
+// Start opens a store, blobs and queues, and starts a worker. It returns when jobs
 // can be submitted; jobs of an earlier process are resumed in the background. The context limits
 // the opening only: the system runs until Stop.
 //
@@ -64,32 +64,41 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	if s.data, err = open(ctx, s.cfg); err != nil {
 		return err
 	}
-	s.queue = memqueue.New(nil)
-	s.sender = pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: s.queue})
+	set, places := s.cfg.drivers(), drivers.Config{Store: s.cfg.storeURL(), Queues: s.cfg.Queues}
+	set.LogTo(s.cfg.Log)
+	if url := places.QueuesURL(); url == "" {
+		s.queues = mem.NewQueue(s.cfg.Log)
+	} else if s.queues, err = set.OpenQueue(ctx, url); err != nil {
+		return err
+	}
 	st, err := store.New(s.data.Records, &store.Options{Timing: s.cfg.Timing, Rand: s.cfg.Runtime.Rand})
 	if err != nil {
 		return fmt.Errorf("%w: localdev: %w", functions.ErrConfig, err)
 	}
-	s.rt, err = functions.New(jobs, functions.Backends{Store: st, Queue: s.sender, Blobs: s.data.Blobs}, s.cfg.Runtime)
+	b := functions.Backends{Store: st, Queue: s.queues.Sender(), Blobs: s.data.Blobs}
+	if b.InTx, err = set.InTx(places, s.data.Records, st, s.queues); err != nil {
+		return err
+	}
+	s.rt, err = functions.New(jobs, b, s.cfg.Runtime)
 	if err != nil {
 		return err
 	}
 	queues := map[string]*pubsubq.Receiver{}
-	for _, queue := range s.cfg.Queues {
-		queues[queue] = s.receiver(queue)
+	for _, queue := range s.cfg.Pull {
+		queues[queue] = s.queues.Receiver(queue)
 	}
-	s.worker, err = worker.New(s.rt, queues, s.receiver(functions.SubmitQueue), &s.cfg.Worker)
+	var submit *pubsubq.Receiver
+	if len(queues) > 0 {
+		submit = s.queues.Receiver(functions.SubmitQueue)
+	}
+	s.worker, err = worker.New(s.rt, queues, submit, &s.cfg.Worker)
 	return err
 }
 
-func (s *Stack) receiver(queue string) *pubsubq.Receiver {
-	return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: s.queue, Queue: queue})
-}
-
-// resume sends the messages that an earlier process had in its queue when it died: at once for jobs
-// that wait, and for jobs that it ran when its leases must have run out. Another process over the
-// same store may be alive and have the same messages in its own queue. This process cannot know,
-// and a second message of a job does no harm.
+// resume sends the messages that an earlier process had taken from the queue, or had in its own
+// queue, when it died: at once for jobs that wait, and for jobs that it ran when its leases must have
+// run out. They may still be in the queue, or with another process that is alive. This process
+// cannot know, and a second message of a job does no harm.
 func (s *Stack) resume(ctx context.Context) {
 	t := s.rt.Timing()
 	for _, after := range []struct {
@@ -132,21 +141,18 @@ func (s *Stack) Blobs() *blobout.Store { return s.data.Blobs }
 // Bucket returns the bucket of the outputs.
 func (s *Stack) Bucket() *blob.Bucket { return s.data.Bucket }
 
-// Queue returns the queue in this process.
-func (s *Stack) Queue() *memqueue.Queue { return s.queue }
-
-// Sender returns the sender to the queue in this process. Its Submit with functions.SubmitQueue
-// submits a job by message.
-func (s *Stack) Sender() *pubsubq.Sender { return s.sender }
+// Sender returns the sender to the queues. Its Submit with functions.SubmitQueue submits a job by
+// message.
+func (s *Stack) Sender() *pubsubq.Sender { return s.queues.Sender() }
 
 // Config returns the configuration in force, defaults filled in.
 func (s *Stack) Config() Config { return s.cfg }
 
 // SubmitMessage puts a message on the submit queue: our JSON form, a CloudEvent, or whatever a trigger takes, as if
-// it came from a broker. Nil means that the message is in the queue, in memory: a moment later the
-// job is stored or the message parked.
+// it came from a broker. Nil means that the message is in the queue: a moment later the job is stored
+// or the message parked.
 func (s *Stack) SubmitMessage(ctx context.Context, body []byte, metadata map[string]string) error {
-	return s.queue.SendDirect(ctx, functions.SubmitQueue, 0, []pubsubq.Raw{{Body: body, Metadata: metadata}})
+	return s.queues.Sender().SendRaw(ctx, functions.SubmitQueue, pubsubq.Raw{Body: body, Metadata: metadata})
 }
 
 // Stop ends the system. Running jobs have Config.Worker.DrainGrace to finish and are then handed
@@ -172,8 +178,8 @@ func (s *Stack) close() error {
 	if s.rt != nil {
 		errs = append(errs, s.rt.Close())
 	}
-	if s.queue != nil {
-		errs = append(errs, s.queue.Close())
+	if s.queues != nil {
+		errs = append(errs, s.queues.Close(context.Background()))
 	}
 	if s.data != nil {
 		errs = append(errs, s.data.Close())

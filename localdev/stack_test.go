@@ -262,8 +262,8 @@ func TestStartSaysWhatToDo(t *testing.T) {
 		{"no such folder", nil, localdev.Config{Store: "sqlite://" + dir + "/none/x.db", Blobs: "mem://"}, []string{"no such directory"}, false},
 		{"unknown blobs", nil, localdev.Config{Store: "mem://", Blobs: "ftp://host/x"}, []string{"file://", "driver"}, true},
 		{"blobs with parameters", nil, localdev.Config{Store: "mem://", Blobs: "file:///x?create_dir=1"}, []string{`unknown parameter "create_dir"`}, true},
-		{"bad queue", nil, localdev.Config{Queues: []string{"No Queue"}}, []string{"No Queue", "lower-case"}, true},
-		{"submit queue", nil, localdev.Config{Queues: []string{"submit"}}, []string{"submit"}, true},
+		{"bad queue", nil, localdev.Config{Pull: []string{"No Queue"}}, []string{"No Queue", "lower-case"}, true},
+		{"submit queue", nil, localdev.Config{Pull: []string{"submit"}}, []string{"submit"}, true},
 		{"bad kind", broken, localdev.Config{Store: "mem://", Blobs: "mem://"}, []string{"Double", "lower-case"}, true},
 		{"bad timing", nil, localdev.Config{Store: "mem://", Blobs: "mem://", Timing: store.Timing{Lease: 1}}, []string{"100ms"}, true},
 	} {

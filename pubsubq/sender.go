@@ -129,6 +129,15 @@ func (s *Sender) Submit(ctx context.Context, queue string, sub Submission) error
 	return nil
 }
 
+// SendRaw sends a message as it is, for what comes from elsewhere. Errors mean what they mean for
+// [Sender.Send].
+func (s *Sender) SendRaw(ctx context.Context, queue string, raw Raw) error {
+	if err := s.sendRaw(ctx, queue, 0, []Raw{raw}); err != nil {
+		return fmt.Errorf("pubsubq: send a message to queue %q: %w", queue, err)
+	}
+	return nil
+}
+
 func (s *Sender) sendRaw(ctx context.Context, queue string, delay time.Duration, raws []Raw) error {
 	if most := s.MaxDelay(queue); delay > most {
 		return fmt.Errorf("%w: %v is over %v", ErrDelay, delay, most)

@@ -75,6 +75,15 @@ func New(coll *docstore.Collection, opts *Options) (*Store, error) {
 	return s, nil
 }
 
+// In returns a store with the options of s over another collection, such as one in a transaction of
+// the caller. It does not wait for a collection that does not answer.
+func (s *Store) In(coll *docstore.Collection) *Store {
+	o := s.opts
+	o.Patience = time.Millisecond
+	in, _ := New(coll, &o) //nolint:errcheck // the options were checked for s
+	return in
+}
+
 // Timing returns the durations in force.
 func (s *Store) Timing() Timing { return s.opts.Timing }
 

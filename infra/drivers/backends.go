@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"gocloud.dev/docstore"
+
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
@@ -78,6 +80,10 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 		return fmt.Errorf("%w: %w", functions.ErrConfig, err)
 	}
 
+	if o.InTx, err = s.InTx(c, coll, o.Store, o.Queues); err != nil {
+		return err
+	}
+
 	bucket, err := s.OpenBucket(ctx, c.Blobs)
 	if err != nil {
 		return err
@@ -85,6 +91,27 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 	o.closers = append(o.closers, func(context.Context) error { return bucket.Close() })
 	o.Blobs = blobout.New(bucket.Bucket, &blobout.Options{Dir: bucket.Dir, Upload: bucket.Upload})
 	return nil
+}
+
+// InTx returns Backends.InTx for what was opened of a configuration: nil if the store and the queues
+// are not in one SQL database.
+func (s *Set) InTx(c Config, coll *docstore.Collection, st *store.Store, q Queue) (func(tx any) (*functions.Tx, error), error) {
+	_, d, err := pick(s.stores, "store", c.Store)
+	queues, ok := q.(TxSender)
+	if err != nil || d.InTx == nil || !ok || c.QueuesURL() != c.Store {
+		return nil, err
+	}
+	return func(tx any) (*functions.Tx, error) {
+		sender, err := queues.InTx(tx)
+		if err != nil {
+			return nil, err
+		}
+		records, err := d.InTx(coll, tx)
+		if err != nil {
+			return nil, err
+		}
+		return &functions.Tx{Store: st.In(records), Queue: sender, Close: records.Close}, nil
+	}, nil
 }
 
 // native returns t with Native set to the longest delay of the queue, at most the longest grace: a

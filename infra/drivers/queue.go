@@ -42,8 +42,29 @@ type Broker struct {
 	Inspect func(ctx context.Context, queue string) (*QueueFacts, error)
 	// Hide is as in [Hider]. Optional.
 	Hide func(ctx context.Context, source string, some []Hidden) error
+	// InTx is as in [TxSender]. Optional.
+	InTx func(tx any) (pubsubq.Direct, error)
 	// Close closes what the queues share. Optional.
 	Close func(ctx context.Context) error
+}
+
+// TxSender is a Queue that may be able to send in a transaction of the caller, which is a pgx.Tx or
+// a *sql.Tx. The result of [NewQueue] is one.
+type TxSender interface {
+	// InTx returns a sender in a transaction, or an error if the queues are not in its database.
+	InTx(tx any) (*pubsubq.Sender, error)
+}
+
+// InTx implements [TxSender].
+func (q *queue) InTx(tx any) (*pubsubq.Sender, error) {
+	if q.broker.InTx == nil {
+		return nil, errors.New("these queues are in no SQL database")
+	}
+	direct, err := q.broker.InTx(tx)
+	if err != nil {
+		return nil, err
+	}
+	return pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: direct}), nil
 }
 
 // NewQueue returns the queue of a broker.

@@ -26,6 +26,9 @@ type StoreDriver struct {
 	// TTL returns whether and how the store deletes records by itself, which the provisioner sees
 	// to; nil if it does not.
 	TTL func(a *Address) store.TTL
+	// InTx returns a collection in a transaction of the caller, which is a pgx.Tx or a *sql.Tx; nil if
+	// the store is in no SQL database.
+	InTx func(coll *docstore.Collection, tx any) (*docstore.Collection, error)
 }
 
 // QueueDriver is what a subpackage registers for the scheme of queues. It reads the template and

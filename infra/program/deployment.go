@@ -47,7 +47,7 @@ func Open(
 	if err := jobs.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", functions.ErrConfig, err)
 	}
-	if len(jobs.Queues()) == 0 {
+	if len(jobs.Kinds()) == 0 {
 		return nil, fmt.Errorf("%w: no job is registered in this program, so there is nothing to run: register yours before Main", functions.ErrConfig)
 	}
 	log := env.logger(stderr)

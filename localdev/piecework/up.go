@@ -80,7 +80,7 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	}
 	defer ln.Close()
 	stack, err := localdev.Start(ctx, examples(), localdev.Config{
-		Dir: f.dir, Store: f.store, Blobs: f.blobs, Queues: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
+		Dir: f.dir, Store: f.store, Blobs: f.blobs, Pull: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
 	})
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (c *console) welcome(stack *localdev.Stack, ln net.Listener, who []httpapi.
 	if c.JSON {
 		return c.PrintJSON(map[string]any{
 			"url": url, "dir": cfg.Dir, "version": version(), "pid": os.Getpid(), "tokens": len(who),
-			"kinds": stack.Runtime().Registry().Kinds(), "queues": cfg.Queues,
+			"kinds": stack.Runtime().Registry().Kinds(), "queues": cfg.Pull,
 		})
 	}
 	c.Printf("%s is running at %s\n", c.bold("Piecework"), c.bold(url))

@@ -38,6 +38,11 @@
 // [DelayHook] delays a message for any time, by the clock of the database server, or of this process
 // for SQLite.
 //
+// # Transactions
+//
+// [Queues.InTx] sends messages in a transaction of the caller. They can be received when it commits,
+// and never if it is rolled back.
+//
 // # Tables
 //
 // They are created on opening, unless Options.NoCreate is set; [Schema] returns the statements. A
@@ -55,6 +60,6 @@
 // # Where things are
 //
 // queues.go has [Queues], message.go a message as a row, topic.go sending and acks, subscription.go
-// receiving, schema.go the tables, postgres.go and sqlite.go the statements of each database,
+// receiving, tx.go sending in a transaction of the caller, schema.go the tables, postgres.go and sqlite.go the statements of each database,
 // errors.go the codes of errors.
 package sqlpubsub

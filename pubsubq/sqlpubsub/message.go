@@ -62,6 +62,16 @@ func newRow(body []byte, metadata map[string]string, delay time.Duration) (row, 
 	return r, err
 }
 
+func newRows(msgs []pubsubq.Raw, delay time.Duration) (rows []row, err error) {
+	rows = make([]row, len(msgs))
+	for i, m := range msgs {
+		if rows[i], err = newRow(m.Body, m.Metadata, delay); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
 // number gives messages that are sent together ids, in their order: a random number, and the place
 // in its last 16 bits.
 func number(rows []row) {

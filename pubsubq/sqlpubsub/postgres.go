@@ -74,19 +74,21 @@ func (p *postgresDB) create(ctx context.Context, statements []string) error {
 	})
 }
 
-// insertArgs are the arguments of postgresInsert.
-func insertArgs(channel, queue string, rows []row) []any {
+func (p *postgresDB) insert(ctx context.Context, t *table, queue string, rows []row) error {
+	run := func(ctx context.Context, query string, args ...any) error {
+		_, err := p.pool.Exec(ctx, query, args...)
+		return err
+	}
+	return p.insertBy(ctx, run, t, queue, rows)
+}
+
+func (p *postgresDB) insertBy(ctx context.Context, run exec, t *table, queue string, rows []row) error {
 	n := len(rows)
 	due, ids, tries, bodies, metas := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n), make([][]byte, n)
 	for i, r := range rows {
 		due[i], ids[i], tries[i], bodies[i], metas[i] = r.due, r.id, r.tries, r.body, r.meta
 	}
-	return []any{queue, channel, due, ids, tries, bodies, metas}
-}
-
-func (p *postgresDB) insert(ctx context.Context, t *table, queue string, rows []row) error {
-	_, err := p.pool.Exec(ctx, t.insert, insertArgs(p.channel, queue, rows)...)
-	return err
+	return run(ctx, t.insert, queue, p.channel, due, ids, tries, bodies, metas)
 }
 
 func (p *postgresDB) take(ctx context.Context, t *table, queue string, most int) ([]row, error) {

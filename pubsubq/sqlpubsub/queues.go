@@ -68,6 +68,8 @@ type database interface {
 	create(ctx context.Context, statements []string) error
 	// insert adds messages, all or none, whose due is a delay, and wakes receivers everywhere.
 	insert(ctx context.Context, t *table, queue string, rows []row) error
+	// insertBy is insert by statements of a transaction of the caller.
+	insertBy(ctx context.Context, run exec, t *table, queue string, rows []row) error
 	// take returns up to most messages that are due, which it removes or hides. No other call
 	// returns them, then or until they are due again.
 	take(ctx context.Context, t *table, queue string, most int) ([]row, error)

@@ -45,6 +45,10 @@ func sqliteStatements(t *table) {
 }
 
 func openSQLite(ctx context.Context, db *sql.DB, o Options) (*sqliteDB, error) {
+	if _, ok := db.Driver().(*sqlite.Driver); !ok {
+		return nil, fmt.Errorf("sqlpubsub: the driver of the database is %T: want *sqlite.Driver of modernc.org/sqlite, "+
+			"or OpenPool for PostgreSQL", db.Driver())
+	}
 	s := &sqliteDB{timeout: o.Timeout, onError: o.OnError}
 	for _, c := range []struct {
 		into        **sqliteConn
@@ -192,15 +196,19 @@ func (s *sqliteDB) create(ctx context.Context, statements []string) error {
 }
 
 func (s *sqliteDB) insert(ctx context.Context, t *table, queue string, rows []row) error {
-	c, now := s.writer(t), time.Now().UnixMicro()
-	return c.write(ctx, func() error {
-		for _, r := range rows {
-			if err := c.exec(t.insert, queue, now+r.due, r.id, r.tries, r.body, r.meta); err != nil {
-				return err
-			}
+	c := s.writer(t)
+	run := func(_ context.Context, query string, args ...any) error { return c.exec(query, args...) }
+	return c.write(ctx, func() error { return s.insertBy(ctx, run, t, queue, rows) })
+}
+
+func (s *sqliteDB) insertBy(ctx context.Context, run exec, t *table, queue string, rows []row) error {
+	now := time.Now().UnixMicro()
+	for _, r := range rows {
+		if err := run(ctx, t.insert, queue, now+r.due, r.id, r.tries, r.body, r.meta); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // take looks before it writes, because a write keeps others from writing even if there is nothing

@@ -118,14 +118,11 @@ func (o *outbox) shutdown() {
 
 // SendDirect implements [pubsubq.Direct].
 func (q *Queues) SendDirect(ctx context.Context, queue string, delay time.Duration, msgs []pubsubq.Raw) error {
-	p := &parcel{queue: queue, rows: make([]row, len(msgs))}
-	for i, m := range msgs {
-		var err error
-		if p.rows[i], err = newRow(m.Body, m.Metadata, delay); err != nil {
-			return err
-		}
+	rows, err := newRows(msgs, delay)
+	if err != nil {
+		return err
 	}
-	if err := q.out.parcels.Add(ctx, p); err != nil {
+	if err := q.out.parcels.Add(ctx, &parcel{queue, rows}); err != nil {
 		return fmt.Errorf("sqlpubsub: %w", err)
 	}
 	return nil

@@ -180,7 +180,7 @@ func BenchmarkRawSQLite(b *testing.B) {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	benchRaw(b, db, coll.db.(*sqliteDB).sql.insert, coll.db.(*sqliteDB).sql.update)
+	benchRaw(b, db, coll.db.(*sqliteDB).rows.sql.insert, coll.db.(*sqliteDB).rows.sql.update)
 }
 
 // BenchmarkRawPostgres does so on PostgreSQL, a statement a row.

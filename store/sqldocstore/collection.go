@@ -138,7 +138,13 @@ func (c *collection) BytesToRevision(b []byte) (any, error) {
 }
 
 // As implements driver.Collection.
-func (c *collection) As(i any) bool { return c.db.as(i) }
+func (c *collection) As(i any) bool {
+	if p, ok := i.(**collection); ok { // for InTx
+		*p = c
+		return true
+	}
+	return c.db.as(i)
+}
 
 // ErrorAs implements driver.Collection: it finds the database's own error.
 func (c *collection) ErrorAs(err error, i any) bool { return errors.As(err, i) }

@@ -22,6 +22,7 @@
 //	column=NAME:TYPE                          text, bytes or int; repeatable
 //	index=COLUMN,COLUMN                       repeatable
 //	create=false                              the table exists already
+//	schema=NAME                               PostgreSQL
 //	synchronous=full|normal|off               SQLite
 //	busy_timeout=10s                          SQLite
 //	write_timeout=30s                         PostgreSQL, a group of writes or Gets

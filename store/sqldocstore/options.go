@@ -18,6 +18,10 @@ type Options struct {
 	// Table is the table's name. Default "documents".
 	Table string
 
+	// Schema is the PostgreSQL schema of the table, which must exist. Default: the first of
+	// the search_path. SQLite has none.
+	Schema string
+
 	// IDField is the string field that holds a document's key. Default "id".
 	// A Create of a document without a key gives it a random one.
 	IDField string
@@ -106,6 +110,9 @@ func newLayout(o *Options) (*layout, error) {
 	if !identifier.MatchString(l.Table) {
 		return nil, invalidf("table %q: not a plain identifier", l.Table)
 	}
+	if l.Schema != "" && !identifier.MatchString(l.Schema) {
+		return nil, invalidf("schema %q: not a plain identifier", l.Schema)
+	}
 	switch l.Synchronous {
 	case "full", "normal", "off":
 	default:
@@ -126,6 +133,14 @@ func setDefault[T comparable](p *T, v T) {
 	if *p == zero {
 		*p = v
 	}
+}
+
+// table is the table's name in a statement.
+func (l *layout) table() string {
+	if l.Schema == "" {
+		return quote(l.Table)
+	}
+	return quote(l.Schema) + "." + quote(l.Table)
 }
 
 // setColumns checks the columns and puts the short ones first, so that reading them

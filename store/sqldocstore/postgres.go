@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"gocloud.dev/docstore"
 	"gocloud.dev/gcerrors"
 )
 
@@ -42,6 +43,7 @@ const (
 type postgresDB struct {
 	*layout
 	pool    *pgxpool.Pool
+	shared  bool // the pool is the application's
 	sql     postgresSQL
 	streams chan struct{} // a place for each query that keeps its connection
 }
@@ -60,11 +62,34 @@ func openPostgres(ctx context.Context, u *url.URL, l *layout) (*collection, erro
 	if err != nil {
 		return nil, err
 	}
-	writers := max(1, min(postgresWriters, int(config.MaxConns)-1))
-	spare := max(0, int(config.MaxConns)-writers-postgresReaders)
-	db := &postgresDB{layout: l, pool: pool, sql: newPostgresSQL(l), streams: make(chan struct{}, spare)}
-	if err := db.setUp(ctx); err != nil {
+	c, err := overPool(ctx, pool, l, false)
+	if err != nil {
 		pool.Close()
+	}
+	return c, err
+}
+
+// OpenPool opens a collection in PostgreSQL over the application's own pool, which Close does not
+// close. The pool may lead to PgBouncer in transaction mode. Nothing of a connection is changed
+// beyond a transaction, which costs some speed, as with a pooler. The options may be nil.
+func OpenPool(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*docstore.Collection, error) {
+	l, err := newLayout(opts)
+	if err != nil {
+		return nil, err
+	}
+	c, err := overPool(ctx, pool, l, true)
+	if err != nil {
+		return nil, wrapf(err, "open table %s", l.Table)
+	}
+	return docstore.NewCollection(c), nil
+}
+
+func overPool(ctx context.Context, pool *pgxpool.Pool, l *layout, shared bool) (*collection, error) {
+	conns := int(pool.Config().MaxConns)
+	writers := max(1, min(postgresWriters, conns-1))
+	spare := max(0, conns-writers-postgresReaders)
+	db := &postgresDB{layout: l, pool: pool, shared: shared, sql: newPostgresSQL(l), streams: make(chan struct{}, spare)}
+	if err := db.setUp(ctx); err != nil {
 		return nil, unavailable(err)
 	}
 	return newCollection(l, db, writers, postgresReaders, true), nil
@@ -85,7 +110,7 @@ func (db *postgresDB) setUp(ctx context.Context) error {
 			return wrapf(unavailable(err), "create table %s", db.Table)
 		}
 	}
-	_, err = conn.Conn().PgConn().Prepare(ctx, "", "SELECT "+db.all.sql+" FROM "+quote(db.Table), nil)
+	_, err = conn.Conn().PgConn().Prepare(ctx, "", "SELECT "+db.all.sql+" FROM "+db.table(), nil)
 	return wrapf(unavailable(err), "table %s", db.Table)
 }
 
@@ -120,7 +145,7 @@ func (db *postgresDB) create(ctx context.Context, conn *pgx.Conn) error {
 func (db *postgresDB) missing(ctx context.Context, conn *pgx.Conn) (stmts []string, err error) {
 	schema := db.schema(Postgres)
 	have, err := nameSet(ctx, conn, `SELECT attname FROM pg_attribute
-		WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`, quote(db.Table))
+		WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`, db.table())
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +158,7 @@ func (db *postgresDB) missing(ctx context.Context, conn *pgx.Conn) (stmts []stri
 		}
 	}
 	indexes, err := nameSet(ctx, conn, `SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		WHERE i.indrelid = to_regclass($1)`, quote(db.Table))
+		WHERE i.indrelid = to_regclass($1)`, db.table())
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +197,9 @@ func (db *postgresDB) as(i any) bool {
 // close implements backend. Queries that are still open close their connections when
 // they are stopped.
 func (db *postgresDB) close() error {
+	if db.shared {
+		return nil
+	}
 	closed := make(chan struct{})
 	go func() {
 		db.pool.Close() // waits for every connection

@@ -47,8 +47,12 @@ func setUpConn(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// pooled reports whether a connection leads to a pooler.
-func pooled(conn *pgx.Conn) bool { return conn.PgConn().CustomData()[pooledKey] == true }
+// pooled reports whether a connection leads to a pooler. One of the application's own pool, which
+// this package has not set up, is used as if it did, so that no setting of it changes.
+func pooled(conn *pgx.Conn) bool {
+	pooled, known := conn.PgConn().CustomData()[pooledKey]
+	return !known || pooled == true
+}
 
 // checkPooler opens a transaction, which a pooler in statement mode refuses: it cannot do atomic
 // writes.

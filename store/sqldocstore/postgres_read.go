@@ -31,7 +31,7 @@ func (db *postgresDB) tryGet(ctx context.Context, s *selection, ids []string) ([
 
 // read reads rows by key.
 func (db *postgresDB) read(ctx context.Context, conn *pgx.Conn, s *selection, ids []string) ([]result, error) {
-	sql := "SELECT " + s.sql + " FROM " + quote(db.Table) + ` WHERE "id" = ANY($1)`
+	sql := "SELECT " + s.sql + " FROM " + db.table() + ` WHERE "id" = ANY($1)`
 	rows, err := queryRows(ctx, conn, sql, [][]byte{encodeIDs(ids)}, idsOID)
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func newPostgresSQL(l *layout) postgresSQL {
 			excluded = append(excluded, quote(p.name)+" = excluded."+quote(p.name))
 		}
 	}
-	table := quote(l.Table)
+	table := l.table()
 	insert := "INSERT INTO " + table + " (" + quoteAll(names) + ") SELECT " + unnested(len(all)) + " FROM " + unnest(all) +
 		` ON CONFLICT ("id") DO `
 	found := func(params []pgParam) string {

@@ -31,7 +31,7 @@ func Schema(dialect Dialect, opts *Options) (string, error) {
 
 func (l *layout) schema(d Dialect) []string {
 	var b strings.Builder
-	b.WriteString("CREATE TABLE IF NOT EXISTS " + quote(l.Table) + " (\n")
+	b.WriteString("CREATE TABLE IF NOT EXISTS " + l.table() + " (\n")
 	b.WriteString("  " + quote("id") + " " + sqlType(d, Text) + " NOT NULL PRIMARY KEY,\n")
 	b.WriteString("  " + quote("rev") + " " + sqlType(d, Int) + " NOT NULL,\n")
 	for _, c := range l.Columns {
@@ -51,7 +51,7 @@ func (l *layout) schema(d Dialect) []string {
 }
 
 func (l *layout) indexSQL(index []string) string {
-	return "CREATE INDEX IF NOT EXISTS " + quote(l.indexName(index)) + " ON " + quote(l.Table) +
+	return "CREATE INDEX IF NOT EXISTS " + quote(l.indexName(index)) + " ON " + l.table() +
 		" (" + quoteAll(index) + ") WHERE " + quote(index[0]) + " IS NOT NULL"
 }
 
@@ -69,7 +69,7 @@ func (l *layout) indexName(index []string) string {
 
 // addColumnSQL adds a column that was declared after the table was created.
 func (l *layout) addColumnSQL(d Dialect, c Column) string {
-	return "ALTER TABLE " + quote(l.Table) + " ADD COLUMN " + quote(c.Name) + " " + sqlType(d, c.Type)
+	return "ALTER TABLE " + l.table() + " ADD COLUMN " + quote(c.Name) + " " + sqlType(d, c.Type)
 }
 
 func sqlType(d Dialect, t ColumnType) string {

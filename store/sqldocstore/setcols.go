@@ -63,10 +63,10 @@ func (q *setSQL[S]) get(set colSet) S {
 	return st
 }
 
-// sqliteSet is the statement that sets columns: rev, the columns, id, old revision.
-func (l *layout) sqliteSet(set colSet) string {
+// setOneRow is the statement that sets columns: rev, the columns, id, old revision.
+func (l *layout) setOneRow(set colSet) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `UPDATE %s SET "rev" = ?`, quote(l.Table))
+	fmt.Fprintf(&b, `UPDATE %s SET "rev" = ?`, l.table())
 	set.each(func(i int) { fmt.Fprintf(&b, ", %s = ?", quote(l.Columns[i].Name)) })
 	b.WriteString(` WHERE "id" = ? AND "rev" = ?`)
 	return b.String()
@@ -83,6 +83,6 @@ func (l *layout) postgresSet(set colSet) *pgStatement {
 		assign = append(assign, fmt.Sprintf("%s = u.c%d", quote(p.name), i))
 	}
 	sql := fmt.Sprintf(`UPDATE %s t SET %s FROM %s WHERE t."id" = u.c%d AND t."rev" = u.c%d RETURNING t."id"`,
-		quote(l.Table), strings.Join(assign, ", "), unnest(params), n+1, n+2)
+		l.table(), strings.Join(assign, ", "), unnest(params), n+1, n+2)
 	return newPgStatement(sql, params)
 }

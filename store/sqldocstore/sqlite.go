@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"gocloud.dev/docstore"
 	"gocloud.dev/gcerrors"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -23,7 +24,7 @@ type sqliteDB struct {
 	*layout
 	connector driver.Connector
 	memory    bool
-	sql       writeSQL
+	rows      rowWriter // on writer
 
 	mu     sync.Mutex // guards writer
 	writer *sqliteConn
@@ -58,7 +59,7 @@ func openSQLite(ctx context.Context, path string, l *layout) (*collection, error
 		layout:    l,
 		connector: connector,
 		memory:    memory,
-		sql:       newWriteSQL(l),
+		rows:      rowWriter{layout: l, sql: newWriteSQL(l, SQLite)},
 		slots:     make(chan struct{}, max(4, runtime.GOMAXPROCS(0))),
 		streams:   make(chan struct{}, maxStreams),
 	}
@@ -71,11 +72,37 @@ func openSQLite(ctx context.Context, path string, l *layout) (*collection, error
 	return newCollection(l, db, 1, runtime.GOMAXPROCS(0), false), nil
 }
 
+// OpenDB opens a collection in the SQLite file that the application has open with the driver of
+// modernc.org/sqlite: two builds of SQLite in one process break each other's locks. The collection
+// has connections of its own. The options may be nil.
+func OpenDB(ctx context.Context, db *sql.DB, opts *Options) (*docstore.Collection, error) {
+	l, err := newLayout(opts)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := db.Driver().(*sqlite.Driver); !ok {
+		return nil, invalidf("the driver of the database is %T: want *sqlite.Driver of modernc.org/sqlite, or OpenPool for PostgreSQL", db.Driver())
+	}
+	var file string
+	if err := db.QueryRowContext(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&file); err != nil {
+		return nil, wrapf(err, "find the database's file")
+	}
+	if file == "" {
+		return nil, invalidf("the database is in memory: want one in a file")
+	}
+	c, err := openSQLite(ctx, file, l)
+	if err != nil {
+		return nil, wrapf(err, "open table %s", l.Table)
+	}
+	return docstore.NewCollection(c), nil
+}
+
 // setUp opens the writing connection and makes or checks the table.
 func (db *sqliteDB) setUp(ctx context.Context) (err error) {
 	if db.writer, err = db.connect(ctx); err != nil {
 		return err
 	}
+	db.rows.conn = db.writer
 	pragmas := []string{"PRAGMA synchronous = " + db.Synchronous, "PRAGMA temp_store = memory"}
 	if db.memory {
 		pragmas = append(pragmas, "PRAGMA journal_mode = MEMORY", "PRAGMA locking_mode = EXCLUSIVE")
@@ -154,7 +181,7 @@ func (db *sqliteDB) create() (err error) {
 
 // check prepares a statement that needs every column.
 func (db *sqliteDB) check() error {
-	_, err := db.writer.prepare("SELECT " + db.all.sql + " FROM " + quote(db.Table))
+	_, err := db.writer.prepare("SELECT " + db.all.sql + " FROM " + db.table())
 	return err
 }
 

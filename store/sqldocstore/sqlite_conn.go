@@ -52,19 +52,7 @@ func (c *sqliteConn) prepare(query string) (sqliteStmt, error) {
 
 // exec runs a statement and reports how many rows it changed.
 func (c *sqliteConn) exec(query string, args ...any) (int64, error) {
-	c.args = c.args[:0]
-	for _, v := range args {
-		c.add(v)
-	}
-	return c.execArgs(query)
-}
-
-// add appends an argument for execArgs.
-func (c *sqliteConn) add(v any) {
-	c.args = append(c.args, driver.NamedValue{Ordinal: len(c.args) + 1, Value: v})
-}
-
-func (c *sqliteConn) execArgs(query string) (int64, error) {
+	c.bind(args)
 	s, err := c.prepare(query)
 	if err != nil {
 		return 0, err
@@ -76,12 +64,17 @@ func (c *sqliteConn) execArgs(query string) (int64, error) {
 	return res.RowsAffected()
 }
 
-// query runs a statement; the rows must be closed before it runs again.
-func (c *sqliteConn) query(query string, args ...any) (driver.Rows, error) {
+// bind makes the arguments of a statement.
+func (c *sqliteConn) bind(args []any) {
 	c.args = c.args[:0]
 	for _, v := range args {
-		c.add(v)
+		c.args = append(c.args, driver.NamedValue{Ordinal: len(c.args) + 1, Value: v})
 	}
+}
+
+// query runs a statement; the rows must be closed before it runs again.
+func (c *sqliteConn) query(query string, args ...any) (driver.Rows, error) {
+	c.bind(args)
 	s, err := c.prepare(query)
 	if err != nil {
 		return nil, err

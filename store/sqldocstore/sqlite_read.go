@@ -82,10 +82,10 @@ func (db *sqliteDB) get(ctx context.Context, s *selection, ids []string) (out []
 		return nil, err
 	}
 	defer db.release(c)
-	query := "SELECT " + s.sql + " FROM " + quote(db.Table) + ` WHERE "id" = ?`
+	query := "SELECT " + s.sql + " FROM " + db.table() + ` WHERE "id" = ?`
 	args := []any{ids[0]}
 	if len(ids) > 1 {
-		query = "SELECT " + s.sql + " FROM " + quote(db.Table) + ` WHERE "id" IN (SELECT value FROM json_each(?))`
+		query = "SELECT " + s.sql + " FROM " + db.table() + ` WHERE "id" IN (SELECT value FROM json_each(?))`
 		args[0] = jsonList(ids)
 	}
 	err = db.retryBusy(ctx, func() error {

@@ -142,6 +142,7 @@ func Params() []string { return slices.Sorted(maps.Keys(params)) }
 // params are the URL parameters that are ours.
 var params = map[string]func(o *Options, v string) error{
 	"table":          func(o *Options, v string) error { o.Table = v; return nil },
+	"schema":         func(o *Options, v string) error { o.Schema = v; return nil },
 	"id_field":       func(o *Options, v string) error { o.IDField = v; return nil },
 	"revision_field": func(o *Options, v string) error { o.RevisionField = v; return nil },
 	"synchronous":    func(o *Options, v string) error { o.Synchronous = v; return nil },

@@ -75,8 +75,13 @@ func openQueue(_ context.Context, a *drivers.Address, log *slog.Logger) (drivers
 	if err := a.Check(); err != nil {
 		return nil, err
 	}
+	return NewQueue(log), nil
+}
+
+// NewQueue returns queues in this process.
+func NewQueue(log *slog.Logger) drivers.Queue {
 	q := memqueue.New(nil)
-	return drivers.NewQueue(drivers.Broker{Direct: q, Close: func(context.Context) error { return q.Close() }}, log), nil
+	return drivers.NewQueue(drivers.Broker{Direct: q, Close: func(context.Context) error { return q.Close() }}, log)
 }
 
 func openBucket(_ context.Context, a *drivers.Address) (drivers.Bucket, error) {

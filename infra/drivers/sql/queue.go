@@ -14,6 +14,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/pubsubq/sqlpubsub"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -29,6 +30,10 @@ func queueOptions(table string) *sqlpubsub.Options {
 }
 
 func openQueue(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
+	if a.Scheme == sqldocstore.SchemeSQLite && File(a.Raw()) == "" { // in the memory of this process
+		q := memqueue.New(nil)
+		return drivers.NewQueue(drivers.Broker{Direct: q, Close: func(context.Context) error { return q.Close() }}, log), nil
+	}
 	opts := queueOptions(a.Params.String("table", Options().Table))
 	opts.NoCreate = !a.Params.Bool("create", true)
 	opts.Timeout = a.Params.Duration("busy_timeout", 0, 0, time.Hour)
@@ -42,7 +47,7 @@ func openQueue(ctx context.Context, a *drivers.Address, log *slog.Logger) (drive
 		}
 		return nil, err
 	}
-	return drivers.NewQueue(drivers.Broker{Direct: q, Close: func(context.Context) error { return closeAll() }}, log), nil
+	return drivers.NewQueue(drivers.Broker{Direct: q, InTx: q.InTx, Close: func(context.Context) error { return closeAll() }}, log), nil
 }
 
 // openQueues opens the queues of a URL, whose other parameters the store checks when they are its
@@ -83,9 +88,6 @@ func openQueues(ctx context.Context, a *drivers.Address, opts *sqlpubsub.Options
 }
 
 func openFile(ctx context.Context, file string, opts *sqlpubsub.Options) (*sqlpubsub.Queues, func() error, error) {
-	if file == "" {
-		return nil, nil, fmt.Errorf("%w: a database in memory has no queues: use mem://", functions.ErrConfig)
-	}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)")
 	if err != nil {
 		return nil, nil, err

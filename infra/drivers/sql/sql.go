@@ -70,7 +70,7 @@ import (
 // Register registers the stores sqlite, postgres and postgresql.
 func Register(s *drivers.Set) {
 	for _, scheme := range []string{sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner})
+		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, InTx: sqldocstore.InTx})
 		s.AddQueue(scheme, openQueue)
 	}
 	s.AddDenial(denied)

@@ -1,0 +1,166 @@
+package sqldocstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"gocloud.dev/docstore"
+)
+
+// InTx returns a collection whose reads and writes are part of a transaction of the caller, which
+// is a pgx.Tx or a *sql.Tx on the database of coll. Others see its writes when the caller commits.
+// Queries are not supported. After an error that is not one of a document, PostgreSQL refuses the
+// rest of the transaction: roll it back. Close the collection before the transaction ends.
+//
+// Do not use the transaction for something else during a call.
+func InTx(coll *docstore.Collection, tx any) (*docstore.Collection, error) {
+	var c *collection
+	if !coll.As(&c) {
+		return nil, invalidf("the collection is not in SQLite or PostgreSQL, so it has no transactions of SQL")
+	}
+	db := &txDB{layout: c.layout, d: c.db.dialect()}
+	switch tx := tx.(type) {
+	case pgx.Tx:
+		if db.d == SQLite {
+			return nil, invalidf("the transaction is one of PostgreSQL, and the collection is in SQLite")
+		}
+		db.tx = pgxTx{tx}
+	case *sql.Tx:
+		db.tx = sqlTx{tx}
+	default:
+		return nil, invalidf("a transaction is a pgx.Tx or a *sql.Tx, not a %T", tx)
+	}
+	db.rows = rowWriter{layout: c.layout, conn: db, sql: newWriteSQL(c.layout, db.d)}
+	return docstore.NewCollection(newCollection(c.layout, db, 1, 1, false)), nil
+}
+
+// txStatements runs statements in a transaction.
+type txStatements interface {
+	exec(ctx context.Context, query string, args []any) (int64, error)
+	each(ctx context.Context, f func([]driver.Value) error, query string, args []any) error
+}
+
+// txDB is the backend for one transaction.
+type txDB struct {
+	*layout
+
+	d    Dialect
+	tx   txStatements
+	rows rowWriter
+
+	mu  sync.Mutex // one statement at a time
+	ctx context.Context
+}
+
+// commit applies writes; it is the caller who commits.
+func (db *txDB) commit(reqs []*request) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, r := range reqs {
+		db.ctx = r.ctx
+		r.fail(nil)
+		if err := db.rows.apply(r); err != nil {
+			r.fail(err)
+		}
+	}
+}
+
+// exec implements rowConn. The caller holds mu.
+func (db *txDB) exec(query string, args ...any) (int64, error) {
+	return db.tx.exec(db.ctx, query, args)
+}
+
+// each implements rowConn. The caller holds mu.
+func (db *txDB) each(f func([]driver.Value) error, query string, args ...any) error {
+	return db.tx.each(db.ctx, f, query, args)
+}
+
+func (db *txDB) get(ctx context.Context, s *selection, ids []string) (out []result, err error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	query := db.d.placed("SELECT " + s.sql + " FROM " + db.table() + ` WHERE "id" = ?`)
+	for _, id := range ids {
+		if err := db.tx.each(ctx, func(v []driver.Value) error { out = append(out, s.scan(v)); return nil }, query, []any{id}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+var errNoQuery = invalidf("a collection in a transaction takes no queries")
+
+func (*txDB) query(context.Context, *sqlQuery) (rowStream, error) { return nil, errNoQuery }
+func (*txDB) explain(context.Context, *sqlQuery) (string, error)  { return "", errNoQuery }
+func (db *txDB) dialect() Dialect                                 { return db.d }
+func (*txDB) as(any) bool                                         { return false }
+func (*txDB) close() error                                        { return nil }
+
+// pgxTx is a transaction of pgx.
+type pgxTx struct{ tx pgx.Tx }
+
+func (t pgxTx) exec(ctx context.Context, query string, args []any) (int64, error) {
+	tag, err := t.tx.Exec(ctx, query, args...)
+	return tag.RowsAffected(), err
+}
+
+func (t pgxTx) each(ctx context.Context, f func([]driver.Value) error, query string, args []any) error {
+	rows, err := t.tx.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		found, err := rows.Values()
+		if err != nil {
+			return err
+		}
+		values := make([]driver.Value, len(found))
+		for i, v := range found {
+			values[i] = v
+		}
+		if err := f(values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// sqlTx is a transaction of database/sql.
+type sqlTx struct{ tx *sql.Tx }
+
+func (t sqlTx) exec(ctx context.Context, query string, args []any) (int64, error) {
+	res, err := t.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t sqlTx) each(ctx context.Context, f func([]driver.Value) error, query string, args []any) (err error) {
+	rows, err := t.tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		values, into := make([]driver.Value, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := f(values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
