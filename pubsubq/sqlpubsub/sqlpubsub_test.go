@@ -5,12 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"gocloud.dev/pubsub"
 	_ "modernc.org/sqlite"
 
@@ -111,14 +115,16 @@ func (q queues) Close(ctx context.Context) error {
 	return errors.Join(q.sender.Shutdown(ctx), q.Queues.Close())
 }
 
-func testQueue(t *testing.T, transient bool, open func(testing.TB, *sqlpubsub.Options) *sqlpubsub.Queues) {
+func testQueue(
+	t *testing.T, transient bool, open func(testing.TB, *sqlpubsub.Options) *sqlpubsub.Queues, restart func(*testing.T),
+) {
 	t.Helper()
 	t.Parallel()
-	const visibility = 3 * time.Second
+	const visibility = time.Second
 	n := 0
 	h := conformance.QueueHarness{
 		Queue:    func(*testing.T) string { n++; return fmt.Sprint("queue-", n) },
-		MaxDelay: sqlpubsub.MaxDelay, AtMostOnce: transient, MaxBody: 2_000_000,
+		MaxDelay: sqlpubsub.MaxDelay, AtMostOnce: transient, MaxBody: 2_000_000, Restart: restart,
 		Connect: func(t *testing.T) conformance.Connection {
 			t.Helper()
 			q := open(t, &sqlpubsub.Options{Visibility: visibility, Transient: func(string) bool { return transient }})
@@ -132,24 +138,104 @@ func testQueue(t *testing.T, transient bool, open func(testing.TB, *sqlpubsub.Op
 }
 
 func TestQueueInSQLite(t *testing.T) {
-	for name, transient := range map[string]bool{"durable": false, "transient": true} {
-		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "queue.db")
-			testQueue(t, transient, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openFile(t, file, o) })
-		})
-	}
+	file := filepath.Join(t.TempDir(), "queue.db")
+	testQueue(t, false, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openFile(t, file, o) }, nil)
 }
 
+func TestTransientQueueInSQLite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "queue.db")
+	testQueue(t, true, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openFile(t, file, o) }, nil)
+}
+
+// Messages survive a restart of the server, and receivers and senders find it again.
 func TestQueueInPostgres(t *testing.T) {
-	for name, transient := range map[string]bool{"durable": false, "transient": true} {
-		t.Run(name, func(t *testing.T) {
-			url := postgres.Start(t)
-			testQueue(t, transient, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openURL(t, url, o) })
+	server := postgres.StartServer(t)
+	testQueue(t, false, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openURL(t, server.URL(), o) },
+		func(t *testing.T) {
+			t.Helper()
+			server.Stop()
+			if err := server.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		})
+}
+
+func TestTransientQueueInPostgres(t *testing.T) {
+	url := postgres.Start(t)
+	testQueue(t, true, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openURL(t, url, o) }, nil)
+}
+
+func TestTransientQueueBehindAPooler(t *testing.T) {
+	url := postgres.StartPooler(t, postgres.Start(t), "transaction")
+	testQueue(t, true, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openURL(t, url, o) }, nil)
+}
+
+// A role that owns nothing sends and receives, in tables that somebody else has made in a schema.
+func TestARoleThatOwnsNothing(t *testing.T) {
+	url := postgres.Start(t)
+	owner, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	role := fmt.Sprintf("app_%x", rand.Uint64()) // roles are the server's, and it may be shared
+	opts := &sqlpubsub.Options{Schema: "work", Prefix: "jobs", NoCreate: true, Transient: func(queue string) bool { return queue == "hints" }}
+	for _, stmt := range slices.Concat(
+		[]string{"CREATE SCHEMA work", "CREATE ROLE " + role + " LOGIN", "GRANT USAGE ON SCHEMA work TO " + role},
+		sqlpubsub.Schema(sqlpubsub.Postgres, opts),
+		[]string{"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA work TO " + role},
+	) {
+		if _, err := owner.Exec(t.Context(), stmt); err != nil {
+			t.Fatalf("%s: %v", stmt, err)
+		}
+	}
+	q := openURL(t, strings.Replace(url, "postgres@", role+"@", 1), opts)
+	for _, queue := range []string{"hints", "submit"} {
+		sub, err := q.SubscribeDirect(queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if err := q.SendDirect(t.Context(), queue, 0, []pubsubq.Raw{{Body: fmt.Append(nil, i), Metadata: map[string]string{"n": fmt.Sprint(i)}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 3 { // in order
+			ds, err := sub.ReceiveDirect(t.Context(), 1)
+			if err != nil || string(ds[0].Body) != fmt.Sprint(i) || ds[0].Metadata["n"] != fmt.Sprint(i) || ds[0].Origin.Deliveries != 1 {
+				t.Fatalf("%s: message %d is %+v, %v, want its body and metadata, delivered once", queue, i, ds, err)
+			}
+			ds[0].Ack()
+		}
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"jobs_hints", "jobs_messages"} {
+		var left int
+		if err := owner.QueryRow(t.Context(), "SELECT count(*) FROM work."+table).Scan(&left); err != nil || left != 0 {
+			t.Errorf("%d rows are left in %s, %v, want none: Close waits for acks", left, table, err)
+		}
 	}
 }
 
-func TestQueueBehindAPooler(t *testing.T) {
-	url := postgres.StartPooler(t, postgres.Start(t), "transaction")
-	testQueue(t, true, func(t testing.TB, o *sqlpubsub.Options) *sqlpubsub.Queues { return openURL(t, url, o) })
+func TestDatabasesThatCannotHaveQueues(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.db")
+	for want, dsn := range map[string][2]string{
+		"OpenPool": {"pgx", "postgres://nowhere"}, "wal": {"sqlite", "file:" + file + "?_pragma=journal_mode(delete)"},
+	} {
+		db, err := sql.Open(dsn[0], dsn[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := sqlpubsub.OpenDB(t.Context(), db, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("OpenDB(%v) = %v, want an error that says %q", dsn, err, want)
+		}
+	}
+	for _, o := range []*sqlpubsub.Options{{Prefix: "a b"}, {Schema: `x"y`}, {Visibility: -1}} {
+		if _, err := sqlpubsub.OpenDB(t.Context(), nil, o); err == nil {
+			t.Errorf("OpenDB(%+v) = nil, want an error", o)
+		}
+	}
 }

@@ -226,7 +226,7 @@ func (b *sqlBuilder) whereIn(col string, not bool, typ ColumnType, args []any) {
 // finish writes the select list, the order, and, unless Go has still to filter or
 // sort, offset and limit.
 func (b *sqlBuilder) finish(c *collection, p *plan, q *driver.Query, order string) {
-	b.head = "SELECT " + p.s.sql + " FROM " + quote(c.Table)
+	b.head = "SELECT " + p.s.sql + " FROM " + c.table()
 	if order != "" {
 		b.tail = " ORDER BY " + c.orderSQL(q, order)
 	}

@@ -118,15 +118,19 @@ func (t pgxTx) each(ctx context.Context, f func([]driver.Value) error, query str
 		if err != nil {
 			return err
 		}
-		values := make([]driver.Value, len(found))
-		for i, v := range found {
-			values[i] = v
-		}
-		if err := f(values); err != nil {
+		if err := f(asValues(found)); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+func asValues(found []any) []driver.Value {
+	values := make([]driver.Value, len(found))
+	for i, v := range found {
+		values[i] = v
+	}
+	return values
 }
 
 // sqlTx is a transaction of database/sql.
@@ -151,14 +155,14 @@ func (t sqlTx) each(ctx context.Context, f func([]driver.Value) error, query str
 		return err
 	}
 	for rows.Next() {
-		values, into := make([]driver.Value, len(columns)), make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
+		found, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range found {
+			into[i] = &found[i]
 		}
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		if err := f(values); err != nil {
+		if err := f(asValues(found)); err != nil {
 			return err
 		}
 	}

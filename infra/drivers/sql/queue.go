@@ -25,8 +25,8 @@ const queueConns = 4
 
 // queueOptions are the options of the queues beside the records of a table. Hints may be lost,
 // since sweep sends them again; submissions may not.
-func queueOptions(table string) *sqlpubsub.Options {
-	return &sqlpubsub.Options{Prefix: table, Transient: func(queue string) bool { return queue != functions.SubmitQueue }}
+func queueOptions(table, schema string) *sqlpubsub.Options {
+	return &sqlpubsub.Options{Prefix: table, Schema: schema, Transient: func(queue string) bool { return queue != functions.SubmitQueue }}
 }
 
 func openQueue(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
@@ -34,7 +34,7 @@ func openQueue(ctx context.Context, a *drivers.Address, log *slog.Logger) (drive
 		q := memqueue.New(nil)
 		return drivers.NewQueue(drivers.Broker{Direct: q, Close: func(context.Context) error { return q.Close() }}, log), nil
 	}
-	opts := queueOptions(a.Params.String("table", Options().Table))
+	opts := queueOptions(a.Params.String("table", Options().Table), a.Params.String("schema", ""))
 	opts.NoCreate = !a.Params.Bool("create", true)
 	opts.Timeout = a.Params.Duration("busy_timeout", 0, 0, time.Hour)
 	opts.OnError = func(err error) {

@@ -7,8 +7,9 @@
 //
 // # Parameters
 //
-//	table=piecework           the table's name
-//	create=false              the table exists already, as the provisioner creates it
+//	table=piecework           the name of the table, and the first part of the names of the queues' tables
+//	schema=work               PostgreSQL: the schema of the tables, which exists; default: search_path's
+//	create=false              the tables exist already, as the provisioner creates them
 //	synchronous=full          SQLite: full, normal or off
 //	busy_timeout=10s          SQLite: how long to wait for another process's lock
 //	write_timeout=30s         PostgreSQL: when a connection is given up
@@ -155,7 +156,7 @@ func File(rawURL string) string {
 
 func provisioner(a *drivers.Address, queues bool) (drivers.Provisioner, error) {
 	o := Options()
-	o.Table = a.Params.String("table", o.Table)
+	o.Table, o.Schema = a.Params.String("table", o.Table), a.Params.String("schema", "")
 	dialect := sqldocstore.Postgres
 	if a.Scheme == sqldocstore.SchemeSQLite {
 		dialect = sqldocstore.SQLite
@@ -177,7 +178,7 @@ func (s *schema) Print() (string, error) {
 	if err != nil || !s.queues {
 		return text, err
 	}
-	for _, stmt := range sqlpubsub.Schema(sqlpubsub.Dialect(s.dialect), queueOptions(s.options.Table)) {
+	for _, stmt := range sqlpubsub.Schema(sqlpubsub.Dialect(s.dialect), queueOptions(s.options.Table, s.options.Schema)) {
 		text += stmt + ";\n"
 	}
 	return text, nil
