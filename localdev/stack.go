@@ -64,11 +64,11 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	if s.data, err = open(ctx, s.cfg); err != nil {
 		return err
 	}
-	set, places := s.cfg.drivers(), drivers.Config{Store: s.cfg.storeURL(), Queues: s.cfg.Queues}
+	set, places := s.cfg.drivers(), drivers.Config{Store: s.cfg.storeURL(), Queues: s.cfg.Queues}.WithDefaults()
 	set.LogTo(s.cfg.Log)
-	if url := places.QueuesURL(); url == "" {
+	if places.Queues == "" {
 		s.queues = mem.NewQueue(s.cfg.Log)
-	} else if s.queues, err = set.OpenQueue(ctx, url); err != nil {
+	} else if s.queues, err = set.OpenQueue(ctx, places.Queues); err != nil {
 		return err
 	}
 	st, err := store.New(s.data.Records, &store.Options{Timing: s.cfg.Timing, Rand: s.cfg.Runtime.Rand})

@@ -13,14 +13,14 @@ type Raw struct {
 	Metadata map[string]string
 }
 
-// Direct is a queue within this process. A [Sender] or [Receiver] can use it instead of a gocloud
-// topic or subscription, to save the goroutines, channels and spans that gocloud's portable layer
-// has for each message. Across a network their cost does not matter. Package memqueue implements
+// Direct is a queue that a [Sender] or [Receiver] uses instead of a gocloud topic or subscription,
+// to save the goroutines, channels and spans that gocloud's portable layer has for each message, and
+// to receive as many messages at once as there is room for. Packages memqueue and sqlpubsub implement
 // it.
 type Direct interface {
 	// SendDirect puts all messages on the named queue, in this order, or none. They can be received
-	// when it has returned nil and the delay has passed. It must not block, and must not keep the
-	// bodies or the metadata.
+	// when it has returned nil and the delay has passed. It bounds its time itself, and must not keep
+	// the bodies or the metadata.
 	SendDirect(ctx context.Context, queue string, delay time.Duration, msgs []Raw) error
 
 	// SubscribeDirect begins to consume the named queue, which need not exist. Subscriptions to one
@@ -28,10 +28,10 @@ type Direct interface {
 	SubscribeDirect(queue string) (DirectSubscription, error)
 }
 
-// DirectSubscription consumes a queue within this process. All methods may be called concurrently.
+// DirectSubscription consumes a queue. All methods may be called concurrently.
 type DirectSubscription interface {
-	// ReceiveDirect waits until there is a message, and returns up to max of the messages that are
-	// there. If ctx ends first it returns the error of ctx. No other call returns these messages
+	// ReceiveDirect waits until there is a message, however often the queue fails meanwhile, and
+	// returns up to max of the messages that are there. If ctx ends first it returns the error of ctx. No other call returns these messages
 	// until they are nacked, their ack deadline passes, or the subscription is closed.
 	ReceiveDirect(ctx context.Context, max int) ([]*Delivery, error)
 
@@ -40,7 +40,7 @@ type DirectSubscription interface {
 	Close() error
 }
 
-// directSource pulls from a queue in this process.
+// directSource pulls from such a queue.
 type directSource struct {
 	direct Direct
 	queue  string
@@ -59,7 +59,7 @@ func (s *directSource) receive(ctx context.Context, max int) ([]*Delivery, error
 	if err == nil || ctx.Err() != nil {
 		return ds, err
 	}
-	// A queue in this process fails only when the queue or this source was closed.
+	// It fails only when the queue or this source was closed.
 	return nil, fmt.Errorf("pubsubq: receive from queue %q: %w: %w", s.queue, ErrShutdown, err)
 }
 

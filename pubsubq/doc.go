@@ -52,9 +52,10 @@
 // # Drivers
 //
 // The packages below this one are gocloud drivers of our own, each where gocloud has none that
-// fits. They do not know this package, except for memqueue, which also implements [Direct]:
+// fits. They do not know this package, except for memqueue and sqlpubsub, which also implement [Direct]:
 //
 //	memqueue      a queue in this process
+//	sqlpubsub     two tables of a PostgreSQL or SQLite database
 //	natspubsub    NATS JetStream
 //	rabbitpubsub  RabbitMQ
 //	servicebus    Azure Service Bus
@@ -72,6 +73,6 @@
 // Receiving: receiver.go has [Receiver], supervisor.go keeps its subscription open, drain.go reads
 // what gocloud has fetched and gives it back, delivery.go has [Delivery].
 //
-// Both: wait.go bounds calls of drivers and spaces out attempts, direct.go has [Direct], the queue
-// in this process.
+// Both: wait.go bounds calls of drivers and spaces out attempts, direct.go has [Direct], a
+// queue without gocloud's layer.
 package pubsubq

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +23,8 @@ import (
 // same. Package infra/program reads it from the environment.
 type Config struct {
 	Store  string // URL of the store
-	Queues string // template of the URLs of the queues, with "{queue}"; "": they are in the store, if it has queues
-	Blobs  string // URL of the bucket
+	Queues string // template of the URLs of the queues, with "{queue}"; see WithDefaults
+	Blobs  string // URL of the bucket; see WithDefaults
 
 	// Timing configures the store. A zero field means store's default. Native is set from what the
 	// queue can do.
@@ -30,14 +33,35 @@ type Config struct {
 	Margin time.Duration
 }
 
-// QueuesURL returns the URL of the queues, which is the store's if Queues is empty and such a store
-// has queues of its own: PostgreSQL, SQLite and memory. Otherwise it is "".
-func (c Config) QueuesURL() string {
-	scheme, _, _ := strings.Cut(c.Store, ":")
-	if _, own := homes["queues"][strings.ToLower(scheme)]; c.Queues == "" && own {
-		return c.Store
+// WithDefaults fills in what a store settles: a PostgreSQL, SQLite or memory store has the queues
+// too, a SQLite file or memory has the blobs beside it, and of a PostgreSQL store they are in the
+// folder piecework-blobs of the working directory, which does for the processes of one machine. For
+// other stores they stay empty.
+func (c Config) WithDefaults() Config {
+	scheme, rest, _ := strings.Cut(c.Store, ":")
+	rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	switch scheme = strings.ToLower(scheme); {
+	case homes["store"][scheme] == "mem", scheme == "sqlite" && rest == ":memory:":
+		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, "mem://")
+	case scheme == "sqlite":
+		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder(path.Join(path.Dir(rest), "blobs")))
+	case homes["store"][scheme] == "sql":
+		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder("piecework-blobs"))
 	}
-	return c.Queues
+	return c
+}
+
+// folder returns the URL of a folder, or "" if there is no working directory that it could be in.
+// The name may be escaped already.
+func folder(name string) string {
+	if plain, err := url.PathUnescape(name); err == nil {
+		name = plain
+	}
+	dir, err := filepath.Abs(filepath.FromSlash(name))
+	if err != nil {
+		return ""
+	}
+	return "file://" + (&url.URL{Path: filepath.ToSlash(dir)}).EscapedPath()
 }
 
 // Opened is everything that a configuration names, open.
@@ -53,7 +77,7 @@ type Opened struct {
 // Open opens everything that a configuration names. After an error nothing is open.
 func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 	o := &Opened{}
-	if err := s.open(ctx, c, o); err != nil {
+	if err := s.open(ctx, c.WithDefaults(), o); err != nil {
 		return nil, errors.Join(err, o.Close(ctx))
 	}
 	return o, nil
@@ -61,7 +85,7 @@ func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 
 func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 	var err error
-	if o.Queues, err = s.OpenQueue(ctx, c.QueuesURL()); err != nil {
+	if o.Queues, err = s.OpenQueue(ctx, c.Queues); err != nil {
 		return err
 	}
 	o.Queue = o.Queues.Sender()
@@ -98,7 +122,7 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 func (s *Set) InTx(c Config, coll *docstore.Collection, st *store.Store, q Queue) (func(tx any) (*functions.Tx, error), error) {
 	_, d, err := pick(s.stores, "store", c.Store)
 	queues, ok := q.(TxSender)
-	if err != nil || d.InTx == nil || !ok || c.QueuesURL() != c.Store {
+	if err != nil || d.InTx == nil || !ok || c.WithDefaults().Queues != c.Store {
 		return nil, err
 	}
 	return func(tx any) (*functions.Tx, error) {

@@ -8,7 +8,7 @@
 // binary links the drivers that its main names. Each target family has a package below this one,
 // with one function Register:
 //
-//	sql     stores: sqlite, postgres
+//	sql     stores and queues: sqlite, postgres
 //	mem     the scheme mem for all three
 //	files   blobs: file
 //	aws     stores: dynamodb; queues: awssqs, awssns; blobs: s3

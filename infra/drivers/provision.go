@@ -24,7 +24,7 @@ func (s *Set) Provisioner(c Config) (Provisioner, error) {
 	if d.Provisioner == nil {
 		return Nothing{}, nil
 	}
-	p, err := d.Provisioner(a, c.QueuesURL() == c.Store)
+	p, err := d.Provisioner(a, c.WithDefaults().Queues == c.Store)
 	if err != nil {
 		return nil, fmt.Errorf("provision store %s: %w", a, err)
 	}

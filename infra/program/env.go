@@ -34,6 +34,7 @@ type Environment struct {
 	google              bool   // Cloud Logging reads the log
 	lines               []string
 	malformed           bool // some values could not be read
+	blobsGiven          bool // the environment names the bucket
 }
 
 // The prefix of the project's variables, and the prefixes of the switches of its tests.
@@ -63,7 +64,9 @@ func ReadEnvironment(environ []string) (Environment, error) {
 			}
 		}
 	}
-	for i, field := range []string{e.Store, e.QueuesURL(), e.Blobs} {
+	e.blobsGiven = e.Blobs != ""
+	e.Config = e.WithDefaults()
+	for i, field := range []string{e.Store, e.Queues, e.Blobs} {
 		if v := variables[i]; field == "" {
 			errs = append(errs, fmt.Errorf("%s is not set: it is the %s", v.Name, v.Doc))
 		}
