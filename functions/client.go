@@ -63,7 +63,7 @@ func (c *Client) Submit(ctx context.Context, kind string, args any, opts ...Subm
 //
 // Errors are those of Submit, and ErrConfig for a store or queues that are elsewhere. For these,
 // write what is to be submitted into a table of your own in the transaction, and have another process
-// submit it with a Key and then delete it: see the example.
+// submit it with a Key and then delete it: see the examples of package localdev.
 func (c *Client) SubmitTx(ctx context.Context, tx any, kind string, args any, opts ...SubmitOption) (Receipt, error) {
 	return c.rt.submitTx(ctx, tx, kind, args, opts)
 }

@@ -146,3 +146,28 @@ func TestOpeningIsAllOrNothing(t *testing.T) {
 		t.Errorf("error %v, queues closed %d times", err, closed)
 	}
 }
+
+func TestAStoreSettlesTheRest(t *testing.T) {
+	here, err := filepath.Abs("piecework-blobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := filepath.ToSlash(filepath.Dir(here)) + "/d%20e/blobs"
+	for store, want := range map[string][2]string{
+		"sqlite:///a%20b/x.db?create=false": {"sqlite:///a%20b/x.db?create=false", "file:///a%20b/blobs"},
+		"sqlite:d%20e/x.db":                 {"sqlite:d%20e/x.db", "file://" + beside},
+		"SQLITE::memory:":                   {"SQLITE::memory:", "mem://"},
+		"mem://":                            {"mem://", "mem://"},
+		"postgres://me@h/db":                {"postgres://me@h/db", "file://" + filepath.ToSlash(here)},
+		"mongodb://h/db":                    {"", ""},
+		"":                                  {"", ""},
+	} {
+		if c := (drivers.Config{Store: store}).WithDefaults(); c.Queues != want[0] || c.Blobs != want[1] {
+			t.Errorf("of %q: queues %q, blobs %q; want %q, %q", store, c.Queues, c.Blobs, want[0], want[1])
+		}
+	}
+	given := drivers.Config{Store: "sqlite:///x.db", Queues: "amqp://h", Blobs: "s3://b"}
+	if c := given.WithDefaults(); c != given {
+		t.Errorf("WithDefaults() = %+v, want what is given, %+v", c, given)
+	}
+}
