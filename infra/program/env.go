@@ -67,7 +67,7 @@ func ReadEnvironment(environ []string) (Environment, error) {
 	e.blobsGiven = e.Blobs != ""
 	e.Config = e.WithDefaults()
 	for i, field := range []string{e.Store, e.Queues, e.Blobs} {
-		if v := variables[i]; field == "" {
+		if v := variables[i]; field == "" && (i == 0 || e.Store != "") {
 			errs = append(errs, fmt.Errorf("%s is not set: it is the %s", v.Name, v.Doc))
 		}
 	}

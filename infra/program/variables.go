@@ -183,9 +183,9 @@ func list(text string) []string {
 // environmentTopic is the page of the help about the variables.
 func environmentTopic() *cobra.Command {
 	var page strings.Builder
-	page.WriteString("The variables, as name=default, each with the commands that read it. The first three must be set. URLs and\n" +
-		"durations must be the same in all processes of a deployment. A variable that begins with PIECEWORK_ and is not listed\n" +
-		"is refused. Credentials are given as the libraries of the services want them.\n")
+	page.WriteString("The variables, as name=default, each with the commands that read it. PIECEWORK_STORE must be set, and the next two\n" +
+		"unless the store settles them. URLs and durations must be the same in all processes of a deployment. A variable that\n" +
+		"begins with PIECEWORK_ and is not listed is refused. Credentials are given as the libraries of the services want them.\n")
 	for _, v := range variables {
 		_, _ = fmt.Fprintf(&page, "\n  %s\n      %s\n      read by: %s", strings.TrimSuffix(v.Name+"="+v.Default, "="), v.Doc, v.Readers)
 	}

@@ -67,6 +67,6 @@ func TestTheEnvironmentIsRead(t *testing.T) {
 	if err == nil {
 		t.Fatal("error = nil, want one that names all that is wrong")
 	}
-	want(t, err.Error(), `"PIECEWORK_STOER"; did you mean "PIECEWORK_STORE"?`, "PIECEWORK_STORE is not set", "PIECEWORK_QUEUES is not set",
+	want(t, err.Error(), `"PIECEWORK_STOER"; did you mean "PIECEWORK_STORE"?`, "PIECEWORK_STORE is not set",
 		`PIECEWORK_GRACE="soon": want a duration`)
 }
