@@ -140,6 +140,22 @@ func TestListFiltersAndPages(t *testing.T) {
 	if l := want[functions.List](t, d.ask(t, "GET", "/v1/jobs?tag=t1", ""), 200); len(l.Jobs) != 2 {
 		t.Errorf("tag t1: %d jobs", len(l.Jobs))
 	}
+	for query, n := range map[string]int{
+		"state=queued,held": 6, "state=held,failed": 1, "state=running": 0, "queue=default": 6, "queue=fast": 0, "key=k": 0,
+		"created_from=2020-01-01T00:00:00Z": 6, "created_before=2020-01-01T01:00:00%2B01:00": 0,
+	} {
+		if l := want[functions.List](t, d.ask(t, "GET", "/v1/jobs?"+query, ""), 200); len(l.Jobs) != n || l.Next != "" {
+			t.Errorf("%s: %d jobs, next %q, want %d", query, len(l.Jobs), l.Next, n)
+		}
+	}
+	d.submit(t, `{"kind":"test.files","key":"k"}`)
+	if l := want[functions.List](t, d.ask(t, "GET", "/v1/jobs?key=k", ""), 200); len(l.Jobs) != 1 || l.Jobs[0].Key != "k" {
+		t.Errorf("key=k: %+v, want one", l.Jobs)
+	}
+	refused(t, d.ask(t, "GET", "/v1/jobs?state=held,done", ""), 422, "query.state[1]")
+	refused(t, d.ask(t, "GET", "/v1/jobs?queue=NO", ""), 400, "lower-case")
+	refused(t, d.ask(t, "GET", "/v1/jobs?created_from=yesterday", ""), 422, "query.created_from")
+	refused(t, d.ask(t, "GET", "/v1/jobs?created_from=2020-01-02T00:00:00Z&created_before=2020-01-01T00:00:00Z", ""), 400, "exchange them")
 	refused(t, d.ask(t, "GET", "/v1/jobs?kind=test.files&cursor="+page.Next, ""), 400, "another filter")
 	refused(t, d.ask(t, "GET", "/v1/jobs?cursor=gibberish", ""), 400, "not a cursor")
 	refused(t, d.ask(t, "GET", "/v1/jobs?stat=held", ""), 400, `unknown query parameter "stat"; did you mean "state"?`)
