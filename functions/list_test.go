@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
 )
@@ -196,4 +198,42 @@ func TestAListGoesOnWhenAKindIsAdded(t *testing.T) {
 	if n != 3 {
 		t.Errorf("%d jobs, want the 3 that were there", n)
 	}
+}
+
+func TestLiveJobsAreCounted(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.once(t, "shop.order", order{})
+	none, err := d.Client().Count(t.Context(), 0)
+	if text, _ := json.Marshal(none); err != nil || string(text) != `{"jobs":[],"queues":[],"scanned":0,"at_least":false}` {
+		t.Errorf("without live jobs: %s, %v, want nothing", text, err)
+	}
+	d.submit(t, "shop.order", order{}, functions.After(time.Hour))
+	d.submit(t, "shop.order", order{})
+	d.advance(time.Minute)
+	d.submit(t, "shop.order", order{})
+	d.advance(time.Second)
+	d.submit(t, "shop.order", order{}, functions.Queue("fast"))
+	d.submit(t, "shop.order", order{}, functions.Held())
+	d.advance(time.Second)
+	counts, err := d.Client().Count(t.Context(), 0)
+	want := functions.Counts{
+		Jobs: []functions.Count{
+			{"shop.order", "default", store.Held, 1}, {"shop.order", "default", store.Scheduled, 1},
+			{"shop.order", "default", store.Queued, 2}, {"shop.order", "fast", store.Queued, 1},
+		},
+		Queues:  []functions.Backlog{{"default", 2, 62 * time.Second}, {"fast", 1, time.Second}},
+		Scanned: 5,
+	}
+	if diff := cmp.Diff(want, counts); err != nil || diff != "" {
+		t.Errorf("error %v, (-want +got)\n%s", err, diff)
+	}
+	some, err := d.Client().Count(t.Context(), 2)
+	if want := []functions.Backlog{{"default", 2, 62 * time.Second}}; err != nil || some.Scanned != 2 || !some.AtLeast || !slices.Equal(some.Queues, want) {
+		t.Errorf("of two: %+v, error %v, want %v at least", some, err, want)
+	}
+	_, err = d.Client().Count(t.Context(), -1)
+	wantErr(t, err, functions.ErrInvalid, "1 to 100000")
+	d.storeFails()
+	_, err = d.Client().Count(t.Context(), 0)
+	wantErr(t, err, store.ErrUnavailable)
 }

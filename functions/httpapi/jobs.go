@@ -14,7 +14,10 @@ import (
 	"github.com/piecework/piecework/store"
 )
 
-const listPattern = "GET /v1/jobs"
+const (
+	listPattern  = "GET /v1/jobs"
+	countPattern = "GET /v1/counts"
+)
 
 type jobInput struct {
 	ID string `path:"id" maxLength:"200" doc:"the job's id" example:"job-0000000000000000000000000"`
@@ -40,6 +43,12 @@ type listInput struct {
 
 type listOutput struct{ Body functions.List }
 
+type countInput struct {
+	Scan int `query:"scan" minimum:"1" maximum:"100000" default:"10000" doc:"how many jobs to look at, at most"`
+}
+
+type countOutput struct{ Body functions.Counts }
+
 type cancelInput struct {
 	ID   string `path:"id" maxLength:"200" doc:"the job's id"`
 	Body *wire.Cancel
@@ -52,6 +61,11 @@ func (a *API) jobRoutes() {
 		"A page may be short, even empty, and yet have a next: it looks at 2,000 jobs and has 3 MiB of records at most. " +
 		"The times may change from page to page."
 	huma.Register(a.huma, op, a.list)
+
+	op = a.operation("count-jobs", http.MethodGet, "/v1/counts", "Count the jobs that have not ended", "jobs")
+	op.Description = "By kind, queue and state, and how long the jobs of each queue wait for a worker. If there are more jobs than it looks at, " +
+		"all numbers and times are at least those given, and at_least says so."
+	huma.Register(a.huma, op, a.count)
 
 	huma.Register(a.huma, a.operation("get-job", http.MethodGet, "/v1/jobs/{id}", "Look at a job", "jobs"), a.get)
 
@@ -81,6 +95,11 @@ func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	}
 	list, err := a.client.List(ctx, f)
 	return &listOutput{list}, a.fail(ctx, err, "")
+}
+
+func (a *API) count(ctx context.Context, in *countInput) (*countOutput, error) {
+	counts, err := a.client.Count(ctx, in.Scan)
+	return &countOutput{counts}, a.fail(ctx, err, "")
 }
 
 func (a *API) get(ctx context.Context, in *jobInput) (*jobOutput, error) {

@@ -170,6 +170,23 @@ func TestListFiltersAndPages(t *testing.T) {
 	refused(t, d.ask(t, "GET", "/v1/health?%zz", ""), 400, "cannot be read")
 }
 
+func TestLiveJobsAreCounted(t *testing.T) {
+	d := newDesk(t, nil)
+	for range 3 {
+		d.submit(t, `{"kind":"test.order"}`)
+	}
+	d.submit(t, `{"kind":"test.files","held":true}`)
+	counts := want[functions.Counts](t, d.ask(t, "GET", "/v1/counts", ""), 200)
+	if len(counts.Jobs) != 2 || counts.Jobs[1] != (functions.Count{Kind: "test.order", Queue: "default", State: store.Queued, Jobs: 3}) ||
+		len(counts.Queues) != 1 || counts.Queues[0].Waiting != 3 || counts.AtLeast {
+		t.Errorf("counts %+v, want one held and three queued", counts)
+	}
+	if counts = want[functions.Counts](t, d.ask(t, "GET", "/v1/counts?scan=2", ""), 200); !counts.AtLeast || counts.Scanned != 2 {
+		t.Errorf("counts of two: %+v, want at least", counts)
+	}
+	refused(t, d.ask(t, "GET", "/v1/counts?scan=0", ""), 422, "query.scan")
+}
+
 func TestCancelRetryRelease(t *testing.T) {
 	d := newDesk(t, nil)
 	held := d.submit(t, `{"kind":"test.order","held":true}`)

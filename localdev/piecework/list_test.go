@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
 	"github.com/piecework/piecework/functions/httpapi/wire"
+	"github.com/piecework/piecework/store"
 )
 
 // A list goes on by itself behind jobs that are not wanted, and says how far it has looked where it
@@ -99,4 +101,19 @@ func TestListFilters(t *testing.T) {
 	if r := s.ask(t, "list", "--kind", "demo.ecko"); r.code != exitUsage || !strings.Contains(r.err, `unknown kind "demo.ecko"; did you mean "demo.echo"?`) {
 		t.Errorf("unknown kind: %+v, want it refused with the nearest name", r)
 	}
+	counts := document[functions.Counts](t, s.ask(t, "count", "--json"))
+	if len(counts.Jobs) != 2 || counts.Jobs[1] != (functions.Count{Kind: "demo.echo", Queue: "other", State: store.Held, Jobs: 1}) {
+		t.Errorf("counts %+v, want one scheduled and one held", counts)
+	}
+}
+
+func TestCountsAreShown(t *testing.T) {
+	golden(t, "count", func(c *console) {
+		c.counts(functions.Counts{})
+		c.counts(functions.Counts{
+			Jobs:    []functions.Count{{Kind: "a.b", Queue: "default", State: store.Queued, Jobs: 12}, {Kind: "a.long", Queue: "fast", State: store.Running, Jobs: 3}},
+			Queues:  []functions.Backlog{{Queue: "default", Waiting: 12, Oldest: 90 * time.Second}},
+			Scanned: 15, AtLeast: true,
+		})
+	})
 }

@@ -27,6 +27,7 @@ func TestMisuse(t *testing.T) {
 		{[]string{"list", "--since", "yesterday"}, `--since "yesterday": write it as 2h, for two hours ago`},
 		{[]string{"list", "--before", "-2h"}, `--before "-2h": write it as 2h`},
 		{[]string{"list", "--state", "queued,hedl"}, `unknown state "hedl"; did you mean "held"?`},
+		{[]string{"count", "--scan", "0"}, "--scan 0: must be at least 1"},
 		{[]string{"list", "--limit", "x"}, `--limit "x": want a number`},
 		{[]string{"list", "--state", "hedl"}, `unknown state "hedl"; did you mean "held"?`},
 		{[]string{"list", "x"}, "takes no arguments"},

@@ -119,6 +119,11 @@ func TestEveryMethod(t *testing.T) {
 	if len(list.Jobs) != 1 {
 		t.Errorf("list %+v", list)
 	}
+	counts, err := c.Count(ctx, 100)
+	check("count", err)
+	if len(counts.Jobs) != 1 || counts.Jobs[0].Jobs != 1 {
+		t.Errorf("counts %+v, want the retried job alone", counts)
+	}
 	_, err = c.Kinds(ctx)
 	check("kinds", err)
 	_, err = c.Parked(ctx, 5, "")

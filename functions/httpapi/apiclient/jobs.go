@@ -87,6 +87,17 @@ func moment(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
+// Count counts the jobs that have not ended, of up to scan that it looks at; 0: 10,000.
+func (c *Client) Count(ctx context.Context, scan int) (functions.Counts, error) {
+	query := url.Values{}
+	if scan != 0 {
+		query.Set("scan", strconv.Itoa(scan))
+	}
+	var n functions.Counts
+	err := c.do(ctx, call{method: http.MethodGet, path: []string{"v1", "counts"}, query: query, again: true}, &n)
+	return n, err
+}
+
 // Cancel cancels a job.
 func (c *Client) Cancel(ctx context.Context, id, reason string) (functions.Info, error) {
 	return c.act(ctx, id, "cancel", wire.Cancel{Reason: reason}, true)
