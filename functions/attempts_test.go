@@ -219,7 +219,7 @@ func TestRetryGoesOnFromTheCheckpoint(t *testing.T) {
 	if i.State != store.Failed {
 		t.Fatal(i.State)
 	}
-	failed, err := d.Client().List(t.Context(), functions.ListFilter{State: store.Failed})
+	failed, err := d.Client().List(t.Context(), functions.ListFilter{States: []store.State{store.Failed}})
 	if err != nil || len(failed.Jobs) != 1 {
 		t.Error(failed, err)
 	}

@@ -79,6 +79,8 @@
 //	piecework.jobs.submitted      {job}      jobs created
 //	piecework.jobs.ended          {job}      jobs that ended, by final state
 //	piecework.jobs.running        {job}      jobs that run in this process
+//	piecework.jobs.waiting        {job}      jobs that wait for a worker; see below
+//	piecework.jobs.oldest         s          for how long the one that has waited longest on a queue waits
 //	piecework.handlers.abandoned  {handler}  handlers that still run although their attempts have ended
 //	piecework.attempts            {attempt}  attempts that ended, by outcome; sweep counts lost attempts
 //	piecework.retries             {attempt}  attempts that failed, or were lost, with another to come
@@ -89,6 +91,10 @@
 //	piecework.sweep.records       {record}   what sweep did to jobs
 //	piecework.messages.parked     {message}  messages that could not be made jobs
 //
+// The process that sweeps counts the jobs that wait, at most every 30 seconds, and only if it has a
+// MeterProvider. It looks at 10,000 live jobs, so that the two gauges of a longer backlog are lower
+// bounds. Several processes that sweep show the same: take the maximum.
+//
 // # Where things are
 //
 // Defining jobs: kind.go has kinds, registry.go the registry, directory.go what processes tell each
@@ -96,8 +102,8 @@
 // types, options.go the options, retry.go the retry policies, hooks.go middleware and end hooks,
 // resource.go resources that handlers share.
 //
-// Asking: client.go has the client, list.go its lists, watch.go how it waits, info.go what it
-// answers, why.go what a job waits for.
+// Asking: client.go has the client, list.go its lists, count.go its counts, watch.go how it waits,
+// info.go what it answers, why.go what a job waits for.
 //
 // Running: runtime.go has the configuration and the runtime, outcome.go outcomes and directives,
 // errors.go the errors, their wording and the table of what becomes of each, guard.go what calls code of the

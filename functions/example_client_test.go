@@ -126,7 +126,7 @@ func ExampleClient_List() {
 		}
 		shop.later(time.Second)
 	}
-	filter := functions.ListFilter{Kind: "mail", State: store.Succeeded, Limit: 2}
+	filter := functions.ListFilter{Kind: "mail", States: []store.State{store.Succeeded}, Limit: 2}
 	for {
 		page, err := shop.List(ctx, filter)
 		if err != nil {

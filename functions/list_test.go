@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
 )
@@ -68,7 +70,7 @@ func TestJobsGoesOnBehindJobsThatAreNotWanted(t *testing.T) {
 	first := d.clock()
 	var want []string
 	for range 3 {
-		want = append([]string{d.submit(t, "shop.order", order{}, functions.Held())}, want...)
+		want = append([]string{d.submit(t, "shop.order", order{}, functions.Tags("wanted"))}, want...)
 		d.advance(time.Second)
 	}
 	subs := make([]functions.Submission, 2500)
@@ -78,7 +80,7 @@ func TestJobsGoesOnBehindJobsThatAreNotWanted(t *testing.T) {
 	if _, err := d.Client().SubmitMany(t.Context(), subs); err != nil {
 		t.Fatal(err)
 	}
-	f := functions.ListFilter{State: store.Held}
+	f := functions.ListFilter{Tag: "wanted"}
 	page, err := d.Client().List(t.Context(), f)
 	if err != nil || len(page.Jobs) != 0 || page.Next == "" || page.Scanned < 2000 || !page.Until.After(first) {
 		t.Errorf("first page: %d jobs, next %q, scanned %d until %v, %v", len(page.Jobs), page.Next, page.Scanned, page.Until, err)
@@ -91,7 +93,7 @@ func TestJobsGoesOnBehindJobsThatAreNotWanted(t *testing.T) {
 		got = append(got, i.ID)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("held jobs %v, want %v", got, want)
+		t.Errorf("wanted jobs %v, want %v", got, want)
 	}
 	for range d.Client().Jobs(t.Context(), functions.ListFilter{}) {
 		break // it can be left
@@ -102,4 +104,136 @@ func TestJobsGoesOnBehindJobsThatAreNotWanted(t *testing.T) {
 	if text, err := json.Marshal(page); err != nil || !strings.Contains(string(text), `"scanned":2`) {
 		t.Errorf("%s, %v, want how many were scanned", text, err)
 	}
+}
+
+// Held jobs behind many that have ended are found at once, and so is any other state of live jobs.
+func TestLiveJobsAreFoundBehindThoseThatHaveEnded(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	held := d.submit(t, "shop.order", order{}, functions.Held())
+	subs := make([]functions.Submission, 2500)
+	for i := range subs {
+		subs[i] = functions.Submission{Kind: "shop.order", Args: order{}}
+	}
+	if _, err := d.Client().SubmitMany(t.Context(), subs); err != nil {
+		t.Fatal(err)
+	}
+	d.drain(t)
+	queued := d.submit(t, "shop.order", order{})
+	for _, c := range []struct {
+		states []store.State
+		want   []string
+	}{
+		{[]store.State{store.Held}, []string{held}},
+		{[]store.State{store.Queued, store.Held}, []string{queued, held}},
+		{[]store.State{store.Running}, []string{}},
+	} {
+		page, err := d.Client().List(t.Context(), functions.ListFilter{States: c.states})
+		got := []string{}
+		for _, i := range page.Jobs {
+			got = append(got, i.ID)
+		}
+		if err != nil || !slices.Equal(got, c.want) || page.Next != "" || page.Scanned != 2 || !page.Until.IsZero() {
+			t.Errorf("%v: jobs %v, next %q, scanned %d until %v, error %v; want %v of 2", c.states, got, page.Next, page.Scanned, page.Until, err, c.want)
+		}
+	}
+}
+
+func TestFiltersOfLists(t *testing.T) {
+	reg := handle(echoing)
+	functions.Handle(reg, "other", echoing, functions.Queue("slow"))
+	d := newDesk(t, reg)
+	first := d.clock()
+	one := d.submit(t, "shop.order", order{}, functions.Key("k1"))
+	d.advance(time.Minute)
+	two := d.submit(t, "other", order{}, functions.Key("k1"))
+	d.advance(time.Minute)
+	three := d.submit(t, "shop.order", order{}, functions.Key("k2"), functions.Queue("slow"))
+	for name, c := range map[string]struct {
+		filter functions.ListFilter
+		want   []string
+	}{
+		"key":              {functions.ListFilter{Key: "k1"}, []string{two, one}},
+		"key and kind":     {functions.ListFilter{Key: "k1", Kind: "other"}, []string{two}},
+		"key and state":    {functions.ListFilter{Key: "k1", States: []store.State{store.Held}}, nil},
+		"no such key":      {functions.ListFilter{Key: "k3"}, nil},
+		"queue":            {functions.ListFilter{Queue: "slow"}, []string{three, two}},
+		"default queue":    {functions.ListFilter{Queue: "default"}, []string{one}},
+		"queue and states": {functions.ListFilter{Queue: "slow", States: []store.State{store.Queued, store.Running}}, []string{two, three}},
+		"from":             {functions.ListFilter{CreatedFrom: first.Add(time.Minute)}, []string{three, two}},
+		"before":           {functions.ListFilter{CreatedBefore: first.Add(time.Minute)}, []string{one}},
+		"before, live":     {functions.ListFilter{CreatedBefore: first.Add(time.Minute), States: []store.State{store.Queued}}, []string{one}},
+		"long ago":         {functions.ListFilter{CreatedBefore: time.Unix(0, 0)}, nil},
+	} {
+		list, err := d.Client().List(t.Context(), c.filter)
+		var got []string
+		for _, i := range list.Jobs {
+			got = append(got, i.ID)
+		}
+		if err != nil || !slices.Equal(got, c.want) || list.Next != "" {
+			t.Errorf("%s: jobs %v, next %q, error %v, want %v", name, got, list.Next, err, c.want)
+		}
+	}
+	_, err := d.Client().List(t.Context(), functions.ListFilter{Key: "k1", Cursor: "x"})
+	wantErr(t, err, store.ErrCursor, "one page")
+}
+
+// A list of all jobs goes on when a job of a new kind is submitted in between.
+func TestAListGoesOnWhenAKindIsAdded(t *testing.T) {
+	reg := handle(echoing)
+	functions.Handle(reg, "other", echoing)
+	d := newDesk(t, reg)
+	for range 3 {
+		d.submit(t, "shop.order", order{})
+		d.advance(time.Second)
+	}
+	n := 0
+	for _, err := range d.Client().Jobs(t.Context(), functions.ListFilter{Limit: 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 1 {
+			d.submit(t, "other", order{})
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d jobs, want the 3 that were there", n)
+	}
+}
+
+func TestLiveJobsAreCounted(t *testing.T) {
+	d := newDesk(t, handle(echoing))
+	d.once(t, "shop.order", order{})
+	none, err := d.Client().Count(t.Context(), 0)
+	if text, _ := json.Marshal(none); err != nil || string(text) != `{"jobs":[],"queues":[],"scanned":0,"at_least":false}` {
+		t.Errorf("without live jobs: %s, %v, want nothing", text, err)
+	}
+	d.submit(t, "shop.order", order{}, functions.After(time.Hour))
+	d.submit(t, "shop.order", order{})
+	d.advance(time.Minute)
+	d.submit(t, "shop.order", order{})
+	d.advance(time.Second)
+	d.submit(t, "shop.order", order{}, functions.Queue("fast"))
+	d.submit(t, "shop.order", order{}, functions.Held())
+	d.advance(time.Second)
+	counts, err := d.Client().Count(t.Context(), 0)
+	want := functions.Counts{
+		Jobs: []functions.Count{
+			{"shop.order", "default", store.Held, 1}, {"shop.order", "default", store.Scheduled, 1},
+			{"shop.order", "default", store.Queued, 2}, {"shop.order", "fast", store.Queued, 1},
+		},
+		Queues:  []functions.Backlog{{"default", 2, 62 * time.Second}, {"fast", 1, time.Second}},
+		Scanned: 5,
+	}
+	if diff := cmp.Diff(want, counts); err != nil || diff != "" {
+		t.Errorf("error %v, (-want +got)\n%s", err, diff)
+	}
+	some, err := d.Client().Count(t.Context(), 2)
+	if want := []functions.Backlog{{"default", 2, 62 * time.Second}}; err != nil || some.Scanned != 2 || !some.AtLeast || !slices.Equal(some.Queues, want) {
+		t.Errorf("of two: %+v, error %v, want %v at least", some, err, want)
+	}
+	_, err = d.Client().Count(t.Context(), -1)
+	wantErr(t, err, functions.ErrInvalid, "1 to 100000")
+	d.storeFails()
+	_, err = d.Client().Count(t.Context(), 0)
+	wantErr(t, err, store.ErrUnavailable)
 }

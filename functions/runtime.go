@@ -177,6 +177,7 @@ type Runtime struct {
 	tel   *telemetry.Telemetry
 
 	draining  atomic.Bool
+	measured  atomic.Int64 // when the jobs that wait were last counted for the metrics, a store.Time
 	unhandled unhandled
 	suspects  suspects
 

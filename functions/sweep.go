@@ -74,6 +74,9 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 		s.result.Next = s.cursor
 	}
 	rt.tel.RecordLag(ctx, s.result.Lag, req.From != nil)
+	if err == nil && !s.result.More && req.Part == 0 {
+		rt.measure(ctx)
+	}
 	return s.result, err
 }
 

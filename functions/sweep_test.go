@@ -306,7 +306,7 @@ func TestListThroughTheClient(t *testing.T) {
 		want   int
 	}{
 		"all": {functions.ListFilter{}, 20}, "kind": {functions.ListFilter{Kind: "other"}, 10},
-		"failed": {functions.ListFilter{State: store.Failed}, 10}, "tag": {functions.ListFilter{Tag: "t0"}, 15},
+		"failed": {functions.ListFilter{States: []store.State{store.Failed}}, 10}, "tag": {functions.ListFilter{Tag: "t0"}, 15},
 		"page": {functions.ListFilter{Limit: 7}, 7}, "unknown kind": {functions.ListFilter{Kind: "nobody"}, 0},
 	} {
 		list, err := d.Client().List(t.Context(), c.filter)
@@ -318,7 +318,8 @@ func TestListThroughTheClient(t *testing.T) {
 		}
 	}
 	for text, f := range map[string]functions.ListFilter{
-		"states are": {State: "paused"}, "1 to 1000": {Limit: 1001}, "lower-case": {Kind: "No"},
+		`unknown state "faild"; did you mean "failed"?`: {States: []store.State{store.Queued, "faild"}},
+		"1 to 1000": {Limit: 1001}, "lower-case": {Kind: "No"}, "queue": {Queue: "No"}, "exchange them": {CreatedFrom: d.clock(), CreatedBefore: d.clock()},
 	} {
 		_, err := d.Client().List(t.Context(), f)
 		wantErr(t, err, functions.ErrInvalid, text)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +38,10 @@ func measured(t *testing.T, reader *sdkmetric.ManualReader) map[string]string {
 			}
 			switch d := m.Data.(type) {
 			case metricdata.Sum[int64]:
+				for _, p := range d.DataPoints {
+					put(p.Attributes, "%d", p.Value)
+				}
+			case metricdata.Gauge[int64]:
 				for _, p := range d.DataPoints {
 					put(p.Attributes, "%d", p.Value)
 				}
@@ -113,6 +119,8 @@ func TestMetricsAreExact(t *testing.T) {
 		"piecework.run.duration s default shop.order error":           "2 in 4",
 		"piecework.jobs.running {job} fast shop.order":                "0",
 		"piecework.jobs.running {job} default shop.order":             "0",
+		"piecework.jobs.waiting {job} default shop.order":             "1",
+		"piecework.jobs.oldest s default":                             "30",
 		"piecework.sweep.lag s":                                       "30",
 		"piecework.sweep.records {record} default shop.order started": "1",
 		"piecework.messages.parked {message} submit":                  "1",
@@ -141,6 +149,52 @@ func TestMetricsAreExact(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, after[key], want)
 		}
 	}
+}
+
+// Sweep counts the jobs that wait, for the gauges, and not more often than they are of use.
+func TestWaitingJobsAreMeasured(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	d := newDesk(t, handle(echoing), func(s *setup) { s.config.MeterProvider = provider })
+	d.submit(t, "shop.order", order{})
+	d.submit(t, "shop.order", order{}, functions.Queue("fast"))
+	d.submit(t, "shop.order", order{}, functions.Held())
+	d.advance(10 * time.Second)
+	d.submit(t, "shop.order", order{}, functions.Queue("fast"))
+	d.advance(5 * time.Second)
+	gauges := func() map[string]string {
+		t.Helper()
+		got := measured(t, reader)
+		maps.DeleteFunc(got, func(name, _ string) bool {
+			return !strings.HasPrefix(name, "piecework.jobs.waiting ") && !strings.HasPrefix(name, "piecework.jobs.oldest ")
+		})
+		return got
+	}
+	want := func(what string, want map[string]string) {
+		t.Helper()
+		if diff := cmp.Diff(want, gauges()); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", what, diff)
+		}
+	}
+	want("before a sweep", map[string]string{})
+	d.sweep(t)
+	waiting := map[string]string{
+		"piecework.jobs.waiting {job} default shop.order": "1", "piecework.jobs.waiting {job} fast shop.order": "2",
+		"piecework.jobs.oldest s default": "15", "piecework.jobs.oldest s fast": "15",
+	}
+	want("after a sweep", waiting)
+	d.advance(10 * time.Second)
+	d.drain(t)
+	d.sweep(t)
+	want("soon after", waiting)
+	d.advance(30 * time.Second)
+	d.sweep(t)
+	want("when all have run", map[string]string{
+		"piecework.jobs.waiting {job} default shop.order": "0", "piecework.jobs.waiting {job} fast shop.order": "0",
+		"piecework.jobs.oldest s default": "0", "piecework.jobs.oldest s fast": "0",
+	})
+	d.advance(6 * time.Minute)
+	want("when nothing has swept for long", map[string]string{})
 }
 
 // A sweep that stops at a bound and is gone on with is one sweep, whose end must not hide how late its beginning was.

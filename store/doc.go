@@ -17,9 +17,10 @@
 //	id       string  the record's id; the key
 //	rev      any     docstore's revision
 //	data     []byte  the record as JSON; members that this version does not know survive a rewrite
-//	due_pk   string  "due#<shard>"; absent when the record is never due;
+//	due_pk   string  "due#<shard>"; absent from an ended record that is never due;
 //	                 "gone#<shard>" for an ended job that waits only for its removal
-//	due_sk   string  "<16-digit unix ms>#<id>"
+//	due_sk   string  "<16-digit unix ms>#<id>"; "9<15-digit unix ms of creation>#<id>" for a live
+//	                 job that is never due because it waits for others without a deadline
 //	list_pk  string  "job#<kind>#<shard>"
 //	list_sk  string  "<16-digit unix ms of creation>#<id>"
 //	fail_pk  string  "failed#<shard>", on failed jobs only: the happy path pays nothing

@@ -146,14 +146,14 @@ func TestWhatIsPastItsExpiryCountsAsDeleted(t *testing.T) {
 		}
 		for _, s := range []*Store{l.Store, l.with(t, TTLNone)} {
 			l.now = j.Expires - 1
-			if _, err := s.Get(ctx, j.ID); err != nil || listed(s, Filter{Kinds: []string{"a.b"}}) != 1 || listed(s, Filter{State: Failed}) != 1 {
+			if _, err := s.Get(ctx, j.ID); err != nil || listed(s, Filter{Kinds: []string{"a.b"}}) != 1 || listed(s, Filter{States: []State{Failed}}) != 1 {
 				t.Errorf("before its expiry: error %v, want the job, listed twice", err)
 			}
 			l.now = j.Expires
 			_, err := s.Get(ctx, j.ID)
 			wantErr(t, err, ErrNotFound)
 			wantErr(t, s.GetMany(ctx, []string{j.ID, "job-2"})[0].Err, ErrNotFound)
-			if listed(s, Filter{Kinds: []string{"a.b"}}) != 0 || listed(s, Filter{State: Failed}) != 0 {
+			if listed(s, Filter{Kinds: []string{"a.b"}}) != 0 || listed(s, Filter{States: []State{Failed}}) != 0 {
 				t.Error("the expired job is listed, want it to be left out")
 			}
 			_, err = s.Requeue(ctx, j.ID, l.now)

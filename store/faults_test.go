@@ -168,7 +168,7 @@ func TestPatienceEndsInUnavailable(t *testing.T) {
 		"unpark": func(ctx context.Context, l *lab, _ Job) error { _, err := l.Unpark(ctx, Parked{ID: "p"}); return err },
 		"due":    func(ctx context.Context, l *lab, _ Job) error { _, err := l.Due(ctx, 0, t0, "", 1); return err },
 		"list": func(ctx context.Context, l *lab, _ Job) error {
-			_, err := l.List(ctx, Filter{State: Failed}, 1, "")
+			_, err := l.List(ctx, Filter{States: []State{Failed}}, 1, "")
 			return err
 		},
 		"parked": func(ctx context.Context, l *lab, _ Job) error { _, _, err := l.Parked(ctx, 1, ""); return err },
@@ -231,7 +231,7 @@ func TestVerbsGoOnWhenTheStoreComesBack(t *testing.T) {
 	if _, err := l.Finish(t.Context(), j, Finish{Token: "t1", Now: t0, Outcome: OutcomeError, Permanent: true}); err != nil {
 		t.Fatal(err)
 	}
-	page, err := l.List(t.Context(), Filter{State: Failed}, 10, "")
+	page, err := l.List(t.Context(), Filter{States: []State{Failed}}, 10, "")
 	if err != nil || len(page.Jobs) != 1 {
 		t.Errorf("jobs %v, error %v, want one job", page.Jobs, err)
 	}

@@ -64,6 +64,10 @@ func listPK(kind string, n int) string { return "job#" + kind + "#" + strconv.It
 func failPK(n int) string              { return "failed#" + strconv.Itoa(n) }
 func sortKey(t Time, id string) string { return pad(t) + "#" + id }
 
+// neverKey is the sort key of a live job in the due index that is never due. It sorts after every
+// time, so that sweep never reaches it and lists of live jobs find it.
+func neverKey(created Time, id string) string { return "9" + sortKey(created, id)[1:] }
+
 // duePK names a partition of the due index.
 func duePK(n int) string {
 	if n >= DueShards {

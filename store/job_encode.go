@@ -31,8 +31,11 @@ func (s *Store) jobNoun() engine.Noun[Job] {
 func (j Job) keys(ttl TTL) engine.Keys {
 	n := shard(j.ID, ListShards)
 	k := engine.Keys{ListPK: listPK(j.Kind, n), ListSK: sortKey(j.Created, j.ID), Expires: ttl.value(j.Expires)}
-	if j.Due != 0 {
+	switch {
+	case j.Due != 0:
 		k.DuePK, k.DueSK = duePK(j.duePartition()), sortKey(j.Due, j.ID)
+	case j.Live(): // it waits for others, without a deadline
+		k.DuePK, k.DueSK = duePK(j.duePartition()), neverKey(j.Created, j.ID)
 	}
 	if j.State == Failed {
 		k.FailPK, k.FailSK = failPK(n), sortKey(j.Ended, j.ID)

@@ -36,6 +36,9 @@ func States() []State {
 	return []State{Held, Scheduled, Queued, Running, Retrying, Blocked, Succeeded, Failed, Cancelled, Skipped}
 }
 
+// LiveStates lists the states that are not final.
+func LiveStates() []State { return slices.DeleteFunc(States(), State.Final) }
+
 // Final reports whether s is one of the four final states.
 func (s State) Final() bool {
 	switch s {

@@ -48,7 +48,7 @@ func TestAPageHasABoundInBytes(t *testing.T) {
 			t.Errorf("%d records of %d bytes were read at once, want at most %d", most, size, 2*engine.MaxBatch/size)
 		}
 		reads = 0
-		page, err = l.List(t.Context(), Filter{Kinds: []string{"a"}, State: Running}, 1000, "")
+		page, err = l.List(t.Context(), Filter{Kinds: []string{"a"}, States: []State{Running}}, 1000, "")
 		if err != nil || page.Next != "" || page.Scanned != n || reads != n {
 			t.Errorf("a filter that passes none: scanned %d with %d reads, next %q, %v; want %d to the end", page.Scanned, reads, page.Next, err, n)
 		}
@@ -72,7 +72,7 @@ func readsABoundedPage(t *testing.T, expires Time) {
 			t.Fatal(err)
 		}
 	}
-	f := Filter{Kinds: []string{"a"}, State: Running}
+	f := Filter{Kinds: []string{"a"}, States: []State{Running}}
 	page, err := l.List(t.Context(), f, 50, "")
 	if err != nil || page.Next == "" || page.Scanned*size < engine.MaxScanBytes/2 || page.Scanned*size > engine.MaxScanBytes+engine.MaxBatch {
 		t.Errorf("scanned %d records of %d bytes, next %q, %v; want about %d bytes and a next", page.Scanned, size, page.Next, err, engine.MaxScanBytes)
@@ -109,7 +109,7 @@ func TestAListOfManyKindsAsksEachPartitionOnce(t *testing.T) {
 		queries++
 		return next(ctx, q)
 	}
-	f.State = Running // passes none
+	f.Tag = "none" // passes none
 	page, err := l.List(t.Context(), f, 50, "")
 	if err != nil || page.Scanned != n {
 		t.Fatalf("scanned %d, %v, want %d", page.Scanned, err, n)
@@ -117,7 +117,7 @@ func TestAListOfManyKindsAsksEachPartitionOnce(t *testing.T) {
 	if most := kinds*ListShards + 60; queries > most {
 		t.Errorf("%d queries for one page of %d partitions, want at most %d", queries, kinds*ListShards, most)
 	}
-	f.State = ""
+	f.Tag = ""
 	if got := l.all(t, f, 300); len(got) != n || !slices.IsSortedFunc(got, func(a, b string) int { return strings.Compare(b, a) }) {
 		t.Errorf("%d jobs, want %d, newest first", len(got), n)
 	}

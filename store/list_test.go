@@ -16,13 +16,14 @@ import (
 	"github.com/piecework/piecework/store/relay"
 )
 
-// fill stores n jobs of three kinds, one a second, every tenth failed and every third tagged.
+// fill stores n jobs of three kinds and four queues, one a second, every tenth failed and every
+// third tagged.
 func (l *lab) fill(t *testing.T, n int) {
 	t.Helper()
 	list := make([]Job, n)
 	for i := range list {
 		at := t0 + Time(i*1000)
-		j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: []string{"a", "b", "c"}[i%3]}, false, at)
+		j := l.NewJob(Job{ID: fmt.Sprintf("job-%05d", i), Kind: []string{"a", "b", "c"}[i%3], Queue: []string{"", "q1", "q2", "q3"}[i%4]}, false, at)
 		if i%3 == 0 {
 			j.Tags = []string{"third"}
 		}
@@ -75,11 +76,18 @@ func TestListPagesNewestFirstThroughFilters(t *testing.T) {
 			"one kind":   {Filter{Kinds: []string{"b"}}, func(i int) bool { return i%3 == 1 }},
 			"all kinds":  {Filter{Kinds: every}, func(int) bool { return true }},
 			"tag":        {Filter{Kinds: every, Tag: "third"}, func(i int) bool { return i%3 == 0 }},
-			"state":      {Filter{Kinds: every, State: Queued}, func(i int) bool { return i%10 != 0 }},
-			"nothing":    {Filter{Kinds: every, State: Running}, func(int) bool { return false }},
+			"states":     {Filter{Kinds: every, States: []State{Queued, Succeeded}}, func(i int) bool { return i%10 != 0 }},
+			"nothing":    {Filter{Kinds: every, States: []State{Succeeded}}, func(int) bool { return false }},
+			"from":       {Filter{Kinds: every, CreatedFrom: t0 + 300_000}, func(i int) bool { return i >= 300 }},
+			"before":     {Filter{Kinds: every, CreatedBefore: t0 + 300_000}, func(i int) bool { return i < 300 }},
+			"between":    {Filter{Kinds: every, CreatedFrom: t0 + 1, CreatedBefore: t0 + 300_001}, func(i int) bool { return i > 0 && i <= 300 }},
+			"no time":    {Filter{Kinds: every, CreatedFrom: t0 + 10, CreatedBefore: t0 + 9}, func(int) bool { return false }},
+			"queue":      {Filter{Kinds: every, Queues: []string{"q1"}}, func(i int) bool { return i%4 == 1 }},
+			"queues":     {Filter{Kinds: every, Queues: []string{"", "q2"}}, func(i int) bool { return i%4 == 0 || i%4 == 2 }},
 			"no kind":    {Filter{}, func(int) bool { return false }},
-			"failed":     {Filter{State: Failed}, func(i int) bool { return i%10 == 0 }},
-			"failed, a":  {Filter{Kinds: []string{"a"}, State: Failed}, func(i int) bool { return i%30 == 0 }},
+			"failed":     {Filter{States: []State{Failed}}, func(i int) bool { return i%10 == 0 }},
+			"failed, a":  {Filter{Kinds: []string{"a"}, States: []State{Failed}}, func(i int) bool { return i%30 == 0 }},
+			"failed of":  {Filter{States: []State{Failed}, CreatedFrom: t0 + 300_000}, func(i int) bool { return i%10 == 0 && i >= 300 }},
 			"tag, other": {Filter{Kinds: []string{"b"}, Tag: "third"}, func(int) bool { return false }},
 		} {
 			var want []string
@@ -88,7 +96,7 @@ func TestListPagesNewestFirstThroughFilters(t *testing.T) {
 					want = append(want, fmt.Sprintf("job-%05d", i))
 				}
 			}
-			if c.filter.State != Failed {
+			if !c.filter.failed() {
 				slices.Reverse(want) // newest first; of the failed ones the oldest failed last
 			}
 			for _, limit := range []int{1000, 37} {
@@ -100,6 +108,135 @@ func TestListPagesNewestFirstThroughFilters(t *testing.T) {
 	})
 }
 
+// Lists of live jobs read no others, however many have ended. Held jobs without a deadline come last.
+func TestAListOfLiveJobsReadsNoOthers(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		l.fill(t, 300) // 270 are queued
+		add := func(id string, change func(*Job)) {
+			j := l.NewJob(Job{ID: id, Kind: "a"}, true, t0+1_000_000)
+			change(&j)
+			if _, err := l.Create(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add("held-2", func(j *Job) { j.Created++ })
+		add("held-1", func(*Job) {})
+		add("held-0", func(j *Job) { j.Deadline = t0; *j = j.enter(l.Timing(), true, t0) }) // is due first
+		for i := range 500 {
+			add(fmt.Sprintf("ended-%03d", i), func(j *Job) { j.State = Succeeded; *j = j.finalize(t0) })
+		}
+		for _, c := range []struct {
+			filter Filter
+			want   []string
+		}{
+			{Filter{States: []State{Held}}, []string{"held-0", "held-1", "held-2"}},
+			{Filter{States: []State{Held, Running}, Kinds: []string{"b"}}, nil},
+			{Filter{States: []State{Held}, CreatedBefore: t0 + 1_000_001}, []string{"held-0", "held-1"}},
+		} {
+			page, err := l.List(t.Context(), c.filter, 100, "")
+			var got []string
+			for _, j := range page.Jobs {
+				got = append(got, j.ID)
+			}
+			if err != nil || !slices.Equal(got, c.want) || page.Scanned != 273 || page.Until != 0 || page.Next != "" {
+				t.Errorf("%v: jobs %v, scanned %d until %d, next %q, error %v; want %v of the 273 that live", c.filter, got, page.Scanned, page.Until, page.Next, err, c.want)
+			}
+			if all := l.all(t, c.filter, 1); !slices.Equal(all, c.want) {
+				t.Errorf("%v one by one: %v, want %v", c.filter, all, c.want)
+			}
+		}
+		if _, err := l.Release(t.Context(), "held-1", t0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.RequestCancel(t.Context(), "held-2", "", t0); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := l.all(t, Filter{States: []State{Held}}, 10), []string{"held-0"}; !slices.Equal(got, want) {
+			t.Errorf("held jobs %v, want %v", got, want)
+		}
+		if page, err := l.List(t.Context(), Filter{States: []State{Queued}}, 1000, ""); err != nil || len(page.Jobs) != 271 || page.Scanned != 272 {
+			t.Errorf("%d queued jobs of %d, error %v, want 271 of 272", len(page.Jobs), page.Scanned, err)
+		}
+	})
+}
+
+// A job that becomes due later while a page is read is on it once.
+func TestAPageHasNoJobTwice(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	l.fill(t, 1000) // 900 are queued
+	moved := false
+	l.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		errs := next(ctx, acts)
+		if !moved {
+			moved = true
+			for _, a := range acts {
+				if _, err := l.Claim(ctx, a.Key.(string), Claim{Token: "t", Now: t0 + 10_000_000}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		return errs
+	}
+	page, err := l.List(t.Context(), Filter{States: []State{Queued, Running}, CreatedBefore: t0 + 20_000}, 100, "")
+	seen := map[string]bool{}
+	for _, j := range page.Jobs {
+		seen[j.ID] = true
+	}
+	if err != nil || len(seen) != 18 || len(page.Jobs) != 18 || page.Scanned <= 900 {
+		t.Errorf("%d jobs, %d of them different, of %d that were read, error %v; want 18 of more than 900", len(page.Jobs), len(seen), page.Scanned, err)
+	}
+}
+
+// The bounds of time spare reading what is outside.
+func TestBoundsOfTimeBoundWhatIsRead(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	l.fill(t, 300)
+	f := Filter{Kinds: []string{"a", "b", "c"}, CreatedFrom: t0 + 100_000, CreatedBefore: t0 + 120_000}
+	page, err := l.List(t.Context(), f, 1000, "")
+	if err != nil || len(page.Jobs) != 20 || page.Scanned != 20 {
+		t.Errorf("%d jobs of %d, error %v, want 20 of 20", len(page.Jobs), page.Scanned, err)
+	}
+	page, err = l.List(t.Context(), f, 5, "")
+	if err != nil || page.Next == "" {
+		t.Fatalf("next %q, error %v, want a next", page.Next, err)
+	}
+	f.CreatedFrom += 10_000 // as when it is an hour ago, a moment later
+	if page, err = l.List(t.Context(), f, 1000, page.Next); err != nil || len(page.Jobs) != 5 {
+		t.Errorf("%d more jobs since later, error %v, want 5", len(page.Jobs), err)
+	}
+}
+
+// A list of all kinds goes on when there are more kinds than when it began.
+func TestACursorOfAllKindsHoldsWhenThereAreMore(t *testing.T) {
+	l := newLab(t, openMemory(t))
+	l.fill(t, 30)
+	f := Filter{Kinds: []string{"a", "b"}, AllKinds: true}
+	page, err := l.List(t.Context(), f, 5, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Kinds = append(f.Kinds, "c")
+	if page, err = l.List(t.Context(), f, 5, page.Next); err != nil || len(page.Jobs) != 5 {
+		t.Errorf("%d jobs, error %v, want 5", len(page.Jobs), err)
+	}
+}
+
+func TestJobsAreListedByID(t *testing.T) {
+	onEach(t, func(t *testing.T, l *lab) {
+		l.fill(t, 11)
+		ids := []string{"job-00001", "job-00010", "missing", "job-00003"}
+		jobs, err := l.ListByID(t.Context(), Filter{States: []State{Queued}, Kinds: []string{"a", "b"}}, ids)
+		if err != nil || len(jobs) != 2 || jobs[0].ID != "job-00003" || jobs[1].ID != "job-00001" {
+			t.Errorf("jobs %+v, error %v, want job-00003 and job-00001", jobs, err)
+		}
+		l.actions = func(_ context.Context, acts []*driver.Action, _ relay.Run) driver.ActionListError {
+			return allFail(acts, errStorm)
+		}
+		_, err = l.ListByID(t.Context(), Filter{}, ids)
+		wantErr(t, err, ErrUnavailable)
+	})
+}
+
 func TestAListOfManyIsReadInPagesOfBoundedCost(t *testing.T) {
 	l := newLab(t, openers["sqlite"](t))
 	l.fill(t, 5000)
@@ -108,7 +245,7 @@ func TestAListOfManyIsReadInPagesOfBoundedCost(t *testing.T) {
 		reads += len(acts)
 		return next(ctx, acts)
 	}
-	f := Filter{Kinds: []string{"a", "b", "c"}, State: Running} // passes none
+	f := Filter{Kinds: []string{"a", "b", "c"}, States: []State{Running}} // passes none
 	page, err := l.List(t.Context(), f, 10, "")
 	if err != nil || page.Next == "" || len(page.Jobs) != 0 {
 		t.Errorf("%d jobs, next %q, error %v, want no jobs and a next", len(page.Jobs), page.Next, err)
@@ -133,7 +270,7 @@ func TestACursorFromElsewhereIsRefused(t *testing.T) {
 		cursor string
 	}{
 		"another kind":  {Filter{Kinds: []string{"b"}}, page.Next},
-		"another state": {Filter{Kinds: []string{"a"}, State: Queued}, page.Next},
+		"another state": {Filter{Kinds: []string{"a"}, States: []State{Queued}}, page.Next},
 		"another tag":   {Filter{Kinds: []string{"a"}, Tag: "x"}, page.Next},
 		"not base64":    {Filter{Kinds: []string{"a"}}, "!!!"},
 		"too short":     {Filter{Kinds: []string{"a"}}, "YWJj"},
@@ -202,7 +339,7 @@ func TestARetriedJobLeavesTheListOfFailedOnes(t *testing.T) {
 		if _, err := l.Requeue(t.Context(), "job-00010", t0+100_000); err != nil {
 			t.Fatal(err)
 		}
-		if got := l.all(t, Filter{State: Failed}, 10); !slices.Equal(got, []string{"job-00000"}) {
+		if got := l.all(t, Filter{States: []State{Failed}}, 10); !slices.Equal(got, []string{"job-00000"}) {
 			t.Errorf("failed jobs %v, want job-00000", got)
 		}
 	})

@@ -35,7 +35,7 @@ func TestQueriesAskOnlyForWhatTheirIndexHolds(t *testing.T) {
 		}
 		return next(ctx, q)
 	}
-	for _, f := range []Filter{{Kinds: []string{"a"}}, {State: Failed}} {
+	for _, f := range []Filter{{Kinds: []string{"a"}}, {States: []State{Failed}}} {
 		if _, err := l.List(t.Context(), f, 5, ""); err != nil {
 			t.Fatal(err)
 		}

@@ -43,6 +43,7 @@ var edits = []edit{
 	{rule: RuleDueIndex, of: "queued", doc: func(d *document) { d.DueSK = "0000000000000001#" + d.ID }},
 	{rule: RuleDueIndex, of: "queued", doc: func(d *document) { d.DuePK, d.DueSK = "", "" }},
 	{rule: RuleDueIndex, of: "held", doc: func(d *document) { d.DuePK, d.DueSK = "due#00", "0000000000000001#"+d.ID }},
+	{rule: RuleDueIndex, of: "held", doc: func(d *document) { d.DuePK, d.DueSK = "", "" }},
 	{rule: RuleDueIndex, of: "queued", doc: func(d *document) { d.DuePK = "gone#0" }},
 	{rule: RuleDueIndex, of: "succeeded", doc: func(d *document) { d.DuePK = "gone#9" }},
 	{rule: RuleList, of: "queued", doc: func(d *document) { d.ListPK = "job#other#0" }},

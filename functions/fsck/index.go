@@ -20,7 +20,11 @@ func sortKey(t store.Time, id string) string { return fmt.Sprintf("%016d#%s", in
 
 // indexes checks that a job stands in each index where its own fields say, and in no other place.
 func (f *finding) indexes(d document, j store.Job) {
-	f.index(RuleDueIndex, d.DuePK, d.DueSK, j.Due != 0, duePK(d, j), sortKey(j.Due, d.ID))
+	due := sortKey(j.Due, d.ID)
+	if j.Due == 0 { // a live job stands behind all that are due
+		due = "9" + sortKey(j.Created, d.ID)[1:]
+	}
+	f.index(RuleDueIndex, d.DuePK, d.DueSK, j.Due != 0 || j.Live(), duePK(d, j), due)
 	n := shardOf(d.ID, store.ListShards)
 	f.index(RuleList, d.ListPK, d.ListSK, true, fmt.Sprintf("job#%s#%d", j.Kind, n), sortKey(j.Created, d.ID))
 	f.index(RuleFail, d.FailPK, d.FailSK, j.State == store.Failed,

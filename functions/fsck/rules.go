@@ -10,7 +10,7 @@ const (
 	RuleDecode   = "decode"    // the data are a record
 	RuleID       = "id"        // the id in the data is the document's key, which occurs once
 	RuleState    = "state"     // the state is one of the ten
-	RuleDueIndex = "due-index" // the due index has the record where its due time says, and nowhere without one
+	RuleDueIndex = "due-index" // the due index has the record where its due time says; without one, only live jobs, behind all others
 	RuleList     = "list-index"
 	RuleFail     = "fail-index"
 	RuleDue      = "due"      // what is to happen to a record some day has a due time, early enough
@@ -47,7 +47,7 @@ var ruleTexts = map[string]string{
 	RuleDecode:   "the data of every document are a record",
 	RuleID:       "the id in the data is the document's key, which occurs once",
 	RuleState:    "the state is one of the ten that there are",
-	RuleDueIndex: "the due index has a record where its due time says, and not at all without one",
+	RuleDueIndex: "the due index has a record where its due time says; without one, only live jobs, behind all others",
 	RuleList:     "the list index has a job under its kind and the time of its creation",
 	RuleFail:     "the list of failed jobs has those that failed, at the time they did, and no others",
 	RuleDue:      "a record to which something is to happen has a due time that is early enough for it",

@@ -27,6 +27,7 @@ var routes = []struct{ method, target, body string }{
 	{"POST", "/v1/jobs", `{"kind":"test.order"}`},
 	{"POST", "/v1/jobs/batch", `{"jobs":[{"kind":"test.order"}]}`},
 	{"GET", "/v1/jobs", ""},
+	{"GET", "/v1/counts", ""},
 	{"GET", "/v1/jobs/{id}", ""},
 	{"GET", "/v1/jobs/{id}/wait?timeout=1ms", ""},
 	{"POST", "/v1/jobs/{id}/release", ""},

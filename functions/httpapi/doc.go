@@ -14,7 +14,9 @@
 //
 //	POST /v1/jobs                      submit a job; 201, or 200 if its key exists
 //	POST /v1/jobs/batch                submit up to 10,000, each with a receipt of its own
-//	GET  /v1/jobs                      list, newest first: kind, state, tag, limit, cursor, payloads
+//	GET  /v1/jobs                      list, newest first: kind, queue, state, tag, key, created_from, created_before,
+//	                                   limit, cursor, payloads
+//	GET  /v1/counts                    how many jobs wait and run, and how long they wait
 //	GET  /v1/jobs/{id}                 one job
 //	GET  /v1/jobs/{id}/wait            the same when it has ended, or after ?timeout=30s
 //	POST /v1/jobs/{id}/cancel          also /retry and /release

@@ -95,7 +95,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, q *request) {
 		return
 	case waitPattern:
 		limit += a.opts.WaitMax
-	case listPattern, parkedPattern:
+	case listPattern, countPattern, parkedPattern:
 		if !a.lists.enter(r.Context(), limit/2) {
 			a.refuse(w, r, wire.NewProblem(http.StatusServiceUnavailable, fmt.Sprintf("this server makes %d lists at once, and as many "+
 				"requests as may wait for that do; try again in a moment", a.opts.MaxLists)))

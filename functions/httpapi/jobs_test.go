@@ -140,6 +140,22 @@ func TestListFiltersAndPages(t *testing.T) {
 	if l := want[functions.List](t, d.ask(t, "GET", "/v1/jobs?tag=t1", ""), 200); len(l.Jobs) != 2 {
 		t.Errorf("tag t1: %d jobs", len(l.Jobs))
 	}
+	for query, n := range map[string]int{
+		"state=queued,held": 6, "state=held,failed": 1, "state=running": 0, "queue=default": 6, "queue=fast": 0, "key=k": 0,
+		"created_from=2020-01-01T00:00:00Z": 6, "created_before=2020-01-01T01:00:00%2B01:00": 0,
+	} {
+		if l := want[functions.List](t, d.ask(t, "GET", "/v1/jobs?"+query, ""), 200); len(l.Jobs) != n || l.Next != "" {
+			t.Errorf("%s: %d jobs, next %q, want %d", query, len(l.Jobs), l.Next, n)
+		}
+	}
+	d.submit(t, `{"kind":"test.files","key":"k"}`)
+	if l := want[functions.List](t, d.ask(t, "GET", "/v1/jobs?key=k", ""), 200); len(l.Jobs) != 1 || l.Jobs[0].Key != "k" {
+		t.Errorf("key=k: %+v, want one", l.Jobs)
+	}
+	refused(t, d.ask(t, "GET", "/v1/jobs?state=held,done", ""), 422, "query.state[1]")
+	refused(t, d.ask(t, "GET", "/v1/jobs?queue=NO", ""), 400, "lower-case")
+	refused(t, d.ask(t, "GET", "/v1/jobs?created_from=yesterday", ""), 422, "query.created_from")
+	refused(t, d.ask(t, "GET", "/v1/jobs?created_from=2020-01-02T00:00:00Z&created_before=2020-01-01T00:00:00Z", ""), 400, "exchange them")
 	refused(t, d.ask(t, "GET", "/v1/jobs?kind=test.files&cursor="+page.Next, ""), 400, "another filter")
 	refused(t, d.ask(t, "GET", "/v1/jobs?cursor=gibberish", ""), 400, "not a cursor")
 	refused(t, d.ask(t, "GET", "/v1/jobs?stat=held", ""), 400, `unknown query parameter "stat"; did you mean "state"?`)
@@ -152,6 +168,23 @@ func TestListFiltersAndPages(t *testing.T) {
 	refused(t, d.ask(t, "GET", "/v1/jobs?limit=1&limit=2", ""), 400, "the query parameter limit is given 2 times; give it once")
 	refused(t, d.ask(t, "GET", "/v1/parked?cursor=&cursor=", ""), 400, "given 2 times")
 	refused(t, d.ask(t, "GET", "/v1/health?%zz", ""), 400, "cannot be read")
+}
+
+func TestLiveJobsAreCounted(t *testing.T) {
+	d := newDesk(t, nil)
+	for range 3 {
+		d.submit(t, `{"kind":"test.order"}`)
+	}
+	d.submit(t, `{"kind":"test.files","held":true}`)
+	counts := want[functions.Counts](t, d.ask(t, "GET", "/v1/counts", ""), 200)
+	if len(counts.Jobs) != 2 || counts.Jobs[1] != (functions.Count{Kind: "test.order", Queue: "default", State: store.Queued, Jobs: 3}) ||
+		len(counts.Queues) != 1 || counts.Queues[0].Waiting != 3 || counts.AtLeast {
+		t.Errorf("counts %+v, want one held and three queued", counts)
+	}
+	if counts = want[functions.Counts](t, d.ask(t, "GET", "/v1/counts?scan=2", ""), 200); !counts.AtLeast || counts.Scanned != 2 {
+		t.Errorf("counts of two: %+v, want at least", counts)
+	}
+	refused(t, d.ask(t, "GET", "/v1/counts?scan=0", ""), 422, "query.scan")
 }
 
 func TestCancelRetryRelease(t *testing.T) {

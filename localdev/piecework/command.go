@@ -107,7 +107,7 @@ func rootCommand(c *console) *cobra.Command {
 		}
 	}
 	add(groupRun, upCommand(c), demoCommand(c))
-	add(groupJobs, submitCommand(c), getCommand(c), listCommand(c), waitCommand(c), cancelCommand(c), retryCommand(c),
+	add(groupJobs, submitCommand(c), getCommand(c), listCommand(c), countCommand(c), waitCommand(c), cancelCommand(c), retryCommand(c),
 		releaseCommand(c), outputCommand(c))
 	add(groupAfter, kindsCommand(c), parkedCommand(c), sweepCommand(c), statsCommand(c), fsckCommand(c), versionCommand(c))
 	root.SetHelpCommandGroupID(groupAfter)

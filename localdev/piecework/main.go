@@ -11,8 +11,8 @@
 //
 // command.go has the root command, flags.go the errors of flags and version.go the version;
 // console.go, style.go, table.go, text.go and progress.go print. up.go has the server and
-// examples.go its kinds. submit.go, get.go, list.go, wait.go, output.go and parked.go have the
-// commands of these names, steer.go cancel, retry and release, and operate.go kinds, sweep and
+// examples.go its kinds. submit.go, get.go, list.go, count.go, wait.go, output.go and parked.go
+// have the commands of these names, steer.go cancel, retry and release, and operate.go kinds, sweep and
 // stats. fsck.go checks the stored state without a server. demo.go has the demo.
 package main
 

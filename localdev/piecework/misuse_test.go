@@ -23,7 +23,11 @@ func TestMisuse(t *testing.T) {
 		{[]string{"submit", "demo.echo", "--after", "5m"}, "unknown flag --after; did you mean --in?"},
 		{[]string{"submit", "demo.echo", "--max-retries", "3"}, "unknown flag --max-retries; did you mean --max-attempts?"},
 		{[]string{"list", "--status", "failed"}, "unknown flag --status; did you mean --state?"},
-		{[]string{"list", "--after", "5m"}, "unknown flag: --after\nSee: piecework list --help"},
+		{[]string{"list", "--after", "5m"}, "unknown flag --after; did you mean --since?"},
+		{[]string{"list", "--since", "yesterday"}, `--since "yesterday": write it as 2h, for two hours ago`},
+		{[]string{"list", "--before", "-2h"}, `--before "-2h": write it as 2h`},
+		{[]string{"list", "--state", "queued,hedl"}, `unknown state "hedl"; did you mean "held"?`},
+		{[]string{"count", "--scan", "0"}, "--scan 0: must be at least 1"},
 		{[]string{"list", "--limit", "x"}, `--limit "x": want a number`},
 		{[]string{"list", "--state", "hedl"}, `unknown state "hedl"; did you mean "held"?`},
 		{[]string{"list", "x"}, "takes no arguments"},
@@ -143,7 +147,7 @@ func TestHelpOfACommandThatExists(t *testing.T) {
 // Each command's help has no trailing blanks, and tells the default of each flag, unless the default
 // restricts and adds nothing.
 func TestTheHelpTellsDefaults(t *testing.T) {
-	nothing := []string{"token", "tokens", "token-file", "key", "at", "in", "kind", "state", "tag", "queue", "cursor", "reason", "output"}
+	nothing := []string{"token", "tokens", "token-file", "key", "at", "in", "kind", "state", "tag", "queue", "since", "before", "cursor", "reason", "output"}
 	for _, cmd := range rootCommand(newConsole(strings.NewReader(""), nil, nil, nil)).Commands() {
 		for n, line := range strings.Split(cli(t, "", nil, cmd.Name(), "--help").out, "\n") {
 			if strings.TrimRight(line, " ") != line {

@@ -113,7 +113,7 @@ func testExpired(t *testing.T, l *storeLab) {
 	_, err := e.Get(ctx, j.ID)
 	wantErr(t, err, store.ErrNotFound)
 	wantErr(t, e.GetMany(ctx, []string{"job-1", "job-2"})[0].Err, store.ErrNotFound)
-	for _, f := range []store.Filter{{Kinds: []string{"a.b"}}, {State: store.Failed}} {
+	for _, f := range []store.Filter{{Kinds: []string{"a.b"}}, {States: []store.State{store.Failed}}} {
 		if page, err := e.List(ctx, f, 10, ""); err != nil || len(page.Jobs) > 0 {
 			t.Errorf("listed: %v, %v", page.Jobs, err)
 		}

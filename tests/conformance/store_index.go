@@ -111,7 +111,7 @@ func testDueFollows(t *testing.T, l *storeLab) {
 	check("requeued", j, err)
 }
 
-// testListFollows takes a job on and off the list of failed jobs.
+// testListFollows takes jobs on and off the lists of failed and of live jobs.
 func testListFollows(t *testing.T, l *storeLab) {
 	check := func(what string, f store.Filter, want ...string) {
 		t.Helper()
@@ -122,7 +122,7 @@ func testListFollows(t *testing.T, l *storeLab) {
 			return ""
 		})
 	}
-	all, failed := store.Filter{Kinds: []string{"a.b"}}, store.Filter{State: store.Failed}
+	all, failed := store.Filter{Kinds: []string{"a.b"}}, store.Filter{States: []store.State{store.Failed}}
 	check("nothing", all)
 	check("nothing failed", failed)
 	l.ended(t, l.id, store.Finish{Outcome: store.OutcomeError, Permanent: true})
@@ -140,6 +140,23 @@ func testListFollows(t *testing.T, l *storeLab) {
 		t.Fatal(gone, err)
 	}
 	check("removed", all, "job-2")
+
+	live := store.Filter{States: []store.State{store.Held, store.Queued, store.Running}}
+	held := store.Filter{States: []store.State{store.Held}}
+	check("queued", live, "job-2")
+	l.put(t, l.NewJob(store.Job{ID: "job-3", Kind: "a.b"}, true, t0))
+	check("held", held, "job-3")
+	l.ended(t, "job-4", store.Finish{Outcome: store.OutcomeSuccess})
+	check("live", live, "job-2", "job-3") // what is never due comes last
+	if _, err := l.Claim(t.Context(), "job-2", store.Claim{Token: "token-2", Now: t0}); err != nil {
+		t.Fatal(err)
+	}
+	check("claimed", live, "job-2", "job-3")
+	if _, err := l.RequestCancel(t.Context(), "job-3", "", t0); err != nil {
+		t.Fatal(err)
+	}
+	check("cancelled", live, "job-2")
+	check("none held", held)
 }
 
 // testIndexes asks both indexes over many records; many have the same time.
@@ -166,7 +183,7 @@ func testIndexes(t *testing.T, l *storeLab) {
 	t.Run("list", func(t *testing.T) {
 		l.checkList(t, store.Filter{Kinds: []string{"load.a"}}, byKind["load.a"])
 		l.checkList(t, store.Filter{Kinds: []string{"load.c"}}, failed)
-		l.checkList(t, store.Filter{State: store.Failed}, failed)
+		l.checkList(t, store.Filter{States: []store.State{store.Failed}}, failed)
 	})
 	t.Run("plans", l.checkPlans)
 }

@@ -32,6 +32,7 @@ var mutants = slices.Concat([]mutant{
 	{"checkpoint-dropped", "a checkpoint that was saved is there"},
 	{"loser-published", "outputs are visible of winners only"},
 	{"wrong-list", "the list index has every job"},
+	{"held-unlisted", "the due index has every live job"},
 	{"wrong-fail-list", "the list of failed jobs has those and no others"},
 	{"torn-blob", "a blob appears whole or not at all"},
 	{"nothing-purged", "files of losers are removed"},
@@ -125,6 +126,11 @@ func (w *world) mutantWrites(c *co, before fault.Doc, data []byte, doc fault.Doc
 		}
 	case "wrong-list":
 		doc["list_sk"] = "0" + doc["list_sk"].(string)
+	case "held-unlisted":
+		if has(`"state":"held"`) && !has(`"due":`) {
+			delete(doc, "due_pk")
+			delete(doc, "due_sk")
+		}
 	case "wrong-fail-list":
 		if has(`"state":"cancelled"`) {
 			doc["fail_pk"], doc["fail_sk"] = "failed#0", doc["list_sk"]

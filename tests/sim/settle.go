@@ -55,16 +55,19 @@ func (w *world) submitted() bool {
 	return !slices.ContainsFunc(w.msgs, func(m message) bool { return m.body != nil })
 }
 
-// releaseHeld lets a process release the jobs that are held.
+// releaseHeld lets a process release the jobs that it finds held.
 func (w *world) releaseHeld() {
 	p := w.pickProc()
 	if p == nil {
 		return
 	}
-	for _, m := range w.oracle.sorted() {
-		if id := m.id; !m.removed && m.job.State == store.Held {
-			w.act(p, "release", id, func(ctx context.Context) error { _, err := p.rt.Client().Release(ctx, id); return err })
+	client := p.rt.Client()
+	for i, err := range client.Jobs(context.Background(), functions.ListFilter{States: []store.State{store.Held}}) {
+		if err != nil {
+			w.violatef("list", "held jobs: %v", err)
+			return
 		}
+		w.act(p, "release", i.ID, func(ctx context.Context) error { _, err := client.Release(ctx, i.ID); return err })
 	}
 }
 
@@ -245,7 +248,7 @@ func (o *oracle) failure(m *model, p plan) {
 // lists checks that what exists can be found.
 func (o *oracle) lists(ctx context.Context) {
 	client := o.w.procs[len(o.w.procs)-1].rt.Client()
-	for _, f := range []functions.ListFilter{{Limit: 1000}, {Limit: 7, State: store.Failed}} {
+	for _, f := range []functions.ListFilter{{Limit: 1000}, {Limit: 7, States: []store.State{store.Failed}}, {Limit: 7, States: store.LiveStates()}} {
 		listed := map[string]bool{}
 		for {
 			page, err := client.List(ctx, f)
@@ -264,7 +267,7 @@ func (o *oracle) lists(ctx context.Context) {
 			}
 		}
 		for _, m := range o.sorted() {
-			if want := !o.away(m) && (f.State == "" || m.job.State == f.State); want != listed[m.id] {
+			if want := !o.away(m) && (len(f.States) == 0 || slices.Contains(f.States, m.job.State)); want != listed[m.id] {
 				o.w.violatef("list", "job %d, which is %s: listed %v, want %v", m.n, m.job.State, listed[m.id], want)
 			}
 		}

@@ -259,14 +259,13 @@ func (w *world) act(p *proc, verb, id string, do func(ctx context.Context) error
 	}).op = op
 }
 
-// list reads all pages of a kind's list.
+// list reads all pages of a kind's list, and counts the live jobs.
 func list(ctx context.Context, client *functions.Client, kind string) error {
-	f := functions.ListFilter{Kind: kind, Limit: 3}
-	for {
-		page, err := client.List(ctx, f)
-		if err != nil || page.Next == "" {
+	for _, err := range client.Jobs(ctx, functions.ListFilter{Kind: kind, Limit: 3}) {
+		if err != nil {
 			return err
 		}
-		f.Cursor = page.Next
 	}
+	_, err := client.Count(ctx, 0)
+	return err
 }

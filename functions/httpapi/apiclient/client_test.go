@@ -114,10 +114,15 @@ func TestEveryMethod(t *testing.T) {
 	check("cancel", err)
 	_, err = c.Retry(ctx, held)
 	check("retry", err)
-	list, err := c.List(ctx, wire.List{Kind: "test.file", Tag: "x", State: "succeeded", Limit: 5})
+	list, err := c.List(ctx, wire.List{Kind: "test.file", Tag: "x", States: []string{"failed", "succeeded"}, Queue: "default", CreatedFrom: time.Unix(1, 0), CreatedBefore: time.Now().Add(time.Hour), Limit: 5})
 	check("list", err)
 	if len(list.Jobs) != 1 {
 		t.Errorf("list %+v", list)
+	}
+	counts, err := c.Count(ctx, 100)
+	check("count", err)
+	if len(counts.Jobs) != 1 || counts.Jobs[0].Jobs != 1 {
+		t.Errorf("counts %+v, want the retried job alone", counts)
 	}
 	_, err = c.Kinds(ctx)
 	check("kinds", err)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -56,10 +57,13 @@ func (c *Client) Get(ctx context.Context, id string) (functions.Info, error) {
 	return i, err
 }
 
-// List returns a page of jobs, newest first. It may be short, even empty, and yet have a Next.
+// List returns a page of jobs, as functions.Client.List does. It may be short, even empty, and yet have a Next.
 func (c *Client) List(ctx context.Context, f wire.List) (functions.List, error) {
 	query := url.Values{}
-	for name, value := range map[string]string{"kind": f.Kind, "state": f.State, "tag": f.Tag, "cursor": f.Cursor} {
+	for name, value := range map[string]string{
+		"kind": f.Kind, "queue": f.Queue, "state": strings.Join(f.States, ","), "tag": f.Tag, "key": f.Key, "cursor": f.Cursor,
+		"created_from": moment(f.CreatedFrom), "created_before": moment(f.CreatedBefore),
+	} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -73,6 +77,25 @@ func (c *Client) List(ctx context.Context, f wire.List) (functions.List, error) 
 	var l functions.List
 	err := c.do(ctx, call{method: http.MethodGet, path: []string{"v1", "jobs"}, query: query, again: true}, &l)
 	return l, err
+}
+
+// moment is a time in a query; "" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// Count counts the jobs that have not ended, of up to scan that it looks at; 0: 10,000.
+func (c *Client) Count(ctx context.Context, scan int) (functions.Counts, error) {
+	query := url.Values{}
+	if scan != 0 {
+		query.Set("scan", strconv.Itoa(scan))
+	}
+	var n functions.Counts
+	err := c.do(ctx, call{method: http.MethodGet, path: []string{"v1", "counts"}, query: query, again: true}, &n)
+	return n, err
 }
 
 // Cancel cancels a job.

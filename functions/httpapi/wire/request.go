@@ -45,8 +45,10 @@ type Sweep struct {
 
 // List says which jobs a list has; the zero value is all.
 type List struct {
-	Kind, State, Tag string
-	Payloads         bool // with arguments and results of up to 32 KiB
-	Limit            int  // of one page; 0: 50
-	Cursor           string
+	Kind, Queue, Tag, Key      string
+	States                     []string
+	CreatedFrom, CreatedBefore time.Time
+	Payloads                   bool // with arguments and results of up to 32 KiB
+	Limit                      int  // of one page; 0: 50
+	Cursor                     string
 }

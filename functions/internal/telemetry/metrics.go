@@ -29,8 +29,10 @@ type instruments struct {
 	abandoned metric.Int64UpDownCounter
 	lag       metric.Float64Gauge
 
-	sets  sync.Map     // of labels to *measurement
-	worst atomic.Int64 // the lag of the sweep that goes on, in nanoseconds
+	sets     sync.Map     // of labels to *measurement
+	worst    atomic.Int64 // the lag of the sweep that goes on, in nanoseconds
+	waiting  atomic.Pointer[Waiting]
+	measured atomic.Int64 // when it was set, in unix nanoseconds
 }
 
 // The bounds of the histograms, in seconds: jobs take from a millisecond to a day.
@@ -42,7 +44,7 @@ var (
 )
 
 // create makes the instruments.
-func (t *instruments) create(m metric.Meter) error {
+func (t *Telemetry) create(m metric.Meter) error {
 	var errs []error
 	counter := func(name, unit, what string) metric.Int64Counter {
 		c, err := m.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(what))
@@ -72,7 +74,29 @@ func (t *instruments) create(m metric.Meter) error {
 	errs = append(errs, err)
 	t.lag, err = m.Float64Gauge("piecework.sweep.lag", metric.WithUnit("s"),
 		metric.WithDescription("How long the record that was due longest had been due when the last sweep began."))
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, t.createWaiting(m))...)
+}
+
+// createWaiting makes the gauges of jobs that wait. They are observed, so that the gauges of a
+// process that sweeps no more end.
+func (t *Telemetry) createWaiting(m metric.Meter) error {
+	_, err := m.Int64ObservableGauge("piecework.jobs.waiting", metric.WithUnit("{job}"),
+		metric.WithDescription("Jobs that wait for a worker, at least; the process that sweeps counts them, and looks at 10,000 jobs at most."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			for k, n := range t.lately().Jobs {
+				o.Observe(int64(n), metric.WithAttributes(keyKind.String(k.Kind), keyQueue.String(k.Queue)))
+			}
+			return nil
+		}))
+	_, err2 := m.Float64ObservableGauge("piecework.jobs.oldest", metric.WithUnit("s"),
+		metric.WithDescription("For how long a worker could have taken the job of the queue that has waited longest, at least."),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			for queue, age := range t.lately().Oldest {
+				o.Observe(age.Seconds(), metric.WithAttributes(keyQueue.String(queue)))
+			}
+			return nil
+		}))
+	return errors.Join(err, err2)
 }
 
 // labels are the attributes of a measurement. Empty ones are left out.
@@ -193,4 +217,43 @@ func (t *Telemetry) RecordLag(ctx context.Context, lag time.Duration, continues 
 	if t.lag.Enabled(ctx) {
 		t.lag.Record(ctx, lag.Seconds())
 	}
+}
+
+// Waiting is what waits for a worker.
+type Waiting struct {
+	Jobs   map[KindOn]int           // how many jobs
+	Oldest map[string]time.Duration // by queue: how long the job that has waited longest waits
+}
+
+// KindOn is a kind on a queue.
+type KindOn struct{ Kind, Queue string }
+
+// waitingHolds is for how long the gauges show what was counted.
+const waitingHolds = 5 * time.Minute
+
+// Measures reports whether something takes metrics of sweeps.
+func (t *Telemetry) Measures(ctx context.Context) bool { return t.lag.Enabled(ctx) }
+
+// RecordWaiting keeps what was counted for the gauges. What waited before and does not any more is
+// zero. Call it from one goroutine at a time.
+func (t *Telemetry) RecordWaiting(w Waiting) {
+	if was := t.waiting.Load(); was != nil {
+		for k := range was.Jobs {
+			w.Jobs[k] += 0
+		}
+		for queue := range was.Oldest {
+			w.Oldest[queue] += 0
+		}
+	}
+	t.measured.Store(t.now().UnixNano())
+	t.waiting.Store(&w)
+}
+
+// lately returns what was counted, unless it is too old.
+func (t *Telemetry) lately() Waiting {
+	w := t.waiting.Load()
+	if w == nil || t.now().UnixNano()-t.measured.Load() > int64(waitingHolds) {
+		return Waiting{}
+	}
+	return *w
 }

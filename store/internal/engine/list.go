@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -24,6 +25,11 @@ type List[R any] struct {
 	// Name ties the cursors of the list to it.
 	Name       string
 	Partitions []Partition
+	// Ascending turns the order of the list, which is descending without it.
+	Ascending bool
+	// Before and From bound the sort keys of a descending list: it has those that are less than
+	// Before, and not less than From. Empty: no bound. Cursors hold for other bounds too.
+	Before, From string
 	// Passes reports whether a record is on the list. It is also asked about records that are gone
 	// or cannot be read.
 	Passes func(Result[R]) bool
@@ -37,18 +43,20 @@ type Page[R any] struct {
 	Last    string // the sort key of the last of these
 }
 
-// List returns a page of a list in descending order, from the cursor on. The page may have fewer
-// results than limit, also none, and still have a Next: when few records pass, or when they are
-// large. It holds MaxPage bytes of data at most, unless a single record has more. Each read has the
+// List returns a page of a list, from the cursor on. The page may have fewer results than limit,
+// also none, and still have a Next: when few records pass, or when they are large. It holds MaxPage
+// bytes of data at most, unless a single record has more. A record whose sort key changes while
+// pages are read may be missing or be on two of them, but no page has it twice. Each read has the
 // whole patience. The error is ErrCursor, ErrUnavailable, or the error of ctx.
 func (rs Records[R]) List(ctx context.Context, patience time.Duration, l List[R], limit int, cursor string) (Page[R], error) {
-	before, err := openCursor(l.Name, cursor)
+	span, err := l.span(cursor)
 	if err != nil {
 		return Page[R]{}, err
 	}
 	limit = max(limit, 1)
 	var page Page[R]
-	list := rs.entries(l.Partitions, before, limit)
+	list := rs.entries(l.Partitions, span, limit)
+	seen := map[string]bool{}
 	read, kept := 0, 0
 	for n := min(limit, firstBatch); page.Scanned < MaxScan && read < MaxScanBytes; {
 		refs, err := list.next(ctx, patience, n)
@@ -56,7 +64,7 @@ func (rs Records[R]) List(ctx context.Context, patience time.Duration, l List[R]
 			return page, err
 		}
 		for i, r := range rs.GetMany(ctx, rs.Tries(patience), ids(refs)) {
-			passes := l.Passes(r)
+			passes := l.Passes(r) && !seen[refs[i].ID]
 			switch {
 			case unknown(r.Err):
 				return page, fmt.Errorf("list: %w", r.Err)
@@ -68,6 +76,7 @@ func (rs Records[R]) List(ctx context.Context, patience time.Duration, l List[R]
 			page.Scanned++
 			read += r.size
 			if passes {
+				seen[refs[i].ID] = true
 				page.Results = append(page.Results, r)
 				kept += r.size
 			}
@@ -111,12 +120,24 @@ func newCursor(list, sk string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(mark(list) + sk))
 }
 
-// openCursor returns the sort key in a cursor. For no cursor, it returns a key that sorts after
-// all.
-func openCursor(list, cursor string) (string, error) {
-	if cursor == "" {
-		return "~", nil
+// span returns what is left of the list from the cursor on.
+func (l List[R]) span(cursor string) (span, error) {
+	s := span{ascending: l.Ascending, from: "!", end: l.From}
+	if !l.Ascending {
+		s.from = cmp.Or(l.Before, "~") // sorts after all
 	}
+	if cursor == "" {
+		return s, nil
+	}
+	sk, err := openCursor(l.Name, cursor)
+	if s.before(s.from, sk) {
+		s.from = sk
+	}
+	return s, err
+}
+
+// openCursor returns the sort key in a cursor.
+func openCursor(list, cursor string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) < 8+16 {
 		return "", fmt.Errorf("%w: %q is not a cursor; use the one that the previous page gave", ErrCursor, cursor)

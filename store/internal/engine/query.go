@@ -76,36 +76,44 @@ func collect(ctx context.Context, q *docstore.Query, fields []docstore.FieldPath
 
 // Partition is a partition of an index.
 type Partition struct {
-	Index string // "list" or "fail"
+	Index string // "due", "list" or "fail"
 	Key   string
 }
 
-// entries merges partitions of an index in descending order. It keeps what it has read of a
+// entries merges partitions of an index, in the order of the list. It keeps what it has read of a
 // partition, and asks for more only when that is used up: a list of thousands of kinds has
 // thousands of partitions.
 type entries struct {
 	c     *Collection
+	span  span
 	parts []run
+}
+
+// span is a range of sort keys and the direction in which it is read.
+type span struct {
+	ascending bool
+	from      string // the key after which it begins
+	end       string // of a descending span, the least key that is in it
 }
 
 // run is what is left of a partition.
 type run struct {
 	Partition
 
-	found  []Ref  // read and not yet given
-	before string // the sort key before which the rest begins
-	ask    int    // how many entries to ask for next
-	ended  bool   // there is no rest
+	found []Ref  // read and not yet given
+	from  string // the sort key after which the rest begins
+	ask   int    // how many entries to ask for next
+	ended bool   // there is no rest
 }
 
 // firstAsk is how many entries a partition is asked for at first, at least.
 const firstAsk = 10
 
-// entries returns the entries of the partitions before a sort key, for a page of limit records.
-func (c *Collection) entries(parts []Partition, before string, limit int) *entries {
-	e := &entries{c, make([]run, len(parts))}
+// entries returns the entries of the partitions within a span, for a page of limit records.
+func (c *Collection) entries(parts []Partition, s span, limit int) *entries {
+	e := &entries{c, s, make([]run, len(parts))}
 	for i, p := range parts {
-		e.parts[i] = run{Partition: p, before: before, ask: min(max(2*limit/len(parts), firstAsk), chunk)}
+		e.parts[i] = run{Partition: p, from: s.from, ask: min(max(2*limit/len(parts), firstAsk), chunk)}
 	}
 	return e
 }
@@ -114,40 +122,56 @@ func (c *Collection) entries(parts []Partition, before string, limit int) *entri
 func (e *entries) next(ctx context.Context, patience time.Duration, n int) ([]Ref, error) {
 	refs := make([]Ref, 0, n)
 	for len(refs) < n {
-		var newest *run
+		var first *run
 		for i := range e.parts {
 			p := &e.parts[i]
 			if len(p.found) == 0 && !p.ended {
-				if err := e.c.fill(ctx, e.c.Tries(patience), p); err != nil {
+				if err := e.fill(ctx, e.c.Tries(patience), p); err != nil {
 					return nil, err
 				}
 			}
-			if len(p.found) > 0 && (newest == nil || p.found[0].SK > newest.found[0].SK) {
-				newest = p
+			if len(p.found) > 0 && (first == nil || e.span.before(p.found[0].SK, first.found[0].SK)) {
+				first = p
 			}
 		}
-		if newest == nil {
+		if first == nil {
 			break
 		}
-		refs, newest.found = append(refs, newest.found[0]), newest.found[1:]
+		refs, first.found = append(refs, first.found[0]), first.found[1:]
 	}
 	e.parts = slices.DeleteFunc(e.parts, func(p run) bool { return p.ended && len(p.found) == 0 })
 	return refs, nil
 }
 
+// before reports whether the key a comes before the key b.
+func (s span) before(a, b string) bool {
+	if s.ascending {
+		return a < b
+	}
+	return a > b
+}
+
 // fill reads more of a partition, each time more at once.
-func (c *Collection) fill(ctx context.Context, tries *Tries, p *run) error {
+func (e *entries) fill(ctx context.Context, tries *Tries, p *run) error {
 	sk := p.Index + "_sk"
-	q := c.Docs.Query().Where(docstore.FieldPath(p.Index+"_pk"), "=", p.Key).
-		Where(docstore.FieldPath(sk), "<", p.before).OrderBy(sk, docstore.Descending).Limit(p.ask)
-	found, err := c.find(ctx, tries, q, IDField, docstore.FieldPath(sk))
+	bound, order := "<", docstore.Descending
+	if e.span.ascending {
+		bound, order = ">", docstore.Ascending
+	}
+	q := e.c.Docs.Query().Where(docstore.FieldPath(p.Index+"_pk"), "=", p.Key).
+		Where(docstore.FieldPath(sk), bound, p.from).OrderBy(sk, order).Limit(p.ask)
+	found, err := e.c.find(ctx, tries, q, IDField, docstore.FieldPath(sk))
 	if err != nil {
 		return fmt.Errorf("list %s: %w", p.Key, err)
 	}
-	for _, d := range found {
-		p.before = d.ListSK + d.FailSK
-		p.found = append(p.found, Ref{d.ID, p.before})
-	}
 	p.ended, p.ask = len(found) < p.ask, min(2*p.ask, chunk)
+	for _, d := range found {
+		p.from = d.DueSK + d.ListSK + d.FailSK // the query asked for one of them
+		if p.from < e.span.end {               // DynamoDB takes one bound on a sort key
+			p.ended = true
+			break
+		}
+		p.found = append(p.found, Ref{d.ID, p.from})
+	}
 	return nil
 }

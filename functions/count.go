@@ -1,0 +1,127 @@
+package functions
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/piecework/piecework/functions/internal/telemetry"
+	"github.com/piecework/piecework/store"
+)
+
+// Counts are the jobs that have not ended, and how long they wait.
+type Counts struct {
+	Jobs    []Count   `json:"jobs" doc:"by kind, queue and state"`
+	Queues  []Backlog `json:"queues" doc:"the queues on which jobs wait for a worker"`
+	Scanned int       `json:"scanned" doc:"how many jobs were looked at"`
+	AtLeast bool      `json:"at_least" doc:"whether there are more jobs than were looked at; then all numbers and times are at least those given"`
+}
+
+// Count is how many jobs of a kind on a queue are in a state.
+type Count struct {
+	Kind  string      `json:"kind"`
+	Queue string      `json:"queue"`
+	State store.State `json:"state" enum:"held,scheduled,queued,running,retrying,blocked"`
+	Jobs  int         `json:"jobs"`
+}
+
+// Backlog is what waits on a queue.
+type Backlog struct {
+	Queue   string        `json:"queue"`
+	Waiting int           `json:"waiting" doc:"jobs that a worker could take now"`
+	Oldest  time.Duration `json:"oldest_ns" doc:"for how long a worker could have taken the one that has waited longest, in nanoseconds"`
+}
+
+// The bounds of Count.
+const (
+	defaultCount = 10_000
+	maxCount     = 100_000
+)
+
+// Count counts the jobs that have not ended. No store can count by state without reading, so it
+// reads up to most live jobs, in List's order of live jobs; 0: 10,000. If there are more, it says
+// so, and what it gives is a lower bound. Jobs that have ended cost nothing. Jobs that change
+// meanwhile are counted once, in one of their states, or not at all.
+func (c *Client) Count(ctx context.Context, most int) (Counts, error) {
+	if most < 0 || most > maxCount {
+		return Counts{}, fmt.Errorf("%w: count of at most %d jobs: must be 1 to %d", ErrInvalid, most, maxCount)
+	}
+	most = cmp.Or(most, defaultCount)
+	now, filter := c.rt.now(), store.Filter{States: store.LiveStates()}
+	counts, byState, byQueue, seen := Counts{}, map[Count]int{}, map[string]Backlog{}, map[string]bool{}
+	for cursor := ""; ; {
+		page, err := c.rt.store.List(ctx, filter, min(most-counts.Scanned, 1000), cursor)
+		if err != nil {
+			return Counts{}, err
+		}
+		for _, j := range page.Jobs {
+			if seen[j.ID] {
+				continue
+			}
+			seen[j.ID] = true
+			queue := orDefault(j.Queue)
+			byState[Count{Kind: j.Kind, Queue: queue, State: j.State}]++
+			if j.State == store.Queued {
+				b := byQueue[queue]
+				byQueue[queue] = Backlog{queue, b.Waiting + 1, max(b.Oldest, now.Sub(cmp.Or(j.Ready, j.Created)))}
+			}
+		}
+		counts.Scanned += page.Scanned
+		if cursor = page.Next; cursor == "" || counts.Scanned >= most {
+			counts.AtLeast = cursor != ""
+			break
+		}
+	}
+	counts.Jobs, counts.Queues = make([]Count, 0, len(byState)), make([]Backlog, 0, len(byQueue))
+	for k, n := range byState {
+		k.Jobs = n
+		counts.Jobs = append(counts.Jobs, k)
+	}
+	for _, b := range byQueue {
+		counts.Queues = append(counts.Queues, b)
+	}
+	slices.SortFunc(counts.Jobs, func(a, b Count) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Queue, b.Queue),
+			cmp.Compare(slices.Index(store.States(), a.State), slices.Index(store.States(), b.State)))
+	})
+	slices.SortFunc(counts.Queues, func(a, b Backlog) int { return strings.Compare(a.Queue, b.Queue) })
+	return counts, nil
+}
+
+const (
+	// measureEvery is the least time between two counts for the metrics of a process.
+	measureEvery = 30 * time.Second
+	// measureFor is how long a count may take, so that it does not hold up the next sweep.
+	measureFor = 10 * time.Second
+)
+
+// measure counts the jobs that wait, for the metrics, if the program has any.
+func (rt *Runtime) measure(ctx context.Context) {
+	now, last := rt.now(), rt.measured.Load()
+	if since := now.Sub(store.Time(last)); since >= 0 && since < measureEvery || !rt.tel.Measures(ctx) || !rt.measured.CompareAndSwap(last, int64(now)) {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, measureFor)
+	defer cancel()
+	counts, err := rt.Client().Count(bounded, defaultCount)
+	if ctx.Err() != nil {
+		return // the sweep was to end here
+	}
+	if err != nil {
+		rt.log.LogAttrs(ctx, levelWarn, "jobs that wait could not be counted; their metrics stop for now", errAttr(err))
+		return
+	}
+	w := telemetry.Waiting{Jobs: map[telemetry.KindOn]int{}, Oldest: map[string]time.Duration{}}
+	for _, n := range counts.Jobs {
+		if n.State == store.Queued {
+			w.Jobs[telemetry.KindOn{Kind: n.Kind, Queue: n.Queue}] = n.Jobs
+		}
+	}
+	for _, b := range counts.Queues {
+		w.Oldest[b.Queue] = b.Oldest
+	}
+	rt.tel.RecordWaiting(w)
+}
