@@ -34,6 +34,7 @@ var routes = []struct{ method, target, body string }{
 	{"POST", "/v1/jobs/{id}/retry", ""},
 	{"GET", "/v1/jobs/{id}/outputs", ""},
 	{"GET", "/v1/kinds", ""},
+	{"GET", "/v1/kinds/test.order", ""},
 	{"GET", "/v1/parked", ""},
 	{"GET", "/v1/stats", ""},
 	{"POST", "/v1/sweep", ""},

@@ -49,11 +49,11 @@ func kindRow(k functions.KindInfo) []string {
 	if k.Limits.MaxAttempts > 0 {
 		tries = fmt.Sprint(k.Limits.MaxAttempts)
 	}
-	if k.Limits.TimeoutMS > 0 {
-		limit = short(time.Duration(k.Limits.TimeoutMS) * time.Millisecond)
+	if k.Limits.Timeout > 0 {
+		limit = short(time.Duration(k.Limits.Timeout))
 	}
 	if k.Retention > 0 {
-		kept = short(k.Retention)
+		kept = short(time.Duration(k.Retention))
 	}
 	return []string{k.Name, runs, k.Queue, tries, limit, kept, strings.Join(k.Fields, ", ")}
 }
