@@ -90,7 +90,7 @@ func serve(ctx context.Context, d *Deployment, adjust func(*cloudrun.Options)) e
 		return err
 	}
 	opts.Log = d.Log
-	if opts.API, err = httpapi.New(d.Runtime, &httpapi.Options{Tokens: tokens, Log: d.Log}); err != nil {
+	if opts.API, err = httpapi.New(d.Runtime, &httpapi.Options{Tokens: tokens, Origins: d.Origins, Log: d.Log}); err != nil {
 		return err
 	}
 	if adjust != nil {
