@@ -112,6 +112,7 @@ func rootCommand(c *console) *cobra.Command {
 	add(groupJobs, submitCommand(c), getCommand(c), listCommand(c), waitCommand(c), cancelCommand(c), retryCommand(c),
 		releaseCommand(c), outputCommand(c))
 	add(groupAfter, kindsCommand(c), parkedCommand(c), sweepCommand(c), statsCommand(c), fsckCommand(c), versionCommand(c))
+	root.AddCommand(exitTopic())
 	root.SetHelpCommandGroupID(groupAfter)
 	root.SetCompletionCommandGroupID(groupAfter)
 	root.InitDefaultHelpCmd()

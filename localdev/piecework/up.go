@@ -121,6 +121,12 @@ func (c *console) logger(level string) (*slog.Logger, error) {
 		return nil, usage("%s", functions.UnknownName("log level", level, []string{"debug", "info", "warn", "error"}))
 	}
 	opts := &slog.HandlerOptions{Level: l}
+	opts.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			a.Value = slog.TimeValue(a.Value.Time().UTC()) // as all times for people
+		}
+		return a
+	}
 	if c.JSON {
 		opts.ReplaceAttr = functions.ReadableAttr
 		return slog.New(slog.NewJSONHandler(c.Err, opts)), nil
