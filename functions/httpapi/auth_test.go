@@ -72,6 +72,9 @@ func TestRoles(t *testing.T) {
 		refused(t, d.ask(t, method, target, "", "Authorization", "Bearer "+readerToken), 403, "operator")
 		refused(t, d.ask(t, method, target, "", "Authorization", "Bearer "+operatorToken), 404, "parked-0")
 	}
+	if w := d.ask(t, "GET", "/", ""); w.Code != http.StatusFound || w.Header().Get("Location") != "docs" {
+		t.Errorf("/ without a token: %d, Location %q, want 302 and docs", w.Code, w.Header().Get("Location"))
+	}
 	for _, target := range []string{"/v1/health", "/openapi.json", "/openapi.yaml"} {
 		if w := d.ask(t, "GET", target, ""); w.Code != 200 {
 			t.Errorf("%s without a token: %d", target, w.Code)

@@ -47,6 +47,11 @@ func TestShortIDs(t *testing.T) {
 	if r := s.ask(t, "cancel", end); r.code != exitError || !strings.Contains(r.err, "succeeded") {
 		t.Errorf("cancel %s = %+v, want that the job has succeeded", end, r)
 	}
+	failed := document[functions.Info](t, s.ask(t, "submit", "demo.fail", `{"times":9}`, "--max-attempts", "1", "--wait", "--json")).ID
+	end = failed[len(failed)-8:] // which is on the list of failed jobs too, where the other is looked for
+	if r := s.ask(t, "retry", end, "0000vvvv"); r.code != exitNotFound || !strings.HasPrefix(r.out, failed) || strings.Contains(r.err, "can be any of") {
+		t.Errorf("retry %s = %+v, want %s to run again and the other not found", end, r, failed)
+	}
 }
 
 func TestAnAmbiguousIDListsCandidates(t *testing.T) {

@@ -98,9 +98,21 @@ func TestManyJobsOfWhichSomeAreRefused(t *testing.T) {
 		}
 		_, _ = fmt.Fprint(w, `{"id":"job-1","state":"queued"}`)
 	})
-	r := cli(t, "", []string{"PIECEWORK_URL=" + server.URL}, "retry", "--kind", "a.b", "--yes")
+	r := cli(t, "", []string{"PIECEWORK_URL=" + server.URL}, "retry", "--kind", "a.b", "--since", "1h", "--yes") // since their failure
 	if r.code != exitError || r.out != "20 jobs: 15 to run again, 5 refused\n" || !strings.HasPrefix(r.err, "  5: it is running (job-") || strings.Count(r.err, "job-") != manyExample {
 		t.Errorf("retry = %+v, want 15 done, and 5 refused for one reason with %d ids", r, manyExample)
+	}
+}
+
+// A job that was told to stop need not be told again.
+func TestManyJobsThatStopAlready(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprint(w, `{"jobs":[{"id":"job-1","state":"running","cancel_requested":"2026-11-21T12:00:00Z"},{"id":"job-2","state":"running"},{"id":"job-3","state":"skipped"}]}`)
+	}))
+	defer server.Close()
+	if got := document[manyResult](t, cli(t, "", []string{"PIECEWORK_URL=" + server.URL}, "cancel", "--kind", "a.b", "--json")); got.Matched != 1 {
+		t.Errorf("cancel: %+v, want that the job matches that runs and was not told to stop", got)
 	}
 }
 

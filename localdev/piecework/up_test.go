@@ -138,6 +138,18 @@ func TestDurationsInTheJSONLogCanBeRead(t *testing.T) {
 	}
 }
 
+func TestTheLogForPeopleIsInUTC(t *testing.T) {
+	var log strings.Builder
+	logger, err := newConsole(nil, io.Discard, &log, nil).logger("info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := slog.NewRecord(noon, slog.LevelInfo, "done", 0)
+	if err := logger.Handler().Handle(t.Context(), record); err != nil || !strings.HasPrefix(log.String(), "time=2026-11-21T12:00:00.000Z ") {
+		t.Errorf("log = %q, %v, want it to begin with the time in UTC", log.String(), err)
+	}
+}
+
 func TestForeignVariablesAreLeftAlone(t *testing.T) {
 	c := newConsole(nil, io.Discard, io.Discard, []string{"PIECEWORK_TEST_POSTGRES=x", "PIECEWORK_REQUIRE_SERVERS=1", "PIECEWORK_DIR=x", "HOME=/"})
 	if err := c.checkEnv(); err != nil {
