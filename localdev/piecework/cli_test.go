@@ -121,6 +121,19 @@ func TestParkedMessages(t *testing.T) {
 	if r := s.ask(t, "parked", "remove", "parked-bad"); r.code != exitNotFound {
 		t.Errorf("remove again: %+v, want exit status %d", r, exitNotFound)
 	}
+	sent := store.Parked{ID: "parked-0123456789abcdef01234567", At: 1, Queue: functions.SubmitQueue, Reason: "why", Body: []byte("x")}
+	if _, err := records.Park(t.Context(), sent); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	c := newConsole(strings.NewReader(""), &out, &errs, []string{"PIECEWORK_URL=" + s.url})
+	c.columns = 80
+	if code := run(t.Context(), []string{"parked"}, c); code != exitOK || !strings.Contains(out.String(), "\n01234567  ") {
+		t.Errorf("parked on a terminal = %d, %q, want the end of the id", code, out.String())
+	}
+	if r := s.ask(t, "parked", "remove", "01234567"); r.code != exitOK || r.out != sent.ID+" removed\n" {
+		t.Errorf("remove by the end of an id: %+v, want %s removed", r, sent.ID)
+	}
 	if page := document[wire.ParkedPage](t, s.ask(t, "parked", "--json")); len(page.Parked) != 0 {
 		t.Errorf("left: %+v, want none", page.Parked)
 	}

@@ -46,16 +46,17 @@ var exits = []struct {
 
 // exitTopic is the page of the help about the exit statuses.
 func exitTopic() *cobra.Command {
-	page := "Each command ends with one of these statuses, which never change:\n\n"
+	var page strings.Builder
+	page.WriteString("Each command ends with one of these statuses, which never change:\n\n")
 	for _, e := range exits {
-		page += fmt.Sprintf("  %3d  %s\n", e.status, e.meaning)
+		_, _ = fmt.Fprintf(&page, "  %3d  %s\n", e.status, e.meaning)
 	}
-	page += "\nWith --json an error is one document on standard error, with the status, and with a code if it has one:\n\n" +
-		`  {"error":{"exit_status":5,"detail":"no such job","code":"not_found"}}` + "\n\nThe codes:\n\n"
+	page.WriteString("\nWith --json an error is one document on standard error, with the status, and with a code if it has one:\n\n" +
+		`  {"error":{"exit_status":5,"detail":"no such job","code":"not_found"}}` + "\n\nThe codes:\n")
 	for some := range slices.Chunk(functions.ErrorCodes(), 8) {
-		page += "  " + strings.Join(some, " ") + "\n"
+		page.WriteString("\n  " + strings.Join(some, " "))
 	}
-	return &cobra.Command{Use: "exit-status", Short: "The exit statuses, for scripts", Long: strings.TrimSpace(page)}
+	return &cobra.Command{Use: "exit-status", Short: "The exit statuses, for scripts", Long: page.String()}
 }
 
 // exitHelp is exits in short, for the help texts of commands.

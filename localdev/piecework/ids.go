@@ -22,8 +22,8 @@ const (
 	maxAsks = 10
 )
 
-// wholeID matches ids as a server makes them: of a UUID, or of a job's key.
-var wholeID = regexp.MustCompile(`^(job|parked)-([0-9a-v]{26}|k[0-9a-v]{32})$`)
+// wholeID matches ids as a server makes them: of a UUID, of a job's key, or of a message that is parked.
+var wholeID = regexp.MustCompile(`^(job-([0-9a-v]{26}|k[0-9a-v]{32})|parked-[0-9a-f]{24})$`)
 
 // partOfID matches what can be the end of an id, or its beginning.
 var partOfID = regexp.MustCompile(fmt.Sprintf(`^((job|parked)-)?[0-9a-v]{%d,}$`, leastID))
@@ -147,14 +147,14 @@ func (f *finder) whole(id string) (string, error) {
 		return "", fmt.Errorf("%w: none of the newest %s has an id that ends in %q, or begins with it; an older one needs its whole id",
 			&store.NotFoundError{Noun: f.noun}, count(f.looked, f.noun, f.noun+"s"), id)
 	}
-	text := ""
+	var text strings.Builder
 	for _, e := range entries[:min(len(entries), maxCandidates)] {
-		text += "\n  " + e.id + "  " + e.about
+		text.WriteString("\n  " + e.id + "  " + e.about)
 	}
 	if more := len(entries) - maxCandidates; more > 0 {
-		text += fmt.Sprintf("\n  and %d more", more)
+		_, _ = fmt.Fprintf(&text, "\n  and %d more", more)
 	}
-	return "", usage("%q can be any of %d %ss; give more of the id:%s", id, len(entries), f.noun, text)
+	return "", usage("%q can be any of %d %ss; give more of the id:%s", id, len(entries), f.noun, text.String())
 }
 
 // jobID returns the id of the job that an argument means.

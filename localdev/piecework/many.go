@@ -77,7 +77,7 @@ func (c *console) manyCommand(cmd *cobra.Command, m *many) *cobra.Command {
 	flags.StringVar(&m.filter.State, "state", "", "instead of IDs: jobs in this state: "+strings.Join(names, ", ")+" (default: "+def+")")
 	flags.StringVar(&m.filter.Kind, "kind", "", "instead of IDs: jobs of this kind")
 	flags.StringVar(&m.filter.Tag, "tag", "", "instead of IDs: jobs with this tag")
-	flags.StringVar(&since, "since", "", "instead of IDs: jobs submitted since this time, or with --state failed failed since then: 24h, or as --at of submit (default: all)")
+	flags.StringVar(&since, "since", "", "instead of IDs: jobs submitted, or failed if the state is failed, since this time: 24h, or as --at of submit (default: all)")
 	flags.BoolVar(&m.yes, "yes", false, "with a filter: do it, and do not only count")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	_ = cmd.RegisterFlagCompletionFunc("kind", c.completeKinds)

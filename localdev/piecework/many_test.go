@@ -22,9 +22,9 @@ func TestManyJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := 1
-	subs := make([]wire.Submit, 1200) // more than two pages
-	for i := range subs {
-		subs[i] = wire.Submit{Kind: "demo.echo", Held: true, Tags: []string{"many"}}
+	var subs []wire.Submit
+	for range 1200 { // more than two pages
+		subs = append(subs, wire.Submit{Kind: "demo.echo", Held: true, Tags: []string{"many"}})
 	}
 	subs = append(subs, wire.Submit{Kind: "demo.fail", Args: []byte(`{"times":1}`), MaxAttempts: &one}, wire.Submit{Kind: "demo.echo", Held: true})
 	receipts, err := client.SubmitMany(t.Context(), subs)
