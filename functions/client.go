@@ -256,41 +256,54 @@ func (c *Client) OpenOutput(ctx context.Context, id, name string, offset, length
 
 // KindInfo describes a kind.
 type KindInfo struct {
-	Name      string        `json:"name"`
-	Handled   bool          `json:"handled" doc:"whether this process has a handler for it"`
-	Queue     string        `json:"queue,omitempty"`
-	Args      string        `json:"args,omitempty" doc:"the Go type of its arguments"`
-	Fields    []string      `json:"fields,omitempty" doc:"the fields of its arguments"`
-	Result    string        `json:"result,omitempty" doc:"the Go type of its result"`
-	Limits    Limits        `json:"limits"`
-	Retention time.Duration `json:"retention_ns" doc:"how long its ended jobs are kept, in nanoseconds; 0: without limit"`
+	Name      string   `json:"name"`
+	Handled   bool     `json:"handled" doc:"whether this process has a handler for it"`
+	Queue     string   `json:"queue,omitempty"`
+	Args      string   `json:"args,omitempty" doc:"the Go type of its arguments; of a kind that only other processes have, its shape, as in {item string, count int}"`
+	Fields    []string `json:"fields,omitempty" doc:"the fields of its arguments"`
+	Result    string   `json:"result,omitempty" doc:"the Go type of its result, or its shape"`
+	Limits    Limits   `json:"limits"`
+	Deadline  Duration `json:"deadline,omitempty" doc:"how long after its submission a job fails if it has not ended"`
+	Retention Duration `json:"retention,omitempty" doc:"how long its ended jobs are kept; left out: without limit"`
 }
 
 // Kinds describes the kinds that this process has registered and those that jobs were ever
-// submitted for.
+// submitted for. What this process does not know is what other processes told.
 func (c *Client) Kinds(ctx context.Context) ([]KindInfo, error) {
+	stored, err := c.rt.store.KindSpecs(ctx)
+	there := map[string]store.KindSpec{}
+	for _, spec := range stored {
+		there[spec.Name] = spec
+	}
 	var list []KindInfo
-	there := map[string]bool{}
 	for _, name := range c.rt.reg.Kinds() {
-		k, err := c.rt.reg.kind(name)
-		if err != nil {
+		k, unknown := c.rt.reg.kind(name)
+		if unknown != nil {
 			continue
 		}
-		there[name] = true
-		p := k.settings.policy
-		list = append(list, KindInfo{
-			Name: name, Handled: k.call != nil, Queue: k.settings.queue, Args: k.args.String(),
-			Fields: jsonFields(k.args), Result: k.result.String(), Retention: millis(p.Retention),
-			Limits: Limits{p.MaxAttempts, p.MaxErrors, p.MaxTimeouts, p.MaxLost, p.Timeout},
-		})
+		i := KindInfo{Name: name, Handled: k.call != nil, Args: k.args.String(), Fields: jsonFields(k.args), Result: k.result.String()}
+		if spec := there[name]; k.isBare() && spec.Queue != "" {
+			i.addOptions(spec.Queue, spec.Policy, millis(spec.Deadline))
+		} else {
+			i.addOptions(k.settings.queue, k.settings.policy, k.settings.deadline)
+		}
+		list = append(list, i)
+		delete(there, name)
 	}
-	stored, err := c.rt.store.Kinds(ctx)
-	for _, name := range stored {
-		if !there[name] {
-			list = append(list, KindInfo{Name: name})
+	for _, spec := range stored {
+		if _, elsewhere := there[spec.Name]; elsewhere {
+			i := KindInfo{Name: spec.Name, Args: spec.Args, Result: spec.Result}
+			i.addOptions(spec.Queue, spec.Policy, millis(spec.Deadline))
+			list = append(list, i)
 		}
 	}
 	return list, err
+}
+
+// addOptions adds the options of the kind.
+func (i *KindInfo) addOptions(queue string, p store.Policy, deadline time.Duration) {
+	i.Queue, i.Deadline, i.Retention = queue, Duration(deadline), Duration(millis(p.Retention))
+	i.Limits = Limits{p.MaxAttempts, p.MaxErrors, p.MaxTimeouts, p.MaxLost, Duration(millis(p.Timeout))}
 }
 
 // Healthy reports whether the store answers: nil, or the reason.

@@ -146,6 +146,18 @@ func HTTPStatus(err error) int {
 // ErrorCode names err for programs, as in "not_found". It returns "" for an error without a name.
 func ErrorCode(err error) string { return ruleOf(err).code }
 
+// ErrorCodes returns all that ErrorCode may return but "", sorted.
+func ErrorCodes() []string {
+	var codes []string
+	for _, r := range rules {
+		if r.code != "" {
+			codes = append(codes, r.code)
+		}
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
 // IsErrorCode reports whether target itself is an error that ErrorCode names so.
 func IsErrorCode(target error, code string) bool {
 	return code != "" && slices.ContainsFunc(rules, func(r rule) bool { return r.code == code && r.err == target }) //nolint:errorlint // for Is methods

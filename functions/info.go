@@ -2,6 +2,8 @@ package functions
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/piecework/piecework/store"
@@ -64,11 +66,40 @@ type Info struct {
 
 // Limits are a job's limits; 0 means none.
 type Limits struct {
-	MaxAttempts int   `json:"max_attempts"`
-	MaxErrors   int   `json:"max_errors,omitempty"`
-	MaxTimeouts int   `json:"max_timeouts,omitempty"`
-	MaxLost     int   `json:"max_lost,omitempty"`
-	TimeoutMS   int64 `json:"timeout_ms,omitempty"`
+	MaxAttempts int      `json:"max_attempts"`
+	MaxErrors   int      `json:"max_errors,omitempty"`
+	MaxTimeouts int      `json:"max_timeouts,omitempty"`
+	MaxLost     int      `json:"max_lost,omitempty"`
+	Timeout     Duration `json:"timeout,omitempty" doc:"the time limit of an attempt" example:"10m"`
+}
+
+// Duration is a length of time that JSON has as text, as in "1m30s" and "336h". Submissions give
+// durations in the same form.
+type Duration time.Duration
+
+// String returns the text, without zeros at its end.
+func (d Duration) String() string {
+	text := time.Duration(d).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// MarshalText returns the text.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what time.ParseDuration reads.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%w: %.60q is not a duration; write it as in 90s, 15m or 1h30m", ErrInvalid, text)
+	}
+	*d = Duration(parsed)
+	return nil
 }
 
 // ProgressInfo is how far a job is.
@@ -125,7 +156,7 @@ func (rt *Runtime) info(j store.Job) Info {
 		Attempt: j.Attempt, Past: j.Past, Key: j.Key, Tags: j.Tags, Parent: j.Parent,
 		Limits: Limits{
 			MaxAttempts: j.Policy.MaxAttempts, MaxErrors: j.Policy.MaxErrors, MaxTimeouts: j.Policy.MaxTimeouts,
-			MaxLost: j.Policy.MaxLost, TimeoutMS: j.Policy.Timeout,
+			MaxLost: j.Policy.MaxLost, Timeout: Duration(millis(j.Policy.Timeout)),
 		},
 		Args: json.RawMessage(j.Args.Inline), Result: json.RawMessage(j.Result.Inline),
 		Error: j.Error, Reason: j.Reason + j.CancelReason, Cancel: j.Cancel.Time(),

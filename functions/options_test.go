@@ -2,6 +2,7 @@ package functions_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 func TestOptionsOfAKindAndTheirOverrides(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	i := d.once(t, "shop.order", order{})
-	want := functions.Limits{MaxAttempts: 5, MaxLost: 3, TimeoutMS: 3_600_000}
+	want := functions.Limits{MaxAttempts: 5, MaxLost: 3, Timeout: functions.Duration(time.Hour)}
 	if i.Limits != want || i.Queue != "default" || !i.Deadline.IsZero() || !i.Expires.Equal(i.Ended.Add(functions.DefaultRetention)) {
 		t.Errorf("defaults: %+v", i)
 	}
@@ -24,7 +25,7 @@ func TestOptionsOfAKindAndTheirOverrides(t *testing.T) {
 		functions.MaxAttempts(7), functions.MaxErrors(6), functions.MaxTimeouts(5), functions.MaxLost(4),
 		functions.Timeout(time.Minute), functions.Deadline(time.Hour), functions.Queue("reports"), functions.Retention(time.Hour)))
 	i = d.once(t, "shop.order", order{})
-	want = functions.Limits{MaxAttempts: 7, MaxErrors: 6, MaxTimeouts: 5, MaxLost: 4, TimeoutMS: 60_000}
+	want = functions.Limits{MaxAttempts: 7, MaxErrors: 6, MaxTimeouts: 5, MaxLost: 4, Timeout: functions.Duration(time.Minute)}
 	if i.Limits != want || i.Queue != "reports" || !i.Deadline.Equal(i.Created.Add(time.Hour)) || !i.Expires.Equal(i.Ended.Add(time.Hour)) {
 		t.Errorf("of the kind: %+v", i)
 	}
@@ -167,7 +168,7 @@ func TestTheKindsAreDescribed(t *testing.T) {
 	if err != nil || len(kinds) != 3 {
 		t.Fatal(kinds, err)
 	}
-	if k := kinds[1]; k.Name != "shop.order" || !k.Handled || k.Queue != "reports" || len(k.Fields) != 2 || k.Retention != functions.DefaultRetention {
+	if k := kinds[1]; k.Name != "shop.order" || !k.Handled || k.Queue != "reports" || len(k.Fields) != 2 || k.Retention != functions.Duration(functions.DefaultRetention) {
 		t.Errorf("kind = %+v; want Name = \"shop.order\", Handled, Queue = \"reports\", 2 k.Fields and Retention = DefaultRetention", k)
 	}
 	if kinds[0].Handled || kinds[2].Name != "forgotten" || kinds[2].Handled {
@@ -183,6 +184,53 @@ func TestTheKindsAreDescribed(t *testing.T) {
 	}
 	if d.Registry() != reg || d.Runtime.Config().Worker != "test" {
 		t.Error("the runtime does not give what it was made with")
+	}
+}
+
+// What another process has told of a kind is described to a process that has no handler for it.
+func TestKindsOfOtherProcessesAreDescribed(t *testing.T) {
+	worker := handle(echoing, functions.Queue("reports"), functions.Timeout(10*time.Minute), functions.Deadline(time.Hour))
+	d := newDesk(t, worker)
+	if err := d.Announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	bare := functions.NewRegistry()
+	functions.Kind[order, order]("shop.order").Declare(bare)
+	for name, reg := range map[string]*functions.Registry{"that declares it": bare, "that does not know it": functions.NewRegistry()} {
+		t.Run("a process "+name, func(t *testing.T) {
+			kinds, err := d.beside(t, reg).Client().Kinds(t.Context())
+			if err != nil || len(kinds) != 1 {
+				t.Fatalf("kinds = %+v, %v, want one", kinds, err)
+			}
+			k := kinds[0]
+			if k.Handled || k.Queue != "reports" || k.Limits.Timeout.String() != "10m" || k.Deadline.String() != "1h" || k.Retention.String() != "336h" {
+				t.Errorf("kind = %+v, want no handler, queue reports, timeout 10m, deadline 1h and retention 336h", k)
+			}
+			if want := "{item string, count int}"; reg != bare && k.Args != want {
+				t.Errorf("arguments = %q, want the shape %q", k.Args, want)
+			}
+		})
+	}
+}
+
+// Durations are written as submissions give them.
+func TestDurationsAreText(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 90 * time.Second: "1m30s", 10 * time.Minute: "10m", time.Hour: "1h", 90 * time.Minute: "1h30m", time.Hour + time.Second: "1h0m1s",
+		336 * time.Hour: "336h", 1500 * time.Millisecond: "1.5s", 20 * time.Second: "20s", -time.Minute: "-1m",
+	} {
+		text, err := json.Marshal(functions.Duration(d))
+		if err != nil || string(text) != `"`+want+`"` {
+			t.Errorf("%v is written as %s, %v, want %q", d, text, err, want)
+		}
+		var back functions.Duration
+		if err := json.Unmarshal(text, &back); err != nil || time.Duration(back) != d {
+			t.Errorf("%s is read as %v, %v, want %v", text, back, err, d)
+		}
+	}
+	var d functions.Duration
+	if err := json.Unmarshal([]byte(`"soon"`), &d); !errors.Is(err, functions.ErrInvalid) {
+		t.Errorf("error = %v, want ErrInvalid", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -87,6 +88,16 @@ func (r *Registry) Runs() map[string]string {
 		}
 	}
 	return runs
+}
+
+// Types returns the types of a kind's arguments and result, nil for a kind that is not registered.
+func (r *Registry) Types(kind string) (args, result reflect.Type) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k := r.kinds[kind]; k != nil {
+		return k.args, k.result
+	}
+	return nil, nil
 }
 
 // kind returns a kind, or ErrUnknownKind with the nearest name.

@@ -44,7 +44,7 @@ type SweepResult struct {
 	Failures int `json:"failures" doc:"records that could not be dealt with; the log says why"`
 
 	// Lag is how long the record that was due longest had been due.
-	Lag time.Duration `json:"lag_ns" doc:"how long the record that was due longest had been due, in nanoseconds"`
+	Lag Duration `json:"lag" doc:"how long the record that was due longest had been due"`
 	// More says that the sweep stopped at a bound; Next is where to go on.
 	More bool        `json:"more"`
 	Next SweepCursor `json:"-"`
@@ -73,7 +73,7 @@ func (rt *Runtime) Sweep(ctx context.Context, req SweepRequest) (SweepResult, er
 	if s.result.More {
 		s.result.Next = s.cursor
 	}
-	rt.tel.RecordLag(ctx, s.result.Lag, req.From != nil)
+	rt.tel.RecordLag(ctx, time.Duration(s.result.Lag), req.From != nil)
 	if err == nil && !s.result.More && req.Part == 0 {
 		rt.measure(ctx)
 	}
@@ -257,7 +257,7 @@ func (s *sweep) yields() bool { return s.yieldAt != 0 && s.rt.now() >= s.yieldAt
 // lag notes how long the first entry of a batch has been due.
 func (s *sweep) lag(first store.DueRef) {
 	if due := first.Due(); due > 0 {
-		s.result.Lag = max(s.result.Lag, s.start.Sub(due))
+		s.result.Lag = max(s.result.Lag, Duration(s.start.Sub(due)))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestSweepSendsLostMessagesAgainAndBacksOff(t *testing.T) {
 	}
 	d.advance(d.Timing().Grace + time.Minute)
 	r := d.sweep(t)
-	if r.Looked != 250 || r.Resent != 250 || len(d.take()) != 250 || r.Lag != time.Minute {
+	if r.Looked != 250 || r.Resent != 250 || len(d.take()) != 250 || r.Lag != functions.Duration(time.Minute) {
 		t.Errorf("result = %+v; want Looked = 250, Resent = 250, 250 messages and Lag = Minute", r)
 	}
 	sweeps, resent := 0, 0

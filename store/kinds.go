@@ -40,14 +40,31 @@ func kindsNoun() engine.Noun[directory] {
 
 // Kinds returns the names of the kinds in the directory, sorted. None is no error.
 func (s *Store) Kinds(ctx context.Context) ([]string, error) {
-	d, err := s.kinds.Get(ctx, s.tries(), kindsID)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
+	specs, err := s.KindSpecs(ctx)
 	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(specs))
+	for i, spec := range specs {
+		names[i] = spec.Name
+	}
+	return names, nil
+}
+
+// KindSpecs returns what processes have told of the kinds in the directory, sorted by name. A kind
+// that no process has described has nothing but a name. None is no error.
+func (s *Store) KindSpecs(ctx context.Context) ([]KindSpec, error) {
+	d, err := s.kinds.Get(ctx, s.tries(), kindsID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("directory of kinds: %w", err)
 	}
-	return slices.Sorted(maps.Keys(d.Kinds)), nil
+	specs := make([]KindSpec, 0, len(d.Kinds))
+	for _, name := range slices.Sorted(maps.Keys(d.Kinds)) {
+		spec := d.Specs[name]
+		spec.Name = name
+		specs = append(specs, spec)
+	}
+	return specs, nil
 }
 
 // KindSpec is what a process knows of a kind, so that others can compare. A spec with nothing but a

@@ -239,7 +239,7 @@ func TestSweepSaysWhatItDid(t *testing.T) {
 			t.Errorf("result = %+v; want Looked = 0", res)
 		}
 		time.Sleep(2 * time.Minute)
-		if sweep(); res.Looked != 3 || res.Started != 3 || res.More || res.Lag < 59*time.Second {
+		if sweep(); res.Looked != 3 || res.Started != 3 || res.More || res.Lag < functions.Duration(59*time.Second) {
 			t.Errorf("result = %+v; want Looked = 3, Started = 3, not More and Lag >= 59*Second", res)
 		}
 		if sent := w.kit.Messages(); len(sent) != 3 {

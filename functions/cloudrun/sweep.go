@@ -34,7 +34,7 @@ func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
 		s.send(w, r, p)
 		return
 	}
-	s.log.LogAttrs(ctx, slog.LevelDebug, "swept", slog.Int("looked", sum.Looked), slog.Duration("lag", sum.Lag), slog.Bool("more", sum.More))
+	s.log.LogAttrs(ctx, slog.LevelDebug, "swept", slog.Int("looked", sum.Looked), slog.Duration("lag", time.Duration(sum.Lag)), slog.Bool("more", sum.More))
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(sum); err != nil {
 		s.unsent(r, err)

@@ -23,6 +23,9 @@ type Options struct {
 	// returns a name for the log and a role. The caller sees the text of an error: it should say what to do. The API is
 	// then not only for this machine, also without tokens.
 	Authenticate func(r *http.Request) (who string, role Role, err error)
+	// Origins are the web pages of other origins that may use the API from a browser (CORS), as browsers send them:
+	// https://console.example.com. Their requests need a token as all others do. Default: none.
+	Origins []string
 	// MaxBody is the longest request body in bytes. Default 8 MiB.
 	MaxBody int64
 	// Timeout is how long a request may take, a wait and the sending of an output excepted: an output may not stand
@@ -100,8 +103,17 @@ func New(rt *functions.Runtime, o *Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	origin := http.NewCrossOriginProtection()
+	if err := CheckOrigins(opts.Origins); err != nil {
+		return nil, fmt.Errorf("%w: httpapi.Options: %w", functions.ErrConfig, err)
+	}
+	for _, o := range opts.Origins {
+		if err := origin.AddTrustedOrigin(o); err != nil {
+			return nil, fmt.Errorf("%w: httpapi.Options: %w", functions.ErrConfig, err)
+		}
+	}
 	a := &API{
-		rt: rt, client: rt.Client(), opts: opts, tokens: tokens, origin: http.NewCrossOriginProtection(),
+		rt: rt, client: rt.Client(), opts: opts, tokens: tokens, origin: origin,
 		waits: newGate(opts.MaxWaits, 0), lists: newGate(opts.MaxLists, 8*opts.MaxLists),
 		mux: http.NewServeMux(), started: rt.Config().Now(),
 	}

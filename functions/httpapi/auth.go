@@ -87,7 +87,7 @@ func (a *API) find(value string) (secret, bool) {
 }
 
 // everybody are the routes that need no token.
-var everybody = map[string]bool{"/v1/health": true, "/openapi.json": true, "/openapi.yaml": true, "/docs": true}
+var everybody = map[string]bool{"": true, "/": true, "/v1/health": true, "/openapi.json": true, "/openapi.yaml": true, "/docs": true}
 
 // authorize says who asks, or refuses.
 func (a *API) authorize(w http.ResponseWriter, r *http.Request) (string, *wire.Problem) {
@@ -95,7 +95,7 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request) (string, *wire.P
 		return "", wire.NewProblem(http.StatusForbidden, "a web page of another origin may not use this API from a browser")
 	}
 	if a.open() {
-		return "", withoutTokens.Check(r)
+		return "", withoutTokens.Check(r, a.opts.Origins...)
 	}
 	if everybody[r.URL.Path] {
 		return "", nil

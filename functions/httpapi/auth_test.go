@@ -35,6 +35,7 @@ var routes = []struct{ method, target, body string }{
 	{"POST", "/v1/jobs/{id}/retry", ""},
 	{"GET", "/v1/jobs/{id}/outputs", ""},
 	{"GET", "/v1/kinds", ""},
+	{"GET", "/v1/kinds/test.order", ""},
 	{"GET", "/v1/parked", ""},
 	{"GET", "/v1/stats", ""},
 	{"POST", "/v1/sweep", ""},
@@ -71,6 +72,9 @@ func TestRoles(t *testing.T) {
 	for target, method := range map[string]string{"/v1/parked/parked-0": "DELETE", "/v1/parked/parked-0/replay": "POST"} {
 		refused(t, d.ask(t, method, target, "", "Authorization", "Bearer "+readerToken), 403, "operator")
 		refused(t, d.ask(t, method, target, "", "Authorization", "Bearer "+operatorToken), 404, "parked-0")
+	}
+	if w := d.ask(t, "GET", "/", ""); w.Code != http.StatusFound || w.Header().Get("Location") != "docs" {
+		t.Errorf("/ without a token: %d, Location %q, want 302 and docs", w.Code, w.Header().Get("Location"))
 	}
 	for _, target := range []string{"/v1/health", "/openapi.json", "/openapi.yaml"} {
 		if w := d.ask(t, "GET", target, ""); w.Code != 200 {

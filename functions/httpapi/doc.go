@@ -23,13 +23,14 @@
 //	GET  /v1/jobs/{id}/outputs         its files
 //	GET  /v1/jobs/{id}/outputs/{name}  one of them, whole or a range
 //	GET  /v1/kinds                     what can be submitted
+//	GET  /v1/kinds/{kind}              one kind, with the JSON Schemas of its arguments and its result
 //	GET  /v1/parked                    messages that could not be made jobs
 //	POST /v1/parked/{id}/replay        submit one again
 //	DELETE /v1/parked/{id}             delete it
 //	POST /v1/sweep                     look after what is due
 //	GET  /v1/stats                     what this process did
 //	GET  /v1/health                    whether it works; for anybody
-//	GET  /openapi.json, /openapi.yaml  the description; /docs is the same for people
+//	GET  /openapi.json, /openapi.yaml  the description; /docs is the same for people, and / leads there
 //
 // # Who may do what
 //
@@ -38,8 +39,8 @@
 // is not loopback, and a request is refused unless it comes from a loopback address, through no proxy (which the headers
 // that proxies set tell), and names a loopback host. The last keeps out web pages that point a name of their own at
 // 127.0.0.1. What a browser sends for another origin's page is refused: without tokens always, and with tokens if it would
-// change something. Where the platform knows who asks, Options.Authenticate says so for requests
-// without a token.
+// change something; pages of Options.Origins are excepted. Where the platform knows who asks, Options.Authenticate says so
+// for requests without a token.
 //
 // # Traces
 //
@@ -54,7 +55,13 @@
 // # Below a prefix
 //
 // Location and the links of /docs are relative, so that the API works behind http.StripPrefix, and behind a gateway that
-// takes a stage off the path.
+// takes a stage off the path:
+//
+//	mux.Handle("/jobs/", http.StripPrefix("/jobs", api))
+//
+// # Durations
+//
+// Requests and answers, and messages too, have durations as text: "90s", "1h30m".
 //
 // # Refusals
 //
@@ -65,7 +72,7 @@
 // # Where things are
 //
 // api.go has the options and puts all together, guard.go what every request passes, gate.go how many at once, auth.go who
-// may do what, tokens.go reading their tokens, serve.go listening; jobs.go, submit.go, wait.go, outputs.go and operate.go
-// the routes; problem.go the refusals, document.go and docs.go the description. The forms of requests and answers are in
-// package wire, a client in apiclient.
+// may do what, tokens.go reading their tokens, cors.go pages of other origins, serve.go listening; jobs.go, submit.go,
+// wait.go, outputs.go and operate.go the routes; problem.go the refusals, document.go and docs.go the description, schema.go
+// the JSON Schemas of kinds. The forms of requests and answers are in package wire, a client in apiclient.
 package httpapi

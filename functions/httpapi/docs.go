@@ -59,7 +59,7 @@ func renderDocs(doc *huma.OpenAPI) []byte {
 func (p *page) operations(doc *huma.OpenAPI, tag string) {
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		item := doc.Paths[path]
-		for _, op := range []*huma.Operation{item.Get, item.Post} {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Delete} {
 			if op != nil && slices.Contains(op.Tags, tag) {
 				p.operation(path, op)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/wire"
 	"github.com/piecework/piecework/pubsubq"
 )
@@ -118,6 +119,11 @@ func (a *API) describe() {
 			p.Nullable = p.Nullable && p.Type != huma.TypeArray // a missing list is left out or empty, never null
 		}
 	}
+	code := schemas["Problem"].Properties["code"]
+	for _, name := range functions.ErrorCodes() {
+		code.Enum = append(code.Enum, name)
+	}
+	code.PrecomputeMessages()
 	submit := doc.Paths["/v1/jobs"].Post
 	submit.Responses["200"] = &huma.Response{
 		Description: "The key exists, and this is that job", Content: submit.Responses["201"].Content, Headers: submit.Responses["201"].Headers,

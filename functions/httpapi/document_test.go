@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi"
+	"github.com/piecework/piecework/store"
 )
 
 var update = flag.Bool("update", false, "write openapi.json")
@@ -49,7 +52,7 @@ func TestDocumentIsComplete(t *testing.T) {
 	d := newDesk(t, nil)
 	var missing []string
 	for _, c := range routes {
-		path, _, _ := strings.Cut(c.target, "?")
+		path, _, _ := strings.Cut(strings.Replace(c.target, "/test.order", "/{kind}", 1), "?")
 		if operation(d.Document(), c.method, path) == nil {
 			missing = append(missing, c.method+" "+path)
 		}
@@ -77,10 +80,27 @@ func TestDocumentIsComplete(t *testing.T) {
 	}
 	for path, methods := range doc.Paths {
 		for method := range methods {
-			r := httptest.NewRequest(strings.ToUpper(method), strings.NewReplacer("{id}", "job-1", "{name}", "a").Replace(path), nil)
+			r := httptest.NewRequest(strings.ToUpper(method), strings.NewReplacer("{id}", "job-1", "{name}", "a", "{kind}", "b").Replace(path), nil)
 			if d.Pattern(r) == "" {
 				t.Errorf("%s %s is described, but not served", method, path)
 			}
+		}
+	}
+}
+
+// The codes of problems are those of the table of errors.
+func TestDocumentListsTheErrorCodes(t *testing.T) {
+	code := newDesk(t, nil).Document().Components.Schemas.Map()["Problem"].Properties["code"]
+	var names []string
+	for _, name := range code.Enum {
+		names = append(names, name.(string))
+	}
+	if want := functions.ErrorCodes(); !slices.Equal(names, want) {
+		t.Errorf("the enum of code = %q, want %q", names, want)
+	}
+	for _, err := range []error{store.ErrNotFound, functions.ErrInvalid, store.ErrUnavailable, functions.ErrKeyConflict} {
+		if name := functions.ErrorCode(err); !slices.Contains(names, name) {
+			t.Errorf("the enum of code lacks %q, the code of %q", name, err)
 		}
 	}
 }
@@ -141,7 +161,7 @@ func TestDocsPage(t *testing.T) {
 		t.Fatalf(`got %d, %v, want w.Code == http.StatusOK && strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'")`, w.Code, w.Header())
 	}
 	for path, item := range d.Document().Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post} {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Delete} {
 			if op != nil && !strings.Contains(text, `id="`+op.OperationID+`"`) {
 				t.Errorf("%s %s is not shown", op.Method, path)
 			}

@@ -60,10 +60,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer checks who asks and passes the request on to its route.
 func (a *API) answer(w *answer, r *http.Request, q *request) {
+	if a.cors(w, r) {
+		return
+	}
 	who, refused := a.authorize(w, r)
 	q.who = who
 	if refused != nil {
 		a.refuse(w, r, refused)
+		return
+	}
+	if (r.URL.Path == "" || r.URL.Path == "/") && !changes(r) {
+		q.route = "GET /"
+		home(w, r)
 		return
 	}
 	handler, pattern := a.mux.Handler(r)
@@ -84,6 +92,17 @@ func (a *API) answer(w *answer, r *http.Request, q *request) {
 		r.Header.Set("Content-Type", small+whole[len(media):])
 	}
 	a.route(w, r, q)
+}
+
+// home leads to /docs. The Location is relative, so that it stays below a prefix. A prefix that was asked for without a
+// slash at its end leaves no path, and its last part then belongs to the Location.
+func home(w http.ResponseWriter, r *http.Request) {
+	to := "docs"
+	if asked, _, _ := strings.Cut(r.RequestURI, "?"); r.URL.Path == "" {
+		to = path.Base(asked) + "/docs"
+	}
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusFound)
 }
 
 // route has the request's route answer it, within bounds.

@@ -26,7 +26,7 @@ func TestSubmitGetAndResult(t *testing.T) {
 	if job.State != store.Succeeded || string(job.Result) != `{"item":"nut","count":3}` {
 		t.Errorf("job %s with result %s", job.State, job.Result)
 	}
-	if job.Limits.MaxAttempts != 2 || job.Limits.TimeoutMS != 60_000 || job.Expires.Sub(job.Ended) != time.Hour {
+	if job.Limits.MaxAttempts != 2 || job.Limits.Timeout != functions.Duration(time.Minute) || job.Expires.Sub(job.Ended) != time.Hour {
 		t.Errorf("limits %+v, expires %v after its end", job.Limits, job.Expires.Sub(job.Ended))
 	}
 }

@@ -19,6 +19,10 @@ const parkedPattern = "GET /v1/parked"
 type (
 	nothing     struct{}
 	kindsOutput struct{ Body wire.Kinds }
+	kindInput   struct {
+		Kind string `path:"kind" maxLength:"100" doc:"the kind's name" example:"demo.echo"`
+	}
+	kindOutput  struct{ Body wire.Kind }
 	statsOutput struct{ Body wire.Stats }
 	sweepInput  struct{ Body *wire.Sweep }
 	sweepOutput struct{ Body functions.SweepResult }
@@ -40,7 +44,11 @@ type (
 func (a *API) operateRoutes() {
 	huma.Register(a.huma, a.operation("list-kinds", http.MethodGet, "/v1/kinds", "List the kinds", "operation"), a.kinds)
 
-	op := a.operation("list-parked", http.MethodGet, "/v1/parked", "List messages that could not be made jobs", "operation")
+	op := a.operation("get-kind", http.MethodGet, "/v1/kinds/{kind}", "Look at a kind", "operation")
+	op.Description = "With the JSON Schemas of its arguments and its result, if the server has registered the kind."
+	huma.Register(a.huma, op, a.kind)
+
+	op = a.operation("list-parked", http.MethodGet, "/v1/parked", "List messages that could not be made jobs", "operation")
 	op.Description = "Newest first. A page may be short and yet have a next: it has 3 MiB of messages at most."
 	huma.Register(a.huma, op, a.parked)
 
@@ -74,6 +82,21 @@ func (a *API) kinds(ctx context.Context, _ *nothing) (*kindsOutput, error) {
 		kinds = []functions.KindInfo{}
 	}
 	return &kindsOutput{wire.Kinds{Kinds: kinds}}, nil
+}
+
+func (a *API) kind(ctx context.Context, in *kindInput) (*kindOutput, error) {
+	kinds, err := a.client.Kinds(ctx)
+	if err != nil {
+		return nil, a.fail(ctx, err, "")
+	}
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		if names[i] = k.Name; k.Name == in.Kind {
+			args, result := a.rt.Registry().Types(k.Name)
+			return &kindOutput{wire.Kind{KindInfo: k, ArgsSchema: a.schema(ctx, args, true), ResultSchema: a.schema(ctx, result, false)}}, nil
+		}
+	}
+	return nil, a.fail(ctx, fmt.Errorf("%w: %s", &store.NotFoundError{Noun: "kind"}, functions.UnknownName("kind", in.Kind, names)), "")
 }
 
 func (a *API) parked(ctx context.Context, in *parkedInput) (*parkedOutput, error) {

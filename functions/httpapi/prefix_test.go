@@ -70,6 +70,11 @@ func TestBelowAPrefix(t *testing.T) {
 
 			docs := server.URL + prefix + "/docs"
 			_, page := get(docs)
+			for _, home := range []string{"", "/", "?a=b"} {
+				if status, text := get(server.URL + prefix + home); status != http.StatusOK || text != page {
+					t.Errorf("%q: status %d, want that it leads to /docs", prefix+home, status)
+				}
+			}
 			links := 0
 			for _, part := range strings.Split(page, `href="`)[1:] {
 				link, _, _ := strings.Cut(part, `"`)

@@ -1,4 +1,4 @@
-# The store: what "piecework init --print" says, with backups. Nobody reads the whole table, so it has no more indexes.
+# The store: what "pieceworkd init --print" says, with backups. Nobody reads the whole table, so it has no more indexes.
 
 locals {
   indexes = ["due", "list", "fail"]

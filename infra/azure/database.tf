@@ -1,4 +1,4 @@
-# The store. "piecework init" makes the collection and its indexes, which differ between the two kinds; here are the
+# The store. "pieceworkd init" makes the collection and its indexes, which differ between the two kinds; here are the
 # servers. Their API knows passwords only, so the URL of the store is a secret.
 
 resource "azurerm_cosmosdb_account" "records" {

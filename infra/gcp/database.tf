@@ -1,4 +1,4 @@
-# The store: what "piecework init --print" says. Each index is one query of the system; the fields that nobody asks are
+# The store: what "pieceworkd init --print" says. Each index is one query of the system; the fields that nobody asks are
 # taken out of the indexes that Firestore keeps by itself, since each of those costs a write.
 
 locals {

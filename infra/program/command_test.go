@@ -78,6 +78,8 @@ func TestTheCommandLineIsChecked(t *testing.T) {
 		}
 		want(t, errs, text)
 	}
+	_, help, _ := newWorld(t).run("--help")
+	want(t, help, "pieceworkd [command]", `the command line "piecework" does`)
 	for _, line := range []string{"--help", "help", "help doctor", "help environment"} {
 		if status, out, errs := newWorld(t).run(strings.Fields(line)...); status != 0 || out == "" {
 			t.Errorf("%s: status %d, output %q, errors %q; want status 0 and the help", line, status, out, errs)

@@ -1,5 +1,6 @@
-// Package program is the program of a deployment: the mains below infra call it, each with the
-// drivers of its target.
+// Package program is the program of a deployment, pieceworkd: the mains below infra call it, each
+// with the drivers of its target. It runs jobs. The command line that submits and lists them is
+// another program, piecework, in localdev/piecework.
 //
 //	func main() { program.Main(jobs, gcp.Register) }
 //

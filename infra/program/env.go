@@ -25,6 +25,7 @@ type Environment struct {
 	FunctionTimeout time.Duration // of the function that runs jobs; 0: not known
 	Function        string        // which function on Lambda this is
 	Stream          bool          // the function api streams its answers
+	Origins         []string      // that may use the HTTP API from a browser
 
 	addr                string // where serve listens; "": on port, on all addresses
 	port                int

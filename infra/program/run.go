@@ -90,11 +90,12 @@ func interrupted(parent context.Context) (context.Context, <-chan struct{}, func
 
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "piecework",
+		Use:   "pieceworkd", // and not "piecework", the command line in localdev/piecework
 		Short: "Run background jobs, and set up and check what they need",
 		Long: "Runs the jobs that this program was built with. PIECEWORK_STORE, PIECEWORK_QUEUES and PIECEWORK_BLOBS name the store,\n" +
 			"the queues and the bucket, each by a URL: see the README for the URLs of each target, and\n" +
-			"go doc github.com/piecework/piecework/infra/drivers for all. \"piecework help environment\" lists the other variables.\n\n" +
+			"go doc github.com/piecework/piecework/infra/drivers for all. \"pieceworkd help environment\" lists the other variables.\n\n" +
+			"It submits and lists no jobs: the command line \"piecework\" does, over the HTTP API of \"pieceworkd serve\".\n\n" +
 			"Exit status: 0 done, 1 error, for the doctor also a finding that says FAIL, 2 wrong command line or environment.",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},

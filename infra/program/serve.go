@@ -33,7 +33,7 @@ func serveMode(adjust func(*cloudrun.Options)) Mode {
 			envAddr + "=" + localAddr + " keeps it to this machine. Elsewhere than on Cloud Run, other machines reach it only if\n" +
 			envAccounts + " and " + envAudience + " say whose pushes are accepted.\n\n" +
 			"SIGTERM or SIGINT stops it: running jobs finish, or are handed back with their checkpoints, within 8 seconds.\n\n" +
-			"\"piecework help environment\" lists what it reads.",
+			"\"pieceworkd help environment\" lists what it reads.",
 		Here: func(getenv func(string) string) bool { return getenv(envService) != "" },
 		Check: func(e Environment) error {
 			_, err := e.serving()
@@ -90,7 +90,7 @@ func serve(ctx context.Context, d *Deployment, adjust func(*cloudrun.Options)) e
 		return err
 	}
 	opts.Log = d.Log
-	if opts.API, err = httpapi.New(d.Runtime, &httpapi.Options{Tokens: tokens, Log: d.Log}); err != nil {
+	if opts.API, err = httpapi.New(d.Runtime, &httpapi.Options{Tokens: tokens, Origins: d.Origins, Log: d.Log}); err != nil {
 		return err
 	}
 	if adjust != nil {

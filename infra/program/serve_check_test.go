@@ -20,6 +20,7 @@ func TestTheConfigurationIsCheckedBeforeAnythingIsOpened(t *testing.T) {
 		"account":    {"PIECEWORK_PUSH_ACCOUNTS", "push@p.example", "there are accounts, but no audience"},
 		"token":      {"PIECEWORK_TOKENS", "operator:short", "it has 5 characters, need at least 16"},
 		"role":       {"PIECEWORK_TOKENS", "oprator:" + token, `did you mean "operator"?`},
+		"origin":     {"PIECEWORK_ORIGINS", "https://a.example, b.example", `PIECEWORK_ORIGINS="https://a.example, b.example": origin "b.example": write it as`},
 		"token file": {"PIECEWORK_TOKEN_FILE", "/nowhere/tokens", "/nowhere/tokens: no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -118,6 +118,27 @@ func TestServeTakesMessagesSweepsAndTheAPI(t *testing.T) {
 	want(t, p.errs.String(), "server is running", `"all_handed_back":true`)
 }
 
+func TestPagesOfTheOriginsMayUseTheAPI(t *testing.T) {
+	w := newSite(t)
+	w.env["PIECEWORK_ORIGINS"] = "http://localhost:3000, https://console.example.com"
+	p := w.serve(w.env["PIECEWORK_ADDR"], "serve")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/v1/kinds", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Origin", "https://console.example.com")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if got := res.Header.Get("Access-Control-Allow-Origin"); res.StatusCode != http.StatusOK || got != "https://console.example.com" {
+		t.Errorf("status %d, Access-Control-Allow-Origin %q, want 200 and the page's origin", res.StatusCode, got)
+	}
+	p.ends()
+}
+
 func TestOnCloudRunItServesWithoutACommand(t *testing.T) {
 	w := newSite(t)
 	n := port.Free(t)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi"
 )
 
 // Variable is an environment variable that a program of this project reads.
@@ -99,6 +100,8 @@ var variables = []Variable{
 	{envTokens, "", "who may use the HTTP API: ROLE:TOKEN or ROLE:NAME:TOKEN, separated by commas; roles are reader and operator; " +
 		"not set: with serve callers from this machine alone, with lambda those whom IAM lets in", "serve, lambda; " + readByCLI, nil},
 	{envTokenFile, "", "a file of such tokens, one a line", "serve, lambda; " + readByCLI, nil},
+	{envOrigins, "", "the web pages of other origins that may use the HTTP API from a browser, separated by commas, such as https://console.example.com; " +
+		"not set: none", "serve, lambda; " + readByCLI, func(e *Environment, v string) error { e.Origins = list(v); return httpapi.CheckOrigins(e.Origins) }},
 	{envAccounts, "", "the service accounts whose tokens are accepted with pushes, separated by commas; on Cloud Run, not set: IAM decides",
 		"serve", func(e *Environment, v string) error { e.accounts = list(v); return nil }},
 	{envAudience, "", "the audiences that those tokens may have, separated by commas", "serve",
@@ -127,6 +130,7 @@ const (
 	envAddr      = "PIECEWORK_ADDR"
 	envTokens    = "PIECEWORK_TOKENS"
 	envTokenFile = "PIECEWORK_TOKEN_FILE"
+	envOrigins   = "PIECEWORK_ORIGINS"
 	envAccounts  = "PIECEWORK_PUSH_ACCOUNTS"
 	envAudience  = "PIECEWORK_PUSH_AUDIENCE"
 	envPort      = "PORT"

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,6 +121,19 @@ func TestParkedMessages(t *testing.T) {
 	if r := s.ask(t, "parked", "remove", "parked-bad"); r.code != exitNotFound {
 		t.Errorf("remove again: %+v, want exit status %d", r, exitNotFound)
 	}
+	sent := store.Parked{ID: "parked-0123456789abcdef01234567", At: 1, Queue: functions.SubmitQueue, Reason: "why", Body: []byte("x")}
+	if _, err := records.Park(t.Context(), sent); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	c := newConsole(strings.NewReader(""), &out, &errs, []string{"PIECEWORK_URL=" + s.url})
+	c.columns = 80
+	if code := run(t.Context(), []string{"parked"}, c); code != exitOK || !strings.Contains(out.String(), "\n01234567  ") {
+		t.Errorf("parked on a terminal = %d, %q, want the end of the id", code, out.String())
+	}
+	if r := s.ask(t, "parked", "remove", "01234567"); r.code != exitOK || r.out != sent.ID+" removed\n" {
+		t.Errorf("remove by the end of an id: %+v, want %s removed", r, sent.ID)
+	}
 	if page := document[wire.ParkedPage](t, s.ask(t, "parked", "--json")); len(page.Parked) != 0 {
 		t.Errorf("left: %+v, want none", page.Parked)
 	}
@@ -168,6 +183,15 @@ func TestCommandsOnAServer(t *testing.T) {
 	}
 	if r := s.ask(t, "kinds"); !strings.Contains(r.out, "demo.airports  yes        default  5") {
 		t.Errorf(`kinds: %s, want strings.Contains(r.out, "demo.airports  yes        default  5")`, r.out)
+	}
+	if r := s.ask(t, "kinds", "demo.sleep"); r.code != 0 || !strings.Contains(r.out, `"for":{`) {
+		t.Errorf("kinds demo.sleep = %+v, want the schema of its arguments", r)
+	}
+	if r := s.ask(t, "kinds", "demo.slepe"); r.code != exitNotFound || !strings.Contains(r.err, `did you mean "demo.sleep"?`) {
+		t.Errorf("kinds demo.slepe = %+v, want exit status %d and the nearest kind", r, exitNotFound)
+	}
+	if k := document[wire.Kind](t, s.ask(t, "kinds", "demo.sleep", "--json")); k.Name != "demo.sleep" || !json.Valid(k.ArgsSchema) {
+		t.Errorf("kinds demo.sleep --json = %+v, want the kind and a schema", k)
 	}
 	document[functions.SweepResult](t, s.ask(t, "sweep", "--json"))
 	document[wire.Stats](t, s.ask(t, "stats", "--json"))
@@ -267,6 +291,21 @@ func TestEmptyListsSayThatTheyAreEmpty(t *testing.T) {
 		if r := s.ask(t, args...); r.code != exitOK || r.out != "" || r.err != want {
 			t.Errorf("%v = %+v, want %q on standard error and nothing on standard output", args, r, want)
 		}
+	}
+}
+
+func TestEmptyListsOfAServer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, map[string]string{"/v1/kinds": `{"kinds":[]}`, "/v1/parked": `{"parked":[],"next":"abc"}`}[r.URL.Path])
+	}))
+	defer server.Close()
+	env := []string{"PIECEWORK_URL=" + server.URL}
+	if r := cli(t, "", env, "kinds"); r.code != exitOK || r.out != "" || r.err != "no kinds\n" {
+		t.Errorf("kinds = %+v, want that there are none", r)
+	}
+	if r := cli(t, "", env, "parked"); r.code != exitOK || r.out != "more: --cursor abc\n" || r.err != "" {
+		t.Errorf("parked = %+v, want how to go on behind an empty page, and not that there are none", r)
 	}
 }
 

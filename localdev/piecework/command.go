@@ -89,7 +89,9 @@ func rootCommand(c *console) *cobra.Command {
 		Use:   "piecework",
 		Short: "Background jobs: run, inspect and control them",
 		Long: "Piecework runs background jobs. Begin with \"piecework up\", which starts everything in one process on this\n" +
-			"machine, or with \"piecework demo\", which runs a real job.\n\n" + exitHelp,
+			"machine, or with \"piecework demo\", which runs a real job.\n\n" +
+			"Deployments run a program of their own, pieceworkd, with your jobs in it: see infra/README.md. This program controls\n" +
+			"them over their HTTP API.\n\n" + exitHelp,
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetIn(c.In)
@@ -110,6 +112,7 @@ func rootCommand(c *console) *cobra.Command {
 	add(groupJobs, submitCommand(c), getCommand(c), listCommand(c), countCommand(c), waitCommand(c), cancelCommand(c), retryCommand(c),
 		releaseCommand(c), outputCommand(c))
 	add(groupAfter, kindsCommand(c), parkedCommand(c), sweepCommand(c), statsCommand(c), fsckCommand(c), versionCommand(c))
+	root.AddCommand(exitTopic())
 	root.SetHelpCommandGroupID(groupAfter)
 	root.SetCompletionCommandGroupID(groupAfter)
 	root.InitDefaultHelpCmd()

@@ -29,6 +29,7 @@ var settings = []setting{
 	{"PIECEWORK_CONCURRENCY", "concurrency", "16", "how many jobs run at once"},
 	{"PIECEWORK_TOKENS", "tokens", "", "who may use the API: ROLE:TOKEN or ROLE:NAME:TOKEN, separated by commas; roles are reader and operator"},
 	{"PIECEWORK_TOKEN_FILE", "token-file", "", "a file with such entries, one a line; # begins a comment"},
+	{"PIECEWORK_ORIGINS", "origins", "", "web pages of other origins that may use the API from a browser, as in http://localhost:3000, separated by commas (default: none)"},
 	{"PIECEWORK_LOG", "log", "info", "what to log: debug, info, warn or error"},
 }
 

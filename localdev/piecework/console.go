@@ -23,6 +23,7 @@ type console struct {
 	Now      func() time.Time // the clock of relative times
 
 	colours bool // Out is a terminal that wants colours
+	columns int  // the width of Out, if outTerm does not tell it; tests set it
 	outTerm int  // the file descriptor of Out, if it is a terminal; otherwise -1
 	errTerm int  // the file descriptor of Err, if it is a terminal; otherwise -1
 	inTerm  bool // In is a terminal
@@ -56,7 +57,7 @@ func terminal(w io.Writer) int {
 }
 
 // Width is the width of Out in characters, 0 if it is not a terminal.
-func (c *console) Width() int { return width(c.outTerm) }
+func (c *console) Width() int { return max(c.columns, width(c.outTerm)) }
 
 func width(fd int) int {
 	if fd < 0 {

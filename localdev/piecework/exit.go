@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
@@ -25,9 +28,41 @@ const (
 	exitInterrupted = functions.ExitInterrupted
 )
 
-// exitHelp explains the exit statuses in help texts.
+// exits are the exit statuses with their meanings.
+var exits = []struct {
+	status  int
+	meaning string
+}{
+	{exitOK, "done"},
+	{exitError, "any other error; fsck: a problem was found; retry and cancel of many: some were refused"},
+	{exitUsage, "the command line, the environment or the input of the server is wrong"},
+	{exitFailed, "wait, submit --wait: the job failed"},
+	{exitCancelled, "wait, submit --wait: the job was cancelled or skipped"},
+	{exitNotFound, "there is no such job, output, kind or message"},
+	{exitTimeout, "the time was up; a job that was waited for goes on"},
+	{exitUnreachable, "no server answers"},
+	{exitInterrupted, "interrupted by ctrl-C or SIGTERM"},
+}
+
+// exitTopic is the page of the help about the exit statuses.
+func exitTopic() *cobra.Command {
+	var page strings.Builder
+	page.WriteString("Each command ends with one of these statuses, which never change:\n\n")
+	for _, e := range exits {
+		_, _ = fmt.Fprintf(&page, "  %3d  %s\n", e.status, e.meaning)
+	}
+	page.WriteString("\nWith --json an error is one document on standard error, with the status, and with a code if it has one:\n\n" +
+		`  {"error":{"exit_status":5,"detail":"no such job","code":"not_found"}}` + "\n\nThe codes:\n")
+	for some := range slices.Chunk(functions.ErrorCodes(), 8) {
+		page.WriteString("\n  " + strings.Join(some, " "))
+	}
+	return &cobra.Command{Use: "exit-status", Short: "The exit statuses, for scripts", Long: page.String()}
+}
+
+// exitHelp is exits in short, for the help texts of commands.
 const exitHelp = `Exit status: 0 done, 1 error, 2 wrong command line or configuration, 3 the job failed, 4 the job was
-cancelled or skipped, 5 no such job or output, 6 timed out, 7 no server answers, 130 interrupted.`
+cancelled or skipped, 5 no such job or output, 6 timed out, 7 no server answers, 130 interrupted.
+See: piecework help exit-status`
 
 // statusError is an error with an exit status of its own.
 type statusError struct {
@@ -100,7 +135,7 @@ func (c *console) report(err error) {
 		Code   string       `json:"code,omitempty"`
 		Errors []wire.Fault `json:"errors,omitempty"`
 	}
-	p := problem{Status: exitStatus(err), Detail: text}
+	p := problem{Status: exitStatus(err), Detail: text, Code: functions.ErrorCode(err)}
 	if refused, ok := errors.AsType[*wire.Problem](err); ok {
 		p.Code, p.Errors = refused.Code, refused.Errors
 	}

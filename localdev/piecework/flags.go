@@ -67,6 +67,7 @@ var synonyms = []struct {
 	{"concurrency", []string{"workers", "parallel", "jobs", "threads"}},
 	{"log", []string{"verbose", "debug", "level", "log-level"}},
 	{"repair", []string{"fix"}},
+	{"yes", []string{"force", "confirm"}},
 	{"for", []string{"timeout", "duration"}},
 }
 

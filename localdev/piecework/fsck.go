@@ -87,8 +87,11 @@ func (c *console) fsck(r fsck.Report) {
 		states = append(states, fmt.Sprintf("%d %s", n, s))
 	}
 	slices.Sort(states)
-	c.Printf("%s, %s (%s), %s, %s of files\n", count(r.Records, "record", "records"), count(r.Jobs, "job", "jobs"),
-		strings.Join(states, ", "), count(r.Blobs, "file", "files"), size(r.Bytes))
+	jobs := count(r.Jobs, "job", "jobs")
+	if len(states) > 0 {
+		jobs += " (" + strings.Join(states, ", ") + ")"
+	}
+	c.Printf("%s, %s, %s, %s of files\n", count(r.Records, "record", "records"), jobs, count(r.Blobs, "file", "files"), size(r.Bytes))
 	if r.Removed > 0 {
 		c.Printf("removed %s (%s) that nothing refers to\n", count(r.Removed, "file", "files"), size(r.RemovedBytes))
 	}

@@ -16,13 +16,17 @@ import (
 func getCommand(c *console) *cobra.Command {
 	return c.serverCommand(&cobra.Command{
 		Use: "get ID", Aliases: []string{"show"}, Short: "Show a job", Args: wantArgs(1, 1, "the ID of a job"),
-		Long: "Shows a job: its state, why it waits, its attempts, result and files.\n\n" + exitHelp,
+		Long: "Shows a job: its state, why it waits, its attempts, result and files.\n\n" + idHelp + "\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
 			}
-			job, err := client.Get(cmd.Context(), args[0])
+			id, err := jobID(cmd.Context(), client, args[0])
+			if err != nil {
+				return err
+			}
+			job, err := client.Get(cmd.Context(), id)
 			if err != nil {
 				return err
 			}

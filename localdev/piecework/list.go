@@ -155,7 +155,7 @@ func (c *console) list(l functions.List) {
 	}
 	t := newTable("ID", "KIND", "STATE", "ATTEMPT", "CREATED", "NOTE")
 	for _, j := range l.Jobs {
-		t.add(j.ID, j.Kind, c.state(j.State), attempts(j), c.when(j.Created), note(j))
+		t.add(c.shortID(j.ID), j.Kind, c.state(j.State), attempts(j), c.when(j.Created), note(j))
 	}
 	t.print(c)
 	if l.Next != "" {

@@ -46,6 +46,10 @@ func TestMisuse(t *testing.T) {
 		{[]string{"submit", "demo.echo", "--wait", "--timeout", "-5s"}, "--timeout -5s: cannot be negative"},
 		{[]string{"wait", "job-x", "--timeout", "5"}, "want a duration, as in 90s"},
 		{[]string{"list", "--url", "ftp://x"}, "write it as in http://127.0.0.1:7433"},
+		{[]string{"retry", "--kind", "demo.fail", "job-x"}, "want IDs or a filter, and not both"},
+		{[]string{"retry", "--state", "held"}, `--state: unknown state "held"; known are failed, cancelled`},
+		{[]string{"cancel", "job-x", "--yes"}, "--yes is for a filter, such as --kind"},
+		{[]string{"cancel", "--since", "tomorrow"}, `--since "tomorrow": write it as`},
 		{[]string{"fsck", "--dir", "/none"}, "there is no store in /none"},
 	} {
 		if r := cli(t, "", nil, c.args...); r.code != exitUsage || !strings.Contains(r.err, c.text) || r.out != "" {
@@ -87,7 +91,7 @@ func TestServersRefusalsInFlags(t *testing.T) {
 		{[]string{"list", "--limit", "2000"}, exitUsage, "--limit: expected number <= 1000"},
 		{[]string{"list", "--cursor", "x"}, exitUsage, "not a cursor"},
 		{[]string{"get", "job-none"}, exitNotFound, "no such job"},
-		{[]string{"get", "none"}, exitNotFound, "they begin with job-"},
+		{[]string{"get", "non"}, exitNotFound, "they begin with job-"},
 		{[]string{"retry", strings.TrimSpace(s.ask(t, "submit", "demo.echo", "--held").out)}, exitError,
 			"cannot retry a job that is held: a retry is for failed and cancelled jobs; release it instead"},
 	} {
@@ -120,7 +124,7 @@ func TestParseTime(t *testing.T) {
 		"2026-12-01 06:00":     time.Date(2026, 12, 1, 6, 0, 0, 0, time.Local),
 		"2026-12-01":           time.Date(2026, 12, 1, 0, 0, 0, 0, time.Local),
 	} {
-		if got, err := parseTime(text); err != nil || !got.Equal(want) {
+		if got, err := parseTime("--at", text); err != nil || !got.Equal(want) {
 			t.Errorf("%q = %v, %v, want %v", text, got, err, want)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -9,16 +10,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/httpapi/apiclient"
 	"github.com/piecework/piecework/functions/httpapi/wire"
 )
 
 func kindsCommand(c *console) *cobra.Command {
 	return c.serverCommand(&cobra.Command{
-		Use: "kinds", Short: "List the kinds of jobs that the server knows", Args: wantArgs(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use: "kinds [KIND]", Short: "List the kinds of jobs that the server knows, or show one", Args: wantArgs(0, 1, "one KIND or none"),
+		Long:              "Lists the kinds of jobs that the server knows. With KIND it shows the JSON Schemas of that kind's arguments and result.",
+		ValidArgsFunction: c.completeKinds,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
+			}
+			if len(args) == 1 {
+				return c.showKind(cmd.Context(), client, args[0])
 			}
 			kinds, err := client.Kinds(cmd.Context())
 			if err != nil {
@@ -27,14 +34,45 @@ func kindsCommand(c *console) *cobra.Command {
 			if c.JSON {
 				return c.PrintJSON(wire.Kinds{Kinds: kinds})
 			}
-			t := newTable("KIND", "RUNS HERE", "QUEUE", "TRIES", "TIME LIMIT", "KEPT", "FIELDS")
-			for _, k := range kinds {
-				t.add(kindRow(k)...)
+			if len(kinds) == 0 {
+				c.Notef("no kinds\n")
+				return nil
 			}
-			t.print(c)
+			c.kinds(kinds...)
 			return nil
 		},
 	})
+}
+
+// kinds shows kinds in a table.
+func (c *console) kinds(kinds ...functions.KindInfo) {
+	t := newTable("KIND", "RUNS HERE", "QUEUE", "TRIES", "TIME LIMIT", "KEPT", "FIELDS")
+	for _, k := range kinds {
+		t.add(kindRow(k)...)
+	}
+	t.print(c)
+}
+
+// showKind shows a kind, with the JSON of its jobs.
+func (c *console) showKind(ctx context.Context, client *apiclient.Client, name string) error {
+	k, err := client.Kind(ctx, name)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return c.PrintJSON(k)
+	}
+	c.kinds(k.KindInfo)
+	for _, s := range []struct {
+		what, typ string
+		schema    json.RawMessage
+	}{{"arguments", k.Args, k.ArgsSchema}, {"result", k.Result, k.ResultSchema}} {
+		c.Printf("\n%s %s\n", c.dim(s.what), oneLine(s.typ))
+		if text := jsonText(s.schema); text != "" {
+			c.Printf("  %s\n", text)
+		}
+	}
+	return nil
 }
 
 // kindRow returns the table row of a kind.
@@ -49,11 +87,11 @@ func kindRow(k functions.KindInfo) []string {
 	if k.Limits.MaxAttempts > 0 {
 		tries = fmt.Sprint(k.Limits.MaxAttempts)
 	}
-	if k.Limits.TimeoutMS > 0 {
-		limit = short(time.Duration(k.Limits.TimeoutMS) * time.Millisecond)
+	if k.Limits.Timeout > 0 {
+		limit = short(time.Duration(k.Limits.Timeout))
 	}
 	if k.Retention > 0 {
-		kept = short(k.Retention)
+		kept = short(time.Duration(k.Retention))
 	}
 	return []string{k.Name, runs, k.Queue, tries, limit, kept, strings.Join(k.Fields, ", ")}
 }

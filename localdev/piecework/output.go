@@ -22,10 +22,14 @@ func outputCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "output ID [NAME]", Aliases: []string{"outputs"}, Short: "List a job's files, or fetch one", Args: wantArgs(1, 2, "the ID of a job, and the NAME of an output or none"),
 		Long: "Without NAME lists the files of a job. With NAME writes that file to standard output, or with -o to a file,\n" +
-			"which appears whole or not at all.\n\n" + exitHelp,
+			"which appears whole or not at all.\n\n" + idHelp + "\n\n" + exitHelp,
 		Example: "  piecework output job-... nearest.csv | head\n  piecework output job-... nearest.csv -o nearest.csv",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			id, err := jobID(cmd.Context(), client, args[0])
 			if err != nil {
 				return err
 			}
@@ -33,9 +37,9 @@ func outputCommand(c *console) *cobra.Command {
 				if to != "" {
 					return usage("-o needs the NAME of an output; \"%s\" lists them", cmd.CommandPath()+" "+args[0])
 				}
-				return c.listOutputs(cmd.Context(), client, args[0])
+				return c.listOutputs(cmd.Context(), client, id)
 			}
-			return c.fetch(cmd.Context(), client, args[0], args[1], to)
+			return c.fetch(cmd.Context(), client, id, args[1], to)
 		},
 	}
 	c.serverCommand(cmd).Flags().StringVarP(&to, "output", "o", "", "the file to write; - for standard output")

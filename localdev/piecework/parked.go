@@ -29,15 +29,17 @@ func parkedCommand(c *console) *cobra.Command {
 			if c.JSON {
 				return c.PrintJSON(page)
 			}
-			if len(page.Parked) == 0 {
+			if len(page.Parked) == 0 && page.Next == "" {
 				c.Notef("no parked messages\n")
 				return nil
 			}
-			t := newTable("ID", "WHEN", "REASON")
-			for _, p := range page.Parked {
-				t.add(p.ID, c.when(p.At), oneLine(p.Reason))
+			if len(page.Parked) > 0 {
+				t := newTable("ID", "WHEN", "REASON")
+				for _, p := range page.Parked {
+					t.add(c.shortID(p.ID), c.when(p.At), oneLine(p.Reason))
+				}
+				t.print(c)
 			}
-			t.print(c)
 			if page.Next != "" {
 				c.Printf("more: --cursor %s\n", page.Next)
 			}
@@ -61,13 +63,22 @@ func unparkCommand(
 ) *cobra.Command {
 	return c.serverCommand(&cobra.Command{
 		Use: name + " ID...", Short: short, Args: wantArgs(1, -1, "the ID of a parked message, or several"),
-		Long: strings.TrimSpace(short+". "+long) + "\n\n" + exitHelp,
+		Long: strings.TrimSpace(short+". "+long) + "\n\n" + idHelp + "\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
 			}
-			return eachID(c, ids, func(id string) (wire.Unparked, error) { return do(client, cmd.Context(), id) },
+			f, err := findParked(cmd.Context(), client, ids...)
+			if err != nil {
+				return err
+			}
+			return eachID(c, ids, func(id string) (wire.Unparked, error) {
+				if id, err = f.whole(id); err != nil {
+					return wire.Unparked{}, err
+				}
+				return do(client, cmd.Context(), id)
+			},
 				func(u wire.Unparked) { c.Printf("%s %s\n", u.ID, unparked(name, u)) },
 				func(all []wire.Unparked) any { return map[string][]wire.Unparked{"unparked": all} })
 		},

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/fsck"
@@ -18,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files in testdata")
 
 // noon is the present of these tests.
-var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.Local)
+var noon = time.Date(2026, 11, 21, 13, 0, 0, 0, time.FixedZone("", 3600)) // 12:00 UTC
 
 func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
@@ -83,9 +85,37 @@ func TestWhatIsShown(t *testing.T) {
 		c.printSweep(functions.SweepResult{Looked: 7, Started: 3, Resent: 2, Failures: 2, More: true})
 	})
 	golden(t, "fsck", func(c *console) {
+		c.fsck(fsck.Report{})
 		c.fsck(fsck.Report{Records: 3, Jobs: 2, Blobs: 1, Bytes: 5_000, ByState: map[store.State]int{"queued": 1, "failed": 1},
 			Problems: []fsck.Problem{{ID: "job-1", Rule: fsck.RuleLease, Text: "it is running without a lease"}}})
 	})
+}
+
+// At 80 columns each row is a line, on which the job can be named, and its state and the beginning of its note be read.
+func TestListOnANarrowTerminal(t *testing.T) {
+	list := jobs()
+	for i := range list {
+		list[i].ID = fmt.Sprintf("job-%026d", i)
+		list[i].Kind = "banking.statements.of-the-quarter"
+		list[i].Error = strings.Repeat("x", 200)
+	}
+	var out bytes.Buffer
+	c := newConsole(nil, &out, &out, nil)
+	c.Now, c.columns = func() time.Time { return noon }, 80
+	c.list(functions.List{Jobs: list})
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != len(list)+1 {
+		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(list)+1, out.String())
+	}
+	for i, text := range lines[1:] {
+		words := strings.Fields(text)
+		if n := utf8.RuneCountInString(text); n > 80 || words[0] != fmt.Sprintf("%08d", i) || words[1] != "banking.statements.…" || words[2] != string(list[i].State) {
+			t.Errorf("row %q has %d characters, want at most 80, with the end of the id, the kind cut to 20 and the state", text, n)
+		}
+	}
+	if !strings.Contains(lines[3], "xxxxxxxx") {
+		t.Errorf("row %q, want the beginning of the error in it", lines[3])
+	}
 }
 
 func TestProgressInLines(t *testing.T) {

@@ -8,23 +8,27 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/httpapi/apiclient"
+	"github.com/piecework/piecework/store"
 )
 
 func cancelCommand(c *console) *cobra.Command {
 	var reason string
-	cmd := steer(c, "cancel", "Cancel jobs", "A waiting job is cancelled at once. A running job is told to stop.",
-		func(ctx context.Context, client *apiclient.Client, id string) (functions.Info, error) {
-			return client.Cancel(ctx, id, reason)
-		})
+	do := func(ctx context.Context, client *apiclient.Client, id string) (functions.Info, error) {
+		return client.Cancel(ctx, id, reason)
+	}
+	cmd := steer(c, "cancel", "Cancel jobs", "A waiting job is cancelled at once. A running job is told to stop."+manyHelp, do)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, to be kept with the job")
-	return cmd
+	return c.manyCommand(cmd, &many{
+		did: "cancelled or told to stop", do: do, states: []store.State{store.Held, store.Scheduled, store.Queued, store.Running, store.Retrying, store.Blocked},
+	})
 }
 
 func retryCommand(c *console) *cobra.Command {
-	return steer(c, "retry", "Run failed or cancelled jobs again", "They get a new set of attempts, and continue from their last checkpoints.",
-		func(ctx context.Context, client *apiclient.Client, id string) (functions.Info, error) {
-			return client.Retry(ctx, id)
-		})
+	do := func(ctx context.Context, client *apiclient.Client, id string) (functions.Info, error) {
+		return client.Retry(ctx, id)
+	}
+	cmd := steer(c, "retry", "Run failed or cancelled jobs again", "They get a new set of attempts, and continue from their last checkpoints."+manyHelp, do)
+	return c.manyCommand(cmd, &many{did: "to run again", do: do, states: []store.State{store.Failed, store.Cancelled}, state: store.Failed})
 }
 
 func releaseCommand(c *console) *cobra.Command {
@@ -69,13 +73,22 @@ func steer(
 	c *console, name, short, long string, do func(context.Context, *apiclient.Client, string) (functions.Info, error),
 ) *cobra.Command {
 	return c.serverCommand(&cobra.Command{
-		Use: name + " ID...", Short: short, Args: wantArgs(1, -1, "the ID of a job, or several"), Long: strings.TrimSpace(short+". "+long) + "\n\n" + exitHelp,
+		Use: name + " ID...", Short: short, Args: wantArgs(1, -1, "the ID of a job, or several"), Long: strings.TrimSpace(short+". "+long) + "\n\n" + idHelp + "\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
 			}
-			return eachID(c, ids, func(id string) (functions.Info, error) { return do(cmd.Context(), client, id) },
+			f, err := findJobs(cmd.Context(), client, ids...)
+			if err != nil {
+				return err
+			}
+			return eachID(c, ids, func(id string) (functions.Info, error) {
+				if id, err = f.whole(id); err != nil {
+					return functions.Info{}, err
+				}
+				return do(cmd.Context(), client, id)
+			},
 				func(job functions.Info) { c.Printf("%s %s%s\n", job.ID, c.state(job.State), stopNote(job)) },
 				func(jobs []functions.Info) any { return functions.List{Jobs: jobs} })
 		},

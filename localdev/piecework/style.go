@@ -52,9 +52,9 @@ func (c *console) when(t time.Time) string {
 	}
 }
 
-// moment describes t relative to now and as a local time.
+// moment describes t relative to now and in UTC, as --at takes it and as the API has it.
 func (c *console) moment(t time.Time) string {
-	return fmt.Sprintf("%s (%s)", c.when(t), t.Local().Format("2006-01-02 15:04:05"))
+	return fmt.Sprintf("%s (%s)", c.when(t), t.UTC().Format(time.RFC3339))
 }
 
 // short formats a duration in its largest unit, or in the largest two if the number is small.

@@ -77,7 +77,7 @@ func submit(ctx context.Context, c *console, args []string, f submitFlags) error
 	if f.at != "" && f.sub.Delay != "" {
 		return usage("--at and --in are mutually exclusive")
 	}
-	if f.sub.At, err = parseTime(f.at); err != nil {
+	if f.sub.At, err = parseTime("--at", f.at); err != nil {
 		return err
 	}
 	client, err := c.client()
@@ -149,7 +149,7 @@ func (c *console) arguments(text string) (json.RawMessage, error) {
 var timeForms = []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
 
 // parseTime reads a time. Without a zone it is local time.
-func parseTime(text string) (time.Time, error) {
+func parseTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -161,5 +161,5 @@ func parseTime(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage("--at %q: write it as 2026-12-01T06:00:00Z, or \"2026-12-01 06:00\" in local time", text)
+	return time.Time{}, usage("%s %q: write it as 2026-12-01T06:00:00Z, or \"2026-12-01 06:00\" in local time", flag, text)
 }

@@ -27,7 +27,8 @@ var cellBreaks = strings.NewReplacer("\n", " ", "\t", " ")
 // gap separates columns.
 const gap = "  "
 
-// print prints the table. It cuts the last column to the width of a terminal.
+// print prints the table. On a terminal that is too narrow it cuts the columns between the first, which names the row, and
+// the last to a quarter of the width, and the last to what is left.
 func (t *table) print(c *console) {
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {
@@ -36,6 +37,15 @@ func (t *table) print(c *console) {
 		}
 	}
 	room := c.Width()
+	all := len(gap) * (len(widths) - 1)
+	for _, w := range widths {
+		all += w
+	}
+	if room > 0 && all > room {
+		for i := 1; i < len(widths)-1; i++ {
+			widths[i] = min(widths[i], max(room/4, line.Visible(t.head[i])))
+		}
+	}
 	show := func(row []string, style func(string) string) {
 		var b strings.Builder
 		used := 0
@@ -47,8 +57,9 @@ func (t *table) print(c *console) {
 				b.WriteString(style(cell))
 				break
 			}
+			cell = line.Cut(cell, widths[i])
 			b.WriteString(style(cell))
-			b.WriteString(strings.Repeat(" ", widths[i]-line.Visible(cell)) + gap)
+			b.WriteString(strings.Repeat(" ", max(widths[i]-line.Visible(cell), 0)) + gap)
 			used += widths[i] + len(gap)
 		}
 		c.Printf("%s\n", strings.TrimRight(b.String(), " "))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,8 +23,8 @@ import (
 
 // upFlags are the flags of the server.
 type upFlags struct {
-	addr, dir, store, blobs, concurrency, tokens, tokenFile, log string
-	queues                                                       []string
+	addr, dir, store, blobs, concurrency, tokens, tokenFile, origins, log string
+	queues                                                                []string
 }
 
 func upCommand(c *console) *cobra.Command {
@@ -45,7 +46,7 @@ func upCommand(c *console) *cobra.Command {
 	flags := cmd.Flags()
 	for name, to := range map[string]*string{
 		"addr": &f.addr, "dir": &f.dir, "store": &f.store, "blobs": &f.blobs, "concurrency": &f.concurrency,
-		"token-file": &f.tokenFile, "log": &f.log,
+		"token-file": &f.tokenFile, "origins": &f.origins, "log": &f.log,
 	} {
 		flags.StringVar(to, name, c.value(name), help(name))
 	}
@@ -74,6 +75,10 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	origins := strings.FieldsFunc(f.origins, func(r rune) bool { return r == ',' || r == ' ' })
+	if err := httpapi.CheckOrigins(origins); err != nil {
+		return usage("--origins: %w", err)
+	}
 	ln, err := httpapi.Listen(ctx, f.addr, who) // before a worker takes jobs
 	if err != nil {
 		return listenError(f.addr, err)
@@ -86,7 +91,7 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.stop(ctx, stack)) }()
-	api, err := httpapi.New(stack.Runtime(), &httpapi.Options{Tokens: who, Version: version(), Log: logger})
+	api, err := httpapi.New(stack.Runtime(), &httpapi.Options{Tokens: who, Origins: origins, Version: version(), Log: logger})
 	if err != nil {
 		return err
 	}
@@ -116,6 +121,12 @@ func (c *console) logger(level string) (*slog.Logger, error) {
 		return nil, usage("%s", functions.UnknownName("log level", level, []string{"debug", "info", "warn", "error"}))
 	}
 	opts := &slog.HandlerOptions{Level: l}
+	opts.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			a.Value = slog.TimeValue(a.Value.Time().UTC()) // as all times for people
+		}
+		return a
+	}
 	if c.JSON {
 		opts.ReplaceAttr = functions.ReadableAttr
 		return slog.New(slog.NewJSONHandler(c.Err, opts)), nil

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,25 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+func TestOriginsOfPages(t *testing.T) {
+	s := start(t, t.TempDir(), "--origins", "http://localhost:3000,http://localhost:8080")
+	for origin, status := range map[string]int{"http://localhost:8080": http.StatusOK, "http://localhost:5173": http.StatusForbidden} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/kinds", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", origin)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != status {
+			t.Errorf("a page of %s got %d, want %d", origin, res.StatusCode, status)
+		}
+	}
+}
+
 func TestUpRefusals(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	for _, c := range []struct {
@@ -76,6 +96,7 @@ func TestUpRefusals(t *testing.T) {
 		{nil, []string{"--tokens", "operator:short"}, exitUsage, "has 5 characters"},
 		{nil, []string{"--token-file", dir + "/none"}, exitUsage, "no such file"},
 		{nil, []string{"--token-file", "/dev/null"}, exitUsage, "has no tokens"},
+		{nil, []string{"--origins", "localhost:3000"}, exitUsage, `--origins: origin "localhost:3000": write it as`},
 		{nil, []string{"--dri", "x"}, exitUsage, "did you mean --dir?"},
 		{nil, []string{"x"}, exitUsage, "takes no arguments"},
 		{nil, []string{"--store", "redis://x"}, exitUsage, "sqlite:///path/to/file"},
@@ -114,6 +135,18 @@ func TestDurationsInTheJSONLogCanBeRead(t *testing.T) {
 	logger.InfoContext(t.Context(), "done", slog.Duration("took", 1500*time.Millisecond))
 	if !strings.Contains(log.String(), `"took":"1.5s"`) {
 		t.Error(log.String())
+	}
+}
+
+func TestTheLogForPeopleIsInUTC(t *testing.T) {
+	var log strings.Builder
+	logger, err := newConsole(nil, io.Discard, &log, nil).logger("info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := slog.NewRecord(noon, slog.LevelInfo, "done", 0)
+	if err := logger.Handler().Handle(t.Context(), record); err != nil || !strings.HasPrefix(log.String(), "time=2026-11-21T12:00:00.000Z ") {
+		t.Errorf("log = %q, %v, want it to begin with the time in UTC", log.String(), err)
 	}
 }
 

@@ -18,7 +18,7 @@ func waitCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "wait ID", Short: "Wait for a job's end and print its result", Args: wantArgs(1, 1, "the ID of a job"),
 		Long: "Waits until a job has ended, and shows its progress on standard error: a bar on a terminal, lines elsewhere.\n" +
-			"Then it prints the result on standard output.\n\n" + exitHelp,
+			"Then it prints the result on standard output.\n\n" + idHelp + "\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkTimeout(timeout); err != nil {
 				return err
@@ -27,7 +27,11 @@ func waitCommand(c *console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return wait(cmd.Context(), c, client, args[0], timeout)
+			id, err := jobID(cmd.Context(), client, args[0])
+			if err != nil {
+				return err
+			}
+			return wait(cmd.Context(), c, client, id, timeout)
 		},
 	}
 	c.serverCommand(cmd).Flags().DurationVar(&timeout, "timeout", 0, "the longest wait, as in 10m (default: without limit)")

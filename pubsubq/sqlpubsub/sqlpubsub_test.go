@@ -186,7 +186,7 @@ func TestARoleThatOwnsNothing(t *testing.T) {
 		[]string{"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA work TO " + role},
 	) {
 		if _, err := owner.Exec(t.Context(), stmt); err != nil {
-			t.Fatalf("%s: %v", stmt, err)
+			t.Fatalf("statement %s: %v", stmt, err)
 		}
 	}
 	q := openURL(t, strings.Replace(url, "postgres@", role+"@", 1), opts)

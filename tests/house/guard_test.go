@@ -28,7 +28,7 @@ var guarded = []string{"functions", "functions/trigger", "functions/worker", "fu
 var ownFunctions = []string{
 	"functions.Config.Now", "functions.Config.Rand", "cloudrun.keySet.now",
 	"functions.Attempt.done", "functions.Output.release", "functions.turn.next", "functions.noun.step",
-	"lambda.queueFunction.reserve", "lambda.queueFunction.start",
+	"lambda.queueFunction.reserve", "lambda.queueFunction.start", "functions.Runtime.inTx", "functions.Tx.Close",
 }
 
 // calledInGuard are functions that call code of the program and that only a guard calls, and functions whose calls are

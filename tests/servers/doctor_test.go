@@ -175,7 +175,7 @@ func TestDoctorFindsQueuesOfAmazonThatAreNotSetUp(t *testing.T) {
 
 func TestDoctorFindsATableThatIsNotSetUp(t *testing.T) {
 	a := onAmazon(t)
-	says(t, a.examined(t, 1), "FAIL store open", "piecework init creates it", "ok queue default send")
+	says(t, a.examined(t, 1), "FAIL store open", "pieceworkd init creates it", "ok queue default send")
 	call(t, a.table, "CreateTable", `{"TableName":"half","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],
 		"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"list_pk","AttributeType":"S"},{"AttributeName":"list_sk","AttributeType":"S"}],
 		"GlobalSecondaryIndexes":[{"IndexName":"list","Projection":{"ProjectionType":"KEYS_ONLY"},

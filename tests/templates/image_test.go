@@ -102,14 +102,14 @@ func TestImageRunsInItsOwnFiles(t *testing.T) {
 	out, err := inside(t, root, []string{
 		"PIECEWORK_STORE=sqlite:///var/lib/piecework/p.db", "PIECEWORK_QUEUES=jetstream://127.0.0.1:1/p.{queue}",
 		"PIECEWORK_BLOBS=file:///var/lib/piecework/blobs",
-	}, "/piecework", "init")
+	}, "/pieceworkd", "init")
 	if err != nil || !strings.Contains(out, "is ready") {
 		t.Errorf("init in the image: %v, %s", err, out)
 	}
 	if _, err := os.Stat(filepath.Join(root, "var/lib/piecework/p.db")); err != nil {
 		t.Errorf("init in the image made no database: %v", err)
 	}
-	program, err := os.ReadFile(filepath.Join(root, "piecework"))
+	program, err := os.ReadFile(filepath.Join(root, "pieceworkd"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestImageHasWhatProgramsLookFor(t *testing.T) {
 	if out, err := pack.CombinedOutput(); err != nil {
 		t.Fatalf("pack.CombinedOutput: got %v: %s, want no error", err, out)
 	}
-	out, err := inside(t, unpack(t, open(t, filepath.Join(dir, "image.tar"))), []string{"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"}, "/piecework")
+	out, err := inside(t, unpack(t, open(t, filepath.Join(dir, "image.tar"))), []string{"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"}, "/pieceworkd")
 	if err != nil {
 		t.Fatalf("got %v: %s, want no error", err, out)
 	}
@@ -159,7 +159,7 @@ func open(t *testing.T, name string) v1.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.OS != "linux" || c.Architecture != runtime.GOARCH || c.Config.User != "65532:65532" || !reflect.DeepEqual(c.Config.Entrypoint, []string{"/piecework"}) {
+	if c.OS != "linux" || c.Architecture != runtime.GOARCH || c.Config.User != "65532:65532" || !reflect.DeepEqual(c.Config.Entrypoint, []string{"/pieceworkd"}) {
 		t.Errorf("the image is configured as %+v", c)
 	}
 	return img

@@ -151,7 +151,7 @@ func TestUnitOfSystemd(t *testing.T) {
 	}
 	// The program is not installed here: another that is takes its place.
 	name := filepath.Join(t.TempDir(), "piecework.service")
-	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(unit), "/usr/local/bin/piecework", "/bin/true")), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(unit), "/usr/local/bin/pieceworkd", "/bin/true")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

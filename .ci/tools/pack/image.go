@@ -62,7 +62,7 @@ func config(img v1.Image, arch string) *v1.ConfigFile {
 	c = c.DeepCopy()
 	c.Architecture, c.OS, c.Created = arch, "linux", v1.Time{Time: time.Unix(0, 0).UTC()}
 	c.Config = v1.Config{
-		Entrypoint: []string{"/piecework"}, User: fmt.Sprintf("%d:%d", user, user), WorkingDir: "/",
+		Entrypoint: []string{"/pieceworkd"}, User: fmt.Sprintf("%d:%d", user, user), WorkingDir: "/",
 		Env: []string{"PATH=/", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"},
 	}
 	return c
@@ -91,7 +91,7 @@ func layer(program []byte) ([]byte, error) {
 		{"etc/ssl/", 0o755, 0, nil},
 		{"etc/ssl/certs/", 0o755, 0, nil},
 		{"etc/ssl/certs/ca-certificates.crt", 0o644, 0, certificates.Bytes()},
-		{"piecework", 0o755, 0, program},
+		{"pieceworkd", 0o755, 0, program},
 		{"tmp/", 0o1777, 0, nil},
 		{"var/", 0o755, 0, nil},
 		{"var/lib/", 0o755, 0, nil},

@@ -126,6 +126,14 @@ func TestEveryMethod(t *testing.T) {
 	}
 	_, err = c.Kinds(ctx)
 	check("kinds", err)
+	kind, err := c.Kind(ctx, "test.file")
+	check("kind", err)
+	if kind.Name != "test.file" || !json.Valid(kind.ArgsSchema) {
+		t.Errorf("kind %+v, want the schema of its arguments", kind)
+	}
+	if _, err := c.Kind(ctx, "test.fiel"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a kind that is not there: %v, want ErrNotFound", err)
+	}
 	_, err = c.Parked(ctx, 5, "")
 	check("parked", err)
 	for verb, unpark := range map[string]func(context.Context, string) (wire.Unparked, error){"remove": c.RemoveParked, "replay": c.ReplayParked} {

@@ -17,6 +17,13 @@ func (c *Client) Kinds(ctx context.Context) ([]functions.KindInfo, error) {
 	return k.Kinds, err
 }
 
+// Kind describes a kind, with the JSON Schemas of its arguments and its result if the server has them.
+func (c *Client) Kind(ctx context.Context, name string) (wire.Kind, error) {
+	var k wire.Kind
+	err := c.do(ctx, call{method: http.MethodGet, path: []string{"v1", "kinds", name}, again: true}, &k)
+	return k, err
+}
+
 // Parked returns a page of messages that could not be made jobs, newest first. Limit 0 means 50.
 func (c *Client) Parked(ctx context.Context, limit int, cursor string) (wire.ParkedPage, error) {
 	query := url.Values{}

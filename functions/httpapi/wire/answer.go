@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/piecework/piecework/functions"
@@ -36,6 +37,14 @@ type Outputs struct {
 // Kinds lists the kinds.
 type Kinds struct {
 	Kinds []functions.KindInfo `json:"kinds"`
+}
+
+// Kind describes a kind, and the JSON of its jobs as far as the server's process has the Go types.
+type Kind struct {
+	functions.KindInfo
+
+	ArgsSchema   json.RawMessage `json:"args_schema,omitempty" doc:"the JSON Schema of its arguments; left out if the server's process has not registered the kind"`
+	ResultSchema json.RawMessage `json:"result_schema,omitempty" doc:"the JSON Schema of its result"`
 }
 
 // Parked is a message that could not be made a job.

@@ -56,8 +56,8 @@ func (u Rule) Address(addr string, only bool) error {
 }
 
 // Check refuses a request that does not come from this machine, that came through a proxy, that was sent to a name which
-// can be another machine's, or that a browser sends for a page of another origin.
-func (u Rule) Check(r *http.Request) *wire.Problem {
+// can be another machine's, or that a browser sends for a page of another origin than those that are allowed.
+func (u Rule) Check(r *http.Request, allowed ...string) *wire.Problem {
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
 		return wire.NewProblem(http.StatusForbidden, u.From)
 	}
@@ -73,7 +73,7 @@ func (u Rule) Check(r *http.Request) *wire.Problem {
 		return wire.NewProblem(http.StatusMisdirectedRequest, fmt.Sprintf("%s answers to the names localhost, 127.0.0.1 and [::1] only, not to %.100q",
 			u.Name, r.Host))
 	}
-	if foreign(r) {
+	if !slices.Contains(allowed, r.Header.Get("Origin")) && foreign(r) {
 		return wire.NewProblem(http.StatusForbidden, "a web page of another origin may not use this server from a browser, not even to read")
 	}
 	return nil

@@ -79,7 +79,7 @@ func openTable(ctx context.Context, a *drivers.Address) (*docstore.Collection, f
 // network, the credentials or the rights are not there, or init has not been run yet.
 func undescribed(table string, err error) error {
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-		return fmt.Errorf("there is no table %s in this account and region; piecework init creates it: %w", table, err)
+		return fmt.Errorf("there is no table %s in this account and region; pieceworkd init creates it: %w", table, err)
 	}
 	return fmt.Errorf("describe table %s: %w", table, err)
 }

@@ -237,7 +237,7 @@ func TestTableURLs(t *testing.T) {
 // What the network, the rights or a missing init do to the first question is no fault of the URL.
 func TestATableThatCannotBeDescribed(t *testing.T) {
 	for kind, want := range map[string]string{
-		"ResourceNotFoundException": "there is no table jobs in this account and region; piecework init creates it",
+		"ResourceNotFoundException": "there is no table jobs in this account and region; pieceworkd init creates it",
 		"AccessDeniedException":     "describe table jobs: ",
 	} {
 		s := newStub(t, map[string]func(int, object) (int, object){

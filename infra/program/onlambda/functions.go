@@ -53,7 +53,7 @@ func api(d *program.Deployment) (lambda.Handler, error) {
 		return nil, err
 	}
 	h, err := httpapi.New(d.Runtime, &httpapi.Options{
-		Tokens: tokens, Authenticate: byIAM, Version: d.Getenv("AWS_LAMBDA_FUNCTION_VERSION"), Log: d.Log,
+		Tokens: tokens, Origins: d.Origins, Authenticate: byIAM, Version: d.Getenv("AWS_LAMBDA_FUNCTION_VERSION"), Log: d.Log,
 	})
 	if err != nil {
 		return nil, err

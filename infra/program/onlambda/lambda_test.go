@@ -149,7 +149,7 @@ func TestWhoMayUseTheAPI(t *testing.T) {
 	const submit = `{"kind":"test.double","args":1}`
 	bearer := func(token string) string { return `,"authorization":"Bearer ` + token + `"` }
 	w := newWorld(t)
-	closed, open := w.start("api", "PIECEWORK_TOKENS=operator:"+token), w.start("api")
+	closed, open := w.start("api", "PIECEWORK_TOKENS=operator:"+token, "PIECEWORK_ORIGINS=https://console.example.com"), w.start("api")
 	for _, c := range []struct {
 		p                *process
 		headers, context string
@@ -167,6 +167,8 @@ func TestWhoMayUseTheAPI(t *testing.T) {
 	} {
 		wantReply(t, c.p.invoke(request("POST", "/v1/jobs", c.headers, c.context, submit)), c.want)
 	}
+	page := request("OPTIONS", "/v1/jobs", `,"origin":"https://console.example.com","access-control-request-method":"POST"`, "", "")
+	wantReply(t, closed.invoke(page), `"statusCode":204`, "https://console.example.com")
 	wantReply(t, open.invoke(request("GET", "/v1/jobs", "", "", "")), "set the function URL's type to AWS_IAM", "PIECEWORK_TOKENS")
 	wantReply(t, open.invoke(request("GET", "/v1/health", "", "", "")), `"statusCode":200`)
 }
