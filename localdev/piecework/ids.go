@@ -51,9 +51,9 @@ type finder struct {
 
 // findJobs looks for the jobs that ids mean.
 func findJobs(ctx context.Context, client *apiclient.Client, ids ...string) (*finder, error) {
-	list := func(state store.State) pager {
+	list := func(states ...string) pager {
 		return func(ctx context.Context, cursor string) ([]entry, string, error) {
-			list, err := client.List(ctx, wire.List{State: string(state), Limit: 1000, Cursor: cursor})
+			list, err := client.List(ctx, wire.List{States: states, Limit: 1000, Cursor: cursor})
 			var page []entry
 			for _, j := range list.Jobs {
 				page = append(page, entry{j.ID, j.Kind + ", " + string(j.State)})
@@ -61,7 +61,7 @@ func findJobs(ctx context.Context, client *apiclient.Client, ids ...string) (*fi
 			return page, list.Next, err
 		}
 	}
-	return find(ctx, "job", ids, list(""), list(store.Failed)) // a list of failed jobs goes back further
+	return find(ctx, "job", ids, list(), list(string(store.Failed))) // a list of failed jobs goes back further
 }
 
 // findParked looks for the parked messages that ids mean.

@@ -124,7 +124,7 @@ func (c *console) parsePast(flag, text string) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return c.Now().Add(-d), nil
 	}
-	t, err := parseTime(text)
+	t, err := parseTime("--"+flag, text)
 	if err != nil {
 		return t, usage("--%s %q: write it as 2h, for two hours ago, as 2026-12-01T06:00:00Z, or \"2026-12-01 06:00\" in local time", flag, text)
 	}

@@ -74,7 +74,7 @@ func (c *console) manyCommand(cmd *cobra.Command, m *many) *cobra.Command {
 		def = string(m.state)
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&m.filter.State, "state", "", "instead of IDs: jobs in this state: "+strings.Join(names, ", ")+" (default: "+def+")")
+	flags.StringSliceVar(&m.filter.States, "state", nil, "instead of IDs: jobs in these states: "+strings.Join(names, ", ")+" (default: "+def+")")
 	flags.StringVar(&m.filter.Kind, "kind", "", "instead of IDs: jobs of this kind")
 	flags.StringVar(&m.filter.Tag, "tag", "", "instead of IDs: jobs with this tag")
 	flags.StringVar(&since, "since", "", "instead of IDs: jobs submitted, or failed if the state is failed, since this time: 24h, or as --at of submit (default: all)")
@@ -101,15 +101,21 @@ func (c *console) manyCommand(cmd *cobra.Command, m *many) *cobra.Command {
 		if !filtered() {
 			return byID(cmd, ids)
 		}
-		if state := m.filter.State; state != "" && !slices.Contains(names, state) {
-			return usage("--state: %s", functions.UnknownName("state", state, names))
+		for _, state := range m.filter.States {
+			if !slices.Contains(names, state) {
+				return usage("--state: %s", functions.UnknownName("state", state, names))
+			}
 		}
 		var err error
-		if m.since, err = parseSince(c.Now(), since); err != nil {
+		if m.since, err = c.parsePast("since", since); err != nil {
 			return err
 		}
-		if m.filter.State == "" {
-			m.filter.State = string(m.state)
+		switch {
+		case len(m.filter.States) > 0:
+		case m.state != "":
+			m.filter.States = []string{string(m.state)}
+		default:
+			m.filter.States = names
 		}
 		client, err := c.client()
 		if err != nil {
@@ -118,14 +124,6 @@ func (c *console) manyCommand(cmd *cobra.Command, m *many) *cobra.Command {
 		return m.run(cmd.Context(), c, client)
 	}
 	return cmd
-}
-
-// parseSince reads a time, or how long ago it was.
-func parseSince(now time.Time, text string) (time.Time, error) {
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	return parseTime("--since", text)
 }
 
 // run counts the jobs, or applies the operation to them, and says what became of them.
@@ -175,7 +173,7 @@ func (m *many) next(ctx context.Context, client *apiclient.Client) ([]functions.
 	m.filter.Cursor = list.Next
 	jobs := slices.DeleteFunc(list.Jobs, func(j functions.Info) bool {
 		at := j.Created
-		if m.filter.State == string(store.Failed) {
+		if slices.Equal(m.filter.States, []string{string(store.Failed)}) {
 			at = j.Ended // as the list is sorted
 		}
 		return at.Before(m.since) || !slices.Contains(m.states, j.State) || !j.Done() && !j.Cancel.IsZero() // told to stop
