@@ -1,7 +1,7 @@
 // Package sqlpubsub is a gocloud.dev pubsub driver for two tables of a PostgreSQL or SQLite database,
 // so that a job system whose records are there needs no broker.
 //
-//	q, err := sqlpubsub.OpenPool(ctx, pool, nil) // or OpenDB, for SQLite
+//	q, err := sqlpubsub.OpenDB(ctx, db, nil) // or OpenPool of sqlpubsub/postgres
 //	topic, sub := q.Topic("default"), q.Subscription("default")
 //
 // [Queues] is also a pubsubq.Direct: a Sender and a Receiver can use it without gocloud's portable

@@ -3,23 +3,18 @@ package sqlpubsub
 import (
 	"context"
 	"errors"
+	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"gocloud.dev/gcerrors"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// errorAs finds *pgconn.PgError and *sqlite.Error.
-func errorAs(err error, i any) bool {
-	switch target := i.(type) {
-	case **pgconn.PgError:
-		return errors.As(err, target)
-	case **sqlite.Error:
-		return errors.As(err, target)
-	}
-	return false
-}
+// errorAs finds the database's own error, such as *pgconn.PgError or *sqlite.Error.
+func errorAs(err error, i any) bool { return errors.As(err, i) }
+
+// sqlState is what errors of PostgreSQL's clients have: a code of its manual, appendix A.
+type sqlState interface{ SQLState() string }
 
 func codeOf(err error) gcerrors.ErrorCode {
 	switch {
@@ -30,13 +25,14 @@ func codeOf(err error) gcerrors.ErrorCode {
 	case errors.Is(err, context.DeadlineExceeded):
 		return gcerrors.DeadlineExceeded
 	}
-	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch {
-		case server.Code == "42P01":
+	var server sqlState
+	if errors.As(err, &server) {
+		switch code := server.SQLState(); {
+		case code == "42P01":
 			return gcerrors.NotFound
-		case server.Code == "42501":
+		case code == "42501":
 			return gcerrors.PermissionDenied
-		case server.Code[:min(2, len(server.Code))] == "53":
+		case strings.HasPrefix(code, "53"):
 			return gcerrors.ResourceExhausted
 		}
 		return gcerrors.Unknown

@@ -6,16 +6,45 @@ import (
 	"fmt"
 	"hash/fnv"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// Server is a client of a PostgreSQL server. Package sqlpubsub/postgres has one.
+type Server interface {
+	// Exec runs a statement that is a transaction of its own.
+	Exec(ctx context.Context, query string, args ...any) error
+	// Each runs a query, and calls row with what scans each row.
+	Each(ctx context.Context, row func(scan func(into ...any) error) error, query string, args ...any) error
+	// Atomically runs statements in one transaction, which is rolled back if do returns an error.
+	Atomically(ctx context.Context, do func(exec Exec) error) error
+	// InTx returns how to run statements in a transaction of the client's library, and false for
+	// something else.
+	InTx(tx any) (Exec, bool)
+	// Listen calls ring with the payload of each notice on a channel, and with "" when it has begun
+	// to listen, until the connection fails or ctx ends. It returns ErrNoNotices if the connection
+	// leads to a pooler that does not pass notices on.
+	Listen(ctx context.Context, channel string, ring func(queue string)) error
+}
+
+// Exec runs a statement.
+type Exec func(ctx context.Context, query string, args ...any) error
+
+// ErrNoNotices says that a connection pooler passes no notices on.
+var ErrNoNotices = errors.New("a connection pooler passes no notices on")
+
+// OpenServer opens queues in PostgreSQL, and creates the tables if they are missing. Close does not
+// close the client. The options may be nil. Programs call OpenPool of package sqlpubsub/postgres.
+func OpenServer(ctx context.Context, server Server, opts *Options) (*Queues, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, &postgresDB{server: server, channel: channel(o), onError: o.OnError}, o, postgresDialect)
+}
 
 // postgresDB is PostgreSQL. Its times are the server's.
 type postgresDB struct {
-	pool    *pgxpool.Pool
+	server  Server
 	channel string
-	timeout time.Duration
 	onError func(error)
 }
 
@@ -59,30 +88,24 @@ func postgresStatements(t *table) {
 // create creates the tables. An advisory lock has processes that start together wait for one
 // another, because IF NOT EXISTS fails if both find nothing.
 func (p *postgresDB) create(ctx context.Context, statements []string) error {
-	return pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+	return p.server.Atomically(ctx, func(exec Exec) error {
 		h := fnv.New64a()
 		h.Write([]byte("sqlpubsub " + p.channel))
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(h.Sum64())); err != nil {
-			return err
-		}
+		err := exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(h.Sum64()))
 		for _, s := range statements {
-			if _, err := tx.Exec(ctx, s); err != nil {
-				return err
+			if err == nil {
+				err = exec(ctx, s)
 			}
 		}
-		return nil
+		return err
 	})
 }
 
 func (p *postgresDB) insert(ctx context.Context, t *table, queue string, rows []row) error {
-	run := func(ctx context.Context, query string, args ...any) error {
-		_, err := p.pool.Exec(ctx, query, args...)
-		return err
-	}
-	return p.insertBy(ctx, run, t, queue, rows)
+	return p.insertBy(ctx, p.server.Exec, t, queue, rows)
 }
 
-func (p *postgresDB) insertBy(ctx context.Context, run exec, t *table, queue string, rows []row) error {
+func (p *postgresDB) insertBy(ctx context.Context, run Exec, t *table, queue string, rows []row) error {
 	n := len(rows)
 	due, ids, tries, bodies, metas := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n), make([][]byte, n)
 	for i, r := range rows {
@@ -91,18 +114,25 @@ func (p *postgresDB) insertBy(ctx context.Context, run exec, t *table, queue str
 	return run(ctx, t.insert, queue, p.channel, due, ids, tries, bodies, metas)
 }
 
-func (p *postgresDB) take(ctx context.Context, t *table, queue string, most int) ([]row, error) {
+func (p *postgresDB) inTx(tx any) (Exec, error) {
+	if exec, ok := p.server.InTx(tx); ok {
+		return exec, nil
+	}
+	return inSQLTx(tx)
+}
+
+func (p *postgresDB) take(ctx context.Context, t *table, queue string, most int) (rows []row, err error) {
 	args := []any{queue, most}
 	if !t.transient {
 		args = append(args, t.hide)
 	}
-	found, err := p.pool.Query(ctx, t.take, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(found, func(c pgx.CollectableRow) (r row, err error) {
-		return r, c.Scan(&r.due, &r.id, &r.tries, &r.body, &r.meta)
-	})
+	err = p.server.Each(ctx, func(scan func(...any) error) error {
+		var r row
+		err := scan(&r.due, &r.id, &r.tries, &r.body, &r.meta)
+		rows = append(rows, r)
+		return err
+	}, t.take, args...)
+	return rows, err
 }
 
 // receipts are two columns of receipts.
@@ -115,23 +145,22 @@ func receipts(rows []row) (due, ids []int64) {
 
 func (p *postgresDB) remove(ctx context.Context, t *table, queue string, rows []row) error {
 	due, ids := receipts(rows)
-	_, err := p.pool.Exec(ctx, t.remove, queue, due, ids)
-	return err
+	return p.server.Exec(ctx, t.remove, queue, due, ids)
 }
 
 func (p *postgresDB) giveBack(ctx context.Context, t *table, queue string, rows []row) error {
 	due, ids := receipts(rows)
-	_, err := p.pool.Exec(ctx, t.giveBack, queue, p.channel, due, ids)
-	return err
+	return p.server.Exec(ctx, t.giveBack, queue, p.channel, due, ids)
 }
 
-func (p *postgresDB) next(ctx context.Context, t *table, queue string) (time.Duration, bool, error) {
-	var micros int64
-	err := p.pool.QueryRow(ctx, t.next, queue).Scan(&micros)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, false, nil
-	}
-	return time.Duration(micros) * time.Microsecond, err == nil, err
+func (p *postgresDB) next(ctx context.Context, t *table, queue string) (wait time.Duration, ok bool, err error) {
+	err = p.server.Each(ctx, func(scan func(...any) error) error {
+		var micros int64
+		err := scan(&micros)
+		wait, ok = time.Duration(micros)*time.Microsecond, err == nil
+		return err
+	}, t.next, queue)
+	return wait, ok, err
 }
 
 // senders is two: while one waits for the server's disk, the other keeps the server busy.
@@ -144,20 +173,15 @@ const (
 	relistenAfter = time.Second
 	// pollPooled is how often receivers look behind a connection pooler, which passes no notices on.
 	pollPooled = 200 * time.Millisecond
-	// pingEvery is how often the connection that listens is tried.
-	pingEvery = 15 * time.Second
 )
-
-// errPooled says that a connection leads to a pooler in transaction mode.
-var errPooled = errors.New("a connection pooler passes no notices on")
 
 // watch listens for notices. Without them it rings for all queues at short intervals.
 func (p *postgresDB) watch(ctx context.Context, ring func(queue string)) {
 	pooled := false
 	for ctx.Err() == nil {
 		if !pooled {
-			err := p.listen(ctx, ring)
-			if pooled = errors.Is(err, errPooled); !pooled && ctx.Err() == nil {
+			err := p.server.Listen(ctx, p.channel, ring)
+			if pooled = errors.Is(err, ErrNoNotices); !pooled && ctx.Err() == nil {
 				p.onError(fmt.Errorf("listen for messages: %w", err))
 			}
 		}
@@ -169,52 +193,6 @@ func (p *postgresDB) watch(ctx context.Context, ring func(queue string)) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
-		}
-	}
-}
-
-// listen passes notices on until the connection fails. The connection is not one of the pool's, so
-// that a small pool is not smaller by it.
-func (p *postgresDB) listen(ctx context.Context, ring func(queue string)) error {
-	pooledConn, err := p.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	conn := pooledConn.Hijack()
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
-		defer cancel()
-		_ = conn.Close(ctx) // it is given up
-	}()
-	var pid uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
-		return err
-	}
-	if pid != conn.PgConn().PID() {
-		return errPooled
-	}
-	if _, err := conn.Exec(ctx, "LISTEN "+quote(p.channel)); err != nil {
-		return err
-	}
-	ring("")
-	for {
-		wait, cancel := context.WithTimeout(ctx, pingEvery)
-		n, err := conn.WaitForNotification(wait)
-		cancel()
-		switch {
-		case err == nil:
-			ring(n.Payload)
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case wait.Err() == nil:
-			return err
-		default:
-			ping, cancel := context.WithTimeout(ctx, p.timeout)
-			err := conn.Ping(ping)
-			cancel()
-			if err != nil {
-				return err
-			}
 		}
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"regexp"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Options are the options of [Queues]. The zero value is good.
@@ -69,7 +67,9 @@ type database interface {
 	// insert adds messages, all or none, whose due is a delay, and wakes receivers everywhere.
 	insert(ctx context.Context, t *table, queue string, rows []row) error
 	// insertBy is insert by statements of a transaction of the caller.
-	insertBy(ctx context.Context, run exec, t *table, queue string, rows []row) error
+	insertBy(ctx context.Context, run Exec, t *table, queue string, rows []row) error
+	// inTx returns how to run statements in a transaction of the caller.
+	inTx(tx any) (Exec, error)
 	// take returns up to most messages that are due, which it removes or hides. No other call
 	// returns them, then or until they are due again.
 	take(ctx context.Context, t *table, queue string, most int) ([]row, error)
@@ -98,17 +98,6 @@ type Queues struct {
 	stop     context.CancelFunc
 	watching sync.Once
 	working  sync.WaitGroup
-}
-
-// OpenPool opens queues in PostgreSQL, and creates the tables if they are missing. The pool may be
-// the application's own, and may lead to PgBouncer in transaction mode. Close does not close it.
-// One more connection than the pool has listens. The options may be nil.
-func OpenPool(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Queues, error) {
-	o, err := opts.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	return open(ctx, &postgresDB{pool: pool, channel: channel(o), timeout: o.Timeout, onError: o.OnError}, o, postgresDialect)
 }
 
 // OpenDB opens queues in SQLite, and creates the tables if they are missing. The database must be a

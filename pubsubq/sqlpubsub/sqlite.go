@@ -47,7 +47,7 @@ func sqliteStatements(t *table) {
 func openSQLite(ctx context.Context, db *sql.DB, o Options) (*sqliteDB, error) {
 	if _, ok := db.Driver().(*sqlite.Driver); !ok {
 		return nil, fmt.Errorf("sqlpubsub: the driver of the database is %T: want *sqlite.Driver of modernc.org/sqlite, "+
-			"or OpenPool for PostgreSQL", db.Driver())
+			"or package sqlpubsub/postgres for PostgreSQL", db.Driver())
 	}
 	s := &sqliteDB{timeout: o.Timeout, onError: o.OnError}
 	for _, c := range []struct {
@@ -201,7 +201,7 @@ func (s *sqliteDB) insert(ctx context.Context, t *table, queue string, rows []ro
 	return c.write(ctx, func() error { return s.insertBy(ctx, run, t, queue, rows) })
 }
 
-func (s *sqliteDB) insertBy(ctx context.Context, run exec, t *table, queue string, rows []row) error {
+func (s *sqliteDB) insertBy(ctx context.Context, run Exec, t *table, queue string, rows []row) error {
 	now := time.Now().UnixMicro()
 	for _, r := range rows {
 		if err := run(ctx, t.insert, queue, now+r.due, r.id, r.tries, r.body, r.meta); err != nil {
@@ -210,6 +210,8 @@ func (s *sqliteDB) insertBy(ctx context.Context, run exec, t *table, queue strin
 	}
 	return nil
 }
+
+func (*sqliteDB) inTx(tx any) (Exec, error) { return inSQLTx(tx) }
 
 // take looks before it writes, because a write keeps others from writing even if there is nothing
 // to take.

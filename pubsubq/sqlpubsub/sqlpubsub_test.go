@@ -20,6 +20,7 @@ import (
 
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/pubsubq/sqlpubsub"
+	sqlpostgres "github.com/piecework/piecework/pubsubq/sqlpubsub/postgres"
 	"github.com/piecework/piecework/tests/conformance"
 	"github.com/piecework/piecework/tests/postgres"
 )
@@ -57,7 +58,7 @@ func openURL(t testing.TB, url string, opts *sqlpubsub.Options) *sqlpubsub.Queue
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	q, err := sqlpubsub.OpenPool(t.Context(), pool, opts)
+	q, err := sqlpostgres.OpenPool(t.Context(), pool, opts)
 	return opened(t, q, err)
 }
 
@@ -222,7 +223,7 @@ func TestARoleThatOwnsNothing(t *testing.T) {
 func TestDatabasesThatCannotHaveQueues(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.db")
 	for want, dsn := range map[string][2]string{
-		"OpenPool": {"pgx", "postgres://nowhere"}, "wal": {"sqlite", "file:" + file + "?_pragma=journal_mode(delete)"},
+		"sqlpubsub/postgres": {"pgx", "postgres://nowhere"}, "wal": {"sqlite", "file:" + file + "?_pragma=journal_mode(delete)"},
 	} {
 		db, err := sql.Open(dsn[0], dsn[1])
 		if err != nil {

@@ -7,42 +7,35 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// exec runs a statement.
-type exec func(ctx context.Context, query string, args ...any) error
-
-// InTx returns a way to send messages in a transaction of the caller, which is a pgx.Tx or a *sql.Tx
+// InTx returns a way to send messages in a transaction of the caller, which is a *sql.Tx, or a pgx.Tx,
 // on the database of the queues. They can be received when the caller commits. It sends only.
 //
 // Do not use the transaction for something else during a call.
 func (q *Queues) InTx(tx any) (pubsubq.Direct, error) {
-	_, isSQLite := q.db.(*sqliteDB)
-	switch tx := tx.(type) {
-	case pgx.Tx:
-		if isSQLite {
-			return nil, errors.New("sqlpubsub: the transaction is one of PostgreSQL, and the queues are in SQLite")
-		}
-		return &inTx{q, func(ctx context.Context, query string, args ...any) error {
-			_, err := tx.Exec(ctx, query, args...)
-			return err
-		}}, nil
-	case *sql.Tx:
-		return &inTx{q, func(ctx context.Context, query string, args ...any) error {
-			_, err := tx.ExecContext(ctx, query, args...)
-			return err
-		}}, nil
-	default:
-		return nil, fmt.Errorf("sqlpubsub: a transaction is a pgx.Tx or a *sql.Tx, not a %T", tx)
+	exec, err := q.db.inTx(tx)
+	if err != nil {
+		return nil, err
 	}
+	return &inTx{q, exec}, nil
+}
+
+func inSQLTx(tx any) (Exec, error) {
+	t, ok := tx.(*sql.Tx)
+	if !ok {
+		return nil, fmt.Errorf("sqlpubsub: the transaction is a %T: want a *sql.Tx, or for PostgreSQL a pgx.Tx", tx)
+	}
+	return func(ctx context.Context, query string, args ...any) error {
+		_, err := t.ExecContext(ctx, query, args...)
+		return err
+	}, nil
 }
 
 type inTx struct {
 	queues *Queues
-	exec   exec
+	exec   Exec
 }
 
 // SendDirect inserts messages in the transaction.

@@ -16,6 +16,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/pubsubq/memqueue"
 	"github.com/piecework/piecework/pubsubq/sqlpubsub"
+	sqlpostgres "github.com/piecework/piecework/pubsubq/sqlpubsub/postgres"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
 
@@ -79,7 +80,7 @@ func openQueues(ctx context.Context, a *drivers.Address, opts *sqlpubsub.Options
 	if err != nil {
 		return nil, nil, err
 	}
-	q, err := sqlpubsub.OpenPool(ctx, pool, opts)
+	q, err := sqlpostgres.OpenPool(ctx, pool, opts)
 	if err != nil {
 		pool.Close()
 		return nil, nil, err

@@ -144,7 +144,7 @@ func TestSubmitTx(t *testing.T) {
 func TestSubmitTxRefusesWhatIsNoTransactionOfTheDatabase(t *testing.T) {
 	_, client := process(t, "sqlite://"+filepath.Join(t.TempDir(), "jobs.db"))
 	var pg pgx.Tx = &struct{ pgx.Tx }{}
-	for want, tx := range map[string]any{"not a string": "tx", "one of PostgreSQL": pg} {
+	for want, tx := range map[string]any{"is a string": "tx", "pgx.Tx": pg} {
 		if _, err := double.SubmitTx(t.Context(), client, tx, 1); !errors.Is(err, functions.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("SubmitTx(%T) = %v, want ErrInvalid that says %q", tx, err, want)
 		}
