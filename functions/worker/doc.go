@@ -1,7 +1,7 @@
 // Package worker runs jobs in a resident process: it pulls messages from queues, claims the jobs
 // that they name in bulk, runs their handlers side by side up to a limit, and sweeps.
 //
-//	w, err := worker.New(rt, queues, submit, &worker.Options{Concurrency: 100})
+//	w, err := worker.New(rt, queues.Receiver, &worker.Options{Concurrency: 100})
 //	...
 //	err = w.Run(ctx) // until ctx ends, then drains
 //
