@@ -38,5 +38,6 @@
 // worker.go has the life of a worker and the goroutines of its handlers, options.go its options,
 // puller.go the loop that pulls from a queue, slots.go the limit that the queues share, abandoned.go
 // the handlers that were abandoned, held.go the messages to give back later, submit.go the loop of
-// the submit queue, sweeper.go the sweeps, loop.go the pauses of all loops.
+// the submit queue, sweeper.go the sweeps, loop.go the pauses of all loops, health.go what probes
+// ask.
 package worker

@@ -30,6 +30,7 @@ type Worker struct {
 	abandoned *abandoned
 	calls     guard.Calls // of the options' functions
 
+	health   health
 	started  atomic.Bool
 	work     context.Context         // of claims, handlers and sweeps
 	stop     context.CancelCauseFunc // of work
@@ -83,6 +84,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		return errors.New("worker: Run was called before")
 	}
 	defer w.pool.close()
+	w.health.set(working)
+	defer w.health.set(ended)
 	w.work, w.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.stop(functions.ErrShutdown)
 	pull, stopPulling := context.WithCancel(ctx)
@@ -104,6 +107,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-w.left:
 	}
 	stopPulling()
+	w.health.set(draining)
 	err := w.drain()
 	w.log.LogAttrs(ctx, slog.LevelInfo, "worker has ended")
 	return err
