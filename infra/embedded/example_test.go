@@ -30,6 +30,7 @@ func Example() {
 	greet.Handle(jobs, func(_ context.Context, job *functions.Job[string]) (string, error) { return "hello, " + job.Args, nil })
 
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	cfg := embedded.Config{Log: slog.New(slog.DiscardHandler)}
 	cfg.Store, cfg.Queues, cfg.Blobs = "sqlite://"+dir+"/jobs.db", "mem://{queue}", "file://"+dir+"/blobs"
 	sys, err := embedded.Open(ctx, jobs, drivers.New(sql.Register, mem.Register, files.Register), cfg)
