@@ -226,8 +226,8 @@ func TestAStoreThatIsAwayTooLongCostsTheLease(t *testing.T) {
 		if !errors.Is(cause, functions.ErrLeaseLost) || out.Verdict != functions.Drop || time.Since(start) > 2*d.Timing().Lease {
 			t.Errorf("%v, %+v after %v", cause, out, time.Since(start))
 		}
-		if i := d.get(t, id); i.State != store.Running || !strings.Contains(i.Waiting, "for sweep to end its attempt: worker test gave no heartbeat") {
-			t.Errorf("job = %+v; want State = Running and Waiting to contain \"for sweep to end its attempt: worker test gave no heartbeat\"", i)
+		if i := d.get(t, id); i.State != store.Running || !strings.Contains(i.Waiting, "for sweep to end its attempt, due in 58s (2000-01-01T00:02:00Z): worker test gave no heartbeat") {
+			t.Errorf("job = %+v; want State = Running and Waiting to contain \"for sweep to end its attempt, due in 58s (2000-01-01T00:02:00Z): worker test gave no heartbeat\"", i)
 		}
 	})
 }

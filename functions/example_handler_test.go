@@ -304,3 +304,29 @@ func ExampleRegistry_OnEnd() {
 	// mail: hello has succeeded
 	// succeeded "hello"   <nil>
 }
+
+// A handler and an end hook submit jobs through the client of their context. The key keeps a handler
+// that runs twice from submitting two.
+func ExampleClientFrom() {
+	charge, receipt := functions.Kind[int, string]("charge"), functions.Kind[string, string]("receipt")
+	jobs := functions.NewRegistry()
+	charge.Handle(jobs, func(context.Context, *functions.Job[int]) (string, error) { return "payment 7", nil })
+	charge.OnEnd(jobs, func(ctx context.Context, job functions.Info, payment string, ended error) error {
+		if ended != nil {
+			return nil // no result, no receipt
+		}
+		_, err := receipt.Submit(ctx, functions.ClientFrom(ctx), payment, functions.Key(job.ID))
+		return err
+	})
+	receipt.Handle(jobs, func(_ context.Context, job *functions.Job[string]) (string, error) {
+		fmt.Printf("receipt for %s, parent is set: %t\n", job.Args, job.Parent != "")
+		return "", nil
+	})
+
+	shop := open(jobs)
+	if _, err := charge.Submit(context.Background(), shop.Client, 99); err != nil {
+		fmt.Println(err)
+	}
+	shop.run()
+	// Output: receipt for payment 7, parent is set: true
+}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Job is what a handler sees of the job that it runs.
+// Job is what a handler sees of the job that it runs. [ClientFrom] gives the handler a client, for
+// jobs that it submits.
 type Job[Args any] struct {
 	ID        string
 	Kind      string

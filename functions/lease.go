@@ -25,7 +25,7 @@ type leaseClock struct {
 // newLeaseClock returns the clock of a lease that was taken at now.
 func newLeaseClock(rt *Runtime, now time.Time) leaseClock {
 	return leaseClock{
-		end: now.Add(rt.Timing().Lease), nextBeat: now.Add(rt.leasePart(3)), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
+		end: now.Add(rt.Timing().Lease), nextBeat: now.Add(rt.Timing().Heartbeat()), nextPoll: now.Add(rt.cfg.CancelPoll), nextSave: now,
 	}
 }
 
@@ -35,7 +35,7 @@ func (c *leaseClock) extend(rt *Runtime, asked time.Time) {
 	if end := asked.Add(rt.Timing().Lease); end.After(c.end) {
 		c.end = end
 	}
-	c.nextBeat, c.nextPoll, c.nextSave = now.Add(rt.leasePart(3)), now.Add(rt.cfg.CancelPoll), now.Add(rt.cfg.ProgressEvery)
+	c.nextBeat, c.nextPoll, c.nextSave = now.Add(rt.Timing().Heartbeat()), now.Add(rt.cfg.CancelPoll), now.Add(rt.cfg.ProgressEvery)
 }
 
 // takeProgress returns the progress that waits, for a write that begins; the attempt's end, which
@@ -192,7 +192,7 @@ func (a *Attempt) isOver() bool {
 // backOff puts the next heartbeat, poll and write of progress off for a tenth of the lease, because
 // the store did not answer.
 func (a *Attempt) backOff() {
-	soon := a.rt.cfg.Now().Add(a.rt.leasePart(10))
+	soon := a.rt.cfg.Now().Add((a.rt.Timing().Lease / 10).Truncate(time.Millisecond))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, t := range []*time.Time{&a.lease.nextBeat, &a.lease.nextPoll, &a.lease.nextSave} {
@@ -222,12 +222,6 @@ func (a *Attempt) nextStop() time.Time {
 		return time.Time{}
 	}
 	return a.limits.at
-}
-
-// leasePart is a fraction of the lease in whole milliseconds, because the clocks of Beat's callers
-// may count in these.
-func (rt *Runtime) leasePart(n time.Duration) time.Duration {
-	return (rt.Timing().Lease / n).Truncate(time.Millisecond)
 }
 
 // sooner returns the earlier of two times. Zero is never.

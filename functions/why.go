@@ -29,8 +29,8 @@ func (rt *Runtime) waiting(j store.Job) string {
 			return ""
 		}
 		if late := now.Sub(j.Lease.Until); late > 0 {
-			return fmt.Sprintf("for sweep to end its attempt: worker %s gave no heartbeat for %v",
-				j.Lease.Worker, round(late+rt.Timing().Lease))
+			return fmt.Sprintf("for sweep to end its attempt, due %s: worker %s gave no heartbeat for %v",
+				moment(j.Due, now), j.Lease.Worker, round(late+rt.Timing().Lease))
 		}
 		if j.Cancel != 0 {
 			return fmt.Sprintf("for its handler to stop: cancelled %s", moment(j.Cancel, now))

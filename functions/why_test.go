@@ -49,7 +49,7 @@ func TestWaitingSaysForWhatInEachState(t *testing.T) {
 	}
 	want(id, "for its handler to stop: cancelled in 0s (2026-11-21T12:04:31Z)")
 	d.advance(10 * time.Minute)
-	want(id, "for sweep to end its attempt: worker test gave no heartbeat for 10m0s")
+	want(id, "for sweep to end its attempt, due 8m58s ago (2026-11-21T12:05:33Z): worker test gave no heartbeat for 10m0s")
 	claimed.Execute(t.Context())
 	want(id, "")
 	if _, err := d.Client().Retry(t.Context(), id); err != nil {

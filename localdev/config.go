@@ -40,7 +40,7 @@ type Config struct {
 	// If there are neither, the process submits and sweeps only.
 	Pull []string
 	// Worker configures the worker. SweepEvery is 1 second by default here, and DrainGrace 10
-	// seconds.
+	// seconds. Its Queues and Submit are set: this worker pulls all queues.
 	Worker worker.Options
 	// Runtime configures the runtime. StopGrace is 5 seconds by default here.
 	Runtime functions.Config

@@ -17,6 +17,13 @@
 // and resumes running jobs when their leases have run out: with the default [Timing], ten seconds
 // after they were last extended. Several processes may share one data directory.
 //
+// # Size
+//
+// A program with SQLite and files links 37 modules and has 36.7 MB; with -tags grpcnotrace and
+// -ldflags="-s -w" 20.6 MB. gocloud's docstore, pubsub and fileblob with modernc's SQLite alone have
+// 28 modules, 24.1 MB and 11.7 MB. The tag leaves out a trace of gRPC calls that nothing here shows,
+// and templates with it. Of the rest, most is the client of PostgreSQL.
+//
 // Package kit gives a test the same system in memory and in virtual time.
 //
 // config.go has the configuration, stack.go the running system, dir.go its data directory, and

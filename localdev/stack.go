@@ -83,15 +83,9 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	if err != nil {
 		return err
 	}
-	queues := map[string]*pubsubq.Receiver{}
-	for _, queue := range s.cfg.Pull {
-		queues[queue] = s.queues.Receiver(queue)
-	}
-	var submit *pubsubq.Receiver
-	if len(queues) > 0 {
-		submit = s.queues.Receiver(functions.SubmitQueue)
-	}
-	s.worker, err = worker.New(s.rt, queues, submit, &s.cfg.Worker)
+	opts := s.cfg.Worker
+	opts.Queues, opts.Submit = s.cfg.Pull, len(s.cfg.Pull) > 0
+	s.worker, err = worker.New(s.rt, s.queues.Receiver, &opts)
 	return err
 }
 

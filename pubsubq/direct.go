@@ -79,6 +79,9 @@ func (s *directSource) subscription() (DirectSubscription, error) {
 	return s.sub, nil
 }
 
+// err is nil: a queue in this process does not fail.
+func (s *directSource) err() error { return nil }
+
 func (s *directSource) shutdown(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

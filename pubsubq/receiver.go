@@ -38,6 +38,7 @@ type Receiver struct {
 
 // source is a gocloud subscription or a queue in this process.
 type source interface {
+	err() error
 	receive(ctx context.Context, max int) ([]*Delivery, error)
 	shutdown(ctx context.Context) error
 }
@@ -70,6 +71,9 @@ func (r *Receiver) Receive(ctx context.Context, max int) ([]*Delivery, error) {
 	}
 	return r.source.receive(ctx, max)
 }
+
+// Err returns the failure because of which the queue is being opened again, or nil.
+func (r *Receiver) Err() error { return r.source.err() }
 
 // Shutdown ends the Receiver and all calls of Receive. Call it after the deliveries have been
 // acked: it flushes their acks, nacks the messages that gocloud has fetched ahead, and closes the

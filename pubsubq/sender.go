@@ -222,6 +222,23 @@ func (s *Sender) portable(raw Raw, delay time.Duration) *pubsub.Message {
 	return m
 }
 
+// Check reports whether a queue can be sent to, as far as opening it tells: nil, or why not. It opens
+// the queue if it is not open and sends nothing. A connection that was lost without a word is only
+// noticed by the next Send.
+func (s *Sender) Check(ctx context.Context, queue string) error {
+	if s.opts.Direct != nil {
+		return s.sendDirect(ctx, queue, 0, nil)
+	}
+	queueTopic, err := s.topicOf(queue)
+	if err == nil {
+		err = queueTopic.check(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("pubsubq: queue %q: %w", queue, err)
+	}
+	return nil
+}
+
 // topicOf returns the topic of a queue, made on first use.
 func (s *Sender) topicOf(queue string) (*queueTopic, error) {
 	s.mu.Lock()

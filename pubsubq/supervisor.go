@@ -205,6 +205,15 @@ func (s *supervisor) end(sub *openSub) {
 	s.ending.Go(shut)
 }
 
+func (s *supervisor) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sub != nil || s.pause.err == nil {
+		return nil
+	}
+	return s.wrap(s.pause.err)
+}
+
 func (s *supervisor) isClosed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -148,6 +148,20 @@ func (q *queueTopic) release(t *openTopic, err error, cancelled bool) {
 	}
 }
 
+// check opens the topic if it is not open.
+func (q *queueTopic) check(ctx context.Context) error {
+	t, err := q.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.users--; t.broken && t.users == 0 {
+		q.end(t)
+	}
+	return nil
+}
+
 // end shuts a topic down in the background, because its Shutdown waits for gocloud's retries.
 func (q *queueTopic) end(t *openTopic) {
 	shut := func() {

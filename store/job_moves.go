@@ -130,7 +130,7 @@ func (j Job) claim(t Timing, c Claim) (Job, bool, error) {
 	next.Attempt++
 	next.At = 0
 	next.Lease = &Lease{Token: c.Token, Worker: Clip(c.Worker, MaxWorker), Start: c.Now, Until: c.Now.Add(t.Lease)}
-	next.Due = j.dueBy(t.hold(j.Due, next.Lease.Until, c.Now))
+	next.Due = j.dueBy(t.hold(j.Due, *next.Lease, c.Now))
 	return next, true, nil
 }
 
@@ -171,7 +171,7 @@ func (j Job) heartbeat(t Timing, k Heartbeat) (Job, bool, error) {
 	lease := *j.Lease
 	lease.Until = max(lease.Until, k.Now.Add(t.Lease))
 	next.Lease = &lease
-	next.Due = j.dueBy(t.hold(j.Due, lease.Until, k.Now))
+	next.Due = j.dueBy(t.hold(j.Due, lease, k.Now))
 	next.Progress = j.Progress.newer(k.Progress)
 	if k.Checkpoint != nil {
 		next.Checkpoint, next.Open, next.OpenIn = *k.Checkpoint, k.Open, k.OpenIn

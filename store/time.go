@@ -64,7 +64,8 @@ type Timing struct {
 	Lease time.Duration
 	// Grace is how long a message may take before sweep sends another; it doubles with each resend
 	// up to MaxGrace. It should be longer than Lease, so that a claim need not move the due time.
-	// Default 2 minutes.
+	// The death of a worker before its first heartbeat is noticed a grace after the claim at the
+	// latest; a later death when the lease and Skew have passed. Default 2 minutes.
 	Grace time.Duration
 	// MaxGrace bounds the doubled grace. Default 1 hour.
 	MaxGrace time.Duration
@@ -101,6 +102,10 @@ func (t Timing) validate() error {
 	return nil
 }
 
+// Heartbeat returns how long after a claim, or a write that extended the lease, the next heartbeat
+// comes: a third of the lease, in whole milliseconds.
+func (t Timing) Heartbeat() time.Duration { return (t.Lease / 3).Truncate(time.Millisecond) }
+
 // grace returns how long to wait for the message of a job whose message was sent again resends
 // times.
 func (t Timing) grace(resends int) time.Duration {
@@ -122,13 +127,21 @@ func (t Timing) start(at, now Time) Time {
 	return at
 }
 
-// hold returns the due time of a leased job whose due time was due. It moves only if the lease
-// would end later, or if due is so late that the worker's death would go unnoticed. Then it moves
-// in one large step.
-func (t Timing) hold(due, until, now Time) Time {
-	step := now.Add(max(t.Lease, t.Grace))
-	if due >= until && due <= step {
+// hold returns the due time of a job whose lease was taken or extended at now, and whose due time
+// was due. Sweep can end the lease once Skew has passed after its end, so the job is due then at the
+// latest. It may be due earlier: sweep would look in vain, but the next heartbeat moves the time
+// first. So the time moves, which costs an index entry, with every second heartbeat.
+//
+// A job that has run for less than the time of a heartbeat may stay due up to a grace later: most
+// jobs end before that, and their due time need not move at all.
+func (t Timing) hold(due Time, l Lease, now Time) Time {
+	end := l.Until.Add(t.Skew)
+	latest := end
+	if now.Sub(l.Start) < t.Heartbeat() {
+		latest = max(end, now.Add(t.Grace))
+	}
+	if due >= now.Add(t.Lease/2) && due <= latest {
 		return due
 	}
-	return max(until, step)
+	return end
 }

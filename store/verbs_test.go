@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -127,18 +128,43 @@ func TestTheIndexMovesOnlyAtCreationAndEndOfAPlainJob(t *testing.T) {
 	if err != nil || j.Due != due {
 		t.Errorf("the claim moved the due time by %v, error %v, want it unmoved", j.Due.Sub(due), err)
 	}
-	moves, beats := 0, 0
-	for at := t0 + 70_000; at < t0+3_600_000; at += 20_000 {
-		before := j.Due
-		if j, err = l.Heartbeat(t.Context(), j, Heartbeat{Token: "t", Now: at}); err != nil {
-			t.Fatal(err)
-		}
-		if beats++; j.Due != before {
-			moves++
-		}
+	early := t0 + 60_000 // a checkpoint, for instance
+	if j, err = l.Heartbeat(t.Context(), j, Heartbeat{Token: "t", Now: early}); err != nil || j.Due != due {
+		t.Errorf("a write in the first third of the lease moved the due time by %v, error %v, want it unmoved", j.Due.Sub(due), err)
 	}
-	if moves > beats/3 {
-		t.Errorf("%d of %d heartbeats moved the index, want at most %d", moves, beats, beats/3)
+}
+
+// With each heartbeat a job is due when sweep may end its lease, or earlier but after the next
+// heartbeat comes. Every second heartbeat moves the due time.
+func TestADeathIsNoticedWhenTheLeaseHasRunOut(t *testing.T) {
+	for _, timing := range []Timing{{}, {Lease: 10 * time.Second, Skew: 250 * time.Millisecond}, {Lease: 100 * time.Millisecond}, {Grace: time.Second}} {
+		timing = timing.withDefaults()
+		t.Run(fmt.Sprintf("lease %v, grace %v", timing.Lease, timing.Grace), func(t *testing.T) {
+			j := Job{ID: "job-1", State: Queued, Due: t0.Add(timing.Grace)}
+			j, _, err := j.claim(timing, Claim{Token: "t", Now: t0 + 7})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if latest := (t0 + 7).Add(max(timing.Grace, timing.Lease+timing.Skew)); j.Due > latest {
+				t.Errorf("after the claim the job is due after %v, want %v at most", j.Due.Sub(t0), latest.Sub(t0))
+			}
+			moves, beats, every := 0, 0, timing.Heartbeat()
+			for at := (t0 + 7).Add(every); beats < 100; at = at.Add(every) {
+				before := j.Due
+				if j, _, err = j.heartbeat(timing, Heartbeat{Token: "t", Now: at}); err != nil {
+					t.Fatal(err)
+				}
+				if earliest, latest := at.Add(every*4/3), at.Add(timing.Lease+timing.Skew); j.Due < earliest || j.Due > latest {
+					t.Fatalf("heartbeat %d, at %v: due at %v, want %v to %v", beats, at.Sub(t0), j.Due.Sub(t0), earliest.Sub(t0), latest.Sub(t0))
+				}
+				if beats++; j.Due != before {
+					moves++
+				}
+			}
+			if moves > beats/2+1 {
+				t.Errorf("%d of %d heartbeats moved the due time, want every second at most", moves, beats)
+			}
+		})
 	}
 }
 

@@ -62,9 +62,9 @@ func newBench(b *testing.B, url string, opts worker.Options) *bench {
 		b.Fatal(err)
 	}
 	opts.OnOutcome = func(_ string, out functions.Outcome) { bb.ended <- out.JobID }
-	w, err := worker.New(bb.rt, map[string]*pubsubq.Receiver{
-		"default": pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: "default"}),
-	}, nil, &opts)
+	w, err := worker.New(bb.rt, func(queue string) *pubsubq.Receiver {
+		return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: q, Queue: queue})
+	}, &opts)
 	if err != nil {
 		b.Fatal(err)
 	}

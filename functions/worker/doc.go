@@ -1,7 +1,7 @@
 // Package worker runs jobs in a resident process: it pulls messages from queues, claims the jobs
 // that they name in bulk, runs their handlers side by side up to a limit, and sweeps.
 //
-//	w, err := worker.New(rt, queues, submit, &worker.Options{Concurrency: 100})
+//	w, err := worker.New(rt, queues.Receiver, &worker.Options{Concurrency: 100})
 //	...
 //	err = w.Run(ctx) // until ctx ends, then drains
 //
@@ -38,5 +38,6 @@
 // worker.go has the life of a worker and the goroutines of its handlers, options.go its options,
 // puller.go the loop that pulls from a queue, slots.go the limit that the queues share, abandoned.go
 // the handlers that were abandoned, held.go the messages to give back later, submit.go the loop of
-// the submit queue, sweeper.go the sweeps, loop.go the pauses of all loops.
+// the submit queue, sweeper.go the sweeps, loop.go the pauses of all loops, health.go what probes
+// ask.
 package worker

@@ -18,6 +18,7 @@ func (w *Worker) pull(ctx context.Context, queue string, round func(context.Cont
 	pause := pause{first: 100 * time.Millisecond, most: 30 * time.Second}
 	for ctx.Err() == nil {
 		err := safely(ctx, round)
+		w.health.note("queue "+queue, err)
 		switch {
 		case err == nil:
 			pause.reset()

@@ -14,6 +14,11 @@ import (
 
 // Options configure a worker. The zero value of each field means its default.
 type Options struct {
+	// Queues are the queues to pull from. Default: all queues that the registry's handlers and
+	// triggers use.
+	Queues []string
+	// Submit makes the worker take the messages of functions.SubmitQueue too, and make jobs of them.
+	Submit bool
 	// Concurrency is how many jobs run at once, all queues together. Default 100, which suits
 	// handlers that mostly wait for other systems. For handlers that compute, the number of cores
 	// is better.
@@ -47,6 +52,10 @@ type Options struct {
 }
 
 func (o Options) withDefaults(rt *functions.Runtime) Options {
+	if o.Queues == nil {
+		o.Queues = rt.Registry().Queues()
+	}
+	o.Queues = slices.Compact(slices.Sorted(slices.Values(o.Queues)))
 	if o.Concurrency == 0 {
 		o.Concurrency = 100
 	}
@@ -66,20 +75,17 @@ func (o Options) withDefaults(rt *functions.Runtime) Options {
 }
 
 // check returns what cannot work.
-func (o Options) check(queues map[string]*pubsubq.Receiver) error {
+func (o Options) check() error {
 	var errs []error
 	if o.Concurrency < 0 || o.SubmitConcurrency < 0 {
 		errs = append(errs, fmt.Errorf("the options Concurrency (%d) and SubmitConcurrency (%d) cannot be negative", o.Concurrency, o.SubmitConcurrency))
 	}
-	for _, queue := range slices.Sorted(maps.Keys(queues)) {
-		if queues[queue] == nil {
-			errs = append(errs, fmt.Errorf("queue %q has no receiver", queue))
-		}
+	for _, queue := range o.Queues {
+		errs = append(errs, functions.CheckQueue(queue))
 	}
 	for _, queue := range slices.Sorted(maps.Keys(o.PerQueue)) {
-		if _, ok := queues[queue]; !ok {
-			errs = append(errs, fmt.Errorf("PerQueue names queue %q, which this worker does not pull from; it pulls from %q",
-				queue, slices.Sorted(maps.Keys(queues))))
+		if !slices.Contains(o.Queues, queue) {
+			errs = append(errs, fmt.Errorf("PerQueue names queue %q, which this worker does not pull from; it pulls from %q", queue, o.Queues))
 		}
 		if n := o.PerQueue[queue]; n < 1 {
 			errs = append(errs, fmt.Errorf("PerQueue of queue %q is %d: must be at least 1", queue, n))

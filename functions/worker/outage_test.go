@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -60,8 +62,14 @@ func TestWorkerOutlivesAnOutageOfTheStore(t *testing.T) {
 			ids = append(ids, r.submit(t, "sleep", 20_000))
 		}
 		synctest.Wait()
+		if err := r.Healthy(); err != nil {
+			t.Errorf("a worker at work is not healthy: %v", err)
+		}
 		away.Store(true)
 		time.Sleep(5 * time.Minute)
+		if err := fmt.Sprint(r.Healthy()); !strings.Contains(err, "sweep") {
+			t.Errorf("the worker's health is %s, want that it cannot sweep", err)
+		}
 		if n := asked.Load(); n > 3000 {
 			t.Errorf("in 5 minutes the store was asked %d times", n)
 		}
@@ -70,6 +78,10 @@ func TestWorkerOutlivesAnOutageOfTheStore(t *testing.T) {
 		}
 		away.Store(false)
 		back := time.Now()
+		time.Sleep(6 * time.Minute)
+		if err := r.Healthy(); err != nil {
+			t.Errorf("6 minutes after the store was back the worker is not healthy: %v", err)
+		}
 		for _, id := range ids {
 			info, err := r.rt.Client().Wait(t.Context(), id)
 			if err != nil || info.State != store.Succeeded {

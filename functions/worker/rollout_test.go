@@ -100,8 +100,12 @@ func TestMessagesForANewVersionWaitForIt(t *testing.T) {
 				functions.Handle(reg, k, func(context.Context, *functions.Job[any]) (int, error) { return 0, nil })
 			}
 			rt = w.runtime(reg, functions.Config{})
-			wk, err := worker.New(rt, map[string]*pubsubq.Receiver{"default": w.receiver("default")},
-				pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: b, Queue: functions.SubmitQueue}), nil)
+			wk, err := worker.New(rt, func(queue string) *pubsubq.Receiver {
+				if queue == functions.SubmitQueue {
+					return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: b, Queue: queue})
+				}
+				return w.receiver(queue)
+			}, &worker.Options{Submit: true})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,7 +23,8 @@ func (s *sweeper) run(ctx context.Context) {
 	pause := pause{first: every, most: max(every, 5*time.Minute)}
 	for ctx.Err() == nil {
 		d := jitter(every, s.w.rt.Config().Rand())
-		if err := safely(ctx, s.sweep); err == nil {
+		err := safely(ctx, s.sweep)
+		if s.w.health.note("sweep", err); err == nil {
 			pause.reset()
 		} else {
 			d = pause.next()

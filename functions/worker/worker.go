@@ -30,6 +30,7 @@ type Worker struct {
 	abandoned *abandoned
 	calls     guard.Calls // of the options' functions
 
+	health   health
 	started  atomic.Bool
 	work     context.Context         // of claims, handlers and sweeps
 	stop     context.CancelCauseFunc // of work
@@ -39,25 +40,32 @@ type Worker struct {
 	leave    sync.Once
 }
 
-// New returns a worker that runs the jobs of rt. It pulls from queues, which are receivers by the
-// name of their queue. It makes jobs of the messages of submit, which may be nil. The worker owns
-// the receivers from then on and shuts them down at its end. The caller must close the runtime.
-// Opts may be nil. An error is functions.ErrConfig.
-func New(rt *functions.Runtime, queues map[string]*pubsubq.Receiver, submit *pubsubq.Receiver, opts *Options) (*Worker, error) {
+// New returns a worker that runs the jobs of rt, from all queues of its registry unless
+// Options.Queues names others. It calls receiver once for each queue, with the queue's name; the
+// method Receiver of drivers.Queue fits. The worker owns the receivers, and Run shuts them down at
+// its end. The caller must close the runtime. Opts may be nil. An error is functions.ErrConfig.
+func New(rt *functions.Runtime, receiver func(queue string) *pubsubq.Receiver, opts *Options) (*Worker, error) {
 	var o Options
 	if opts != nil {
 		o = *opts
 	}
-	if err := o.check(queues); err != nil {
+	o = o.withDefaults(rt)
+	if err := o.check(); err != nil {
 		return nil, err
 	}
-	o = o.withDefaults(rt)
 	w := &Worker{
-		rt: rt, opts: o, log: o.Log, submit: submit, slots: newSlots(o.Concurrency), held: newHeld(), pool: newPool(), left: make(chan struct{}),
+		rt: rt, opts: o, log: o.Log, slots: newSlots(o.Concurrency), held: newHeld(), pool: newPool(), left: make(chan struct{}),
 	}
 	w.abandoned = newAbandoned(w.slots, o.Concurrency, o.Log)
-	for _, queue := range slices.Sorted(maps.Keys(queues)) {
-		w.queues = append(w.queues, &puller{w: w, queue: queue, recv: queues[queue], share: &share{limit: o.PerQueue[queue]}})
+	for _, queue := range o.Queues {
+		recv := receiver(queue)
+		if recv == nil {
+			return nil, fmt.Errorf("%w: worker: there is no receiver of queue %q", functions.ErrConfig, queue)
+		}
+		w.queues = append(w.queues, &puller{w: w, queue: queue, recv: recv, share: &share{limit: o.PerQueue[queue]}})
+	}
+	if o.Submit {
+		w.submit = receiver(functions.SubmitQueue)
 	}
 	return w, nil
 }
@@ -76,6 +84,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		return errors.New("worker: Run was called before")
 	}
 	defer w.pool.close()
+	w.health.set(working)
+	defer w.health.set(ended)
 	w.work, w.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.stop(functions.ErrShutdown)
 	pull, stopPulling := context.WithCancel(ctx)
@@ -97,6 +107,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-w.left:
 	}
 	stopPulling()
+	w.health.set(draining)
 	err := w.drain()
 	w.log.LogAttrs(ctx, slog.LevelInfo, "worker has ended")
 	return err
@@ -105,11 +116,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // announce says what this worker does, warns of kinds whose jobs it would never get, and tells the
 // directory of kinds what runs here.
 func (w *Worker) announce(ctx context.Context) {
-	queues := make([]string, len(w.queues))
-	for i, p := range w.queues {
-		queues[i] = p.queue
-	}
-	runs := w.rt.Registry().Runs()
+	queues, runs := w.opts.Queues, w.rt.Registry().Runs()
 	w.log.LogAttrs(ctx, slog.LevelInfo, "worker starts", slog.Any("queues", queues), slog.Int("kinds", len(runs)),
 		slog.Int("concurrency", w.opts.Concurrency))
 	for _, kind := range slices.Sorted(maps.Keys(runs)) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/functions/trigger"
 	"github.com/piecework/piecework/functions/worker"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/store"
@@ -321,22 +322,51 @@ func TestSweepStartsWhatHasNoMessage(t *testing.T) {
 func TestMisconfigurationIsRefused(t *testing.T) {
 	w := newWorld(t)
 	rt := w.runtime(functions.NewRegistry(), functions.Config{})
-	queues := map[string]*pubsubq.Receiver{"default": w.receiver("default"), "reports": w.receiver("reports")}
+	queues := []string{"default", "reports"}
 	for _, c := range []struct {
-		opts   worker.Options
-		queues map[string]*pubsubq.Receiver
-		want   string
+		opts worker.Options
+		want string
 	}{
-		{worker.Options{Concurrency: -1}, queues, "Concurrency (-1)"},
-		{worker.Options{PerQueue: map[string]int{"report": 1}}, queues, `"report"`},
-		{worker.Options{PerQueue: map[string]int{"reports": 0}}, queues, "at least 1"},
-		{worker.Options{}, map[string]*pubsubq.Receiver{"default": nil}, "no receiver"},
+		{worker.Options{Concurrency: -1}, "Concurrency (-1)"},
+		{worker.Options{Queues: queues, PerQueue: map[string]int{"report": 1}}, `"report"`},
+		{worker.Options{Queues: queues, PerQueue: map[string]int{"reports": 0}}, "at least 1"},
+		{worker.Options{Queues: []string{functions.SubmitQueue}}, "use another name"},
 	} {
-		_, err := worker.New(rt, c.queues, nil, &c.opts)
+		_, err := worker.New(rt, w.receiver, &c.opts)
 		if !errors.Is(err, functions.ErrConfig) || !strings.Contains(fmt.Sprint(err), c.want) {
 			t.Errorf("error %v, want one that says %s", err, c.want)
 		}
 	}
+	none := func(string) *pubsubq.Receiver { return nil }
+	_, err := worker.New(rt, none, &worker.Options{Queues: queues})
+	if want := `no receiver of queue "default"`; !errors.Is(err, functions.ErrConfig) || !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("error %v, want one that says %s", err, want)
+	}
+}
+
+// A worker pulls the queues of all kinds that have a handler and those that triggers name, and
+// leaves alone the queues of kinds that other programs run.
+func TestAWorkerPullsAllQueuesOfItsRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := functions.NewRegistry()
+		run := func(context.Context, *functions.Job[int]) (int, error) { return 0, nil }
+		functions.Handle(reg, "here", run)
+		functions.Handle(reg, "reports", run, functions.Queue("slow"))
+		functions.Kind[int, int]("elsewhere", functions.Queue("other")).Declare(reg)
+		reg.Trigger(trigger.JSONBody("here", functions.Queue("events")))
+		var log printed.Text
+		w := newWorld(t)
+		r := w.startOn(w.runtime(reg, functions.Config{Log: slog.New(slog.NewTextHandler(&log, nil))}), worker.Options{})
+		for _, kind := range []string{"here", "reports"} {
+			if i, err := r.rt.Client().Wait(t.Context(), r.submit(t, kind, 1)); err != nil || i.State != store.Succeeded {
+				t.Errorf("the job of kind %s is %s (%v), want succeeded", kind, i.State, err)
+			}
+		}
+		r.stop(t)
+		if !log.HasLine("worker starts", `queues="[default events slow]"`) || log.HasLine("does not pull") {
+			t.Errorf("want a line with the queues default, events and slow, and no warning:\n%s", log.String())
+		}
+	})
 }
 
 // A worker says what it does, and which kinds it runs whose queue it does not pull.
@@ -349,7 +379,7 @@ func TestAWorkerSaysWhatItDoes(t *testing.T) {
 		functions.Kind[int, int]("elsewhere", functions.Queue("other")).Declare(reg)
 		var log printed.Text
 		w := newWorld(t)
-		r := w.startOn(w.runtime(reg, functions.Config{Log: slog.New(slog.NewTextHandler(&log, nil))}), worker.Options{Concurrency: 3})
+		r := w.startOn(w.runtime(reg, functions.Config{Log: slog.New(slog.NewTextHandler(&log, nil))}), worker.Options{Concurrency: 3}, functions.DefaultQueue)
 		synctest.Wait()
 		r.stop(t)
 		for _, want := range [][]string{

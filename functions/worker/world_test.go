@@ -79,19 +79,13 @@ func (w *world) start(reg *functions.Registry, opts worker.Options, queues ...st
 	return w.startOn(w.runtime(reg, functions.Config{}), opts, queues...)
 }
 
-// startOn starts a worker of a runtime on queues.
+// startOn starts a worker of a runtime on queues; none: all of the registry.
 func (w *world) startOn(rt *functions.Runtime, opts worker.Options, queues ...string) *running {
 	w.t.Helper()
 	r := &running{rt: rt, done: make(chan error, 1)}
-	if len(queues) == 0 {
-		queues = []string{functions.DefaultQueue}
-	}
-	recv := map[string]*pubsubq.Receiver{}
-	for _, l := range queues {
-		recv[l] = w.receiver(l)
-	}
 	var err error
-	if r.Worker, err = worker.New(r.rt, recv, w.receiver(functions.SubmitQueue), &opts); err != nil {
+	opts.Queues, opts.Submit = queues, true
+	if r.Worker, err = worker.New(r.rt, w.receiver, &opts); err != nil {
 		w.t.Fatal(err)
 	}
 	var ctx context.Context

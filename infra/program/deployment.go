@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
 	"github.com/piecework/piecework/infra/drivers"
-	"github.com/piecework/piecework/pubsubq"
 )
 
 // closeTime is how long Close may take.
@@ -71,22 +69,10 @@ func Open(
 
 // Pull runs jobs from all queues of this program until ctx ends, and then drains, as a worker does.
 func (d *Deployment) Pull(ctx context.Context) error {
-	queues := d.Runtime.Registry().Queues()
-	receivers := map[string]*pubsubq.Receiver{}
-	for _, queue := range queues {
-		receivers[queue] = d.Queues.Receiver(queue)
-	}
-	var submit *pubsubq.Receiver
-	if d.Submit {
-		submit = d.Queues.Receiver(functions.SubmitQueue)
-		queues = slices.Concat(queues, []string{functions.SubmitQueue})
-	}
-	w, err := worker.New(d.Runtime, receivers, submit, &worker.Options{Concurrency: d.Concurrency, Log: d.Log})
+	w, err := worker.New(d.Runtime, d.Queues.Receiver, &worker.Options{Concurrency: d.Concurrency, Submit: d.Submit, Log: d.Log})
 	if err != nil {
 		return err
 	}
-	d.Log.LogAttrs(ctx, slog.LevelInfo, "worker is running", slog.Any("queues", queues),
-		slog.Any("kinds", d.Runtime.Registry().Kinds()), slog.Int("concurrency", d.Concurrency))
 	stopListening := d.leaveWith(w)
 	defer stopListening()
 	err = w.Run(ctx)

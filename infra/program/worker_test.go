@@ -71,7 +71,7 @@ func TestWorkerRunsWhatIsSubmittedBesideItAndDrains(t *testing.T) {
 	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].State != store.Succeeded {
 		t.Errorf("the job that ran while the worker drained: %+v, %v", page, err)
 	}
-	want(t, p.errs.String(), "worker is running", `"all_handed_back":true`)
+	want(t, p.errs.String(), "worker starts", `"all_handed_back":true`)
 }
 
 func TestTheSecondSignalLeavesAtOnce(t *testing.T) {

@@ -31,8 +31,9 @@ import (
 // kit's own clock, which only these calls move. A test of a retry after an hour takes microseconds,
 // and runs the same each time.
 //
-// A handler runs on a goroutine of its own and in real time, so it must not wait for the clock. For
-// handlers that sleep, or to test timeouts, use [WallClock] in a bubble of testing/synctest.
+// A handler runs on a goroutine of its own and in real time, so it must not wait for the clock: the
+// test fails if it takes longer than its timeout. For handlers that sleep, or to test timeouts, use
+// [WallClock] in a bubble of testing/synctest.
 type Kit struct {
 	t     testing.TB
 	opts  options

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/piecework/piecework/functions"
@@ -12,6 +13,9 @@ const (
 	drainLimit = 100_000
 	// stuckAfter limits a handler in real time.
 	stuckAfter = 20 * time.Second
+	// quick is how long a handler may take in real time whatever its timeout is, because the machine
+	// may be busy.
+	quick = 100 * time.Millisecond
 	// farAhead limits how far Wait moves the clock.
 	farAhead = 10 * 366 * 24 * time.Hour
 )
@@ -49,23 +53,51 @@ func (k *Kit) execute(msg pubsubq.Message) bool {
 		return false
 	}
 	k.runs[msg.ID]++
-	done := make(chan functions.Outcome, 1)
 	if k.opts.wall {
+		done := make(chan functions.Outcome, 1)
 		c.Attempt.Start(k.context(), nil, func(out functions.Outcome) { done <- out })
 		<-done // a bubble detects a deadlock itself
 		return true
 	}
-	go func() { done <- c.Attempt.Run(k.context()) }()
-	stuck := time.NewTimer(stuckAfter)
-	defer stuck.Stop()
-	select {
-	case <-done:
-	case <-stuck.C:
-		k.t.Fatalf("the handler of this job did not return within %v of real time; if it waits for the clock, use "+
-			"kit.WallClock in synctest.Test; if it waits for another job, that cannot run meanwhile:\n%s",
-			stuckAfter, History(k.Job(msg.ID)))
+	timeout := func() time.Duration { return time.Duration(k.Job(msg.ID).Limits.TimeoutMS) * time.Millisecond }
+	if late := runInTime(func() { c.Attempt.Run(k.context()) }, timeout); late != "" {
+		k.t.Fatalf("%s:\n%s", late, History(k.Job(msg.ID)))
 	}
 	return true
+}
+
+// runInTime calls run, which runs a handler, and says what is wrong if that takes longer in real time
+// than the timeout of the attempt, or than stuckAfter: the kit's clock stands still meanwhile, so it
+// ends no attempt. The run then goes on in the background. timeout is called for slow handlers only.
+func runInTime(run func(), timeout func() time.Duration) string {
+	done := make(chan struct{})
+	go func() { defer close(done); run() }()
+	if returns(done, quick) {
+		return ""
+	}
+	limit := max(timeout(), quick)
+	if returns(done, min(limit, stuckAfter)-quick) {
+		return ""
+	}
+	const hint = "; if it sleeps or waits for the clock, use kit.WallClock in a bubble of testing/synctest, where that takes no real time"
+	if limit < stuckAfter {
+		return fmt.Sprintf("the handler of this job ran for longer than its timeout of %v in real time, and in production it would "+
+			"have been stopped%s", limit, hint)
+	}
+	return fmt.Sprintf("the handler of this job did not return within %v of real time%s; if it waits for another job, that cannot "+
+		"run meanwhile", stuckAfter, hint)
+}
+
+// returns reports whether done is closed within d of real time.
+func returns(done <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // Advance moves the clock by d. It stops whenever something is due and runs it: a delayed message,

@@ -3,6 +3,7 @@ package kit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,8 +24,9 @@ import (
 //
 // In one more run every message arrives twice. Each time the jobs must end as in the undisturbed
 // run: in the same state, with the same result and the same files, byte for byte, and with one
-// success each. The test fails with one line for each difference. The line names the disturbance;
-// give that name to [Only] to repeat it alone.
+// success each. The test fails once for each difference, with a likely cause and the disturbances
+// after which it is found, such as "death after checkpoint 2 of job 0 (write 7)". Give such a name
+// to [Only] to repeat it alone.
 //
 // What handlers keep in memory survives a death here, unlike in production. A handler that uses
 // other systems needs fakes that keep their state.
@@ -37,7 +39,7 @@ func Torture(t testing.TB, jobs *functions.Registry, subs []functions.Submission
 			t.Fatalf("job %d does not end in the undisturbed run:\n%s", i, o.History)
 		}
 	}
-	tried := 0
+	tried, found := 0, findings{}
 	for _, d := range tt.disturbances(effects) {
 		if tt.opts.only != "" && tt.opts.only != d.name {
 			continue
@@ -46,9 +48,12 @@ func Torture(t testing.TB, jobs *functions.Registry, subs []functions.Submission
 		got, _ := tt.run(d.name, d.trip(tt))
 		for i := range want {
 			for _, difference := range want[i].differences(got[i]) {
-				t.Errorf("%s: job %d (%s): %s", d.name, i, subs[i].Kind, difference)
+				found.add(fmt.Sprintf("job %d (%s): %s", i, subs[i].Kind, difference.text), difference.cause, d.name)
 			}
 		}
+	}
+	for _, f := range found.list {
+		t.Errorf("%s", f)
 	}
 	if tried == 0 {
 		t.Fatalf("Only(%q): no disturbance has this name", tt.opts.only)
@@ -62,7 +67,8 @@ type torture struct {
 	subs []functions.Submission
 	opts options
 
-	desk *desk // of the current run
+	desk   *desk             // of the current run
+	client *functions.Client // of no worker, so that it survives
 }
 
 // runner is a worker of a run.
@@ -85,7 +91,7 @@ func (tt *torture) disturbances(effects []string) []disturbance {
 	step := max(1, (len(effects)+tt.opts.points-1)/max(tt.opts.points, 1))
 	for at := 1; at <= len(effects); at += step {
 		add := func(name string, act func(*torture) tripwire.Fate) {
-			list = append(list, disturbance{fmt.Sprintf("%s effect %d (%s)", name, at, effects[at-1]), func(tt *torture) func(int, string) tripwire.Fate {
+			list = append(list, disturbance{fmt.Sprintf("%s %s (write %d)", name, effects[at-1], at), func(tt *torture) func(int, string) tripwire.Fate {
 				done := false
 				return func(n int, _ string) tripwire.Fate {
 					if n != at || done {
@@ -117,21 +123,26 @@ func (tt *torture) run(name string, trip func(int, string) tripwire.Fate) ([]end
 	}
 	defer tt.desk.close()
 
-	client := tt.worker("client", nil)
-	receipts, err := client.rt.Client().SubmitMany(context.Background(), tt.subs)
+	tt.client = tt.worker("client", nil).rt.Client()
+	receipts, err := tt.client.SubmitMany(context.Background(), tt.subs)
 	if err != nil {
 		tt.t.Fatalf("kit: torture: %v", err)
 	}
 	var effects []string
+	names := make([]string, 0, 2*len(receipts))
+	for i, r := range receipts {
+		names = append(names, r.ID, fmt.Sprintf("job %d", i))
+	}
+	named := strings.NewReplacer(names...)
 	wire := &tripwire.Wire{Trip: func(n int, what string) tripwire.Fate {
-		effects = append(effects, what)
+		effects = append(effects, named.Replace(what))
 		return trip(n, what)
 	}}
 	tt.work(tt.worker("first", wire), wire, name == twice)
 	tt.takeOver() // the rest that a dead or frozen worker left
 	endings := make([]ending, len(receipts))
 	for i, r := range receipts {
-		endings[i] = endingOf(client.rt.Client(), r.ID)
+		endings[i] = endingOf(tt.client, r.ID)
 	}
 	return endings, effects
 }
@@ -160,7 +171,7 @@ func (tt *torture) work(w *runner, wire *tripwire.Wire, twice bool) {
 				w.rt.Execute(ctx, msg)
 			}
 			if out.Attempt != nil {
-				out.Attempt.Run(ctx)
+				tt.execute(ctx, out.Attempt)
 			}
 			continue
 		}
@@ -177,6 +188,18 @@ func (tt *torture) work(w *runner, wire *tripwire.Wire, twice bool) {
 		tt.desk.move(at)
 	}
 	tt.t.Fatalf("kit: torture: the jobs do not end")
+}
+
+// execute runs an attempt.
+func (tt *torture) execute(ctx context.Context, a *functions.Attempt) {
+	var info functions.Info
+	timeout := func() time.Duration {
+		info, _ = tt.client.Get(ctx, a.ID()) // from memory
+		return time.Duration(info.Limits.TimeoutMS) * time.Millisecond
+	}
+	if late := runInTime(func() { a.Run(ctx) }, timeout); late != "" {
+		tt.t.Fatalf("kit: torture: %s:\n%s", late, History(info))
+	}
 }
 
 // takeOver moves the clock until every lease has run out, and lets another worker do the rest.

@@ -68,15 +68,15 @@ func TestTortureFindsTypicalMistakes(t *testing.T) {
 	calls := 0
 	for name, c := range map[string]struct {
 		handler func(ctx context.Context, job *functions.Job[int]) (int, error)
-		want    string
+		want    []string
 	}{
 		"the result depends on how often it ran": {func(context.Context, *functions.Job[int]) (int, error) {
 			calls++
 			return calls, nil
-		}, "its result is"},
+		}, []string{"its result is", "likely cause: the result depends on how often"}},
 		"the result depends on the attempt": {func(_ context.Context, job *functions.Job[int]) (int, error) {
 			return job.Attempt, nil
-		}, "its result is 2, undisturbed 1"},
+		}, []string{"its result is 2, undisturbed 1", "after: death after claim 1 of job 0 (write 1)"}},
 		"the checkpoint is loaded and ignored": {func(ctx context.Context, job *functions.Job[int]) (int, error) {
 			var step int
 			if _, err := job.LoadCheckpoint(ctx, &step); err != nil {
@@ -95,7 +95,7 @@ func TestTortureFindsTypicalMistakes(t *testing.T) {
 				}
 			}
 			return job.Args, nil
-		}, `its output "steps.txt" differs from byte`},
+		}, []string{`its output "steps.txt" differs from byte`, "likely cause: the handler begins anew", "after: death after checkpoint 2 of job 0 (write "}},
 		"the checkpoint is saved before the work": {func(ctx context.Context, job *functions.Job[int]) (int, error) {
 			var step int
 			if _, err := job.LoadCheckpoint(ctx, &step); err != nil {
@@ -114,25 +114,32 @@ func TestTortureFindsTypicalMistakes(t *testing.T) {
 				}
 			}
 			return job.Args, nil
-		}, `its output "steps.txt" differs from byte`},
+		}, []string{`its output "steps.txt" differs from byte`, "likely cause: a checkpoint was saved before the work", "after: death after checkpoint 1 of job 0 (write "}},
 		"it gives up instead of trying again": {func(_ context.Context, job *functions.Job[int]) (int, error) {
 			if job.Attempt > 1 {
 				return 0, functions.Permanent(errors.New("was begun before"))
 			}
 			return 1, nil
-		}, "it is failed, undisturbed succeeded"},
+		}, []string{"it is failed, undisturbed succeeded", "likely cause: a second run of the handler refuses"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			jobs, subs := steps(c.handler)
 			r := &recorder{TB: t}
 			kit.Torture(r, jobs, subs)
-			if !strings.Contains(r.text, c.want) {
-				t.Fatalf("found: %s\nwant one that says: %s", r.text, c.want)
+			for _, want := range c.want {
+				if !strings.Contains(r.text, want) {
+					t.Errorf("found: %s\nwant a finding that says: %s", r.text, want)
+				}
 			}
-			first, _, _ := strings.Cut(r.text, ": job ")
+			_, after, _ := strings.Cut(r.text, "\n  after: ")
+			first, _, _ := strings.Cut(after, "\n")
+			finding, _, _ := strings.Cut(r.text, "\n")
+			if n := strings.Count(r.text, finding+"\n"); n != 1 && c.want[0] != "its result is" {
+				t.Errorf("%q is reported %d times, want once with all disturbances", finding, n)
+			}
 			r.text = ""
 			kit.Torture(r, jobs, subs, kit.Only(first))
-			if !strings.HasPrefix(r.text, first) {
+			if !strings.Contains(r.text, "\n  after: "+first+"\n") {
 				t.Errorf("Only(%q) finds: %s", first, r.text)
 			}
 		})

@@ -49,6 +49,7 @@ var calledInGuard = []string{
 	"lambda.decodeOne",                // into values without methods
 	"lambda.inJSON",                   // the same
 	"trigger.FromMessage",             // its function: within functions.Trigger.take
+	"worker.New",                      // a driver's constructor, before anything runs
 }
 
 // Code of the program around the library (handlers, hooks, callbacks of options, UnmarshalJSON of its types) may panic, end

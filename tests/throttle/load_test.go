@@ -73,10 +73,10 @@ func newPlant(t *testing.T, bucket *fault.Bucket, flavour fault.Flavour, reg fun
 		if err != nil {
 			t.Fatal(err)
 		}
-		queues := map[string]*pubsubq.Receiver{functions.DefaultQueue: pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{
-			Direct: p.queue, Queue: functions.DefaultQueue,
-		})}
-		w, err := worker.New(pr.rt, queues, nil, &worker.Options{Concurrency: 50, SweepEvery: 30 * time.Second})
+		receiver := func(queue string) *pubsubq.Receiver {
+			return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: p.queue, Queue: queue})
+		}
+		w, err := worker.New(pr.rt, receiver, &worker.Options{Concurrency: 50, SweepEvery: 30 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -152,9 +152,10 @@ func TestJobsOutlastRefusals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w, err := worker.New(rt, map[string]*pubsubq.Receiver{functions.DefaultQueue: pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{
-				Direct: queue, Queue: functions.DefaultQueue,
-			})}, nil, &worker.Options{Concurrency: 30, SweepEvery: time.Second})
+			receiver := func(name string) *pubsubq.Receiver {
+				return pubsubq.NewReceiver(nil, &pubsubq.ReceiverOptions{Direct: queue, Queue: name})
+			}
+			w, err := worker.New(rt, receiver, &worker.Options{Concurrency: 30, SweepEvery: time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}

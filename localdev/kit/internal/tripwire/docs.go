@@ -19,11 +19,11 @@ func Docs(inner *docstore.Collection, wire *Wire) *docstore.Collection {
 
 // actions is the hook of action lists.
 func (w *Wire) actions(ctx context.Context, actions []*driver.Action, next relay.Run) driver.ActionListError {
-	writes, key := 0, ""
+	writes, what := 0, ""
 	for _, a := range actions {
 		if a.Kind != driver.Get {
 			writes++
-			key = fmt.Sprint(a.Key)
+			what = w.describe(a)
 		}
 	}
 	var failed driver.ActionListError
@@ -38,7 +38,7 @@ func (w *Wire) actions(ctx context.Context, actions []*driver.Action, next relay
 	case 0:
 		err = w.read(do)
 	case 1:
-		err = w.Do("write of record "+key, do)
+		err = w.Do(what, do)
 	default:
 		err = w.Do(fmt.Sprintf("write of %d records", writes), do)
 	}

@@ -22,6 +22,7 @@ type Wire struct {
 	mu   sync.Mutex
 	n    int
 	dead bool
+	seen map[string]record // by id
 }
 
 // Fate says what happens to an effect.
