@@ -59,7 +59,7 @@ func (k *Kit) execute(msg pubsubq.Message) bool {
 		<-done // a bubble detects a deadlock itself
 		return true
 	}
-	timeout := func() time.Duration { return time.Duration(k.Job(msg.ID).Limits.TimeoutMS) * time.Millisecond }
+	timeout := func() time.Duration { return time.Duration(k.Job(msg.ID).Limits.Timeout) }
 	if late := runInTime(func() { c.Attempt.Run(k.context()) }, timeout); late != "" {
 		k.t.Fatalf("%s:\n%s", late, History(k.Job(msg.ID)))
 	}

@@ -195,7 +195,7 @@ func (tt *torture) execute(ctx context.Context, a *functions.Attempt) {
 	var info functions.Info
 	timeout := func() time.Duration {
 		info, _ = tt.client.Get(ctx, a.ID()) // from memory
-		return time.Duration(info.Limits.TimeoutMS) * time.Millisecond
+		return time.Duration(info.Limits.Timeout)
 	}
 	if late := runInTime(func() { a.Run(ctx) }, timeout); late != "" {
 		tt.t.Fatalf("kit: torture: %s:\n%s", late, History(info))
