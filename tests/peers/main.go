@@ -83,8 +83,9 @@ func main() {
 		o.jobs = min(o.jobs, 5_000)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, o); err != nil {
+	err := run(ctx, os.Stdout, o)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
@@ -109,7 +110,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 				return fmt.Errorf("%s over %s: %w", p.name, p.server, err)
 			}
 			found[p.key()] = append(found[p.key()], f)
-			fmt.Fprintf(out, "round %d  %-22s %s\n", round+1, p.key(), f)
+			_, _ = fmt.Fprintf(out, "round %d  %-22s %s\n", round+1, p.key(), f)
 		}
 	}
 	report(out, found)
@@ -215,7 +216,7 @@ func until(ctx context.Context, s system, count int) error {
 
 // report prints the medians and the ratios.
 func report(out io.Writer, found map[string][]figures) {
-	fmt.Fprintln(out, "\nmedians")
+	_, _ = fmt.Fprintln(out, "\nmedians")
 	mid := map[string]figures{}
 	for _, p := range peers {
 		all := found[p.key()]
@@ -228,7 +229,7 @@ func report(out io.Writer, found map[string][]figures) {
 			median(all, func(f figures) time.Duration { return f.p95 }),
 		}
 		mid[p.key()] = f
-		fmt.Fprintf(out, "%-22s %s\n", p.key(), f)
+		_, _ = fmt.Fprintf(out, "%-22s %s\n", p.key(), f)
 	}
 	var ratios []string
 	for _, pair := range [][3]string{
@@ -240,7 +241,7 @@ func report(out io.Writer, found map[string][]figures) {
 			ratios = append(ratios, fmt.Sprintf("%s=%.2f", pair[0], ours.pipeline/theirs.pipeline))
 		}
 	}
-	fmt.Fprintln(out, "ratios", strings.Join(ratios, " "))
+	_, _ = fmt.Fprintln(out, "ratios", strings.Join(ratios, " "))
 }
 
 func median[T float64 | time.Duration](all []figures, of func(figures) T) T {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,12 +35,12 @@ func startServers(ctx context.Context, out io.Writer) (*servers, error) {
 	s.stops = append(s.stops, func() { _ = os.RemoveAll(s.dir) })
 	url, stop, err := postgres.Run(ctx)
 	if err != nil {
-		fmt.Fprintln(out, "PostgreSQL is left out:", err)
+		_, _ = fmt.Fprintln(out, "PostgreSQL is left out:", err)
 	} else {
 		s.postgres, s.stops = url, append(s.stops, stop)
 	}
 	if err := s.startRedis(ctx); err != nil {
-		fmt.Fprintln(out, "Asynq is left out:", err)
+		_, _ = fmt.Fprintln(out, "Asynq is left out:", err)
 	}
 	return s, nil
 }
@@ -56,7 +57,7 @@ func (s *servers) startRedis(ctx context.Context) error {
 	}
 	s.stops = append(s.stops, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for range 200 {
-		if conn, err := net.Dial("unix", socket); err == nil {
+		if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket); err == nil {
 			s.redis = socket
 			return conn.Close()
 		}
@@ -95,7 +96,7 @@ func (s *servers) place(ctx context.Context, server string) (string, bool) {
 }
 
 func (s *servers) stop() {
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		s.stops[i]()
+	for _, stop := range slices.Backward(s.stops) {
+		stop()
 	}
 }
