@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,7 +20,9 @@ import (
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/functions/worker"
 	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/files"
 	"github.com/piecework/piecework/infra/drivers/mem"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/infra/embedded"
 	"github.com/piecework/piecework/tests/printed"
 )
@@ -156,6 +159,31 @@ func TestTheAPIBelowAPrefix(t *testing.T) {
 	defer res.Body.Close()
 	if body, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(body), "double") {
 		t.Errorf("kinds: status %d, %s, error %v; want 200 and the kind double", res.StatusCode, body, err)
+	}
+}
+
+// A database is enough: it has the queues too, and the blobs are beside it.
+func TestAStoreIsEnough(t *testing.T) {
+	var cfg embedded.Config
+	cfg.Store, cfg.Log = "sqlite://"+filepath.ToSlash(t.TempDir())+"/jobs.db", slog.New(slog.DiscardHandler)
+	sys, err := embedded.Open(t.Context(), registry(), drivers.New(sql.Register, files.Register), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- sys.Run(ctx) }()
+	r, err := sys.Client().Submit(ctx, "double", 21)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i, err := sys.Client().Wait(ctx, r.ID); err != nil || string(i.Result) != "42" {
+		t.Errorf("result %s, error %v, want 42", i.Result, err)
+	}
+	probe(t, sys, 200, `{"status":"ok","checks":{"queue":"ok","store":"ok","worker":"ok"}}`)
+	stop()
+	if err := errors.Join(<-ran, sys.Close(t.Context())); err != nil {
+		t.Error(err)
 	}
 }
 

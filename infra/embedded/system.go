@@ -18,8 +18,8 @@ import (
 // closeTime is how long Close may take.
 const closeTime = 15 * time.Second
 
-// Config configures a System. Store, Queues and Blobs are required: they name the backends, by URL.
-// The zero value of each other field means its default.
+// Config configures a System. Store is required; Queues and Blobs are where it does not settle them,
+// as [drivers.Config.WithDefaults] says. The zero value of each other field means its default.
 type Config struct {
 	drivers.Config
 
@@ -59,7 +59,7 @@ func Open(ctx context.Context, jobs *functions.Registry, set *drivers.Set, cfg C
 	cfg.Runtime.Log = cmp.Or(cfg.Runtime.Log, s.log)
 	cfg.Runtime.Margin = cmp.Or(cfg.Runtime.Margin, cfg.Margin)
 	var err error
-	if s.opened, err = set.Open(ctx, cfg.Config); err != nil {
+	if s.opened, err = set.Open(ctx, cfg.WithDefaults()); err != nil {
 		return nil, err
 	}
 	if s.rt, err = functions.New(jobs, s.opened.Backends, cfg.Runtime); err != nil {
