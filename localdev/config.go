@@ -22,9 +22,9 @@ const DefaultDir = ".piecework"
 type Config struct {
 	// Dir is the data directory. It is made if missing. Default DefaultDir.
 	Dir string
-	// Store is the URL of the store: sqlite:///path/to/file, sqlite::memory:, postgres://... or
-	// mem://. The last is gocloud's memory store, which reads every record on each query: for small
-	// amounts only. Default: the file piecework.db in Dir.
+	// Store is the URL of the store: sqlite:///path/to/file, sqlite::memory: or mem://. The last is
+	// gocloud's memory store, which reads every record on each query: for small amounts only.
+	// PostgreSQL, postgres://..., needs its driver in Drivers. Default: the file piecework.db in Dir.
 	Store string
 	// Queues is the URL of the queues. Default: they are in the store, if it is PostgreSQL or a SQLite
 	// file, so that all processes with that store share them; otherwise each process has its own, as
@@ -34,7 +34,8 @@ type Config struct {
 	// Dir.
 	Blobs string
 	// Drivers opens Store, Queues and Blobs. A program that wants another service than those named above
-	// registers its driver here. Default: the drivers of SQLite, PostgreSQL, memory and directories.
+	// registers its driver here, as drivers.New(sql.Register, files.Register) does for PostgreSQL.
+	// Default: the drivers of SQLite, memory and directories.
 	Drivers *drivers.Set
 	// Pull names queues to pull from, in addition to the queues of the kinds that have a handler here.
 	// If there are neither, the process submits and sweeps only.

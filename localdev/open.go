@@ -19,7 +19,7 @@ import (
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/files"
 	"github.com/piecework/piecework/infra/drivers/mem"
-	"github.com/piecework/piecework/infra/drivers/sql"
+	"github.com/piecework/piecework/infra/drivers/sqlite"
 )
 
 // Storage is the stored state of a Stack, for tools that read it.
@@ -50,7 +50,7 @@ func (c Config) drivers() *drivers.Set {
 	if c.Drivers != nil {
 		return c.Drivers
 	}
-	return drivers.New(sql.Register, mem.Register, files.Register)
+	return drivers.New(sqlite.Register, mem.Register, files.Register)
 }
 
 // open opens the store and the bucket, and makes files and directories that are missing.
@@ -77,7 +77,7 @@ func findStorage(c Config) error {
 				functions.ErrConfig, address)
 		}
 	}
-	if file := sql.File(c.storeURL()); file != "" {
+	if file := sqlite.File(c.storeURL()); file != "" {
 		if _, err := os.Stat(file); err != nil {
 			return fmt.Errorf("%w: there is no store in %s: %w", functions.ErrConfig, filepath.Dir(file), err)
 		}

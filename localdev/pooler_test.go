@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/mem"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/tests/postgres"
 )
@@ -23,7 +26,7 @@ func TestTwoStacksBehindAPooler(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 2 {
 		s, err := localdev.Start(t.Context(), jobs, localdev.Config{
-			Store: pooler, Blobs: "mem://", Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			Store: pooler, Blobs: "mem://", Drivers: drivers.New(sql.Register, mem.Register), Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/tests/postgres"
 )
@@ -17,7 +20,7 @@ var started = functions.Kind[int64, int64]("started")
 func TestSeveralProcessesOverOneStore(t *testing.T) {
 	for name, cfg := range map[string]localdev.Config{
 		"a directory": {Dir: t.TempDir()},
-		"PostgreSQL":  {Dir: t.TempDir(), Store: postgres.Start(t)},
+		"PostgreSQL":  {Dir: t.TempDir(), Store: postgres.Start(t), Drivers: drivers.New(sql.Register, files.Register)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			runs, submits := functions.NewRegistry(), functions.NewRegistry()

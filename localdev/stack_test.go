@@ -258,7 +258,7 @@ func TestStartSaysWhatToDo(t *testing.T) {
 			[]string{"format.json", "another directory"}, true},
 		{"damaged database", nil, localdev.Config{Dir: filepath.Dir(write("damaged/piecework.db", strings.Repeat("no database", 100)))},
 			[]string{"damaged", "backup"}, false},
-		{"unknown store", nil, localdev.Config{Store: "mysql://me:hunter2@host/db", Blobs: "mem://"}, []string{"sqlite://", "postgres://"}, true},
+		{"unknown store", nil, localdev.Config{Store: "mysql://me:hunter2@host/db", Blobs: "mem://"}, []string{"sqlite://", "mysql"}, true},
 		{"no such folder", nil, localdev.Config{Store: "sqlite://" + dir + "/none/x.db", Blobs: "mem://"}, []string{"no such directory"}, false},
 		{"unknown blobs", nil, localdev.Config{Store: "mem://", Blobs: "ftp://host/x"}, []string{"file://", "driver"}, true},
 		{"blobs with parameters", nil, localdev.Config{Store: "mem://", Blobs: "file:///x?create_dir=1"}, []string{`unknown parameter "create_dir"`}, true},

@@ -9,6 +9,7 @@
 // with one function Register:
 //
 //	sql     stores and queues: sqlite, postgres
+//	sqlite  stores and queues: sqlite, without the client of PostgreSQL
 //	mem     the scheme mem for all three
 //	files   blobs: file
 //	aws     stores: dynamodb; queues: awssqs, awssns; blobs: s3

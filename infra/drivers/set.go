@@ -149,11 +149,11 @@ func (s *Set) OpenBucket(ctx context.Context, rawURL string) (Bucket, error) {
 // homes says which subpackage has a scheme, for the error that it is not linked.
 var homes = map[string]map[string]string{
 	"store": {
-		"sqlite": "sql", "postgres": "sql", "postgresql": "sql", "mem": "mem", "dynamodb": "aws", "firestore": "gcp",
+		"sqlite": "sqlite", "postgres": "sql", "postgresql": "sql", "mem": "mem", "dynamodb": "aws", "firestore": "gcp",
 		"mongodb": "mongo", "mongodb+srv": "mongo",
 	},
 	"queues": {
-		"mem": "mem", "sqlite": "sql", "postgres": "sql", "postgresql": "sql", "awssqs": "aws", "awssns": "aws", "gcppubsub": "gcp", "azuresb": "azure",
+		"mem": "mem", "sqlite": "sqlite", "postgres": "sql", "postgresql": "sql", "awssqs": "aws", "awssns": "aws", "gcppubsub": "gcp", "azuresb": "azure",
 		"jetstream": "nats", "tls+jetstream": "nats", "amqp": "rabbit", "amqps": "rabbit",
 		"kafka": "kafka", "kafka+tls": "kafka",
 	},

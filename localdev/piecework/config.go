@@ -6,6 +6,10 @@ import (
 	"strings"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/drivers/mem"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/localdev"
 )
 
@@ -53,6 +57,9 @@ func help(flag string) string {
 	s := lookup(flag)
 	return s.doc + " [$" + s.env + "]"
 }
+
+// storeDrivers opens what settings name. It has PostgreSQL, which localdev leaves to its programs.
+func storeDrivers() *drivers.Set { return drivers.New(sql.Register, mem.Register, files.Register) }
 
 const envPrefix = "PIECEWORK_"
 

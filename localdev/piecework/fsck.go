@@ -104,7 +104,7 @@ func (c *console) fsck(r fsck.Report) {
 
 // openState opens the store and the files of a server.
 func openState(ctx context.Context, f fsckFlags) (*localdev.Storage, error) {
-	state, err := localdev.OpenStorage(ctx, localdev.Config{Dir: f.dir, Store: f.store, Blobs: f.blobs})
+	state, err := localdev.OpenStorage(ctx, localdev.Config{Dir: f.dir, Store: f.store, Blobs: f.blobs, Drivers: storeDrivers()})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usage("name the data directory of a server with --dir, or its store with --store: %w", err)
 	}

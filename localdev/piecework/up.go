@@ -85,7 +85,7 @@ func up(ctx context.Context, c *console, f upFlags) (err error) {
 	}
 	defer ln.Close()
 	stack, err := localdev.Start(ctx, examples(), localdev.Config{
-		Dir: f.dir, Store: f.store, Blobs: f.blobs, Pull: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
+		Dir: f.dir, Store: f.store, Blobs: f.blobs, Drivers: storeDrivers(), Pull: f.queues, Log: logger, Worker: worker.Options{Concurrency: concurrency},
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/piecework/piecework/tests/postgres"
 	"gocloud.dev/docstore"
+
+	client "github.com/piecework/piecework/store/sqldocstore/postgres"
 )
 
 // job is a document like those of a job system.
@@ -28,6 +30,7 @@ type job struct {
 
 func jobOptions() Options {
 	return Options{
+		Postgres:      NewPostgres(client.Connect),
 		Table:         "jobs",
 		RevisionField: "rev",
 		Columns: []Column{

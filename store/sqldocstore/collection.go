@@ -37,6 +37,11 @@ type backend interface {
 
 	dialect() Dialect
 	as(i any) bool
+
+	// inTx returns how to run statements in a transaction of the database's own client,
+	// and false for a value of another type.
+	inTx(tx any) (txStatements, bool)
+
 	close() error
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/piecework/piecework/tests/postgres"
 	"gocloud.dev/docstore/driver"
 	"gocloud.dev/docstore/drivertest"
+
+	client "github.com/piecework/piecework/store/sqldocstore/postgres"
 )
 
 // harness runs gocloud's conformance tests against one database.
@@ -81,6 +83,7 @@ func mustOpen(t testing.TB, rawURL string, o Options) *collection {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.Postgres = NewPostgres(client.Connect)
 	c, err := openURL(t.Context(), u, o)
 	if err != nil {
 		t.Fatal(err)

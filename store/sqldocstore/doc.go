@@ -28,8 +28,8 @@
 //	write_timeout=30s                         PostgreSQL, a group of writes or Gets
 //	max_batch=500                             writes in one transaction
 //
-// A postgres URL also takes PostgreSQL's own parameters, such as sslmode, and
-// pool_max_conns and its kin.
+// A postgres URL needs Options.Postgres, and also takes PostgreSQL's own parameters, such as
+// sslmode, and pool_max_conns and its kin.
 //
 // # Connection poolers
 //

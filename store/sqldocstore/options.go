@@ -58,6 +58,10 @@ type Options struct {
 	// before its connection is given up. Default 30 s.
 	WriteTimeout time.Duration
 
+	// Postgres is NewPostgres(postgres.Connect), with the package below this one. Without it only
+	// SQLite can be opened by URL, and what PostgreSQL needs is not linked.
+	Postgres *PostgresDriver
+
 	// MaxBatch is the most writes in one transaction. Default 500.
 	MaxBatch int
 }

@@ -9,11 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"gocloud.dev/docstore"
 	"gocloud.dev/gcerrors"
+
+	"github.com/piecework/piecework/store/sqldocstore/internal/server"
 )
 
 // PostgresParams returns the URL parameters that are PostgreSQL's and its pool's own.
@@ -35,30 +34,38 @@ const (
 	postgresWriters = 2
 	// postgresReaders statements read single documents at once.
 	postgresReaders = 2
-	postgresConns   = 12
 )
 
-// postgresDB is the backend for PostgreSQL. It works on pgx's lower layer: whole groups
+// postgresDB is the backend for PostgreSQL. It works on the protocol's level: whole groups
 // of rows travel as arrays that it encodes itself.
 type postgresDB struct {
 	*layout
-	pool    *pgxpool.Pool
+	pool    server.Pool
 	shared  bool // the pool is the application's
 	sql     postgresSQL
 	streams chan struct{} // a place for each query that keeps its connection
 }
 
-func openPostgres(ctx context.Context, u *url.URL, l *layout) (*collection, error) {
-	config, err := pgxpool.ParseConfig(u.String())
-	if err != nil {
-		return nil, invalidf("the URL is not one of PostgreSQL, such as postgres://USER@HOST/DATABASE: %v", errors.Unwrap(err))
+// PostgresDriver opens collections in PostgreSQL. Only NewPostgres and OpenPool refer to the code
+// that does, so that the linker leaves it out of programs that call neither.
+type PostgresDriver struct {
+	open func(ctx context.Context, u *url.URL, l *layout) (*collection, error)
+}
+
+// NewPostgres returns a driver that connects with a client, such as postgres.Connect.
+func NewPostgres(connect func(ctx context.Context, url string) (server.Pool, error)) *PostgresDriver {
+	return &PostgresDriver{func(ctx context.Context, u *url.URL, l *layout) (*collection, error) {
+		return openPostgres(ctx, u, l, connect)
+	}}
+}
+
+func openPostgres(
+	ctx context.Context, u *url.URL, l *layout, connect func(context.Context, string) (server.Pool, error),
+) (*collection, error) {
+	pool, err := connect(ctx, u.String())
+	if wrong, ok := errors.AsType[*server.URLError](err); ok {
+		return nil, invalidf("the URL is not one of PostgreSQL, such as postgres://USER@HOST/DATABASE: %v", wrong)
 	}
-	if !u.Query().Has("pool_max_conns") {
-		config.MaxConns = postgresConns
-	}
-	config.AfterConnect = setUpConn
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // prepares nothing on the server
-	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +76,10 @@ func openPostgres(ctx context.Context, u *url.URL, l *layout) (*collection, erro
 	return c, err
 }
 
-// OpenPool opens a collection in PostgreSQL over the application's own pool, which Close does not
-// close. The pool may lead to PgBouncer in transaction mode. Nothing of a connection is changed
+// OpenPool opens a collection in PostgreSQL over the application's own pool, made of a *pgxpool.Pool
+// by the function Pool of package postgres below this one. Close does not close it. The pool may lead to PgBouncer in transaction mode. Nothing of a connection is changed
 // beyond a transaction, which costs some speed, as with a pooler. The options may be nil.
-func OpenPool(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*docstore.Collection, error) {
+func OpenPool(ctx context.Context, pool server.Pool, opts *Options) (*docstore.Collection, error) {
 	l, err := newLayout(opts)
 	if err != nil {
 		return nil, err
@@ -84,8 +91,8 @@ func OpenPool(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*docstore
 	return docstore.NewCollection(c), nil
 }
 
-func overPool(ctx context.Context, pool *pgxpool.Pool, l *layout, shared bool) (*collection, error) {
-	conns := int(pool.Config().MaxConns)
+func overPool(ctx context.Context, pool server.Pool, l *layout, shared bool) (*collection, error) {
+	conns := pool.MaxConns()
 	writers := max(1, min(postgresWriters, conns-1))
 	spare := max(0, conns-writers-postgresReaders)
 	db := &postgresDB{layout: l, pool: pool, shared: shared, sql: newPostgresSQL(l), streams: make(chan struct{}, spare)}
@@ -102,50 +109,77 @@ func (db *postgresDB) setUp(ctx context.Context) error {
 		return err
 	}
 	defer conn.Release()
-	if err := checkPooler(ctx, conn.Conn()); err != nil {
+	if err := checkPooler(ctx, conn); err != nil {
 		return err
 	}
 	if !db.NoCreate {
-		if err := db.create(ctx, conn.Conn()); err != nil {
+		if err := db.create(ctx, conn); err != nil {
 			return wrapf(unavailable(err), "create table %s", db.Table)
 		}
 	}
-	_, err = conn.Conn().PgConn().Prepare(ctx, "", "SELECT "+db.all.sql+" FROM "+db.table(), nil)
+	err = conn.Describe(ctx, "SELECT "+db.all.sql+" FROM "+db.table())
 	return wrapf(unavailable(err), "table %s", db.Table)
+}
+
+// checkPooler opens a transaction, which a pooler in statement mode refuses: it cannot do atomic
+// writes.
+func checkPooler(ctx context.Context, conn server.Conn) error {
+	if !conn.Pooled() {
+		return nil
+	}
+	_, err := conn.Exec(ctx, "BEGIN")
+	if err == nil {
+		_, err = conn.Exec(ctx, "ROLLBACK")
+	}
+	return wrapf(err, "the connection pooler must be in transaction or session mode")
 }
 
 // create makes the table, the columns and the indexes that are not there. It looks
 // first: even a statement that finds nothing to do would wait for every transaction on
 // the table. An advisory lock has processes that start together wait for one another.
-func (db *postgresDB) create(ctx context.Context, conn *pgx.Conn) error {
+func (db *postgresDB) create(ctx context.Context, conn server.Conn) error {
 	missing, err := db.missing(ctx, conn)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		h := fnv.New64a()
-		h.Write([]byte("sqldocstore " + db.Table))
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(h.Sum64())); err != nil {
+	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err = db.createMissing(ctx, conn)
+	end := "COMMIT"
+	if err != nil {
+		end = "ROLLBACK"
+	}
+	if _, e := conn.Exec(ctx, end); err == nil {
+		err = e
+	}
+	return err
+}
+
+// createMissing is the transaction that makes what is missing.
+func (db *postgresDB) createMissing(ctx context.Context, conn server.Conn) error {
+	h := fnv.New64a()
+	h.Write([]byte("sqldocstore " + db.Table))
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(h.Sum64()))); err != nil {
+		return err
+	}
+	missing, err := db.missing(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, stmt := range missing {
+		if _, err := conn.Exec(ctx, stmt); err != nil {
 			return err
 		}
-		missing, err := db.missing(ctx, conn)
-		if err != nil {
-			return err
-		}
-		for _, stmt := range missing {
-			if _, err := tx.Exec(ctx, stmt); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // missing is the statements that are still to be run.
-func (db *postgresDB) missing(ctx context.Context, conn *pgx.Conn) (stmts []string, err error) {
+func (db *postgresDB) missing(ctx context.Context, conn server.Conn) (stmts []string, err error) {
 	schema := db.schema(Postgres)
-	have, err := nameSet(ctx, conn, `SELECT attname FROM pg_attribute
-		WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`, db.table())
+	table := "to_regclass('" + db.table() + "')" // its names are plain identifiers
+	have, err := nameSet(ctx, conn, "SELECT attname FROM pg_attribute WHERE attrelid = "+table+" AND attnum > 0 AND NOT attisdropped")
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +191,7 @@ func (db *postgresDB) missing(ctx context.Context, conn *pgx.Conn) (stmts []stri
 			stmts = append(stmts, db.addColumnSQL(Postgres, c))
 		}
 	}
-	indexes, err := nameSet(ctx, conn, `SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		WHERE i.indrelid = to_regclass($1)`, db.table())
+	indexes, err := nameSet(ctx, conn, "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = "+table)
 	if err != nil {
 		return nil, err
 	}
@@ -170,28 +203,24 @@ func (db *postgresDB) missing(ctx context.Context, conn *pgx.Conn) (stmts []stri
 	return stmts, nil
 }
 
-func nameSet(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (map[string]bool, error) {
-	rows, err := conn.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+func nameSet(ctx context.Context, conn server.Conn, sql string) (map[string]bool, error) {
+	rows, err := conn.Exec(ctx, sql)
 	set := map[string]bool{}
-	for _, n := range names {
-		set[n] = true
+	for _, r := range rows {
+		set[string(r[0])] = true
 	}
 	return set, err
 }
 
 func (db *postgresDB) dialect() Dialect { return Postgres }
 
-// as gives out the *pgxpool.Pool.
-func (db *postgresDB) as(i any) bool {
-	p, ok := i.(**pgxpool.Pool)
-	if ok {
-		*p = db.pool
-	}
-	return ok
+// as gives out the client's own pool, such as a *pgxpool.Pool.
+func (db *postgresDB) as(i any) bool { return db.pool.As(i) }
+
+// inTx takes a transaction of the client, such as a pgx.Tx.
+func (db *postgresDB) inTx(tx any) (txStatements, bool) {
+	t, ok := db.pool.InTx(tx)
+	return serverTx{t}, ok
 }
 
 // close implements backend. Queries that are still open close their connections when
@@ -215,11 +244,10 @@ func (db *postgresDB) close() error {
 // be reached, went away, is starting, or is a standby now.
 func unavailable(err error) error {
 	var op *opError
-	var pg *pgconn.PgError
 	if err == nil || isContextError(err) || errors.As(err, &op) || errors.Is(err, ErrUnavailable) {
 		return err
 	}
-	if errors.As(err, &pg) && !strings.HasPrefix(pg.Code, "08") && !strings.HasPrefix(pg.Code, "57P") && pg.Code != readOnly {
+	if code := sqlState(err); code != "" && !strings.HasPrefix(code, "08") && !strings.HasPrefix(code, "57P") && code != readOnly {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -229,29 +257,35 @@ func unavailable(err error) error {
 const readOnly = "25006"
 
 // demoted reports whether a server refuses to write because it has become a standby.
-func demoted(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == readOnly
+func demoted(err error) bool { return sqlState(err) == readOnly }
+
+// sqlState is the SQLSTATE of an error of PostgreSQL, "" of others.
+func sqlState(err error) string {
+	var e interface{ SQLState() string }
+	if errors.As(err, &e) {
+		return e.SQLState()
+	}
+	return ""
 }
 
 func unreachable(err error) bool { return errors.Is(err, ErrUnavailable) }
 
 // postgresCode is the gcerrors code of an error of PostgreSQL.
 func postgresCode(err error) (gcerrors.ErrorCode, bool) {
-	var e *pgconn.PgError
-	if !errors.As(err, &e) || len(e.Code) < 2 {
+	code := sqlState(err)
+	if len(code) < 2 {
 		return 0, false
 	}
 	switch {
-	case e.Code == "42501", e.Code[:2] == "28":
+	case code == "42501", code[:2] == "28":
 		return gcerrors.PermissionDenied, true
-	case e.Code == "57014":
+	case code == "57014":
 		return gcerrors.DeadlineExceeded, true
-	case e.Code[:2] == "53":
+	case code[:2] == "53":
 		return gcerrors.ResourceExhausted, true
-	case e.Code[:2] == "54", e.Code[:2] == "22":
+	case code[:2] == "54", code[:2] == "22":
 		return gcerrors.InvalidArgument, true
-	case e.Code[:2] == "23":
+	case code[:2] == "23":
 		return gcerrors.FailedPrecondition, true
 	}
 	return gcerrors.Internal, true

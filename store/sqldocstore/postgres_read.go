@@ -5,8 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/piecework/piecework/store/sqldocstore/internal/server"
 )
 
 // get implements backend. A connection that turns out to be dead is replaced once: the
@@ -25,22 +24,22 @@ func (db *postgresDB) tryGet(ctx context.Context, s *selection, ids []string) ([
 		return nil, unavailable(err)
 	}
 	defer conn.Release()
-	rows, err := db.read(ctx, conn.Conn(), s, ids)
+	rows, err := db.read(ctx, conn, s, ids)
 	return rows, unavailable(err)
 }
 
 // read reads rows by key.
-func (db *postgresDB) read(ctx context.Context, conn *pgx.Conn, s *selection, ids []string) ([]result, error) {
+func (db *postgresDB) read(ctx context.Context, conn server.Conn, s *selection, ids []string) ([]result, error) {
 	sql := "SELECT " + s.sql + " FROM " + db.table() + ` WHERE "id" = ANY($1)`
 	rows, err := queryRows(ctx, conn, sql, [][]byte{encodeIDs(ids)}, idsOID)
 	if err != nil {
 		return nil, err
 	}
 	var out []result
-	for rows.next() {
-		out = append(out, db.scanWire(s, rows.values()))
+	for rows.NextRow() {
+		out = append(out, db.scanWire(s, rows.Values()))
 	}
-	return out, rows.close()
+	return out, rows.Close()
 }
 
 // query implements backend.
@@ -64,7 +63,7 @@ func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, err
 		return nil, unavailable(err)
 	}
 	args, oids := encodeArgs(q.args)
-	rows, err := queryRows(ctx, conn.Conn(), q.sql, args, oids)
+	rows, err := queryRows(ctx, conn, q.sql, args, oids)
 	if err != nil {
 		conn.Release()
 		return nil, unavailable(err)
@@ -72,7 +71,7 @@ func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, err
 	st := &pgStream{db: db, s: q.s, conn: conn, rows: rows}
 	if err = st.fill(ctx, firstRows); err == nil {
 		places := db.streams
-		if pooled(conn.Conn()) {
+		if conn.Pooled() {
 			places = nil
 		}
 		select {
@@ -94,8 +93,8 @@ func (db *postgresDB) tryQuery(ctx context.Context, q *sqlQuery) (*pgStream, err
 type pgStream struct {
 	db   *postgresDB
 	s    *selection
-	conn *pgxpool.Conn // nil when all rows are in buf
-	rows *pgRows
+	conn server.Conn // nil when all rows are in buf
+	rows server.Results
 	slot bool // the stream holds a place among db.streams
 	buf  []result
 	read int // of buf
@@ -107,15 +106,15 @@ func (st *pgStream) fill(ctx context.Context, n int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !st.rows.next() {
-			err := st.rows.close()
+		if !st.rows.NextRow() {
+			err := st.rows.Close()
 			st.rows = nil
 			if err == nil {
 				err = errEnd
 			}
 			return err
 		}
-		st.buf = append(st.buf, st.db.scanWire(st.s, st.rows.values()))
+		st.buf = append(st.buf, st.db.scanWire(st.s, st.rows.Values()))
 	}
 	return nil
 }
@@ -150,9 +149,7 @@ func (st *pgStream) stop() {
 		return
 	}
 	if st.rows != nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // do not wait for the server
-		_ = st.conn.Conn().PgConn().Close(ctx)
+		st.conn.Kill()
 		st.rows = nil
 	}
 	st.conn.Release()
@@ -170,13 +167,24 @@ func (db *postgresDB) explain(ctx context.Context, q *sqlQuery) (string, error) 
 	}
 	defer conn.Release()
 	args, oids := encodeArgs(q.args)
-	rows, err := queryRows(ctx, conn.Conn(), "EXPLAIN (COSTS OFF) "+q.sql, args, oids)
+	rows, err := queryRows(ctx, conn, "EXPLAIN (COSTS OFF) "+q.sql, args, oids)
 	if err != nil {
 		return "", unavailable(err)
 	}
 	var lines []string
-	for rows.next() {
-		lines = append(lines, string(rows.values()[0]))
+	for rows.NextRow() {
+		lines = append(lines, string(rows.Values()[0]))
 	}
-	return strings.Join(lines, "\n"), unavailable(rows.close())
+	return strings.Join(lines, "\n"), unavailable(rows.Close())
+}
+
+// queryRows sends one statement. After an error of the server there are no rows, and Close has it.
+func queryRows(ctx context.Context, conn server.Conn, sql string, args [][]byte, oids []uint32) (server.Results, error) {
+	b := conn.Batch()
+	if err := b.Add(ctx, sql, args, oids); err != nil {
+		return nil, err
+	}
+	res := b.Send(ctx)
+	res.Next()
+	return res, nil
 }

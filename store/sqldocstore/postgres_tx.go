@@ -7,9 +7,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"gocloud.dev/docstore/driver"
+
+	"github.com/piecework/piecework/store/sqldocstore/internal/server"
 )
 
 // pgWrite is a write with the row that it comes down to.
@@ -26,7 +26,7 @@ type pgWrite struct {
 type pgTransaction struct {
 	db     *postgresDB
 	ctx    context.Context
-	conn   *pgx.Conn
+	conn   server.Conn
 	atomic bool
 	writes []pgWrite
 	groups [][]pgWrite // parts of writes, one for each statement
@@ -180,25 +180,25 @@ func (w *pgWrite) modify(l *layout, cur *result) {
 
 // send sends a statement for each group in one go and notes what was written.
 func (t *pgTransaction) send() error {
-	batch := newPgBatch(t.conn)
+	batch := t.conn.Batch()
 	if t.atomic {
-		batch.ExecParams("BEGIN", nil, nil, nil, nil)
+		batch.Begin()
 	}
 	for _, g := range t.groups {
 		st := t.db.sql.statement(g)
-		if err := batch.add(t.ctx, st.sql, t.encode(st, g), st.oids); err != nil {
+		if err := batch.Add(t.ctx, st.sql, t.encode(st, g), st.oids); err != nil {
 			return err
 		}
 	}
-	res := batch.send(t.ctx)
+	res := batch.Send(t.ctx)
 	if t.atomic {
-		res.NextResult()
+		res.Next()
 	}
 	for _, g := range t.groups {
-		if !res.NextResult() {
+		if !res.Next() {
 			break // Close has the error
 		}
-		markWritten(g, res.ResultReader())
+		markWritten(g, res)
 	}
 	err := res.Close()
 	if t.atomic {
@@ -227,7 +227,7 @@ func (t *pgTransaction) finish(err error) error {
 			end = "ROLLBACK"
 		}
 	}
-	if e := t.conn.PgConn().Exec(t.ctx, end).Close(); err == nil {
+	if _, e := t.conn.Exec(t.ctx, end); err == nil {
 		err = e
 	}
 	return err
@@ -235,7 +235,7 @@ func (t *pgTransaction) finish(err error) error {
 
 // markWritten notes the writes whose keys a statement returned. The rows come in the
 // order of the group, with the rare exception that the map is for.
-func markWritten(g []pgWrite, rows *pgconn.ResultReader) {
+func markWritten(g []pgWrite, rows server.Results) {
 	next := 0
 	var index map[string]int
 	for rows.NextRow() {
@@ -292,8 +292,8 @@ func (t *pgTransaction) existing(ids []string) (map[string]bool, error) {
 		return nil, t.db.timedOut(err)
 	}
 	exists := map[string]bool{}
-	for rows.next() {
-		exists[string(rows.values()[0])] = true
+	for rows.NextRow() {
+		exists[string(rows.Values()[0])] = true
 	}
-	return exists, t.db.timedOut(rows.close())
+	return exists, t.db.timedOut(rows.Close())
 }

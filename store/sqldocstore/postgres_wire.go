@@ -8,9 +8,6 @@ var (
 	arrayOID = map[ColumnType]uint32{Text: 1009, Bytes: 1001, Int: 1016}
 )
 
-// binaryFormat says that all parameters, or all result columns, are in binary form.
-var binaryFormat = []int16{1}
-
 // arrayArg is a list as one parameter.
 type arrayArg struct {
 	typ  ColumnType

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"gocloud.dev/gcerrors"
 )
 
@@ -30,8 +29,8 @@ var errLostRace = &outcome{gcerrors.FailedPrecondition, "the document kept chang
 
 // lostRace reports whether trying again may help: nothing was applied.
 func lostRace(err error) bool {
-	var pg *pgconn.PgError
-	return errors.Is(err, errLostRace) || errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+	code := sqlState(err)
+	return errors.Is(err, errLostRace) || code == "40P01" || code == "40001"
 }
 
 // transact applies the requests in one transaction. After an error nothing of them is
@@ -46,7 +45,7 @@ func (db *postgresDB) transact(reqs []*request) error {
 	defer conn.Release()
 	t := transactions.Get().(*pgTransaction)
 	defer t.release()
-	t.db, t.ctx, t.conn, t.atomic = db, ctx, conn.Conn(), reqs[0].atomic
+	t.db, t.ctx, t.conn, t.atomic = db, ctx, conn, reqs[0].atomic
 	for _, r := range reqs {
 		r.fail(nil)
 		for i := range r.writes {

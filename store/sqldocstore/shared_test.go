@@ -14,6 +14,8 @@ import (
 	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/tests/postgres"
+
+	client "github.com/piecework/piecework/store/sqldocstore/postgres"
 )
 
 // TestConformanceSharedPool: an application's own small pool will do, of a role that owns nothing, with the tables in a
@@ -56,7 +58,7 @@ func TestConformanceSharedPool(t *testing.T) {
 		_, err = owner.Exec(ctx, text)
 		must(t, err)
 		o.NoCreate = true
-		coll, err := OpenPool(ctx, pool, &o)
+		coll, err := OpenPool(ctx, client.Pool(pool), &o)
 		must(t, err)
 		var c *collection
 		if !coll.As(&c) {

@@ -275,3 +275,6 @@ func isBusy(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 }
+
+// inTx takes none: the transactions of SQLite are those of database/sql.
+func (db *sqliteDB) inTx(any) (txStatements, bool) { return nil, false }

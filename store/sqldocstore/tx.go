@@ -7,8 +7,9 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/jackc/pgx/v5"
 	"gocloud.dev/docstore"
+
+	"github.com/piecework/piecework/store/sqldocstore/internal/server"
 )
 
 // InTx returns a collection whose reads and writes are part of a transaction of the caller, which
@@ -23,16 +24,10 @@ func InTx(coll *docstore.Collection, tx any) (*docstore.Collection, error) {
 		return nil, invalidf("the collection is not in SQLite or PostgreSQL, so it has no transactions of SQL")
 	}
 	db := &txDB{layout: c.layout, d: c.db.dialect()}
-	switch tx := tx.(type) {
-	case pgx.Tx:
-		if db.d == SQLite {
-			return nil, invalidf("the transaction is one of PostgreSQL, and the collection is in SQLite")
-		}
-		db.tx = pgxTx{tx}
-	case *sql.Tx:
-		db.tx = sqlTx{tx}
-	default:
-		return nil, invalidf("a transaction is a pgx.Tx or a *sql.Tx, not a %T", tx)
+	if t, ok := tx.(*sql.Tx); ok {
+		db.tx = sqlTx{t}
+	} else if db.tx, ok = c.db.inTx(tx); !ok {
+		return nil, invalidf("a transaction is a *sql.Tx or, for a collection in PostgreSQL, a pgx.Tx, not a %T", tx)
 	}
 	db.rows = rowWriter{layout: c.layout, conn: db, sql: newWriteSQL(c.layout, db.d)}
 	return docstore.NewCollection(newCollection(c.layout, db, 1, 1, false)), nil
@@ -97,32 +92,18 @@ func (*txDB) query(context.Context, *sqlQuery) (rowStream, error) { return nil, 
 func (*txDB) explain(context.Context, *sqlQuery) (string, error)  { return "", errNoQuery }
 func (db *txDB) dialect() Dialect                                 { return db.d }
 func (*txDB) as(any) bool                                         { return false }
+func (*txDB) inTx(any) (txStatements, bool)                       { return nil, false }
 func (*txDB) close() error                                        { return nil }
 
-// pgxTx is a transaction of pgx.
-type pgxTx struct{ tx pgx.Tx }
+// serverTx is a transaction of the client of PostgreSQL.
+type serverTx struct{ tx server.Tx }
 
-func (t pgxTx) exec(ctx context.Context, query string, args []any) (int64, error) {
-	tag, err := t.tx.Exec(ctx, query, args...)
-	return tag.RowsAffected(), err
+func (t serverTx) exec(ctx context.Context, query string, args []any) (int64, error) {
+	return t.tx.Run(ctx, query, args)
 }
 
-func (t pgxTx) each(ctx context.Context, f func([]driver.Value) error, query string, args []any) error {
-	rows, err := t.tx.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		found, err := rows.Values()
-		if err != nil {
-			return err
-		}
-		if err := f(asValues(found)); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+func (t serverTx) each(ctx context.Context, f func([]driver.Value) error, query string, args []any) error {
+	return t.tx.Each(ctx, func(row []any) error { return f(asValues(row)) }, query, args)
 }
 
 func asValues(found []any) []driver.Value {

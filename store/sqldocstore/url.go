@@ -112,9 +112,13 @@ func openURL(ctx context.Context, u *url.URL, opts Options) (*collection, error)
 		}
 		return openSQLite(ctx, path, l)
 	case SchemePostgres, SchemePostgreSQL:
+		if l.Postgres == nil {
+			return nil, invalidf("this program has no client of PostgreSQL: set Options.Postgres to NewPostgres(postgres.Connect), " +
+				"with package store/sqldocstore/postgres")
+		}
 		server := *u
 		server.RawQuery = strings.ReplaceAll(rest.Encode(), "+", "%20")
-		return openPostgres(ctx, &server, l)
+		return l.Postgres.open(ctx, &server, l)
 	default:
 		return nil, invalidf("scheme %q: want %s or %s", u.Scheme, SchemeSQLite, SchemePostgres)
 	}

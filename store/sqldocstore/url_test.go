@@ -9,6 +9,8 @@ import (
 
 	"gocloud.dev/docstore"
 	"gocloud.dev/gcerrors"
+
+	client "github.com/piecework/piecework/store/sqldocstore/postgres"
 )
 
 func TestURLs(t *testing.T) {
@@ -68,7 +70,7 @@ func TestBadURLs(t *testing.T) {
 	} {
 		t.Run(url, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			_, err := Open(t.Context(), url, nil)
+			_, err := Open(t.Context(), url, &Options{Postgres: NewPostgres(client.Connect)})
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 				t.Fatalf("got %v, want %s", err, want)
 			}
@@ -79,8 +81,16 @@ func TestBadURLs(t *testing.T) {
 	}
 }
 
+// A program that does not pass the client of PostgreSQL does not link it, and says so.
+func TestWithoutAClientOfPostgreSQL(t *testing.T) {
+	_, err := Open(t.Context(), "postgres://me@127.0.0.1:1/db", nil)
+	if want := "set Options.Postgres"; ErrorCode(err) != gcerrors.InvalidArgument || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want one that says %s", err, want)
+	}
+}
+
 func TestErrorsShowNoParameters(t *testing.T) {
-	_, err := Open(t.Context(), "postgres://me@127.0.0.1:1/db?password=secret&connect_timeout=5", nil)
+	_, err := Open(t.Context(), "postgres://me@127.0.0.1:1/db?password=secret&connect_timeout=5", &Options{Postgres: NewPostgres(client.Connect)})
 	if !errors.Is(err, ErrUnavailable) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "postgres://127.0.0.1:1/db") {
 		t.Error(err)
 	}

@@ -12,6 +12,9 @@ import (
 	"gocloud.dev/docstore"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/infra/drivers"
+	"github.com/piecework/piecework/infra/drivers/mem"
+	"github.com/piecework/piecework/infra/drivers/sql"
 	"github.com/piecework/piecework/localdev"
 	"github.com/piecework/piecework/store"
 )
@@ -47,7 +50,7 @@ func open(ctx context.Context, at place, timing store.Timing) (*system, error) {
 		return struct{}{}, nil
 	})
 	cfg := localdev.Config{Dir: at.dir, Store: at.url, Blobs: "mem://", Timing: timing, Log: slog.New(slog.DiscardHandler)}
-	cfg.Worker.Concurrency = concurrency
+	cfg.Worker.Concurrency, cfg.Drivers = concurrency, drivers.New(sql.Register, mem.Register)
 	var err error
 	if s.stack, err = localdev.Start(ctx, jobs, cfg); err != nil {
 		return nil, err

@@ -13,8 +13,8 @@ type arrow struct {
 	why              string
 }
 
-// What localdev opens its store and its bucket with. None of these links the SDK of a cloud.
-var localDrivers = below(driversDir, driversDir+"/sql", driversDir+"/mem", driversDir+"/files")
+// What localdev and its command open the store and the bucket with. None of these links the SDK of a cloud.
+var localDrivers = below(driversDir, driversDir+"/sqlite", driversDir+"/sql", driversDir+"/mem", driversDir+"/files")
 
 var ours = []string{module}
 

@@ -84,7 +84,7 @@ func TestTheSmallestProgramLinksLittle(t *testing.T) {
 	}
 	stripped := build(t, program, smallest, "-tags", "grpcnotrace", "-ldflags", "-s -w")
 	t.Logf("%d modules, %.1f MB, stripped and without grpc's trace %.1f MB", len(linked), plain, stripped)
-	if most, mostStripped := 37.5, 21.1; plain > most || stripped > mostStripped {
+	if most, mostStripped := 29.9, 15.7; plain > most || stripped > mostStripped {
 		t.Errorf("the smallest program has %.1f MB, stripped %.1f MB; want %v and %v at most", plain, stripped, most, mostStripped)
 	}
 }

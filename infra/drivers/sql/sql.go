@@ -46,176 +46,32 @@
 package sql
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"gocloud.dev/docstore"
-	"gocloud.dev/gcerrors"
 
-	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
-	"github.com/piecework/piecework/pubsubq/sqlpubsub"
-	"github.com/piecework/piecework/store"
+	"github.com/piecework/piecework/infra/drivers/sqlite"
 	"github.com/piecework/piecework/store/sqldocstore"
+	"github.com/piecework/piecework/store/sqldocstore/postgres"
 )
 
-// Register registers the stores sqlite, postgres and postgresql.
+// Register registers the stores and queues sqlite, postgres and postgresql.
 func Register(s *drivers.Set) {
-	for _, scheme := range []string{sqldocstore.SchemeSQLite, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL} {
-		s.AddStore(scheme, drivers.StoreDriver{Open: open, Provisioner: provisioner, InTx: sqldocstore.InTx})
-		s.AddQueue(scheme, openQueue)
-	}
+	sqlite.Register(s)
+	sqlite.Database{Options: Options, Queues: openServer}.Register(s, sqldocstore.SchemePostgres, sqldocstore.SchemePostgreSQL)
 	s.AddDenial(denied)
 }
 
 // Options returns the layout of the records in SQLite and PostgreSQL.
 func Options() *sqldocstore.Options {
-	o := &sqldocstore.Options{Table: "piecework", IDField: store.IDField, RevisionField: store.RevisionField, Indexes: store.Indexes()}
-	for _, name := range store.Columns() {
-		column := sqldocstore.Column{Name: name, Type: sqldocstore.Text}
-		if name == "data" {
-			column.Type = sqldocstore.Bytes
-		}
-		o.Columns = append(o.Columns, column)
-	}
+	o := sqlite.Options()
+	o.Postgres = sqldocstore.NewPostgres(postgres.Connect)
 	return o
 }
 
-// layout are sqldocstore's parameters that would change what the store package expects.
-var layout = []string{"id_field", "revision_field", "column", "index"}
-
-func open(ctx context.Context, a *drivers.Address) (*docstore.Collection, func() error, error) {
-	if fixed := a.Params.Rest(layout...); len(fixed) > 0 {
-		return nil, nil, a.Errorf("the layout of the records is fixed: remove %s", fixed.Encode())
-	}
-	// The other parameters are checked by sqldocstore, which knows PostgreSQL's too.
-	coll, err := sqldocstore.Open(ctx, a.Raw(), Options())
-	switch {
-	case sqldocstore.ErrorCode(err) == gcerrors.InvalidArgument:
-		return nil, nil, fmt.Errorf("%w: %w", functions.ErrConfig, err)
-	case err != nil:
-		if text := remedy(a, err); text != "" {
-			err = fmt.Errorf("%s: %w", text, err)
-		}
-		return nil, nil, err
-	}
-	return coll, coll.Close, nil
-}
-
-// remedy says what to do if the store cannot be opened, or "".
-func remedy(a *drivers.Address, err error) string {
-	text := strings.ToLower(err.Error())
-	file := File(a.Raw())
-	switch {
-	case strings.Contains(text, "not a database") || strings.Contains(text, "malformed"):
-		return "the file is damaged, or is not a SQLite database: restore it from a backup, or move it away to start with an empty one"
-	case file != "" && sqldocstore.ErrorCode(err) == gcerrors.ResourceExhausted, errors.Is(err, syscall.ENOSPC), isState(err, diskFull):
-		return "the disk is full: free some space"
-	case isState(err, readOnly):
-		return "the server takes no writes, as a standby does: name the server that does, or add target_session_attrs=read-write"
-	case errors.Is(err, sqldocstore.ErrUnavailable) && file != "":
-		return "another process has locked it: end that process, or choose another file"
-	case errors.Is(err, sqldocstore.ErrUnavailable):
-		return "the database cannot be reached: check the address, and that the server runs"
-	case file == "":
-		return ""
-	case strings.Contains(text, "readonly") || strings.Contains(text, "read-only") || errors.Is(err, fs.ErrPermission):
-		return "make the file and its directory writable for this user"
-	}
-	if _, err := os.Stat(filepath.Dir(file)); errors.Is(err, fs.ErrNotExist) {
-		return "there is no such directory: make it"
-	}
-	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		return "that is a directory: name a file"
-	}
-	return ""
-}
-
-// File returns the file that a store's URL names, or "" if it names none.
-func File(rawURL string) string {
-	scheme, rest, ok := strings.Cut(rawURL, ":")
-	if !ok || !strings.EqualFold(scheme, sqldocstore.SchemeSQLite) || strings.HasPrefix(rest, ":memory:") {
-		return ""
-	}
-	rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
-	name, err := url.PathUnescape(rest)
-	if err != nil {
-		return ""
-	}
-	return filepath.FromSlash(name)
-}
-
-func provisioner(a *drivers.Address, queues bool) (drivers.Provisioner, error) {
-	o := Options()
-	o.Table, o.Schema = a.Params.String("table", o.Table), a.Params.String("schema", "")
-	dialect := sqldocstore.Postgres
-	if a.Scheme == sqldocstore.SchemeSQLite {
-		dialect = sqldocstore.SQLite
-	}
-	return &schema{address: a, dialect: dialect, options: o, queues: queues}, nil
-}
-
-// schema is the table of the records, its indexes, and the tables of the queues.
-type schema struct {
-	address *drivers.Address
-	dialect sqldocstore.Dialect
-	options *sqldocstore.Options
-	queues  bool
-}
-
-// Print returns the SQL.
-func (s *schema) Print() (string, error) {
-	text, err := sqldocstore.Schema(s.dialect, s.options)
-	if err != nil || !s.queues {
-		return text, err
-	}
-	for _, stmt := range sqlpubsub.Schema(sqlpubsub.Dialect(s.dialect), queueOptions(s.options.Table, s.options.Schema)) {
-		text += stmt + ";\n"
-	}
-	return text, nil
-}
-
-// Apply creates what is missing, by opening the store and the queues, which does just that.
-func (s *schema) Apply(ctx context.Context) error {
-	if !s.address.Params.Bool("create", true) {
-		return s.address.Errorf("create=false asks not to create anything: remove it")
-	}
-	coll, closeStore, err := open(ctx, s.address)
-	if err != nil {
-		return fmt.Errorf("create table %s: %w", s.options.Table, err)
-	}
-	_ = coll
-	if err := closeStore(); err != nil || !s.queues {
-		return err
-	}
-	q, err := openQueue(ctx, s.address, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return fmt.Errorf("create the tables of the queues: %w", err)
-	}
-	return q.Close(ctx)
-}
-
-// SQLSTATEs of PostgreSQL, from its manual, appendix A.
-const (
-	insufficientPrivilege = "42501"
-	diskFull              = "53100"
-	readOnly              = "25006"
-)
-
-// isState reports whether the server refused with that SQLSTATE.
-func isState(err error, state string) bool {
-	server, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && server.Code == state
-}
+// insufficientPrivilege is a SQLSTATE of PostgreSQL, from its manual, appendix A.
+const insufficientPrivilege = "42501"
 
 // denied says what to grant.
 func denied(err error) string {

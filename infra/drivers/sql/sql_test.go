@@ -81,24 +81,3 @@ func TestWhatMustBeGranted(t *testing.T) {
 		}
 	}
 }
-
-// What is said of a file is not said of a server.
-func TestRemediesOfServers(t *testing.T) {
-	a, err := drivers.ParseAddress("postgres://me@127.0.0.1/db")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		err  error
-		want string
-	}{
-		{&pgconn.PgError{Code: "53300", Message: "too many connections"}, ""},
-		{&pgconn.PgError{Code: diskFull}, "the disk is full"},
-		{&pgconn.PgError{Code: readOnly, Message: "cannot execute CREATE TABLE in a read-only transaction"}, "as a standby does"},
-		{fmt.Errorf("root.crt: %w", os.ErrPermission), ""},
-	} {
-		if got := remedy(a, c.err); !strings.HasPrefix(got, c.want) && !strings.Contains(got, c.want) || c.want == "" && got != "" {
-			t.Errorf("remedy of %v: %q, want %q", c.err, got, c.want)
-		}
-	}
-}
