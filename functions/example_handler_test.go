@@ -313,7 +313,7 @@ func ExampleClientFrom() {
 	charge.Handle(jobs, func(context.Context, *functions.Job[int]) (string, error) { return "payment 7", nil })
 	charge.OnEnd(jobs, func(ctx context.Context, job functions.Info, payment string, ended error) error {
 		if ended != nil {
-			return nil // no result, no receipt
+			return nil //nolint:nilerr // no result, no receipt
 		}
 		_, err := receipt.Submit(ctx, functions.ClientFrom(ctx), payment, functions.Key(job.ID))
 		return err

@@ -204,7 +204,8 @@ func TestLiveJobsAreCounted(t *testing.T) {
 	d := newDesk(t, handle(echoing))
 	d.once(t, "shop.order", order{})
 	none, err := d.Client().Count(t.Context(), 0)
-	if text, _ := json.Marshal(none); err != nil || string(text) != `{"jobs":[],"queues":[],"scanned":0,"at_least":false}` {
+	text, marshal := json.Marshal(none)
+	if err := errors.Join(err, marshal); err != nil || string(text) != `{"jobs":[],"queues":[],"scanned":0,"at_least":false}` {
 		t.Errorf("without live jobs: %s, %v, want nothing", text, err)
 	}
 	d.submit(t, "shop.order", order{}, functions.After(time.Hour))

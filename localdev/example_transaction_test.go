@@ -4,9 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,9 +21,7 @@ var Welcome = functions.Kind[string, string]("mail.welcome")
 // shop is a program with a table of its own in the file that also has its jobs.
 func shop(ctx context.Context) (*sql.DB, *localdev.Stack, func()) {
 	dir, err := os.MkdirTemp("", "shop")
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(err)
 	file := filepath.Join(dir, "shop.db")
 	jobs := functions.NewRegistry()
 	Welcome.Handle(jobs, func(_ context.Context, job *functions.Job[string]) (string, error) {
@@ -34,16 +30,11 @@ func shop(ctx context.Context) (*sql.DB, *localdev.Stack, func()) {
 	stack, err := localdev.Start(ctx, jobs, localdev.Config{
 		Dir: dir, Store: "sqlite://" + file, Log: slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(err)
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_txlock=immediate")
-	if err != nil {
-		log.Fatal(err)
-	}
-	if _, err := db.ExecContext(ctx, `CREATE TABLE customers (name TEXT); CREATE TABLE outbox (key TEXT PRIMARY KEY, kind TEXT, args TEXT)`); err != nil {
-		log.Fatal(err)
-	}
+	must(err)
+	_, err = db.ExecContext(ctx, `CREATE TABLE customers (name TEXT); CREATE TABLE outbox (key TEXT PRIMARY KEY, kind TEXT, args TEXT)`)
+	must(err)
 	return db, stack, func() {
 		_ = db.Close()
 		_ = stack.Stop(ctx)
@@ -59,20 +50,13 @@ func Example_transaction() {
 	defer end()
 
 	tx, err := db.BeginTx(ctx, nil) // or a pgx.Tx
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(err)
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, `INSERT INTO customers VALUES ('Ada')`); err != nil {
-		log.Fatal(err)
-	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO customers VALUES ('Ada')`)
+	must(err)
 	receipt, err := Welcome.SubmitTx(ctx, stack.Client(), tx, "Ada")
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := tx.Commit(); err != nil {
-		log.Fatal(err)
-	}
+	must(err)
+	must(tx.Commit())
 	fmt.Println(Welcome.Wait(ctx, stack.Client(), receipt.ID))
 	// Output: welcome, Ada <nil>
 }
@@ -85,56 +69,56 @@ func Example_outbox() {
 	ctx := context.Background()
 	db, stack, end := shop(ctx)
 	defer end()
-	deliver := func() error {
-		rows, err := db.QueryContext(ctx, `SELECT key, kind, args FROM outbox LIMIT 100`)
-		if err != nil {
-			return err
-		}
-		var subs []functions.Submission
-		var keys []string
-		for rows.Next() {
-			var key, kind, args string
-			if err := rows.Scan(&key, &kind, &args); err != nil {
-				return err
-			}
-			keys = append(keys, key)
-			subs = append(subs, functions.Submission{
-				Kind: kind, Args: json.RawMessage(args), Options: []functions.SubmitOption{functions.Key(key)},
-			})
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return err
-		}
-		receipts, _ := stack.Client().SubmitMany(ctx, subs) // each receipt has its own error
-		for i, r := range receipts {
-			if r.Err != nil {
-				log.Print(r.Err) // it stays, and is submitted again
-				continue
-			}
-			fmt.Println("submitted", keys[i])
-			if _, err := db.ExecContext(ctx, `DELETE FROM outbox WHERE key = ?`, keys[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 
 	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(err)
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, `INSERT INTO customers VALUES ('Ada')`); err != nil {
-		log.Fatal(err)
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO outbox VALUES ('welcome/Ada', 'mail.welcome', '"Ada"')`); err != nil {
-		log.Fatal(err)
-	}
-	if err := tx.Commit(); err != nil {
-		log.Fatal(err)
-	}
-	if err := deliver(); err != nil {
-		log.Fatal(err)
-	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO customers VALUES ('Ada')`)
+	must(err)
+	_, err = tx.ExecContext(ctx, `INSERT INTO outbox VALUES ('welcome/Ada', 'mail.welcome', '"Ada"')`)
+	must(err)
+	must(tx.Commit())
+	must(deliver(ctx, db, stack.Client()))
 	// Output: submitted welcome/Ada
+}
+
+// deliver submits what is in the outbox.
+func deliver(ctx context.Context, db *sql.DB, client *functions.Client) error {
+	rows, err := db.QueryContext(ctx, `SELECT key, kind, args FROM outbox LIMIT 100`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var subs []functions.Submission
+	var keys []string
+	for rows.Next() {
+		var key, kind, args string
+		if err := rows.Scan(&key, &kind, &args); err != nil {
+			return err
+		}
+		keys = append(keys, key)
+		subs = append(subs, functions.Submission{
+			Kind: kind, Args: json.RawMessage(args), Options: []functions.SubmitOption{functions.Key(key)},
+		})
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	receipts, err := client.SubmitMany(ctx, subs)
+	for i, r := range receipts {
+		if r.Err != nil {
+			continue // err says why; it stays, and is submitted again
+		}
+		if _, err := db.ExecContext(ctx, `DELETE FROM outbox WHERE key = ?`, keys[i]); err != nil {
+			return err
+		}
+		fmt.Println("submitted", keys[i])
+	}
+	return err
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

@@ -80,7 +80,7 @@ func New(coll *docstore.Collection, opts *Options) (*Store, error) {
 func (s *Store) In(coll *docstore.Collection) *Store {
 	o := s.opts
 	o.Patience = time.Millisecond
-	in, _ := New(coll, &o) //nolint:errcheck // the options were checked for s
+	in, _ := New(coll, &o) // the options were checked for s
 	return in
 }
 

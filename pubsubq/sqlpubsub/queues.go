@@ -61,7 +61,7 @@ func (o *Options) withDefaults() (Options, error) {
 
 // database is PostgreSQL or SQLite. A statement is applied whole or not at all, and after an error
 // of the connection it may have been applied.
-type database interface {
+type database interface { //nolint:interfacebloat // one for each thing that a queue does
 	// create creates what is missing.
 	create(ctx context.Context, statements []string) error
 	// insert adds messages, all or none, whose due is a delay, and wakes receivers everywhere.

@@ -95,7 +95,7 @@ func (c *sqliteConn) prepare(text string) (*sql.Stmt, error) {
 }
 
 func (c *sqliteConn) exec(text string, args ...any) error {
-	s, err := c.prepare(text)
+	s, err := c.prepare(text) //nolint:sqlclosecheck // kept until close
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (c *sqliteConn) exec(text string, args ...any) error {
 }
 
 func (c *sqliteConn) rows(text string, args ...any) (rows []row, err error) {
-	s, err := c.prepare(text)
+	s, err := c.prepare(text) //nolint:sqlclosecheck // kept until close
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (c *sqliteConn) rows(text string, args ...any) (rows []row, err error) {
 func (c *sqliteConn) number(text string, args ...any) (n int64, ok bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, err := c.prepare(text)
+	s, err := c.prepare(text) //nolint:sqlclosecheck // kept until close
 	if err != nil {
 		return 0, false, err
 	}

@@ -229,7 +229,7 @@ func TestDatabasesThatCannotHaveQueues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer db.Close()
+		t.Cleanup(func() { _ = db.Close() })
 		if _, err := sqlpubsub.OpenDB(t.Context(), db, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("OpenDB(%v) = %v, want an error that says %q", dsn, err, want)
 		}

@@ -81,31 +81,31 @@ func (d Dialect) placed(query string) string {
 
 // apply runs the writes of a request. It returns an error that spoils the
 // transaction; the outcome of each write goes into the write.
-func (w *rowWriter) apply(r *request) error {
-	if !r.atomic {
-		for i := range r.writes {
-			if err := w.write(&r.writes[i]); err != nil {
+func (r *rowWriter) apply(req *request) error {
+	if !req.atomic {
+		for i := range req.writes {
+			if err := r.write(&req.writes[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if _, err := w.conn.exec("SAVEPOINT atomic_writes"); err != nil {
+	if _, err := r.conn.exec("SAVEPOINT atomic_writes"); err != nil {
 		return err
 	}
-	for i := range r.writes {
-		if err := w.write(&r.writes[i]); err != nil {
+	for i := range req.writes {
+		if err := r.write(&req.writes[i]); err != nil {
 			return err
 		}
-		if cause := r.writes[i].err; cause != nil {
-			r.rollBack(i)
-			if _, err := w.conn.exec("ROLLBACK TO atomic_writes"); err != nil {
+		if cause := req.writes[i].err; cause != nil {
+			req.rollBack(i)
+			if _, err := r.conn.exec("ROLLBACK TO atomic_writes"); err != nil {
 				return err
 			}
 			break
 		}
 	}
-	_, err := w.conn.exec("RELEASE atomic_writes")
+	_, err := r.conn.exec("RELEASE atomic_writes")
 	return err
 }
 

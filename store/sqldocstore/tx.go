@@ -56,7 +56,7 @@ func (db *txDB) commit(reqs []*request) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for _, r := range reqs {
-		db.ctx = r.ctx
+		db.ctx = r.ctx //nolint:fatcontext // of this request alone
 		r.fail(nil)
 		if err := db.rows.apply(r); err != nil {
 			r.fail(err)

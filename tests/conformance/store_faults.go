@@ -221,8 +221,11 @@ func testCallerGone(t *testing.T, l *storeLab) {
 		"get":      func() error { _, err := l.Get(ctx, l.id); return err },
 		"get many": func() error { return l.GetMany(ctx, []string{l.id})[0].Err },
 		"due":      func() error { _, err := l.Due(ctx, 0, t0, "", 10); return err },
-		"list":     func() error { _, err := l.List(ctx, store.Filter{States: []store.State{store.Queued}}, 10, ""); return err },
-		"parked":   func() error { _, _, err := l.Parked(ctx, 10, ""); return err },
+		"list": func() error {
+			_, err := l.List(ctx, store.Filter{States: []store.State{store.Queued}}, 10, "")
+			return err
+		},
+		"parked": func() error { _, _, err := l.Parked(ctx, 10, ""); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := call(); err != nil {
