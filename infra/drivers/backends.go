@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path"
 	"path/filepath"
@@ -46,10 +47,13 @@ func (c Config) WithDefaults() Config {
 	case scheme == "sqlite":
 		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder(path.Join(path.Dir(rest), "blobs")))
 	case homes["store"][scheme] == "sql":
-		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder("piecework-blobs"))
+		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder(blobsHere))
 	}
 	return c
 }
+
+// blobsHere is the folder of the blobs where a store does not say where else.
+const blobsHere = "piecework-blobs"
 
 // folder returns the URL of a folder, or "" if there is no working directory that it could be in.
 // The name may be escaped already.
@@ -77,7 +81,12 @@ type Opened struct {
 // Open opens everything that a configuration names. After an error nothing is open.
 func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 	o := &Opened{}
-	if err := s.open(ctx, c.WithDefaults(), o); err != nil {
+	full := c.WithDefaults()
+	if c.Blobs == "" && full.Blobs == folder(blobsHere) {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "no URL of blobs is given: files are kept on this machine, where workers on others do not find them",
+			slog.String("blobs", full.Blobs))
+	}
+	if err := s.open(ctx, full, o); err != nil {
 		return nil, errors.Join(err, o.Close(ctx))
 	}
 	return o, nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/piecework/piecework/functions"
@@ -52,10 +51,6 @@ func Open(
 	log := env.logger(stderr)
 	set := drivers.New(register...)
 	set.LogTo(log)
-	if !env.blobsGiven && !strings.HasPrefix(env.Store, "sqlite:") {
-		log.LogAttrs(ctx, slog.LevelWarn, "PIECEWORK_BLOBS is not set: files are kept on this machine alone, where workers on others do not find them",
-			slog.String("blobs", env.Blobs))
-	}
 	opened, err := set.Open(ctx, env.Config)
 	if err != nil {
 		return nil, fmt.Errorf("open what PIECEWORK_STORE, PIECEWORK_QUEUES and PIECEWORK_BLOBS name: %w", err)

@@ -50,7 +50,7 @@ func (p *program) doctor(ctx context.Context, asJSON bool, patience time.Duratio
 		Findings []doctor.Finding `json:"findings"`
 	}{}
 	sick := doctor.Check(ctx, doctor.Options{
-		Set: drivers.New(p.app.Drivers...), Config: env.Config, Queues: p.app.Jobs.Queues(), ProbeQueue: env.ProbeQueue,
+		Set: drivers.New(p.app.Drivers...), Config: env.Config.WithDefaults(), Queues: p.app.Jobs.Queues(), ProbeQueue: env.ProbeQueue,
 		Submissions: env.Submit, FunctionTimeout: env.FunctionTimeout, Patience: patience,
 		Report: func(f doctor.Finding) error {
 			report.Findings = append(report.Findings, f)

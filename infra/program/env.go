@@ -35,7 +35,6 @@ type Environment struct {
 	google              bool   // Cloud Logging reads the log
 	lines               []string
 	malformed           bool // some values could not be read
-	blobsGiven          bool // the environment names the bucket
 }
 
 // The prefix of the project's variables, and the prefixes of the switches of its tests.
@@ -65,9 +64,8 @@ func ReadEnvironment(environ []string) (Environment, error) {
 			}
 		}
 	}
-	e.blobsGiven = e.Blobs != ""
-	e.Config = e.WithDefaults()
-	for i, field := range []string{e.Store, e.Queues, e.Blobs} {
+	c := e.WithDefaults()
+	for i, field := range []string{c.Store, c.Queues, c.Blobs} {
 		if v := variables[i]; field == "" && (i == 0 || e.Store != "") {
 			errs = append(errs, fmt.Errorf("%s is not set: it is the %s", v.Name, v.Doc))
 		}

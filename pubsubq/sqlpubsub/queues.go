@@ -101,7 +101,7 @@ type Queues struct {
 }
 
 // OpenDB opens queues in SQLite, and creates the tables if they are missing. The database must be a
-// file in WAL mode. Up to four connections of db are kept until Close, which does not close db. The
+// file in WAL mode. Three connections of db are kept until Close, which does not close db. The
 // options may be nil.
 func OpenDB(ctx context.Context, db *sql.DB, opts *Options) (*Queues, error) {
 	o, err := opts.withDefaults()

@@ -13,6 +13,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// sqliteConns is how many connections are kept.
+const sqliteConns = 3
+
 // pollFile is how often a process looks whether another process has changed the file.
 const pollFile = 20 * time.Millisecond
 
@@ -49,6 +52,9 @@ func openSQLite(ctx context.Context, db *sql.DB, o Options) (*sqliteDB, error) {
 		return nil, fmt.Errorf("sqlpubsub: the driver of the database is %T: want *sqlite.Driver of modernc.org/sqlite, "+
 			"or package sqlpubsub/postgres for PostgreSQL", db.Driver())
 	}
+	if n := db.Stats().MaxOpenConnections; n > 0 && n <= sqliteConns {
+		return nil, fmt.Errorf("sqlpubsub: the database may have %d connections open, and the queues keep %d: allow more", n, sqliteConns)
+	}
 	s := &sqliteDB{timeout: o.Timeout, onError: o.OnError}
 	for _, c := range []struct {
 		into        **sqliteConn
@@ -59,7 +65,7 @@ func openSQLite(ctx context.Context, db *sql.DB, o Options) (*sqliteDB, error) {
 			return nil, errors.Join(fmt.Errorf("sqlpubsub: connect: %w", err), s.close())
 		}
 		*c.into = &sqliteConn{conn: conn, stmts: map[string]*sql.Stmt{}}
-		for _, pragma := range []string{"busy_timeout = 0", "synchronous = " + c.synchronous} {
+		for _, pragma := range []string{"busy_timeout = 0", "synchronous = " + c.synchronous, "wal_autocheckpoint = 4000"} {
 			if _, err := conn.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
 				return nil, errors.Join(fmt.Errorf("sqlpubsub: set %s: %w", pragma, err), s.close())
 			}

@@ -18,8 +18,13 @@ import (
 // ErrClosed says that the queues or the subscription have been closed.
 var ErrClosed = errors.New("sqlpubsub: closed")
 
-// lookEvery is how long a receiver waits before it looks although nothing has woken it.
-const lookEvery = 30 * time.Second
+const (
+	// lookEvery is how long a receiver waits before it looks although nothing has woken it.
+	lookEvery = 30 * time.Second
+	// firstAgain is how long it waits for a message that another receiver has locked, and lastAgain
+	// how long after some vain looks.
+	firstAgain, lastAgain = time.Millisecond, 100 * time.Millisecond
+)
 
 // Subscription returns a subscription of a queue. The subscriptions of a queue compete for its
 // messages.
@@ -54,7 +59,7 @@ type subscription struct {
 // receive waits for messages and returns up to most.
 func (s *subscription) receive(ctx context.Context, most int) ([]row, error) {
 	q, t := s.queues, s.queues.tableOf(s.queue)
-	for {
+	for again := firstAgain; ; again = min(2*again, lastAgain) {
 		if err := s.over(ctx); err != nil {
 			return nil, err
 		}
@@ -63,14 +68,18 @@ func (s *subscription) receive(ctx context.Context, most int) ([]row, error) {
 		if err != nil || len(rows) > 0 {
 			return rows, err
 		}
-		if err := s.sleep(ctx, wait, woken); err != nil {
+		if wait > 0 {
+			again = firstAgain
+		}
+		if err := s.sleep(ctx, max(wait, again), woken); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// look returns messages that are due, or else how long to wait for the first. The caller's context
-// does not end it: a message that was taken must not be lost.
+// look returns messages that are due, or else how long to wait for the first, which is 0 or less if
+// another receiver has it at this moment. The caller's context does not end it: a message that was
+// taken must not be lost.
 func (s *subscription) look(t *table, most int) ([]row, time.Duration, error) {
 	s.busy.Add(1)
 	defer s.busy.Done()
@@ -90,7 +99,7 @@ func (s *subscription) look(t *table, most int) ([]row, time.Duration, error) {
 	if !ok || wait > lookEvery {
 		wait = lookEvery
 	}
-	return nil, max(wait, time.Millisecond), nil // one that is due is another receiver's at this moment
+	return nil, wait, nil
 }
 
 // over returns why a receiver must end, or nil.
