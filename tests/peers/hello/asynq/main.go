@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"time"
 
@@ -19,18 +18,18 @@ func main() {
 		return err
 	}))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	client := asynq.NewClient(redis)
 	task, err := client.Enqueue(asynq.NewTask("greet", []byte("world"), asynq.Retention(time.Hour)))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	inspector := asynq.NewInspector(redis)
 	for task.State != asynq.TaskStateCompleted { // there is no way to be told
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // as its users do
 		if task, err = inspector.GetTaskInfo(task.Queue, task.ID); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 	}
 	fmt.Println(string(task.Result))

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 
 	"github.com/piecework/piecework/functions"
@@ -23,17 +22,17 @@ func main() {
 	cfg := embedded.Config{Config: drivers.Config{Store: os.Getenv("DATABASE_URL")}}
 	sys, err := embedded.Open(ctx, jobs, drivers.New(sql.Register, files.Register), cfg)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- sys.Run(ctx) }()
 	receipt, err := greet.Submit(ctx, sys.Client(), "world")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(greet.Wait(ctx, sys.Client(), receipt.ID))
 	stop()
 	if err := <-done; err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 }

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -28,7 +27,7 @@ func main() {
 	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, greeter{})
@@ -36,18 +35,18 @@ func main() {
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 100}}, Workers: workers,
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	events, cancel := client.Subscribe(river.EventKindJobCompleted)
 	defer cancel()
 	if err := client.Start(ctx); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if _, err := client.Insert(ctx, greetArgs{"world"}, nil); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(string((<-events).Job.Output()))
 	if err := client.Stop(ctx); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 }

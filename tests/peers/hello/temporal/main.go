@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -25,19 +24,19 @@ func main() {
 	ctx := context.Background()
 	c, err := client.Dial(client.Options{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer c.Close()
 	w := worker.New(c, "default", worker.Options{})
 	w.RegisterWorkflow(greet)
 	w.RegisterActivity(greetActivity)
 	if err := w.Start(); err != nil {
-		log.Fatal(err) //nolint:gocritic // the process ends
+		panic(err)
 	}
 	defer w.Stop()
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: "default"}, greet, "world")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	var text string
 	err = run.Get(ctx, &text)
