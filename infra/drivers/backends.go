@@ -46,7 +46,7 @@ func (c Config) WithDefaults() Config {
 		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, "mem://")
 	case scheme == "sqlite":
 		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder(path.Join(path.Dir(rest), "blobs")))
-	case homes["store"][scheme] == "sql":
+	case homes["store"][scheme] == "sql", scheme == "pool":
 		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder(blobsHere))
 	}
 	return c

@@ -240,3 +240,43 @@ func TestDatabasesThatCannotHaveQueues(t *testing.T) {
 		}
 	}
 }
+
+// The application's pool may run statements in any way of pgx; behind a pooler, in one that prepares none.
+func TestPoolsThatRunStatementsInOtherWays(t *testing.T) {
+	direct := postgres.Start(t)
+	pooler := postgres.StartPooler(t, direct, "transaction")
+	for _, c := range []struct {
+		url  string
+		mode pgx.QueryExecMode
+	}{
+		{direct, pgx.QueryExecModeCacheStatement}, {direct, pgx.QueryExecModeDescribeExec},
+		{pooler, pgx.QueryExecModeExec}, {pooler, pgx.QueryExecModeSimpleProtocol}, {pooler, pgx.QueryExecModeCacheDescribe},
+	} {
+		config, err := pgxpool.ParseConfig(c.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.ConnConfig.DefaultQueryExecMode, config.MaxConns = c.mode, 1
+		pool, err := pgxpool.NewWithConfig(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		q, err := sqlpostgres.OpenPool(t.Context(), pool, nil)
+		q = opened(t, q, err)
+		queue := fmt.Sprint("mode-", c.mode, c.url == pooler)
+		sub, err := q.SubscribeDirect(queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := []byte("\x00'\\ü{}\",\xff")
+		if err := q.SendDirect(t.Context(), queue, 0, []pubsubq.Raw{{Body: body, Metadata: map[string]string{"a": `"{\`}}, {}}); err != nil {
+			t.Errorf("%v: send: %v", c.mode, err)
+			continue
+		}
+		ds, err := sub.ReceiveDirect(t.Context(), 10)
+		if err != nil || len(ds) != 2 || string(ds[0].Body) != string(body) || ds[0].Metadata["a"] != `"{\` || len(ds[1].Body) != 0 {
+			t.Errorf("%v: received %+v, %v, want what was sent", c.mode, ds, err)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -70,6 +71,42 @@ func TestConformanceSharedPool(t *testing.T) {
 	must(t, pool.QueryRow(ctx, "SHOW enable_seqscan").Scan(&setting))
 	if setting != "on" {
 		t.Errorf("enable_seqscan is %s on the application's connections, want on, as it was", setting)
+	}
+}
+
+// TestSharedPoolBehindAPooler: a pool as pgx makes it, which would prepare statements, may lead to PgBouncer, since the
+// collection does not.
+func TestSharedPoolBehindAPooler(t *testing.T) {
+	ctx := t.Context()
+	pool, err := pgxpool.New(ctx, postgres.StartPooler(t, postgres.Start(t), "transaction"))
+	must(t, err)
+	defer pool.Close()
+	o := jobOptions()
+	for range 2 { // it creates, and finds what it has created
+		coll, err := OpenPool(ctx, client.Pool(pool), &o)
+		must(t, err)
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				j := newJob(i)
+				if err := coll.Put(ctx, j); err != nil {
+					t.Errorf("Put() = %v, want nil", err)
+				}
+				if err := coll.Update(ctx, j, docstore.Mods{"list_pk": "x"}); err != nil {
+					t.Errorf("Update() = %v, want nil", err)
+				}
+			})
+		}
+		wg.Wait()
+		n, it := 0, coll.Query().Where("list_pk", "=", "x").Get(ctx)
+		for it.Next(ctx, &job{}) == nil {
+			n++
+		}
+		it.Stop()
+		if n != 50 {
+			t.Errorf("a query finds %d documents, want 50", n)
+		}
+		must(t, coll.Close())
 	}
 }
 

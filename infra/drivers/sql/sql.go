@@ -4,6 +4,7 @@
 //
 //	sqlite:///var/lib/piecework/piecework.db      a file; sqlite::memory: keeps nothing
 //	postgres://user@host:5432/database            also postgresql://
+//	pool://                                       the application's own pool; see [Over]
 //
 // # Parameters
 //

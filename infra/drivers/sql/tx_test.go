@@ -4,17 +4,20 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
 	"github.com/piecework/piecework/infra/drivers/files"
+	"github.com/piecework/piecework/infra/embedded"
 	"github.com/piecework/piecework/pubsubq"
 	"github.com/piecework/piecework/tests/postgres"
 )
@@ -148,5 +151,76 @@ func TestSubmitTxRefusesWhatIsNoTransactionOfTheDatabase(t *testing.T) {
 		if _, err := double.SubmitTx(t.Context(), client, tx, 1); !errors.Is(err, functions.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("SubmitTx(%T) = %v, want ErrInvalid that says %q", tx, err, want)
 		}
+	}
+}
+
+// All is over the application's own small pool, in a schema: jobs run, one of them submitted in a transaction, and the
+// pool is the application's afterwards.
+func TestOverAPool(t *testing.T) {
+	config, err := pgxpool.ParseConfig(postgres.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 3
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.Exec(t.Context(), "CREATE SCHEMA work"); err != nil {
+		t.Fatal(err)
+	}
+	jobs := functions.NewRegistry()
+	double.Handle(jobs, func(_ context.Context, job *functions.Job[int]) (int, error) { return 2 * job.Args, nil })
+	cfg := embedded.Config{Log: slog.New(slog.DiscardHandler)}
+	cfg.Store, cfg.Blobs = "pool://?schema=work&table=jobs", "file://"+t.TempDir()
+	sys, err := embedded.Open(t.Context(), jobs, drivers.New(Over(pool), files.Register), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- sys.Run(run) }()
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := double.SubmitTx(t.Context(), sys.Client(), tx, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	subs := make([]functions.Submission, 300)
+	for i := range subs {
+		subs[i] = double.Submission(i)
+	}
+	receipts, err := sys.Client().SubmitMany(t.Context(), subs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for i, r := range append(receipts, first) {
+		want := 2 * i
+		if r.ID == first.ID {
+			want = 14
+		}
+		if n, err := double.Wait(soon, sys.Client(), r.ID); err != nil || n != want {
+			t.Fatalf("job %d: %d, %v; want %d", i, n, err, want)
+		}
+	}
+	stop()
+	if err := errors.Join(<-done, sys.Close(t.Context())); err != nil {
+		t.Errorf("end: %v, want nil", err)
+	}
+	var n int
+	if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM work.jobs WHERE id LIKE 'job%'").Scan(&n); err != nil || n != 301 {
+		t.Errorf("%d jobs, %v, in the application's schema, want 301", n, err)
+	}
+	var settings string
+	if err := pool.QueryRow(t.Context(), "SHOW enable_seqscan").Scan(&settings); err != nil || settings != "on" {
+		t.Errorf("enable_seqscan is %q, %v, want on, as it was", settings, err)
 	}
 }

@@ -58,12 +58,16 @@ import (
 )
 
 // Register registers the store and the queues sqlite.
-func Register(s *drivers.Set) { Database{Options, openFile}.Register(s, sqldocstore.SchemeSQLite) }
+func Register(s *drivers.Set) {
+	Database{Options: Options, Queues: openFile}.Register(s, sqldocstore.SchemeSQLite)
+}
 
 // Database is a database that sqldocstore and sqlpubsub know.
 type Database struct {
 	// Options returns the layout of the records and, for PostgreSQL, the client.
 	Options func() *sqldocstore.Options
+	// Store opens the store of a URL. Default: sqldocstore.Open.
+	Store func(ctx context.Context, a *drivers.Address) (*docstore.Collection, error)
 	// Queues opens the queues of a URL, and returns what closes them.
 	Queues func(ctx context.Context, a *drivers.Address, opts *sqlpubsub.Options) (*sqlpubsub.Queues, func() error, error)
 }
@@ -96,8 +100,13 @@ func (d Database) open(ctx context.Context, a *drivers.Address) (*docstore.Colle
 	if fixed := a.Params.Rest(layout...); len(fixed) > 0 {
 		return nil, nil, a.Errorf("the layout of the records is fixed: remove %s", fixed.Encode())
 	}
-	// The other parameters are checked by sqldocstore, which knows PostgreSQL's too.
-	coll, err := sqldocstore.Open(ctx, a.Raw(), d.Options())
+	openStore := d.Store
+	if openStore == nil { // the other parameters are checked by sqldocstore, which knows PostgreSQL's too
+		openStore = func(ctx context.Context, a *drivers.Address) (*docstore.Collection, error) {
+			return sqldocstore.Open(ctx, a.Raw(), d.Options())
+		}
+	}
+	coll, err := openStore(ctx, a)
 	switch {
 	case sqldocstore.ErrorCode(err) == gcerrors.InvalidArgument:
 		return nil, nil, fmt.Errorf("%w: %w", functions.ErrConfig, err)
