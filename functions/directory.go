@@ -27,13 +27,14 @@ func (rt *Runtime) Announce(ctx context.Context) error {
 			kinds = append(kinds, k)
 		}
 	}
-	return rt.compare(ctx, rt.store, kinds...)
+	return rt.compare(ctx, false, kinds...)
 }
 
 // learn returns a kind that is about to be submitted, and what its jobs are submitted with before
-// the options of the submission. The first time it asks the directory, through the store that the
-// record will be created with: one in a transaction may keep all others from writing.
-func (rt *Runtime) learn(ctx context.Context, through *store.Store, name string) (*kind, settings, error) {
+// the options of the submission. The first time it asks the directory and puts the kind there, unless
+// it should only look: a transaction of the caller would keep other processes from the directory, or
+// this one.
+func (rt *Runtime) learn(ctx context.Context, name string, look bool) (*kind, settings, error) {
 	if err := rt.checkOpen(); err != nil {
 		return nil, settings{}, err
 	}
@@ -43,7 +44,7 @@ func (rt *Runtime) learn(ctx context.Context, through *store.Store, name string)
 	}
 	l, known := rt.learntOf(name)
 	if !known || !l.again.IsZero() && !rt.cfg.Now().Before(l.again) {
-		if err := rt.compare(ctx, through, k); err != nil {
+		if err := rt.compare(ctx, look, k); err != nil {
 			return nil, settings{}, err
 		}
 		l, _ = rt.learntOf(name)
@@ -68,14 +69,20 @@ type learnt struct {
 // askAgain is how long a process submits jobs of a kind without knowing its options.
 const askAgain = 5 * time.Second
 
-// compare puts kinds into the directory. A kind that is declared here without options has those of
+// compare puts kinds into the directory, or only looks there. A kind that is declared here without options has those of
 // the directory. Other differences are logged, once in the life of a process.
-func (rt *Runtime) compare(ctx context.Context, through *store.Store, kinds ...*kind) error {
+func (rt *Runtime) compare(ctx context.Context, look bool, kinds ...*kind) error {
 	specs := make([]store.KindSpec, len(kinds))
 	for i, k := range kinds {
 		specs[i] = k.spec()
 	}
-	before, err := through.AddKinds(ctx, rt.now(), specs...)
+	var before map[string]store.KindSpec
+	var err error
+	if look {
+		before, err = rt.toldKinds(ctx)
+	} else {
+		before, err = rt.store.AddKinds(ctx, rt.now(), specs...)
+	}
 	if err != nil {
 		return err
 	}
@@ -90,8 +97,8 @@ func (rt *Runtime) compare(ctx context.Context, through *store.Store, kinds ...*
 		default:
 			l.again = rt.cfg.Now().Add(askAgain)
 		}
-		if through != rt.store {
-			l.again = rt.cfg.Now() // the transaction may be rolled back
+		if look && !ok {
+			l.again = rt.cfg.Now().Add(askAgain) // then a submission without a transaction puts it there
 		}
 		rt.mu.Lock()
 		_, known := rt.learnt[k.name]
@@ -102,6 +109,16 @@ func (rt *Runtime) compare(ctx context.Context, through *store.Store, kinds ...*
 		}
 	}
 	return nil
+}
+
+// toldKinds returns the kinds in the directory by name.
+func (rt *Runtime) toldKinds(ctx context.Context) (map[string]store.KindSpec, error) {
+	all, err := rt.store.KindSpecs(ctx)
+	byName := make(map[string]store.KindSpec, len(all))
+	for _, spec := range all {
+		byName[spec.Name] = spec
+	}
+	return byName, err
 }
 
 // tellDifferences logs how a kind is known here and elsewhere.

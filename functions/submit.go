@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,7 +62,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		if err == nil {
 			var k *kind
 			var base settings
-			if k, base, err = rt.learn(ctx, rt.store, s.Kind); err == nil {
+			if k, base, err = rt.learn(ctx, s.Kind, false); err == nil {
 				j, held, err = rt.prepare(ctx, k, base, s.Args, s.Options)
 			} else {
 				unlearnt[s.Kind] = err
@@ -118,6 +119,9 @@ func (rt *Runtime) submitTx(ctx context.Context, tx any, kind string, args any, 
 		return receipt, fmt.Errorf("%w: submit %s in a transaction: the store and the queues are not in one PostgreSQL or SQLite database",
 			ErrConfig, kind)
 	}
+	if v := reflect.ValueOf(tx); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return receipt, fmt.Errorf("%w: submit %s in a transaction: the transaction is nil", ErrInvalid, kind)
+	}
 	in, err := rt.inTx(tx)
 	if err != nil {
 		return receipt, fmt.Errorf("%w: submit %s in a transaction: %w", ErrInvalid, kind, err)
@@ -137,7 +141,7 @@ func (rt *Runtime) submitTx(ctx context.Context, tx any, kind string, args any, 
 func (rt *Runtime) submitTo(
 	ctx context.Context, to *store.Store, send func(context.Context, store.Job) error, kind string, args any, opts []SubmitOption,
 ) (Receipt, error) {
-	k, base, err := rt.learn(ctx, to, kind)
+	k, base, err := rt.learn(ctx, kind, to != rt.store)
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -25,6 +25,7 @@ type Stack struct {
 	cfg    Config
 	data   *Storage
 	queues drivers.Queue
+	kept   bool // the queues outlive the process
 	rt     *functions.Runtime
 	worker *worker.Worker
 
@@ -66,6 +67,7 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	}
 	set, places := s.cfg.drivers(), drivers.Config{Store: s.cfg.storeURL(), Queues: s.cfg.Queues}.WithDefaults()
 	set.LogTo(s.cfg.Log)
+	s.kept = places.Queues == places.Store
 	if places.Queues == "" {
 		s.queues = mem.NewQueue(s.cfg.Log)
 	} else if s.queues, err = set.OpenQueue(ctx, places.Queues); err != nil {
@@ -89,16 +91,19 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	return err
 }
 
-// resume sends the messages that an earlier process had taken from the queue, or had in its own
-// queue, when it died: at once for jobs that wait, and for jobs that it ran when its leases must have
-// run out. They may still be in the queue, or with another process that is alive. This process
-// cannot know, and a second message of a job does no harm.
+// resume sends the messages that an earlier process had in its queue when it died: at once for jobs
+// that wait, unless the queue outlives the process, and for jobs that it ran when its leases must have
+// run out. Another process that is alive may have them, too. This process cannot know, and a second
+// message of a job does no harm.
 func (s *Stack) resume(ctx context.Context) {
 	t := s.rt.Timing()
 	for _, after := range []struct {
 		wait    time.Duration
 		recover func(context.Context) (functions.SweepResult, error)
 	}{{0, s.rt.Recover}, {t.Lease + t.Skew + time.Millisecond, s.rt.RecoverRunning}} {
+		if after.wait == 0 && s.kept {
+			continue
+		}
 		timer := time.NewTimer(after.wait)
 		select {
 		case <-ctx.Done():

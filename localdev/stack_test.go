@@ -2,6 +2,7 @@ package localdev_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -159,12 +160,12 @@ func TestNextProcessTakesUpWhatWaits(t *testing.T) {
 // has died.
 func TestTheLogOfASecondProcess(t *testing.T) {
 	dir := t.TempDir()
-	first := start(t, double(), localdev.Config{Dir: dir})
+	first := start(t, double(), localdev.Config{Dir: dir, Queues: "mem://"})
 	if _, err := first.Client().Submit(t.Context(), "double", 1, functions.After(time.Hour/2)); err != nil {
 		t.Fatal(err)
 	}
 	var log lockedBuffer
-	second, err := localdev.Start(t.Context(), double(), localdev.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	second, err := localdev.Start(t.Context(), double(), localdev.Config{Dir: dir, Queues: "mem://", Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +178,29 @@ func TestTheLogOfASecondProcess(t *testing.T) {
 	})
 	if text := log.String(); strings.Contains(text, "left") || strings.Contains(text, "earlier") {
 		t.Errorf("the log says %q while the first process is alive", text)
+	}
+}
+
+// A queue that outlives the process has one message for a job, however often a process starts.
+func TestStartingAgainSendsNothingTwice(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 3 {
+		s := start(t, double(), localdev.Config{Dir: dir})
+		if i == 0 {
+			if _, err := s.Client().Submit(t.Context(), "double", 1, functions.After(time.Hour/2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop(t, s)
+	}
+	var db *sql.DB
+	s := start(t, double(), localdev.Config{Dir: dir})
+	if !s.Collection().As(&db) {
+		t.Fatal("As(*sql.DB) = false, want the store's file")
+	}
+	var n int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM piecework_hints").Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d messages, %v, wait after four starts, want 1", n, err)
 	}
 }
 

@@ -28,7 +28,8 @@ type Direct interface {
 	SubscribeDirect(queue string) (DirectSubscription, error)
 }
 
-// DirectSubscription consumes a queue. All methods may be called concurrently.
+// DirectSubscription consumes a queue. All methods may be called concurrently. One that may fail for
+// a while has a method Err too, which returns why the last receive failed, or nil.
 type DirectSubscription interface {
 	// ReceiveDirect waits until there is a message, however often the queue fails meanwhile, and
 	// returns up to max of the messages that are there. If ctx ends first it returns the error of ctx. No other call returns these messages
@@ -38,6 +39,12 @@ type DirectSubscription interface {
 	// Close ends all calls of ReceiveDirect, and gives back the messages that are neither acked nor
 	// nacked. A later Ack or Nack of them does nothing. Close may be called twice.
 	Close() error
+}
+
+// DirectChecker is a [Direct] that can tell whether a queue can be used. Without it, it can.
+type DirectChecker interface {
+	// CheckDirect returns nil, or why the queue cannot be used. It sends nothing.
+	CheckDirect(ctx context.Context, queue string) error
 }
 
 // directSource pulls from such a queue.
@@ -79,8 +86,15 @@ func (s *directSource) subscription() (DirectSubscription, error) {
 	return s.sub, nil
 }
 
-// err is nil: a queue in this process does not fail.
-func (s *directSource) err() error { return nil }
+// err is what a subscription that can fail says of its last receive. One in this process cannot.
+func (s *directSource) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub, ok := s.sub.(interface{ Err() error }); ok {
+		return sub.Err()
+	}
+	return nil
+}
 
 func (s *directSource) shutdown(context.Context) error {
 	s.mu.Lock()

@@ -164,11 +164,14 @@ func (s *Sender) sendRaw(ctx context.Context, queue string, delay time.Duration,
 	return err
 }
 
-func (s *Sender) sendDirect(ctx context.Context, queue string, delay time.Duration, raws []Raw) error {
+func (s *Sender) isClosed() bool {
 	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func (s *Sender) sendDirect(ctx context.Context, queue string, delay time.Duration, raws []Raw) error {
+	if s.isClosed() {
 		return ErrShutdown
 	}
 	return s.opts.Direct.SendDirect(ctx, queue, max(delay, 0), raws)
@@ -227,7 +230,7 @@ func (s *Sender) portable(raw Raw, delay time.Duration) *pubsub.Message {
 // noticed by the next Send.
 func (s *Sender) Check(ctx context.Context, queue string) error {
 	if s.opts.Direct != nil {
-		return s.sendDirect(ctx, queue, 0, nil)
+		return s.checkDirect(ctx, queue)
 	}
 	queueTopic, err := s.topicOf(queue)
 	if err == nil {
@@ -235,6 +238,16 @@ func (s *Sender) Check(ctx context.Context, queue string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("pubsubq: queue %q: %w", queue, err)
+	}
+	return nil
+}
+
+func (s *Sender) checkDirect(ctx context.Context, queue string) error {
+	if s.isClosed() {
+		return ErrShutdown
+	}
+	if c, ok := s.opts.Direct.(DirectChecker); ok {
+		return c.CheckDirect(ctx, queue)
 	}
 	return nil
 }

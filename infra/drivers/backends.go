@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -35,9 +36,9 @@ type Config struct {
 }
 
 // WithDefaults fills in what a store settles: a PostgreSQL, SQLite or memory store has the queues
-// too, a SQLite file or memory has the blobs beside it, and of a PostgreSQL store they are in the
-// folder piecework-blobs of the working directory, which does for the processes of one machine. For
-// other stores they stay empty.
+// too, and a SQLite file or memory has the blobs beside it. Of a PostgreSQL store they are in a folder
+// of that database below .piecework in the home directory, which does for the processes of one user on
+// one machine. Otherwise they stay empty.
 func (c Config) WithDefaults() Config {
 	scheme, rest, _ := strings.Cut(c.Store, ":")
 	rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
@@ -46,14 +47,34 @@ func (c Config) WithDefaults() Config {
 		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, "mem://")
 	case scheme == "sqlite":
 		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder(path.Join(path.Dir(rest), "blobs")))
-	case homes["store"][scheme] == "sql", scheme == "pool":
-		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folder(blobsHere))
+	case ofServer(scheme):
+		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, folderOf(c.Store))
+	case scheme == "pool":
+		c.Queues = cmp.Or(c.Queues, c.Store)
 	}
 	return c
 }
 
-// blobsHere is the folder of the blobs where a store does not say where else.
-const blobsHere = "piecework-blobs"
+// ofServer reports whether a store is in a server that knows no folder.
+func ofServer(scheme string) bool { return homes["store"][scheme] == "sql" }
+
+// folderOf returns the URL of the folder of a database on a server, or "" if there is no home
+// directory.
+func folderOf(rawURL string) string {
+	home, err := os.UserHomeDir()
+	a, wrong := ParseAddress(rawURL)
+	if err != nil || wrong != nil {
+		return ""
+	}
+	name := cmp.Or(a.Params.String("host", ""), a.Host, "localhost") + "-" + cmp.Or(a.Params.String("dbname", ""), a.Path, "default")
+	name = strings.Map(func(r rune) rune {
+		if r == '.' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, name)
+	return folder(url.PathEscape(home + "/.piecework/" + name))
+}
 
 // folder returns the URL of a folder, or "" if there is no working directory that it could be in.
 // The name may be escaped already.
@@ -82,8 +103,9 @@ type Opened struct {
 func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 	o := &Opened{}
 	full := c.WithDefaults()
-	if c.Blobs == "" && full.Blobs == folder(blobsHere) {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "no URL of blobs is given: files are kept on this machine, where workers on others do not find them",
+	scheme, _, _ := strings.Cut(c.Store, ":")
+	if c.Blobs == "" && ofServer(strings.ToLower(scheme)) {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "no URL of blobs is given: files are kept on this machine, for this user, where other workers do not find them",
 			slog.String("blobs", full.Blobs))
 	}
 	if err := s.open(ctx, full, o); err != nil {
@@ -93,7 +115,15 @@ func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 }
 
 func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
-	var err error
+	_, _, err := pick(s.stores, "store", c.Store)
+	for _, place := range [][2]string{{"queues", c.Queues}, {"blobs", c.Blobs}} {
+		if err == nil && place[1] == "" {
+			err = fmt.Errorf("%w: no URL of the %s is given, and the store does not settle it", functions.ErrConfig, place[0])
+		}
+	}
+	if err != nil {
+		return err
+	}
 	if o.Queues, err = s.OpenQueue(ctx, c.Queues); err != nil {
 		return err
 	}

@@ -148,19 +148,22 @@ func TestOpeningIsAllOrNothing(t *testing.T) {
 }
 
 func TestAStoreSettlesTheRest(t *testing.T) {
-	here, err := filepath.Abs("piecework-blobs")
+	t.Setenv("HOME", "/home/me")
+	dir, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	beside := filepath.ToSlash(filepath.Dir(here)) + "/d%20e/blobs"
+	beside := filepath.ToSlash(dir) + "/d%20e/blobs"
 	for store, want := range map[string][2]string{
-		"sqlite:///a%20b/x.db?create=false": {"sqlite:///a%20b/x.db?create=false", "file:///a%20b/blobs"},
-		"sqlite:d%20e/x.db":                 {"sqlite:d%20e/x.db", "file://" + beside},
-		"SQLITE::memory:":                   {"SQLITE::memory:", "mem://"},
-		"mem://":                            {"mem://", "mem://"},
-		"postgres://me@h/db":                {"postgres://me@h/db", "file://" + filepath.ToSlash(here)},
-		"mongodb://h/db":                    {"", ""},
-		"":                                  {"", ""},
+		"sqlite:///a%20b/x.db?create=false":   {"sqlite:///a%20b/x.db?create=false", "file:///a%20b/blobs"},
+		"sqlite:d%20e/x.db":                   {"sqlite:d%20e/x.db", "file://" + beside},
+		"SQLITE::memory:":                     {"SQLITE::memory:", "mem://"},
+		"mem://":                              {"mem://", "mem://"},
+		"postgres://me@h:5432/db?sslmode=x":   {"postgres://me@h:5432/db?sslmode=x", "file:///home/me/.piecework/h_5432-db"},
+		"postgresql:///?host=/run/p&dbname=d": {"postgresql:///?host=/run/p&dbname=d", "file:///home/me/.piecework/_run_p-d"},
+		"pool://?schema=x":                    {"pool://?schema=x", ""},
+		"mongodb://h/db":                      {"", ""},
+		"":                                    {"", ""},
 	} {
 		if c := (drivers.Config{Store: store}).WithDefaults(); c.Queues != want[0] || c.Blobs != want[1] {
 			t.Errorf("of %q: queues %q, blobs %q; want %q, %q", store, c.Queues, c.Blobs, want[0], want[1])

@@ -40,7 +40,7 @@ var variables = []Variable{
 		text(func(e *Environment) *string { return &e.Store })},
 	{"PIECEWORK_QUEUES", "", "URL of the queues, with {queue} for a queue's name, such as jetstream://HOST:4222/piecework.{queue}; not set: they are in the store, if it is PostgreSQL or SQLite", readByAll,
 		text(func(e *Environment) *string { return &e.Queues })},
-	{"PIECEWORK_BLOBS", "", "URL of the bucket, such as s3://BUCKET?region=REGION or file:///PATH; not set: a folder beside SQLite's file, or piecework-blobs here for PostgreSQL", readByAll,
+	{"PIECEWORK_BLOBS", "", "URL of the bucket, such as s3://BUCKET?region=REGION or file:///PATH; not set: a folder beside SQLite's file, or for PostgreSQL one below .piecework in the home directory", readByAll,
 		text(func(e *Environment) *string { return &e.Blobs })},
 
 	{"PIECEWORK_LEASE", "1m", "how long a claim holds a job without a heartbeat", readByAll,

@@ -22,7 +22,7 @@
 // They are for messages that somebody sends again, as package functions sends hints.
 //
 // Subscriptions of a queue compete for its messages, which come in the order in which they were
-// sent or their delay ended. Messages of concurrent senders share statements. A receiver takes
+// sent or their delay ended; durable ones that are received together, in any order. Messages of concurrent senders share statements. A receiver takes
 // messages in bulk with SKIP LOCKED (PostgreSQL) or in a transaction (SQLite).
 //
 // # Waiting

@@ -50,10 +50,7 @@ type row struct {
 }
 
 func newRow(body []byte, metadata map[string]string, delay time.Duration) (row, error) {
-	r := row{due: max(delay, 0).Microseconds(), body: body}
-	if body == nil {
-		r.body = []byte{} // not NULL
-	}
+	r := row{due: max(delay, 0).Microseconds(), body: append([]byte{}, body...)} // a copy, and not NULL
 	if len(metadata) == 0 {
 		return r, nil
 	}
@@ -73,11 +70,12 @@ func newRows(msgs []pubsubq.Raw, delay time.Duration) (rows []row, err error) {
 }
 
 // number gives messages that are sent together ids, in their order: a random number, and the place
-// in its last 16 bits.
+// in its last bits.
 func number(rows []row) {
-	base := int64(rand.Uint64()>>1) &^ 0xffff
+	const bits = 24 // for 16 million messages; 39 bits are random, beside the microsecond of due
+	base := int64(rand.Uint64()>>1) &^ (1<<bits - 1)
 	for i := range rows {
-		rows[i].id = base | int64(i&0xffff)
+		rows[i].id = base | int64(i)
 	}
 }
 
@@ -105,11 +103,7 @@ func (r *row) raw() (pubsubq.Raw, error) {
 }
 
 // message returns the message for gocloud.
-func (r row) message() (*driver.Message, error) {
-	raw, err := r.raw()
-	if err != nil {
-		return nil, fmt.Errorf("message %d: metadata: %w", r.id, err)
-	}
+func (r row) message(raw pubsubq.Raw) *driver.Message {
 	in := r.incoming()
 	return &driver.Message{
 		LoggableID: in.ID, Body: raw.Body, Metadata: raw.Metadata, AckID: row{due: r.due, id: r.id, tries: r.tries, body: r.body, meta: r.meta},
@@ -120,5 +114,5 @@ func (r row) message() (*driver.Message, error) {
 			}
 			return ok
 		},
-	}, nil
+	}
 }

@@ -85,9 +85,21 @@ func postgresStatements(t *table) {
 	}
 }
 
-// create creates the tables. An advisory lock has processes that start together wait for one
+// create looks first, because CREATE TABLE needs more rights than a role may have, even if the table
+// exists. An advisory lock has processes that start together wait for one
 // another, because IF NOT EXISTS fails if both find nothing.
-func (p *postgresDB) create(ctx context.Context, statements []string) error {
+func (p *postgresDB) create(ctx context.Context, statements []string, tables [2]*table) error {
+	there := 0
+	for _, t := range tables {
+		err := p.server.Each(ctx, func(scan func(...any) error) error { return scan(&there) },
+			"SELECT $2::int + (to_regclass($1) IS NOT NULL)::int", t.name, there)
+		if err != nil {
+			return err
+		}
+	}
+	if there == len(tables) {
+		return nil
+	}
 	return p.server.Atomically(ctx, func(exec Exec) error {
 		h := fnv.New64a()
 		h.Write([]byte("sqlpubsub " + p.channel))

@@ -62,8 +62,8 @@ func (o *Options) withDefaults() (Options, error) {
 // database is PostgreSQL or SQLite. A statement is applied whole or not at all, and after an error
 // of the connection it may have been applied.
 type database interface { //nolint:interfacebloat // one for each thing that a queue does
-	// create creates what is missing.
-	create(ctx context.Context, statements []string) error
+	// create runs the statements that create the tables, unless both tables are there.
+	create(ctx context.Context, statements []string, tables [2]*table) error
 	// insert adds messages, all or none, whose due is a delay, and wakes receivers everywhere.
 	insert(ctx context.Context, t *table, queue string, rows []row) error
 	// insertBy is insert by statements of a transaction of the caller.
@@ -122,7 +122,7 @@ func open(ctx context.Context, db database, o Options, d dialect) (*Queues, erro
 	if !o.NoCreate {
 		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 		defer cancel()
-		if err := db.create(ctx, Schema(d.name, &o)); err != nil {
+		if err := db.create(ctx, Schema(d.name, &o), q.tables); err != nil {
 			return nil, errors.Join(fmt.Errorf("sqlpubsub: create tables %s: %w", o.Prefix+"_*", err), db.close())
 		}
 	}

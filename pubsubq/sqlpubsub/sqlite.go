@@ -190,7 +190,7 @@ func (s *sqliteDB) writer(t *table) *sqliteConn {
 	return s.durable
 }
 
-func (s *sqliteDB) create(ctx context.Context, statements []string) error {
+func (s *sqliteDB) create(ctx context.Context, statements []string, _ [2]*table) error {
 	return s.durable.write(ctx, func() error {
 		for _, text := range statements {
 			if err := s.durable.exec(text); err != nil {
@@ -225,12 +225,13 @@ func (s *sqliteDB) take(ctx context.Context, t *table, queue string, most int) (
 	if wait, ok, err := s.next(ctx, t, queue); err != nil || !ok || wait > 0 {
 		return nil, err
 	}
-	c, now := s.writer(t), time.Now().UnixMicro()
-	args := []any{queue, now, most}
-	if !t.transient {
-		args = []any{now + t.hide, queue, now, most}
-	}
+	c := s.writer(t)
 	err = c.write(ctx, func() (err error) {
+		now := time.Now().UnixMicro() // after the wait for other writers
+		args := []any{queue, now, most}
+		if !t.transient {
+			args = []any{now + t.hide, queue, now, most}
+		}
 		rows, err = c.rows(t.take, args...)
 		return err
 	})
@@ -250,8 +251,9 @@ func (s *sqliteDB) remove(ctx context.Context, t *table, queue string, rows []ro
 }
 
 func (s *sqliteDB) giveBack(ctx context.Context, t *table, queue string, rows []row) error {
-	c, now := s.writer(t), time.Now().UnixMicro()
+	c := s.writer(t)
 	return c.write(ctx, func() error {
+		now := time.Now().UnixMicro()
 		for _, r := range rows {
 			if err := c.exec(t.giveBack, now, queue, r.due, r.id); err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -190,6 +191,7 @@ func TestARoleThatOwnsNothing(t *testing.T) {
 			t.Fatalf("statement %s: %v", stmt, err)
 		}
 	}
+	opts.NoCreate = false // it looks, and finds that there is nothing to create
 	q := openURL(t, strings.Replace(url, "postgres@", role+"@", 1), opts)
 	for _, queue := range []string{"hints", "submit"} {
 		sub, err := q.SubscribeDirect(queue)
@@ -278,5 +280,110 @@ func TestPoolsThatRunStatementsInOtherWays(t *testing.T) {
 		if err != nil || len(ds) != 2 || string(ds[0].Body) != string(body) || ds[0].Metadata["a"] != `"{\` || len(ds[1].Body) != 0 {
 			t.Errorf("%v: received %+v, %v, want what was sent", c.mode, ds, err)
 		}
+	}
+}
+
+// A message that the database refuses fails alone, and others of the same moment are sent once.
+func TestASendThatFailsFailsAlone(t *testing.T) {
+	q := openPostgres(t, nil)
+	var senders sync.WaitGroup
+	for i := range 40 {
+		senders.Go(func() {
+			queue := "good"
+			if i%10 == 0 {
+				queue = "b\x00d" // which is no text for PostgreSQL
+			}
+			err := q.SendDirect(t.Context(), queue, 0, []pubsubq.Raw{{Body: []byte("x")}})
+			if refused := queue != "good"; refused != (err != nil) {
+				t.Errorf("send to %q = %v, want an error only of the queue whose name is refused", queue, err)
+			}
+		})
+	}
+	senders.Wait()
+	sub, err := q.SubscribeDirect("good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := sub.ReceiveDirect(t.Context(), 100)
+	if err != nil || len(ds) != 36 {
+		t.Errorf("received %d, %v, want 36", len(ds), err)
+	}
+}
+
+func TestManyMessagesAtOnce(t *testing.T) {
+	q := openSQLite(t, nil)
+	const n = 70_000
+	if err := q.SendDirect(t.Context(), "many", 0, make([]pubsubq.Raw, n)); err != nil {
+		t.Fatal(err)
+	}
+	sub, err := q.SubscribeDirect("many")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := sub.ReceiveDirect(t.Context(), 2*n)
+	if err != nil || len(ds) != n {
+		t.Errorf("received %d, %v, want %d", len(ds), err, n)
+	}
+}
+
+// A caller that has given up does not send later.
+func TestASendThatWasGivenUpIsNotSent(t *testing.T) {
+	q := openSQLite(t, nil)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := q.SendDirect(ended, "late", 0, []pubsubq.Raw{{}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("SendDirect() = %v, want the error of its context", err)
+	}
+	sub, err := q.SubscribeDirect("late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if ds, err := sub.ReceiveDirect(soon, 1); err == nil {
+		t.Errorf("received %d messages, want none", len(ds))
+	}
+}
+
+// A queue that fails says so, until it works again.
+func TestAQueueThatFailsSaysSo(t *testing.T) {
+	url := postgres.Start(t)
+	failed := make(chan error, 100)
+	q := openURL(t, url, &sqlpubsub.Options{OnError: func(err error) { failed <- err }})
+	r := queues{q, pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q})}.Receiver("jobs")
+	sender := pubsubq.NewSender(nil, &pubsubq.SenderOptions{Direct: q})
+	if err := errors.Join(sender.Check(t.Context(), "jobs"), r.Err()); err != nil {
+		t.Errorf("check = %v, want nil", err)
+	}
+	owner, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("queue_messages", "away")
+	received := make(chan int, 1)
+	go func() {
+		ds, _ := r.Receive(t.Context(), 1)
+		received <- len(ds)
+	}()
+	<-failed
+	if err := r.Err(); err == nil {
+		t.Error("Err() = nil while the table is away, want why")
+	}
+	if err := sender.Check(t.Context(), "jobs"); err == nil {
+		t.Error("Check() = nil while the table is away, want why")
+	}
+	rename("away", "queue_messages")
+	if err := sender.SendRaw(t.Context(), "jobs", pubsubq.Raw{Body: []byte("x")}); err != nil {
+		t.Error(err)
+	}
+	if n := <-received; n != 1 || r.Err() != nil {
+		t.Errorf("received %d, Err() = %v after the table was back, want 1 and nil", n, r.Err())
 	}
 }

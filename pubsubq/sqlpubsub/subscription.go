@@ -41,7 +41,9 @@ func (q *Queues) SubscribeDirect(queue string) (pubsubq.DirectSubscription, erro
 }
 
 func (q *Queues) subscribe(queue string) *subscription {
-	q.watch()
+	if q.life.Err() == nil {
+		q.watch()
+	}
 	s := &subscription{queues: q, queue: queue}
 	s.life, s.stop = context.WithCancel(q.life)
 	return s
@@ -54,6 +56,9 @@ type subscription struct {
 	life   context.Context
 	stop   context.CancelFunc
 	busy   sync.WaitGroup // calls that are receiving
+
+	mu      sync.Mutex
+	failure error // of the last look
 }
 
 // receive waits for messages and returns up to most.
@@ -65,6 +70,9 @@ func (s *subscription) receive(ctx context.Context, most int) ([]row, error) {
 		}
 		woken := q.bells.listen(s.queue)
 		rows, wait, err := s.look(t, most)
+		if err == nil {
+			s.note(nil)
+		}
 		if err != nil || len(rows) > 0 {
 			return rows, err
 		}
@@ -75,6 +83,21 @@ func (s *subscription) receive(ctx context.Context, most int) ([]row, error) {
 			return nil, err
 		}
 	}
+}
+
+// note keeps the outcome of the last look for Err.
+func (s *subscription) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failure = err
+}
+
+// Err returns why the queue could not be received from when
+// that was last tried, or nil.
+func (s *subscription) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
 }
 
 // look returns messages that are due, or else how long to wait for the first, which is 0 or less if
@@ -138,6 +161,7 @@ func (s *subscription) ReceiveDirect(ctx context.Context, most int) ([]*pubsubq.
 		case s.over(ctx) != nil:
 			return nil, s.over(ctx)
 		}
+		s.note(err)
 		s.queues.opts.OnError(err)
 		if err := s.sleep(ctx, pause.NextBackOff(), nil); err != nil {
 			return nil, err
@@ -148,16 +172,22 @@ func (s *subscription) ReceiveDirect(ctx context.Context, most int) ([]*pubsubq.
 func (s *subscription) deliveries(rows []row) []*pubsubq.Delivery {
 	ds := make([]*pubsubq.Delivery, 0, len(rows))
 	for _, r := range rows {
-		raw, err := r.raw()
-		if err != nil { // not written by this package
-			s.queues.opts.OnError(fmt.Errorf("message %d of %s: metadata are left out: %w", r.id, s.queue, err))
-		}
 		in := r.incoming()
-		d := pubsubq.NewDelivery(raw, in.ID, func(ack bool) { s.end(r, ack) })
+		d := pubsubq.NewDelivery(s.raw(r), in.ID, func(ack bool) { s.end(r, ack) })
 		d.Origin = pubsubq.Origin(in)
 		ds = append(ds, d)
 	}
 	return ds
+}
+
+// raw returns a message, without metadata that cannot be read, which this package has not written.
+func (s *subscription) raw(r row) pubsubq.Raw {
+	raw, err := r.raw()
+	if err != nil {
+		s.queues.opts.OnError(fmt.Errorf("message %d of %s: metadata are left out: %w", r.id, s.queue, err))
+		raw.Metadata = nil
+	}
+	return raw
 }
 
 // end settles a delivery in the background.
@@ -183,9 +213,7 @@ func (s *subscription) ReceiveBatch(ctx context.Context, most int) ([]*driver.Me
 	}
 	ms := make([]*driver.Message, len(rows))
 	for i, r := range rows {
-		if ms[i], err = r.message(); err != nil {
-			return nil, err
-		}
+		ms[i] = r.message(s.raw(r))
 	}
 	return ms, nil
 }

@@ -1,6 +1,7 @@
 package sqlpubsub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,12 @@ import (
 	"github.com/piecework/piecework/pubsubq"
 )
 
-// maxBatch is how many messages a statement sends at most.
-const maxBatch = 1000
+const (
+	// maxBatch is how many callers share a statement at most.
+	maxBatch = 1000
+	// maxRows is after how many messages no other caller's are added to a statement.
+	maxRows = 5000
+)
 
 // Topic returns the topic of a queue.
 func (q *Queues) Topic(queue string) *pubsub.Topic {
@@ -84,8 +89,10 @@ func (t *topic) As(i any) bool {
 
 // parcel is what one caller of SendDirect sends.
 type parcel struct {
+	ctx   context.Context
 	queue string
 	rows  []row
+	err   error // set before Add returns nil
 }
 
 // verdict is the end of a delivery.
@@ -118,27 +125,69 @@ func (o *outbox) shutdown() {
 
 // SendDirect implements [pubsubq.Direct].
 func (q *Queues) SendDirect(ctx context.Context, queue string, delay time.Duration, msgs []pubsubq.Raw) error {
+	if len(msgs) == 0 {
+		return nil
+	}
 	rows, err := newRows(msgs, delay)
 	if err != nil {
 		return err
 	}
-	if err := q.out.parcels.Add(ctx, &parcel{queue, rows}); err != nil {
+	p := &parcel{ctx: ctx, queue: queue, rows: rows}
+	if err := cmp.Or(q.out.parcels.Add(ctx, p), p.err); err != nil {
 		return fmt.Errorf("sqlpubsub: %w", err)
 	}
 	return nil
 }
 
+// CheckDirect implements [pubsubq.DirectChecker]: it looks into the table of the queue.
+func (q *Queues) CheckDirect(ctx context.Context, queue string) error {
+	ctx, cancel := context.WithTimeout(ctx, q.opts.Timeout)
+	defer cancel()
+	if _, _, err := q.db.next(ctx, q.tableOf(queue), queue); err != nil {
+		return fmt.Errorf("sqlpubsub: look into %s: %w", queue, err)
+	}
+	return nil
+}
+
+// sendParcels sends the parcels whose callers still wait, those of a queue together up to about
+// maxRows messages, and puts the outcome into each.
 func (q *Queues) sendParcels(ps []*parcel) error {
-	byQueue := map[string][]row{}
+	byQueue := map[string][]*parcel{}
 	for _, p := range ps {
-		byQueue[p.queue] = append(byQueue[p.queue], p.rows...)
+		if p.err = p.ctx.Err(); p.err == nil {
+			byQueue[p.queue] = append(byQueue[p.queue], p)
+		}
 	}
-	var errs []error
-	for queue, rows := range byQueue {
-		number(rows)
-		errs = append(errs, q.insert(context.Background(), q.tableOf(queue), queue, rows))
+	for _, together := range byQueue {
+		for n, i := 0, 0; i < len(together); i++ {
+			if n += len(together[i].rows); n >= maxRows || i == len(together)-1 {
+				q.sendTogether(together[:i+1])
+				together, n, i = together[i+1:], 0, -1
+			}
+		}
 	}
-	return errors.Join(errs...)
+	return nil
+}
+
+// sendTogether sends parcels to one queue in one statement. If that fails, each is sent by itself, so
+// that a message that the database refuses fails alone.
+func (q *Queues) sendTogether(ps []*parcel) {
+	var rows []row
+	for _, p := range ps {
+		rows = append(rows, p.rows...)
+	}
+	number(rows)
+	queue := ps[0].queue
+	err := q.insert(context.Background(), q.tableOf(queue), queue, rows)
+	for _, p := range ps {
+		p.err = err
+	}
+	if err == nil || len(ps) == 1 || isContextError(err) {
+		return
+	}
+	for _, p := range ps {
+		q.sendTogether([]*parcel{p})
+	}
 }
 
 // settle ends deliveries.

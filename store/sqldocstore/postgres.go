@@ -160,7 +160,7 @@ func (db *postgresDB) create(ctx context.Context, conn server.Conn) error {
 func (db *postgresDB) createMissing(ctx context.Context, conn server.Conn) error {
 	h := fnv.New64a()
 	h.Write([]byte("sqldocstore " + db.Table))
-	if _, err := conn.Exec(ctx, fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(h.Sum64()))); err != nil {
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(%d)", int64(h.Sum64()))); err != nil {
 		return err
 	}
 	missing, err := db.missing(ctx, conn)
@@ -247,14 +247,17 @@ func unavailable(err error) error {
 	if err == nil || isContextError(err) || errors.As(err, &op) || errors.Is(err, ErrUnavailable) {
 		return err
 	}
-	if code := sqlState(err); code != "" && !strings.HasPrefix(code, "08") && !strings.HasPrefix(code, "57P") && code != readOnly {
+	if code := sqlState(err); code != "" && !strings.HasPrefix(code, "08") && !strings.HasPrefix(code, "57P") && code != readOnly &&
+		code != lockTimeout {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// readOnly is the SQLSTATE of a write that a standby refuses.
-const readOnly = "25006"
+const (
+	readOnly    = "25006" // the SQLSTATE of a write that a standby refuses
+	lockTimeout = "55P03" // and of one that waited too long for another transaction's lock
+)
 
 // demoted reports whether a server refuses to write because it has become a standby.
 func demoted(err error) bool { return sqlState(err) == readOnly }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"sync"
 
 	"gocloud.dev/docstore"
@@ -66,7 +67,22 @@ func (db *txDB) commit(reqs []*request) {
 
 // exec implements rowConn. The caller holds mu.
 func (db *txDB) exec(query string, args ...any) (int64, error) {
-	return db.tx.exec(db.ctx, query, args)
+	n, err := db.tx.exec(db.ctx, query, args)
+	return n, repeat(err)
+}
+
+// repeat says what to do after an error that is not the statement's.
+func repeat(err error) error {
+	switch code := sqlState(err); {
+	case isBusy(err):
+		return fmt.Errorf("another transaction has written since this one began to read, or writes now: roll this one back, "+
+			"begin it for writing (BEGIN IMMEDIATE), and repeat it: %w", err)
+	case code == "40001" || code == "40P01":
+		return fmt.Errorf("another transaction has been in the way: roll this one back and repeat it: %w", err)
+	case code == readOnly:
+		return fmt.Errorf("the transaction takes no writes: begin it for writing: %w", err)
+	}
+	return err
 }
 
 // each implements rowConn. The caller holds mu.

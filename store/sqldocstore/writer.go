@@ -225,11 +225,16 @@ func (g *groupWriter) close() {
 
 // isolate commits the requests with try, which applies all of them or returns an
 // error having applied none. When one poisons the others, halving finds it, so that
-// only it fails.
+// only it fails. When one waited too long for a lock that another transaction holds,
+// each is tried by itself, since each such wait keeps the rest waiting.
 func isolate(reqs []*request, try func([]*request) error) {
 	err := try(reqs)
 	switch {
 	case err == nil:
+	case len(reqs) > 1 && sqlState(err) == lockTimeout:
+		for i := range reqs {
+			isolate(reqs[i:i+1], try)
+		}
 	case len(reqs) == 1 || !worthRetrying(err):
 		for _, r := range reqs {
 			r.fail(err)

@@ -2,7 +2,6 @@ package sql
 
 import (
 	"context"
-	"errors"
 	"net/url"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +11,7 @@ import (
 	"github.com/piecework/piecework/pubsubq/sqlpubsub"
 	sqlpostgres "github.com/piecework/piecework/pubsubq/sqlpubsub/postgres"
 	"github.com/piecework/piecework/store/sqldocstore"
+	"github.com/piecework/piecework/store/sqldocstore/postgres"
 )
 
 // queueConns is how many connections the queues of a process have to PostgreSQL, but for the one
@@ -31,7 +31,7 @@ func openServer(ctx context.Context, a *drivers.Address, opts *sqlpubsub.Options
 	u.RawQuery = server.Encode()
 	config, err := pgxpool.ParseConfig(u.String())
 	if err != nil {
-		return nil, nil, a.Errorf("it is not one of PostgreSQL, such as postgres://USER@HOST/DATABASE: %w", errors.Unwrap(err))
+		return nil, nil, a.Errorf("it is not one of PostgreSQL, such as postgres://USER@HOST/DATABASE: %w", postgres.Reason(err))
 	}
 	config.MaxConns = queueConns
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // prepares nothing, as poolers need it

@@ -17,14 +17,17 @@ import (
 
 func TestWrongURLsAreRefusedAsConfiguration(t *testing.T) {
 	for url, want := range map[string]string{
-		"sqlite:///tmp/a.db?tabel=x":            `did you mean "table"?`,
-		"sqlite://":                             "no file name",
-		"sqlite:///tmp/a.db?index=x":            "the layout of the records is fixed",
-		"postgres://h/db?sslmode=maybe":         "sslmode",
-		"postgres:/me:hunter2@h/db":             "such as postgres://USER@HOST/DATABASE",
-		"postgres://me:hunter2/x@h/db":          "%2F",
-		"postgres://me:hunter2#x@h/db":          "%2F",
-		"postgres://me@h/db?password=hunter2&x": "unknown parameter",
+		"sqlite:///tmp/a.db?tabel=x":             `did you mean "table"?`,
+		"sqlite://":                              "no file name",
+		"sqlite:///tmp/a.db?index=x":             "the layout of the records is fixed",
+		"postgres://h/db?sslmode=maybe":          "sslmode",
+		"postgres://h/db?pool_max_conns=0":       "pool_max_conns",
+		"postgres://h/db?target_session_attrs=x": "target_session_attrs",
+		"postgres://me:hunter2@h:99999999/db":    "port",
+		"postgres:/me:hunter2@h/db":              "such as postgres://USER@HOST/DATABASE",
+		"postgres://me:hunter2/x@h/db":           "%2F",
+		"postgres://me:hunter2#x@h/db":           "%2F",
+		"postgres://me@h/db?password=hunter2&x":  "unknown parameter",
 	} {
 		_, _, err := drivers.New(Register).OpenStore(t.Context(), url)
 		if !errors.Is(err, functions.ErrConfig) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {

@@ -33,7 +33,7 @@ func (d Database) openQueue(ctx context.Context, a *drivers.Address, log *slog.L
 	opts.NoCreate = !a.Params.Bool("create", true)
 	opts.Timeout = a.Params.Duration("busy_timeout", 0, 0, time.Hour)
 	opts.OnError = func(err error) {
-		log.LogAttrs(context.Background(), slog.LevelWarn, "the queues in the database cannot be reached; they are tried again", slog.Any("error", err))
+		log.LogAttrs(context.Background(), slog.LevelWarn, "the queues in the database fail; they are tried again", slog.Any("error", err))
 	}
 	_ = a.Params.Rest(append(sqldocstore.Params(), layout...)...)
 	q, closeAll, err := d.Queues(ctx, a, opts)

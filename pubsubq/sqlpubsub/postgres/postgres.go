@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/piecework/piecework/pubsubq/sqlpubsub"
@@ -26,6 +27,18 @@ type server struct{ pool *pgxpool.Pool }
 // Exec runs a statement.
 func (s server) Exec(ctx context.Context, query string, args ...any) error {
 	_, err := s.pool.Exec(ctx, query, args...)
+	return s.noted(err)
+}
+
+// readOnly is the SQLSTATE of a write that a standby refuses.
+const readOnly = "25006"
+
+// noted drops the connections if the server has become a standby: new ones lead to who takes writes
+// now, if the address does.
+func (s server) noted(err error) error {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == readOnly {
+		s.pool.Reset()
+	}
 	return err
 }
 
@@ -33,7 +46,7 @@ func (s server) Exec(ctx context.Context, query string, args ...any) error {
 func (s server) Each(ctx context.Context, row func(scan func(into ...any) error) error, query string, args ...any) error {
 	rows, err := s.pool.Query(ctx, query, args...)
 	if err != nil {
-		return err
+		return s.noted(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -41,7 +54,7 @@ func (s server) Each(ctx context.Context, row func(scan func(into ...any) error)
 			return err
 		}
 	}
-	return rows.Err()
+	return s.noted(rows.Err())
 }
 
 // Atomically runs statements in one transaction.

@@ -24,7 +24,7 @@ const defaultConns = 12
 func Connect(ctx context.Context, url string) (server.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, &server.URLError{Reason: errors.Unwrap(err)}
+		return nil, &server.URLError{Reason: Reason(err)}
 	}
 	if !strings.Contains(url, "pool_max_conns=") {
 		config.MaxConns = defaultConns
@@ -38,6 +38,18 @@ func Connect(ctx context.Context, url string) (server.Pool, error) {
 	return Pool(p), nil
 }
 
+// Reason is an error of parsing a URL without the URL, which may have a password.
+func Reason(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	_, text, ok := strings.Cut(err.Error(), "`: ") // pgx: cannot parse `URL`: TEXT
+	if !ok || strings.Contains(text, "@") {
+		text = "its host, port or parameters cannot be read"
+	}
+	return errors.New(text)
+}
+
 // Pool is an application's own pool, for [sqldocstore.OpenPool].
 func Pool(p *pgxpool.Pool) server.Pool { return pool{p} }
 
@@ -47,6 +59,7 @@ func Pool(p *pgxpool.Pool) server.Pool { return pool{p} }
 var planner = [][2]string{
 	{"plan_cache_mode", "force_generic_plan"}, {"jit", "off"}, {"enable_seqscan", "off"}, {"enable_bitmapscan", "off"},
 	{"enable_sort", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}, {"enable_material", "off"},
+	{"lock_timeout", "250ms"}, // a transaction of the application may lock a document for long; see sqldocstore's isolate
 }
 
 // plannerSQL is the statement that sets planner, for the session or for the transaction only.
