@@ -3,6 +3,7 @@ package functions
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/piecework/piecework/store"
@@ -17,9 +18,9 @@ func (rt *Runtime) waiting(j store.Job) string {
 	case store.Held:
 		return "to be released"
 	case store.Scheduled:
-		return "for its time, " + moment(j.At, now)
+		return atTime("for its time", j, now)
 	case store.Retrying:
-		return fmt.Sprintf("for attempt %d, %s, after %s", j.Number()+1, moment(j.At, now), lastOutcome(j))
+		return atTime(fmt.Sprintf("for attempt %d", j.Number()+1), j, now) + ", after " + lastOutcome(j)
 	case store.Queued:
 		return rt.waitingForWorker(j)
 	case store.Blocked:
@@ -39,6 +40,15 @@ func (rt *Runtime) waiting(j store.Job) string {
 	default:
 		return ""
 	}
+}
+
+// atTime says what a job waits for that has a time. If that has come, it waits for its message or for
+// a sweep.
+func atTime(what string, j store.Job, now store.Time) string {
+	if j.At < now {
+		return fmt.Sprintf("for a worker or a sweep: due %s", moment(j.At, now))
+	}
+	return what + ", " + moment(j.At, now)
 }
 
 func (rt *Runtime) waitingForWorker(j store.Job) string {
@@ -65,7 +75,24 @@ func lastOutcome(j store.Job) string {
 		return "no attempt"
 	}
 	a := j.Attempts[len(j.Attempts)-1]
-	return fmt.Sprintf("attempt %d ended with: %s", a.Number, a.Outcome)
+	text := fmt.Sprintf("attempt %d ended with: %s", a.Number, a.Outcome)
+	if a.Error != "" {
+		text += ": " + shortened(a.Error)
+	}
+	return text
+}
+
+// shortened is the first line of a text, or the beginning of it.
+func shortened(text string) string {
+	const most = 100
+	text, _, more := strings.Cut(text, "\n")
+	if len(text) > most {
+		text, more = strings.ToValidUTF8(text[:most], ""), true
+	}
+	if more {
+		text += " ..."
+	}
+	return text
 }
 
 // moment says when t is, as people say it.

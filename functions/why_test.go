@@ -39,9 +39,9 @@ func TestWaitingSaysForWhatInEachState(t *testing.T) {
 	d.sweep(t)
 	want(id, "for a worker on queue default; its message was sent again once, so there may be no worker, or a long backlog")
 	d.Execute(t.Context(), m)
-	want(id, "for attempt 2, in 1m30s (2026-11-21T12:04:30Z), after attempt 1 ended with: error")
+	want(id, "for attempt 2, in 1m30s (2026-11-21T12:04:30Z), after attempt 1 ended with: error: no")
 	d.advance(91500 * time.Millisecond)
-	want(id, "for attempt 2, 1.5s ago (2026-11-21T12:04:30Z), after attempt 1 ended with: error")
+	want(id, "for a worker or a sweep: due 1.5s ago (2026-11-21T12:04:30Z), after attempt 1 ended with: error: no")
 	claimed := d.Claim(t.Context(), m)[0].Attempt
 	want(id, "")
 	if _, err := d.Client().Cancel(t.Context(), id, ""); err != nil {
@@ -56,7 +56,7 @@ func TestWaitingSaysForWhatInEachState(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Execute(t.Context(), m)
-	want(id, "for attempt 4, in 1m30s (2026-11-21T12:16:01Z), after attempt 3 ended with: error")
+	want(id, "for attempt 4, in 1m30s (2026-11-21T12:16:01Z), after attempt 3 ended with: error: no")
 }
 
 func TestStatsCountWhatHappened(t *testing.T) {

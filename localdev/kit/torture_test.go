@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/localdev/kit"
@@ -144,4 +145,11 @@ func TestTortureFindsTypicalMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Records that are kept for a short time stay until they have been compared.
+func TestTortureOfJobsThatAreSoonRemoved(t *testing.T) {
+	jobs := functions.NewRegistry()
+	functions.Handle(jobs, "short", func(context.Context, *functions.Job[int]) (int, error) { return 1, nil }, functions.Retention(time.Hour))
+	kit.Torture(t, jobs, []functions.Submission{{Kind: "short", Args: 1}})
 }

@@ -1,7 +1,9 @@
 package sqldocstore
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -9,10 +11,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"gocloud.dev/docstore"
 	"gocloud.dev/docstore/driver"
+	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/tests/postgres"
 
@@ -200,5 +204,79 @@ func TestInTx(t *testing.T) {
 	defer coll.Close()
 	if _, err := InTx(coll, "tx"); err == nil || !strings.Contains(err.Error(), "not a string") {
 		t.Errorf(`InTx("tx") = %v, want an error that names the type`, err)
+	}
+}
+
+// TestATransactionThatStaysOpenKeepsOnlyItsDocumentsWaiting: the application's transaction has locked a document; a write
+// of it fails after a while, and those beside it do not wait for the end of the transaction.
+func TestATransactionThatStaysOpenKeepsOnlyItsDocumentsWaiting(t *testing.T) {
+	ctx, url := t.Context(), postgres.Start(t)
+	coll := docstore.NewCollection(mustOpen(t, url, jobOptions()))
+	defer coll.Close()
+	db, err := sql.Open("pgx", url)
+	must(t, err)
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	must(t, err)
+	defer tx.Rollback()
+	in, err := InTx(coll, tx)
+	must(t, err)
+	must(t, in.Create(ctx, newJob(0)))
+	must(t, in.Close())
+	soon, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			if i%10 == 0 {
+				if err := coll.Create(soon, newJob(0)); !errors.Is(err, ErrUnavailable) {
+					t.Errorf("Create() of the locked document = %v, want ErrUnavailable", err)
+				}
+			} else if err := coll.Create(soon, newJob(i)); err != nil {
+				t.Errorf("Create() beside it = %v, want nil", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestWhatIsWrongWithATransactionIsSaid(t *testing.T) {
+	ctx, url, file := t.Context(), postgres.Start(t), filepath.Join(t.TempDir(), "a.db")
+	begin := func(driver, dsn string, o *sql.TxOptions) *sql.Tx {
+		t.Helper()
+		db, err := sql.Open(driver, dsn)
+		must(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		tx, err := db.BeginTx(ctx, o)
+		must(t, err)
+		t.Cleanup(func() { _ = tx.Rollback() })
+		return tx
+	}
+	server, lite := docstore.NewCollection(mustOpen(t, url, jobOptions())), docstore.NewCollection(mustOpen(t, "sqlite://"+file, jobOptions()))
+	defer server.Close()
+	defer lite.Close()
+	failed := begin("pgx", url, nil)
+	_, _ = failed.ExecContext(ctx, "SELECT nothing")
+	ended := begin("pgx", url, nil)
+	must(t, ended.Rollback())
+	stale := begin("sqlite", "file:"+file, nil)
+	var n int
+	must(t, stale.QueryRowContext(ctx, "SELECT count(*) FROM jobs").Scan(&n))
+	must(t, lite.Create(ctx, newJob(7)))
+	for want, c := range map[string]struct {
+		coll *docstore.Collection
+		tx   *sql.Tx
+	}{
+		"has failed before": {server, failed}, "has ended": {server, ended}, "_txlock=immediate": {lite, stale},
+		"begin it for writing":    {server, begin("pgx", url, &sql.TxOptions{ReadOnly: true})},
+		"one on another database": {server, begin("pgx", postgres.Start(t), nil)},
+	} {
+		in, err := InTx(c.coll, c.tx)
+		must(t, err)
+		err = in.Create(ctx, newJob(1))
+		if err == nil || !strings.Contains(err.Error(), want) || gcerrors.Code(err) != gcerrors.InvalidArgument {
+			t.Errorf("Create() = %v, want an invalid argument that says %q", err, want)
+		}
+		must(t, in.Close())
 	}
 }

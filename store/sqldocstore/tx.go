@@ -5,10 +5,11 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
+	"strings"
 	"sync"
 
 	"gocloud.dev/docstore"
+	"gocloud.dev/gcerrors"
 
 	"github.com/piecework/piecework/store/sqldocstore/internal/server"
 )
@@ -68,26 +69,37 @@ func (db *txDB) commit(reqs []*request) {
 // exec implements rowConn. The caller holds mu.
 func (db *txDB) exec(query string, args ...any) (int64, error) {
 	n, err := db.tx.exec(db.ctx, query, args)
-	return n, repeat(err)
+	return n, explain(err)
 }
 
-// repeat says what to do after an error that is not the statement's.
-func repeat(err error) error {
+// explain says what to do after an error that is not a document's. Trying again within the transaction
+// does not help.
+func explain(err error) error {
+	what := ""
 	switch code := sqlState(err); {
 	case isBusy(err):
-		return fmt.Errorf("another transaction has written since this one began to read, or writes now: roll this one back, "+
-			"begin it for writing (BEGIN IMMEDIATE), and repeat it: %w", err)
-	case code == "40001" || code == "40P01":
-		return fmt.Errorf("another transaction has been in the way: roll this one back and repeat it: %w", err)
+		what = "another transaction has written since this one began to read, or writes now: roll this one back, begin it for writing " +
+			"(BEGIN IMMEDIATE, the parameter _txlock=immediate), and repeat it"
+	case code == "40001" || code == "40P01" || code == lockTimeout:
+		what = "another transaction has been in the way: roll this one back, and repeat it"
 	case code == readOnly:
-		return fmt.Errorf("the transaction takes no writes: begin it for writing: %w", err)
+		what = "the transaction takes no writes: begin it for writing"
+	case code == "25P02":
+		what = "the transaction has failed before: roll it back"
+	case code == "42P01":
+		what = "the table is not there: the transaction is one on another database"
+	case errors.Is(err, sql.ErrTxDone) || err != nil && strings.Contains(err.Error(), "tx is closed"): // pgx.ErrTxClosed
+		what = "the transaction has ended"
 	}
-	return err
+	if what == "" {
+		return err
+	}
+	return &opError{gcerrors.InvalidArgument, what, err}
 }
 
 // each implements rowConn. The caller holds mu.
 func (db *txDB) each(f func([]driver.Value) error, query string, args ...any) error {
-	return db.tx.each(db.ctx, f, query, args)
+	return explain(db.tx.each(db.ctx, f, query, args))
 }
 
 func (db *txDB) get(ctx context.Context, s *selection, ids []string) (out []result, err error) {
@@ -96,7 +108,7 @@ func (db *txDB) get(ctx context.Context, s *selection, ids []string) (out []resu
 	query := db.d.placed("SELECT " + s.sql + " FROM " + db.table() + ` WHERE "id" = ?`)
 	for _, id := range ids {
 		if err := db.tx.each(ctx, func(v []driver.Value) error { out = append(out, s.scan(v)); return nil }, query, []any{id}); err != nil {
-			return nil, err
+			return nil, explain(err)
 		}
 	}
 	return out, nil

@@ -224,3 +224,38 @@ func TestOverAPool(t *testing.T) {
 		t.Errorf("enable_seqscan is %q, %v, want on, as it was", settings, err)
 	}
 }
+
+// The first submission of a kind in a transaction that stays open keeps nobody from submitting kinds that are new, too.
+func TestAnOpenTransactionKeepsTheDirectoryOfKindsFree(t *testing.T) {
+	url := postgres.Start(t)
+	_, client := process(t, url)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := double.SubmitTx(t.Context(), client, tx, 1); err != nil {
+		t.Fatal(err)
+	}
+	_, other := process(t, url)
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for _, c := range []*functions.Client{client, other} {
+		if _, err := double.Submit(soon, c, 2); err != nil {
+			t.Errorf("Submit() beside the transaction = %v, want nil", err)
+		}
+	}
+	var none *sql.Tx
+	for _, tx := range []any{nil, none} {
+		if _, err := double.SubmitTx(t.Context(), client, tx, 1); !errors.Is(err, functions.ErrInvalid) {
+			t.Errorf("SubmitTx(%T nil) = %v, want ErrInvalid", tx, err)
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -20,6 +20,8 @@
 // # Limits
 //
 // A record may be as large as the store package allows. SQLite is for the processes of one machine.
+// A transaction of the application for Client.SubmitTx should begin for writing and wait for others:
+// open the file with the parameters _txlock=immediate&_pragma=busy_timeout(10000).
 //
 // # Delivery
 //
