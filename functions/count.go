@@ -30,9 +30,9 @@ type Count struct {
 
 // Backlog is what waits on a queue.
 type Backlog struct {
-	Queue   string        `json:"queue"`
-	Waiting int           `json:"waiting" doc:"jobs that a worker could take now"`
-	Oldest  time.Duration `json:"oldest_ns" doc:"for how long a worker could have taken the one that has waited longest, in nanoseconds"`
+	Queue   string   `json:"queue"`
+	Waiting int      `json:"waiting" doc:"jobs that a worker could take now"`
+	Oldest  Duration `json:"oldest" doc:"for how long a worker could have taken the one that has waited longest"`
 }
 
 // The bounds of Count.
@@ -66,7 +66,7 @@ func (c *Client) Count(ctx context.Context, most int) (Counts, error) {
 			byState[Count{Kind: j.Kind, Queue: queue, State: j.State}]++
 			if j.State == store.Queued {
 				b := byQueue[queue]
-				byQueue[queue] = Backlog{queue, b.Waiting + 1, max(b.Oldest, now.Sub(cmp.Or(j.Ready, j.Created)))}
+				byQueue[queue] = Backlog{queue, b.Waiting + 1, max(b.Oldest, waited(j, now))}
 			}
 		}
 		counts.Scanned += page.Scanned
@@ -89,6 +89,11 @@ func (c *Client) Count(ctx context.Context, most int) (Counts, error) {
 	})
 	slices.SortFunc(counts.Queues, func(a, b Backlog) int { return strings.Compare(a.Queue, b.Queue) })
 	return counts, nil
+}
+
+// waited returns for how long a worker could have taken a queued job.
+func waited(j store.Job, now store.Time) Duration {
+	return Duration(now.Sub(cmp.Or(j.Ready, j.Created)))
 }
 
 const (
@@ -121,7 +126,7 @@ func (rt *Runtime) measure(ctx context.Context) {
 		}
 	}
 	for _, b := range counts.Queues {
-		w.Oldest[b.Queue] = b.Oldest
+		w.Oldest[b.Queue] = time.Duration(b.Oldest)
 	}
 	rt.tel.RecordWaiting(w)
 }
