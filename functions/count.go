@@ -3,6 +3,7 @@ package functions
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (rt *Runtime) measure(ctx context.Context) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, measureFor)
 	defer cancel()
-	counts, err := rt.Client().Count(bounded, defaultCount)
+	w, err := rt.countWaiting(bounded)
 	if ctx.Err() != nil {
 		return // the sweep was to end here
 	}
@@ -119,14 +120,31 @@ func (rt *Runtime) measure(ctx context.Context) {
 		rt.log.LogAttrs(ctx, levelWarn, "jobs that wait could not be counted; their metrics stop for now", errAttr(err))
 		return
 	}
-	w := telemetry.Waiting{Jobs: map[telemetry.KindOn]int{}, Oldest: map[string]time.Duration{}}
-	for _, n := range counts.Jobs {
-		if n.State == store.Queued {
-			w.Jobs[telemetry.KindOn{Kind: n.Kind, Queue: n.Queue}] = n.Jobs
-		}
-	}
-	for _, b := range counts.Queues {
-		w.Oldest[b.Queue] = time.Duration(b.Oldest)
-	}
 	rt.tel.RecordWaiting(w)
+}
+
+// countWaiting counts the jobs that wait for a worker. All of them are due within the longest
+// grace, so it reads no jobs that are due later, such as held and most scheduled jobs.
+func (rt *Runtime) countWaiting(ctx context.Context) (telemetry.Waiting, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	w := telemetry.Waiting{Jobs: map[telemetry.KindOn]int{}, Oldest: map[string]time.Duration{}}
+	seen := map[string]bool{}
+	s := rt.newSweep(SweepRequest{Limit: defaultCount})
+	until := s.now.Add(rt.Timing().MaxGrace + rt.Timing().Skew)
+	err := s.pass(ctx, 0, store.DueShards, until, []noun{{"", func(s *sweep, ctx context.Context, ids []string) []store.Job {
+		for _, r := range rt.store.GetMany(ctx, ids) {
+			if errors.Is(r.Err, store.ErrUnavailable) {
+				stop(r.Err)
+			}
+			if j := r.Job; r.Err == nil && j.State == store.Queued && !seen[j.ID] {
+				seen[j.ID] = true
+				queue := orDefault(j.Queue)
+				w.Jobs[telemetry.KindOn{Kind: j.Kind, Queue: queue}]++
+				w.Oldest[queue] = max(w.Oldest[queue], time.Duration(waited(j, s.now)))
+			}
+		}
+		return nil
+	}}})
+	return w, errors.Join(err, context.Cause(ctx))
 }
