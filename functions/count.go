@@ -3,6 +3,7 @@ package functions
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,9 +31,9 @@ type Count struct {
 
 // Backlog is what waits on a queue.
 type Backlog struct {
-	Queue   string        `json:"queue"`
-	Waiting int           `json:"waiting" doc:"jobs that a worker could take now"`
-	Oldest  time.Duration `json:"oldest_ns" doc:"for how long a worker could have taken the one that has waited longest, in nanoseconds"`
+	Queue   string   `json:"queue"`
+	Waiting int      `json:"waiting" doc:"jobs that a worker could take now"`
+	Oldest  Duration `json:"oldest" doc:"for how long a worker could have taken the one that has waited longest"`
 }
 
 // The bounds of Count.
@@ -66,7 +67,7 @@ func (c *Client) Count(ctx context.Context, most int) (Counts, error) {
 			byState[Count{Kind: j.Kind, Queue: queue, State: j.State}]++
 			if j.State == store.Queued {
 				b := byQueue[queue]
-				byQueue[queue] = Backlog{queue, b.Waiting + 1, max(b.Oldest, now.Sub(cmp.Or(j.Ready, j.Created)))}
+				byQueue[queue] = Backlog{queue, b.Waiting + 1, max(b.Oldest, waited(j, now))}
 			}
 		}
 		counts.Scanned += page.Scanned
@@ -91,6 +92,11 @@ func (c *Client) Count(ctx context.Context, most int) (Counts, error) {
 	return counts, nil
 }
 
+// waited returns for how long a worker could have taken a queued job.
+func waited(j store.Job, now store.Time) Duration {
+	return Duration(now.Sub(cmp.Or(j.Ready, j.Created)))
+}
+
 const (
 	// measureEvery is the least time between two counts for the metrics of a process.
 	measureEvery = 30 * time.Second
@@ -106,7 +112,7 @@ func (rt *Runtime) measure(ctx context.Context) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, measureFor)
 	defer cancel()
-	counts, err := rt.Client().Count(bounded, defaultCount)
+	w, err := rt.countWaiting(bounded)
 	if ctx.Err() != nil {
 		return // the sweep was to end here
 	}
@@ -114,14 +120,31 @@ func (rt *Runtime) measure(ctx context.Context) {
 		rt.log.LogAttrs(ctx, levelWarn, "jobs that wait could not be counted; their metrics stop for now", errAttr(err))
 		return
 	}
-	w := telemetry.Waiting{Jobs: map[telemetry.KindOn]int{}, Oldest: map[string]time.Duration{}}
-	for _, n := range counts.Jobs {
-		if n.State == store.Queued {
-			w.Jobs[telemetry.KindOn{Kind: n.Kind, Queue: n.Queue}] = n.Jobs
-		}
-	}
-	for _, b := range counts.Queues {
-		w.Oldest[b.Queue] = b.Oldest
-	}
 	rt.tel.RecordWaiting(w)
+}
+
+// countWaiting counts the jobs that wait for a worker. All of them are due within the longest
+// grace, so it reads no jobs that are due later, such as held and most scheduled jobs.
+func (rt *Runtime) countWaiting(ctx context.Context) (telemetry.Waiting, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	w := telemetry.Waiting{Jobs: map[telemetry.KindOn]int{}, Oldest: map[string]time.Duration{}}
+	seen := map[string]bool{}
+	s := rt.newSweep(SweepRequest{Limit: defaultCount})
+	until := s.now.Add(rt.Timing().MaxGrace + rt.Timing().Skew)
+	err := s.pass(ctx, 0, store.DueShards, until, []noun{{"", func(s *sweep, ctx context.Context, ids []string) []store.Job {
+		for _, r := range rt.store.GetMany(ctx, ids) {
+			if errors.Is(r.Err, store.ErrUnavailable) {
+				stop(r.Err)
+			}
+			if j := r.Job; r.Err == nil && j.State == store.Queued && !seen[j.ID] {
+				seen[j.ID] = true
+				queue := orDefault(j.Queue)
+				w.Jobs[telemetry.KindOn{Kind: j.Kind, Queue: queue}]++
+				w.Oldest[queue] = max(w.Oldest[queue], time.Duration(waited(j, s.now)))
+			}
+		}
+		return nil
+	}}})
+	return w, errors.Join(err, context.Cause(ctx))
 }

@@ -92,8 +92,9 @@
 //	piecework.messages.parked     {message}  messages that could not be made jobs
 //
 // The process that sweeps counts the jobs that wait, at most every 30 seconds, and only if it has a
-// MeterProvider. It looks at 10,000 live jobs, so that the two gauges of a longer backlog are lower
-// bounds. Several processes that sweep show the same: take the maximum.
+// MeterProvider. It looks at up to 10,000 live jobs that are due within MaxGrace, as all jobs that
+// wait are, so that the two gauges of a longer backlog are lower bounds. Several processes that
+// sweep show the same: take the maximum.
 //
 // # Where things are
 //

@@ -222,14 +222,17 @@ func TestLiveJobsAreCounted(t *testing.T) {
 			{"shop.order", "default", store.Held, 1}, {"shop.order", "default", store.Scheduled, 1},
 			{"shop.order", "default", store.Queued, 2}, {"shop.order", "fast", store.Queued, 1},
 		},
-		Queues:  []functions.Backlog{{"default", 2, 62 * time.Second}, {"fast", 1, time.Second}},
+		Queues:  []functions.Backlog{{"default", 2, functions.Duration(62 * time.Second)}, {"fast", 1, functions.Duration(time.Second)}},
 		Scanned: 5,
 	}
 	if diff := cmp.Diff(want, counts); err != nil || diff != "" {
 		t.Errorf("error %v, (-want +got)\n%s", err, diff)
 	}
+	if text, err := json.Marshal(counts); err != nil || !strings.Contains(string(text), `"oldest":"1m2s"`) {
+		t.Errorf("%s, error %v, want the duration as text", text, err)
+	}
 	some, err := d.Client().Count(t.Context(), 2)
-	if want := []functions.Backlog{{"default", 2, 62 * time.Second}}; err != nil || some.Scanned != 2 || !some.AtLeast || !slices.Equal(some.Queues, want) {
+	if want := []functions.Backlog{{"default", 2, functions.Duration(62 * time.Second)}}; err != nil || some.Scanned != 2 || !some.AtLeast || !slices.Equal(some.Queues, want) {
 		t.Errorf("of two: %+v, error %v, want %v at least", some, err, want)
 	}
 	_, err = d.Client().Count(t.Context(), -1)

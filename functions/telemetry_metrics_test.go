@@ -13,8 +13,10 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"gocloud.dev/docstore/driver"
 
 	"github.com/piecework/piecework/functions"
+	"github.com/piecework/piecework/store/relay"
 )
 
 // measured reads all that was measured, by name and attributes: the value of a counter or gauge, and of a histogram the
@@ -195,6 +197,42 @@ func TestWaitingJobsAreMeasured(t *testing.T) {
 	})
 	d.advance(6 * time.Minute)
 	want("when nothing has swept for long", map[string]string{})
+}
+
+// What is due later than any job that waits costs the gauges nothing. A store that does not answer ends them.
+func TestMeasuringReadsNoJobsThatAreNotSoonDue(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	d := newDesk(t, handle(echoing), func(s *setup) { s.config.MeterProvider = provider })
+	subs := make([]functions.Submission, 1000)
+	for i := range subs {
+		subs[i] = functions.Submission{Kind: "shop.order", Args: order{}, Options: []functions.SubmitOption{functions.After(48 * time.Hour)}}
+	}
+	if _, err := d.Client().SubmitMany(t.Context(), subs); err != nil {
+		t.Fatal(err)
+	}
+	d.submit(t, "shop.order", order{}, functions.Held())
+	waiting := d.submit(t, "shop.order", order{})
+	var read []any
+	d.actions = func(ctx context.Context, acts []*driver.Action, next relay.Run) driver.ActionListError {
+		for _, a := range acts {
+			read = append(read, a.Key)
+		}
+		return next(ctx, acts)
+	}
+	d.sweep(t)
+	if diff := cmp.Diff([]any{waiting}, read); diff != "" {
+		t.Errorf("records read by a sweep with metrics: %d; want the waiting job alone (-want +got)\n%.2000s", len(read), diff)
+	}
+	if got := measured(t, reader)["piecework.jobs.waiting {job} default shop.order"]; got != "1" {
+		t.Errorf("%q jobs wait, want 1", got)
+	}
+	d.advance(time.Minute)
+	d.storeFails() // reads alone: the queries answer
+	d.sweep(t)
+	if !d.logged("jobs that wait could not be counted") {
+		t.Error("no word in the log of a count that failed, want a warning")
+	}
 }
 
 // A sweep that stops at a bound and is gone on with is one sweep, whose end must not hide how late its beginning was.

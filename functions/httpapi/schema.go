@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,7 +25,7 @@ func (a *API) schema(ctx context.Context, t reflect.Type, args bool) (schema jso
 		}
 	}()
 	defs := huma.NewMapRegistry("#/$defs/", uniqueNames())
-	addAliases(defs, t, map[reflect.Type]bool{})
+	addAliases(defs, t, nil, map[reflect.Type]bool{})
 	root := *defs.Schema(t, true, "Value")
 	if args {
 		for _, s := range defs.Map() {
@@ -61,8 +62,19 @@ func uniqueNames() func(t reflect.Type, hint string) string {
 	}
 }
 
-// addAliases has huma take types with JSON methods of their own for any JSON, since their fields do not say what that is.
-func addAliases(defs huma.Registry, t reflect.Type, seen map[reflect.Type]bool) {
+// addAliases has huma take two sorts of types for any JSON: types with JSON methods of their own,
+// since their fields do not say what that is, and types that hold themselves without a struct in
+// between, as in type Tree []Tree. Huma refers only to structs by name, and would describe the
+// others without end. within are the types that hold t, up to the nearest struct. It panics over
+// pointers that point only to pointers.
+func addAliases(defs huma.Registry, t reflect.Type, within []reflect.Type, seen map[reflect.Type]bool) {
+	if at := slices.Index(within, t); at >= 0 {
+		i := slices.IndexFunc(within[at:], func(t reflect.Type) bool { return t.Kind() != reflect.Pointer }) // huma skips pointers
+		if i < 0 {
+			panic(fmt.Errorf("%s points only to pointers", t))
+		}
+		defs.RegisterTypeAlias(within[at+i], reflect.TypeFor[any]())
+	}
 	if seen[t] {
 		return
 	}
@@ -76,10 +88,10 @@ func addAliases(defs huma.Registry, t reflect.Type, seen map[reflect.Type]bool) 
 	}
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		addAliases(defs, t.Elem(), seen)
+		addAliases(defs, t.Elem(), append(within, t), seen)
 	case reflect.Struct:
 		for f := range t.Fields() {
-			addAliases(defs, f.Type, seen)
+			addAliases(defs, f.Type, nil, seen)
 		}
 	}
 }

@@ -27,6 +27,68 @@ type leaf struct {
 	Seal   sealed
 }
 
+// Types that hold themselves.
+type (
+	tree    []tree
+	pointed []*pointed
+	byName  map[string]*byName
+	fixed   [2]*fixed
+	listing []index
+	index   map[string]listing
+	either  struct {
+		Trees  *[]tree `json:"trees"`
+		Within []within
+	}
+	within      map[string]either // with a struct in between
+	nest[V any] []struct {
+		Value V
+		Deep  nest[V]
+		Lists []list[V]
+	}
+	list[V any] []list[V]
+	wrapped     []wrap // its JSON may be anything, so that it ends there
+	wrap        []wrapped
+	endless     *endless
+)
+
+func (w wrap) MarshalJSON() ([]byte, error) { return json.Marshal(len(w)) }
+
+func TestSchemasOfTypesThatHoldThemselves(t *testing.T) {
+	reg := functions.NewRegistry()
+	functions.Kind[tree, *[]tree]("test.tree").Declare(reg)
+	functions.Kind[*pointed, pointed]("test.pointed").Declare(reg)
+	functions.Kind[byName, map[string]fixed]("test.names").Declare(reg)
+	functions.Kind[listing, index]("test.mutual").Declare(reg)
+	functions.Kind[either, nest[int]]("test.structs").Declare(reg)
+	functions.Kind[wrapped, []endless]("test.ends").Declare(reg)
+	d := newDeskOf(t, reg, nil)
+	const (
+		draft = `"$schema":"https://json-schema.org/draft/2020-12/schema"`
+		of    = `{"additionalProperties":false,"properties":{`
+		array = `"type":["array","null"]`
+		trees = `{"items":{},` + array + `}`
+	)
+	for _, c := range []struct{ kind, args, result string }{
+		{"test.tree", `{` + draft + `}`, `{` + draft + `,"items":{},` + array + `}`},
+		{"test.pointed", `{` + draft + `}`, `{` + draft + `}`},
+		{"test.names", `{` + draft + `}`, `{` + draft + `,"additionalProperties":{},"type":"object"}`},
+		{"test.mutual", `{` + draft + `}`, `{` + draft + `}`},
+		{"test.structs", `{"$defs":{"Either":` + of + `"Within":{"items":{"additionalProperties":{"$ref":"#/$defs/Either"},"type":"object"},` +
+			array + `},"trees":` + trees + `},"type":"object"}},"$ref":"#/$defs/Either",` + draft + `}`,
+			`{"$defs":{"NestIntItem":` + of + `"Deep":{"items":{"$ref":"#/$defs/NestIntItem"},` + array + `},"Lists":` + trees +
+				`,"Value":{"format":"int64","type":"integer"}},"required":["Value","Deep","Lists"],"type":"object"}},` + draft +
+				`,"items":{"$ref":"#/$defs/NestIntItem"},` + array + `}`},
+		{"test.ends", `{` + draft + `,"items":{},` + array + `}`, ""},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			k := want[wire.Kind](t, d.ask(t, "GET", "/v1/kinds/"+c.kind, ""), http.StatusOK)
+			if string(k.ArgsSchema) != c.args || string(k.ResultSchema) != c.result {
+				t.Errorf("schemas\n%s\n%s\nwant\n%s\n%s", k.ArgsSchema, k.ResultSchema, c.args, c.result)
+			}
+		})
+	}
+}
+
 func TestSchemasOfKinds(t *testing.T) {
 	reg := kinds()
 	functions.Kind[string, int]("test.text").Declare(reg)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ func (c *console) counts(n functions.Counts) {
 		c.Printf("\n")
 		t = newTable("QUEUE", "WAITING", "OLDEST")
 		for _, b := range n.Queues {
-			t.add(b.Queue, fmt.Sprint(b.Waiting), short(b.Oldest))
+			t.add(b.Queue, fmt.Sprint(b.Waiting), short(time.Duration(b.Oldest)))
 		}
 		t.print(c)
 	}

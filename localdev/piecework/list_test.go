@@ -112,7 +112,7 @@ func TestCountsAreShown(t *testing.T) {
 		c.counts(functions.Counts{})
 		c.counts(functions.Counts{
 			Jobs:    []functions.Count{{Kind: "a.b", Queue: "default", State: store.Queued, Jobs: 12}, {Kind: "a.long", Queue: "fast", State: store.Running, Jobs: 3}},
-			Queues:  []functions.Backlog{{Queue: "default", Waiting: 12, Oldest: 90 * time.Second}},
+			Queues:  []functions.Backlog{{Queue: "default", Waiting: 12, Oldest: functions.Duration(90 * time.Second)}},
 			Scanned: 15, AtLeast: true,
 		})
 	})

@@ -111,7 +111,8 @@ func (c *console) manyCommand(cmd *cobra.Command, m *many) *cobra.Command {
 			return err
 		}
 		switch {
-		case len(m.filter.States) > 0:
+		case len(m.filter.States) > 0: // next compares them
+			m.filter.States = slices.Compact(slices.Sorted(slices.Values(m.filter.States)))
 		case m.state != "":
 			m.filter.States = []string{string(m.state)}
 		default:

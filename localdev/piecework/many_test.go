@@ -98,6 +98,10 @@ func TestManyJobsOfWhichSomeAreRefused(t *testing.T) {
 		}
 		_, _ = fmt.Fprint(w, `{"id":"job-1","state":"queued"}`)
 	})
+	twice := cli(t, "", []string{"PIECEWORK_URL=" + server.URL}, "retry", "--kind", "a.b", "--state", "failed,failed", "--since", "1h", "--json")
+	if got := document[manyResult](t, twice); got.Matched != 20 {
+		t.Errorf("--state failed,failed --since: %+v, want the 20 jobs that failed since", got)
+	}
 	r := cli(t, "", []string{"PIECEWORK_URL=" + server.URL}, "retry", "--kind", "a.b", "--since", "1h", "--yes") // since their failure
 	if r.code != exitError || r.out != "20 jobs: 15 to run again, 5 refused\n" || !strings.HasPrefix(r.err, "  5: it is running (job-") || strings.Count(r.err, "job-") != manyExample {
 		t.Errorf("retry = %+v, want 15 done, and 5 refused for one reason with %d ids", r, manyExample)
