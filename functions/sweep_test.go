@@ -204,8 +204,8 @@ func TestSweepReportsAStoreThatIsAway(t *testing.T) {
 	d.advance(time.Hour)
 	d.storeFails()
 	r, err := d.Sweep(t.Context(), functions.SweepRequest{})
-	if r.Failures != 5 || err != nil { // the queries answered, the reads did not
-		t.Errorf("result = %+v, error = %v; want 5 failures and no error", r, err)
+	if r.Failures == 0 || r.Failures+r.Left != 5 || err != nil { // the queries answered, the reads did not
+		t.Errorf("result = %+v, error = %v; want 5 failures, or fewer and the rest of their partition left, and no error", r, err)
 	}
 }
 

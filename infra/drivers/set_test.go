@@ -148,7 +148,8 @@ func TestOpeningIsAllOrNothing(t *testing.T) {
 }
 
 func TestAStoreSettlesTheRest(t *testing.T) {
-	t.Setenv("HOME", "/home/me")
+	home := filepath.ToSlash(t.TempDir())
+	t.Setenv("HOME", home)
 	dir, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
@@ -159,8 +160,8 @@ func TestAStoreSettlesTheRest(t *testing.T) {
 		"sqlite:d%20e/x.db":                   {"sqlite:d%20e/x.db", "file://" + beside},
 		"SQLITE::memory:":                     {"SQLITE::memory:", "mem://"},
 		"mem://":                              {"mem://", "mem://"},
-		"postgres://me@h:5432/db?sslmode=x":   {"postgres://me@h:5432/db?sslmode=x", "file:///home/me/.piecework/h_5432-db"},
-		"postgresql:///?host=/run/p&dbname=d": {"postgresql:///?host=/run/p&dbname=d", "file:///home/me/.piecework/_run_p-d"},
+		"postgres://me@h:5432/db?sslmode=x":   {"postgres://me@h:5432/db?sslmode=x", "file://" + home + "/.piecework/h_5432-db"},
+		"postgresql:///?host=/run/p&dbname=d": {"postgresql:///?host=/run/p&dbname=d", "file://" + home + "/.piecework/_run_p-d"},
 		"pool://?schema=x":                    {"pool://?schema=x", ""},
 		"mongodb://h/db":                      {"", ""},
 		"":                                    {"", ""},

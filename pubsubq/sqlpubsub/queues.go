@@ -94,9 +94,11 @@ type Queues struct {
 	bells  bells
 	out    outbox
 
-	life     context.Context
-	stop     context.CancelFunc
-	watching sync.Once
+	life context.Context
+	stop context.CancelFunc
+
+	mu       sync.Mutex
+	watching bool
 	working  sync.WaitGroup
 }
 
@@ -153,7 +155,9 @@ func (q *Queues) insert(ctx context.Context, t *table, queue string, rows []row)
 // not close the database. Close may be called twice.
 func (q *Queues) Close() error {
 	q.out.shutdown()
+	q.mu.Lock()
 	q.stop()
+	q.mu.Unlock()
 	q.bells.ring("")
 	q.working.Wait()
 	if err := q.db.close(); err != nil {
@@ -164,9 +168,12 @@ func (q *Queues) Close() error {
 
 // watch begins to watch the database for messages of other processes.
 func (q *Queues) watch() {
-	q.watching.Do(func() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.watching && q.life.Err() == nil {
+		q.watching = true
 		q.working.Go(func() { q.db.watch(q.life, q.bells.ring) })
-	})
+	}
 }
 
 // bells wake receivers that wait for messages of a queue.

@@ -41,9 +41,7 @@ func (q *Queues) SubscribeDirect(queue string) (pubsubq.DirectSubscription, erro
 }
 
 func (q *Queues) subscribe(queue string) *subscription {
-	if q.life.Err() == nil {
-		q.watch()
-	}
+	q.watch()
 	s := &subscription{queues: q, queue: queue}
 	s.life, s.stop = context.WithCancel(q.life)
 	return s
@@ -58,7 +56,18 @@ type subscription struct {
 	busy   sync.WaitGroup // calls that are receiving
 
 	mu      sync.Mutex
+	closed  bool
 	failure error // of the last look
+}
+
+// enter begins a call that Close waits for. It returns false after Close.
+func (s *subscription) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.busy.Add(1)
+	}
+	return !s.closed
 }
 
 // receive waits for messages and returns up to most.
@@ -104,7 +113,9 @@ func (s *subscription) Err() error {
 // another receiver has it at this moment. The caller's context does not end it: a message that was
 // taken must not be lost.
 func (s *subscription) look(t *table, most int) ([]row, time.Duration, error) {
-	s.busy.Add(1)
+	if !s.enter() {
+		return nil, 0, ErrClosed
+	}
 	defer s.busy.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), s.queues.opts.Timeout)
 	defer cancel()
@@ -200,6 +211,9 @@ func (s *subscription) end(r row, ack bool) {
 
 // Close implements [pubsubq.DirectSubscription] and gocloud's driver.
 func (s *subscription) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.stop()
 	s.busy.Wait()
 	return nil
