@@ -61,11 +61,13 @@ func (c *Client) Submit(ctx context.Context, kind string, args any, opts ...Subm
 // large for the record remains, until fsck removes it. Do not use the transaction for something else
 // during the call, and roll it back after an error.
 //
-// Until the transaction ends, a Key that it has used is locked: another submission with it waits, and
-// fails with ErrUnavailable after a while. Under SQLite nothing else can write at all, so keep the
-// transaction short, submit nothing without it meanwhile, and begin it for writing (the parameter
-// _txlock=immediate of the driver): one that has read before it writes may be refused, and must then
-// be repeated. The counters of Stats count a submission that is rolled back, too.
+// Until the transaction ends, a Key that it has used is locked: another submission with it waits, one
+// in a transaction as long as that takes, any other until it fails with ErrUnavailable. Under SQLite
+// nothing else can write at all, so keep the transaction short, submit nothing without it meanwhile,
+// and begin it for writing (the parameter _txlock=immediate of the driver): one that has read before
+// it writes may be refused, and must then be repeated, as one that PostgreSQL could not serialize. The
+// error says so. The counters of Stats count a submission that is rolled back, too. A kind that is
+// only ever submitted in transactions is known to lists when a worker has announced it.
 //
 // Errors are those of Submit, and ErrConfig for a store or queues that are elsewhere. For these,
 // write what is to be submitted into a table of your own in the transaction, and have another process

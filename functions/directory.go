@@ -16,7 +16,7 @@ import (
 // Announce puts the kinds that this process runs into the directory of kinds, and logs how other
 // processes know them differently. A worker calls it when it starts. The directory is read once, and
 // written if something has changed. A process that never calls it announces each kind when it first
-// submits a job of it.
+// submits a job of it, but for submissions in a transaction of the caller.
 func (rt *Runtime) Announce(ctx context.Context) error {
 	if err := rt.checkOpen(); err != nil {
 		return err
@@ -27,14 +27,14 @@ func (rt *Runtime) Announce(ctx context.Context) error {
 			kinds = append(kinds, k)
 		}
 	}
-	return rt.compare(ctx, false, kinds...)
+	return rt.compare(ctx, rt.store, kinds...)
 }
 
 // learn returns a kind that is about to be submitted, and what its jobs are submitted with before
-// the options of the submission. The first time it asks the directory and puts the kind there, unless
-// it should only look: a transaction of the caller would keep other processes from the directory, or
-// this one.
-func (rt *Runtime) learn(ctx context.Context, name string, look bool) (*kind, settings, error) {
+// the options of the submission. The first time it asks the directory and puts the kind there. In a
+// transaction of the caller, whose store to is, it only looks: a write would keep other processes from
+// the directory until the transaction ends.
+func (rt *Runtime) learn(ctx context.Context, to *store.Store, name string) (*kind, settings, error) {
 	if err := rt.checkOpen(); err != nil {
 		return nil, settings{}, err
 	}
@@ -44,7 +44,7 @@ func (rt *Runtime) learn(ctx context.Context, name string, look bool) (*kind, se
 	}
 	l, known := rt.learntOf(name)
 	if !known || !l.again.IsZero() && !rt.cfg.Now().Before(l.again) {
-		if err := rt.compare(ctx, look, k); err != nil {
+		if err := rt.compare(ctx, to, k); err != nil {
 			return nil, settings{}, err
 		}
 		l, _ = rt.learntOf(name)
@@ -63,23 +63,26 @@ func (rt *Runtime) learntOf(name string) (learnt, bool) {
 // learnt is what a process has learnt of a kind from the directory.
 type learnt struct {
 	settings settings
+	told     bool      // the differences from the directory have been told
 	again    time.Time // when to ask again, because the directory may not have the kind or its options; zero: never
 }
 
 // askAgain is how long a process submits jobs of a kind without knowing its options.
 const askAgain = 5 * time.Second
 
-// compare puts kinds into the directory, or only looks there. A kind that is declared here without options has those of
-// the directory. Other differences are logged, once in the life of a process.
-func (rt *Runtime) compare(ctx context.Context, look bool, kinds ...*kind) error {
+// compare puts kinds into the directory, or only looks there, through a store in a transaction. A kind
+// that is declared here without options has those of the directory. Other differences are logged, once
+// in the life of a process.
+func (rt *Runtime) compare(ctx context.Context, through *store.Store, kinds ...*kind) error {
 	specs := make([]store.KindSpec, len(kinds))
 	for i, k := range kinds {
 		specs[i] = k.spec()
 	}
+	look := through != rt.store
 	var before map[string]store.KindSpec
 	var err error
 	if look {
-		before, err = rt.toldKinds(ctx)
+		before, err = toldKinds(ctx, through)
 	} else {
 		before, err = rt.store.AddKinds(ctx, rt.now(), specs...)
 	}
@@ -97,14 +100,15 @@ func (rt *Runtime) compare(ctx context.Context, look bool, kinds ...*kind) error
 		default:
 			l.again = rt.cfg.Now().Add(askAgain)
 		}
-		if look && !ok {
+		if look {
 			l.again = rt.cfg.Now().Add(askAgain) // then a submission without a transaction puts it there
 		}
 		rt.mu.Lock()
-		_, known := rt.learnt[k.name]
+		told := rt.learnt[k.name].told
+		l.told = told || ok
 		rt.learnt[k.name] = l
 		rt.mu.Unlock()
-		if ok && !known {
+		if ok && !told {
 			rt.tellDifferences(ctx, specs[i], there)
 		}
 	}
@@ -112,8 +116,8 @@ func (rt *Runtime) compare(ctx context.Context, look bool, kinds ...*kind) error
 }
 
 // toldKinds returns the kinds in the directory by name.
-func (rt *Runtime) toldKinds(ctx context.Context) (map[string]store.KindSpec, error) {
-	all, err := rt.store.KindSpecs(ctx)
+func toldKinds(ctx context.Context, through *store.Store) (map[string]store.KindSpec, error) {
+	all, err := through.KindSpecs(ctx)
 	byName := make(map[string]store.KindSpec, len(all))
 	for _, spec := range all {
 		byName[spec.Name] = spec

@@ -17,6 +17,14 @@ func (rt *Runtime) Recover(ctx context.Context) (SweepResult, error) {
 	return rt.recover(ctx, func(store.Job) bool { return true })
 }
 
+// RecoverReady is Recover for running jobs and for those whose time has come. It is for a process whose
+// queue outlives it: the messages that it had received and not handled when it died are lost, and
+// those that are still delayed are not.
+func (rt *Runtime) RecoverReady(ctx context.Context) (SweepResult, error) {
+	now := rt.now()
+	return rt.recover(ctx, func(j store.Job) bool { return j.State == store.Running || j.At <= now })
+}
+
 // RecoverRunning is Recover for running jobs alone. It is for a process that has called Recover,
 // when the leases that were alive then must have run out.
 func (rt *Runtime) RecoverRunning(ctx context.Context) (SweepResult, error) {

@@ -62,7 +62,7 @@ func (rt *Runtime) submitSome(ctx context.Context, subs []Submission, receipts [
 		if err == nil {
 			var k *kind
 			var base settings
-			if k, base, err = rt.learn(ctx, s.Kind, false); err == nil {
+			if k, base, err = rt.learn(ctx, rt.store, s.Kind); err == nil {
 				j, held, err = rt.prepare(ctx, k, base, s.Args, s.Options)
 			} else {
 				unlearnt[s.Kind] = err
@@ -141,7 +141,7 @@ func (rt *Runtime) submitTx(ctx context.Context, tx any, kind string, args any, 
 func (rt *Runtime) submitTo(
 	ctx context.Context, to *store.Store, send func(context.Context, store.Job) error, kind string, args any, opts []SubmitOption,
 ) (Receipt, error) {
-	k, base, err := rt.learn(ctx, kind, to != rt.store)
+	k, base, err := rt.learn(ctx, to, kind)
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -11,11 +11,12 @@
 //	...
 //	err = stack.Stop(ctx)
 //
-// Start opens a store (SQLite in a file of the data directory), blobs (files beside it) and a queue
-// in this process, and starts a worker that sweeps. Accepted jobs survive the death of the process,
-// also by power failure. The next process over the same data sends messages for waiting jobs again,
-// and resumes running jobs when their leases have run out: with the default [Timing], ten seconds
-// after they were last extended. Several processes may share one data directory.
+// Start opens a store (SQLite in a file of the data directory) with queues in it, and blobs (files
+// beside it), and starts a worker that sweeps. Accepted jobs survive the death of the process, also by
+// power failure. The next process over the same data sends messages for jobs that wait for a worker
+// again, and resumes running jobs when their leases have run out: with the default [Timing], ten
+// seconds after they were last extended. Several processes may share one data directory: a job that
+// one submits, another runs.
 //
 // # Size
 //

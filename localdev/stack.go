@@ -53,7 +53,9 @@ func Start(ctx context.Context, jobs *functions.Registry, cfg Config) (*Stack, e
 	run, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = sync.OnceValue(s.close)
 	go func() { s.ran <- s.worker.Run(run) }()
-	s.back.Go(func() { s.resume(run) })
+	if !s.kept || len(s.cfg.Pull) > 0 { // who runs nothing has taken nothing
+		s.back.Go(func() { s.resume(run) })
+	}
 	return s, nil
 }
 
@@ -91,19 +93,19 @@ func (s *Stack) open(ctx context.Context, jobs *functions.Registry) (err error) 
 	return err
 }
 
-// resume sends the messages that an earlier process had in its queue when it died: at once for jobs
-// that wait, unless the queue outlives the process, and for jobs that it ran when its leases must have
-// run out. Another process that is alive may have them, too. This process cannot know, and a second
-// message of a job does no harm.
+// resume sends the messages that an earlier process had taken from the queue, or had in its own
+// queue, when it died: at once for jobs that wait, and for jobs that it ran when its leases must have
+// run out. They may still be in the queue, or with another process that is alive. This process
+// cannot know, and a second message of a job does no harm.
 func (s *Stack) resume(ctx context.Context) {
-	t := s.rt.Timing()
+	t, waiting := s.rt.Timing(), s.rt.Recover
+	if s.kept {
+		waiting = s.rt.RecoverReady
+	}
 	for _, after := range []struct {
 		wait    time.Duration
 		recover func(context.Context) (functions.SweepResult, error)
-	}{{0, s.rt.Recover}, {t.Lease + t.Skew + time.Millisecond, s.rt.RecoverRunning}} {
-		if after.wait == 0 && s.kept {
-			continue
-		}
+	}{{0, waiting}, {t.Lease + t.Skew + time.Millisecond, s.rt.RecoverRunning}} {
 		timer := time.NewTimer(after.wait)
 		select {
 		case <-ctx.Done():

@@ -43,7 +43,7 @@ type DirectSubscription interface {
 
 // DirectChecker is a [Direct] that can tell whether a queue can be used. Without it, it can.
 type DirectChecker interface {
-	// CheckDirect returns nil, or why the queue cannot be used. It sends nothing.
+	// CheckDirect returns nil, or why the queue cannot be reached. It sends nothing.
 	CheckDirect(ctx context.Context, queue string) error
 }
 

@@ -66,7 +66,7 @@ func folderOf(rawURL string) string {
 	if err != nil || wrong != nil {
 		return ""
 	}
-	name := cmp.Or(a.Params.String("host", ""), a.Host, "localhost") + "-" + cmp.Or(a.Params.String("dbname", ""), a.Path, "default")
+	name := strings.TrimSuffix(cmp.Or(a.Params.String("host", ""), a.Host, "localhost"), ":5432") + "-" + cmp.Or(a.Params.String("dbname", ""), a.Path, "default")
 	name = strings.Map(func(r rune) rune {
 		if r == '.' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
 			return r
@@ -104,7 +104,7 @@ func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 	o := &Opened{}
 	full := c.WithDefaults()
 	scheme, _, _ := strings.Cut(c.Store, ":")
-	if c.Blobs == "" && ofServer(strings.ToLower(scheme)) {
+	if c.Blobs == "" && full.Blobs != "" && ofServer(strings.ToLower(scheme)) {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "no URL of blobs is given: files are kept on this machine, for this user, where other workers do not find them",
 			slog.String("blobs", full.Blobs))
 	}

@@ -160,7 +160,7 @@ func TestAStoreSettlesTheRest(t *testing.T) {
 		"sqlite:d%20e/x.db":                   {"sqlite:d%20e/x.db", "file://" + beside},
 		"SQLITE::memory:":                     {"SQLITE::memory:", "mem://"},
 		"mem://":                              {"mem://", "mem://"},
-		"postgres://me@h:5432/db?sslmode=x":   {"postgres://me@h:5432/db?sslmode=x", "file://" + home + "/.piecework/h_5432-db"},
+		"postgres://me@h:5432/db?sslmode=x":   {"postgres://me@h:5432/db?sslmode=x", "file://" + home + "/.piecework/h-db"},
 		"postgresql:///?host=/run/p&dbname=d": {"postgresql:///?host=/run/p&dbname=d", "file://" + home + "/.piecework/_run_p-d"},
 		"pool://?schema=x":                    {"pool://?schema=x", ""},
 		"mongodb://h/db":                      {"", ""},

@@ -16,10 +16,6 @@ func errorAs(err error, i any) bool { return errors.As(err, i) }
 // sqlState is what errors of PostgreSQL's clients have: a code of its manual, appendix A.
 type sqlState interface{ SQLState() string }
 
-func isContextError(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
 func codeOf(err error) gcerrors.ErrorCode {
 	switch {
 	case errors.Is(err, ErrClosed):

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -283,8 +284,8 @@ func TestPoolsThatRunStatementsInOtherWays(t *testing.T) {
 	}
 }
 
-// A message that the database refuses fails alone, and others of the same moment are sent once.
-func TestASendThatFailsFailsAlone(t *testing.T) {
+// A queue that cannot be sent to does not make others fail of the same moment, which are sent once.
+func TestAQueueThatRefusesFailsAlone(t *testing.T) {
 	q := openPostgres(t, nil)
 	var senders sync.WaitGroup
 	for i := range 40 {
@@ -343,6 +344,41 @@ func TestASendThatWasGivenUpIsNotSent(t *testing.T) {
 	if ds, err := sub.ReceiveDirect(soon, 1); err == nil {
 		t.Errorf("received %d messages, want none", len(ds))
 	}
+}
+
+// Senders that give up at about the time at which their messages are sent are told one or the other.
+func TestSendersThatGiveUp(t *testing.T) {
+	q := openSQLite(t, nil)
+	var told, failed atomic.Int64
+	var senders sync.WaitGroup
+	for i := range 500 {
+		senders.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%50)*20*time.Microsecond)
+			defer cancel()
+			if err := q.SendDirect(ctx, "jobs", 0, []pubsubq.Raw{{}}); err == nil {
+				told.Add(1)
+			} else if errors.Is(err, context.DeadlineExceeded) {
+				failed.Add(1)
+			} else {
+				t.Errorf("SendDirect() = %v, want nil or the end of its context", err)
+			}
+		})
+	}
+	senders.Wait()
+	sub, err := q.SubscribeDirect("jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for got := int64(0); got < told.Load(); {
+		soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ds, err := sub.ReceiveDirect(soon, 1000)
+		cancel()
+		if err != nil {
+			t.Fatalf("received %d, %v; want the %d at least that were sent", got, err, told.Load())
+		}
+		got += int64(len(ds))
+	}
+	t.Logf("%d were sent, %d given up", told.Load(), failed.Load())
 }
 
 // A queue that fails says so, until it works again.

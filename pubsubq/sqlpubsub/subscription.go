@@ -213,8 +213,8 @@ func (s *subscription) end(r row, ack bool) {
 func (s *subscription) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	s.mu.Unlock()
 	s.stop()
+	s.mu.Unlock()
 	s.busy.Wait()
 	return nil
 }

@@ -1,7 +1,6 @@
 package sqlpubsub
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +91,7 @@ type parcel struct {
 	ctx   context.Context
 	queue string
 	rows  []row
-	err   error // set before Add returns nil
+	err   error // set when Add has returned nil
 }
 
 // verdict is the end of a delivery.
@@ -133,13 +132,18 @@ func (q *Queues) SendDirect(ctx context.Context, queue string, delay time.Durati
 		return err
 	}
 	p := &parcel{ctx: ctx, queue: queue, rows: rows}
-	if err := cmp.Or(q.out.parcels.Add(ctx, p), p.err); err != nil {
+	err = q.out.parcels.Add(ctx, p)
+	if err == nil {
+		err = p.err
+	}
+	if err != nil {
 		return fmt.Errorf("sqlpubsub: %w", err)
 	}
 	return nil
 }
 
-// CheckDirect implements [pubsubq.DirectChecker]: it looks into the table of the queue.
+// CheckDirect implements [pubsubq.DirectChecker]: it looks into the table of the queue, which shows that
+// the database answers and not that it takes writes.
 func (q *Queues) CheckDirect(ctx context.Context, queue string) error {
 	ctx, cancel := context.WithTimeout(ctx, q.opts.Timeout)
 	defer cancel()
@@ -169,8 +173,7 @@ func (q *Queues) sendParcels(ps []*parcel) error {
 	return nil
 }
 
-// sendTogether sends parcels to one queue in one statement. If that fails, each is sent by itself, so
-// that a message that the database refuses fails alone.
+// sendTogether sends parcels to one queue in one statement.
 func (q *Queues) sendTogether(ps []*parcel) {
 	var rows []row
 	for _, p := range ps {
@@ -181,12 +184,6 @@ func (q *Queues) sendTogether(ps []*parcel) {
 	err := q.insert(context.Background(), q.tableOf(queue), queue, rows)
 	for _, p := range ps {
 		p.err = err
-	}
-	if err == nil || len(ps) == 1 || isContextError(err) {
-		return
-	}
-	for _, p := range ps {
-		q.sendTogether([]*parcel{p})
 	}
 }
 

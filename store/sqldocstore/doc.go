@@ -73,6 +73,10 @@
 // write may or may not be applied: read the document to know. The same holds for an
 // error of code Unknown, Internal or DeadlineExceeded.
 //
+// A statement on PostgreSQL that waits for another transaction's lock for 250 ms fails with
+// ErrUnavailable, and may be tried again: the writes that share its transaction must not wait for a
+// transaction that an application keeps open. It sets lock_timeout for that.
+//
 // # Reads
 //
 // A Get reads what was committed last. Concurrent single Gets share statements as

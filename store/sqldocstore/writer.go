@@ -223,17 +223,34 @@ func (g *groupWriter) close() {
 	g.running.Wait()
 }
 
+// maxWaits is how many requests of a group may wait too long for a lock.
+const maxWaits = 4
+
 // isolate commits the requests with try, which applies all of them or returns an
 // error having applied none. When one poisons the others, halving finds it, so that
 // only it fails. When one waited too long for a lock that another transaction holds,
-// each is tried by itself, since each such wait keeps the rest waiting.
+// each is tried by itself, since each such wait keeps the rest waiting; after some such
+// waits, as for a table that is locked as a whole, all that are left fail.
 func isolate(reqs []*request, try func([]*request) error) {
 	err := try(reqs)
 	switch {
 	case err == nil:
 	case len(reqs) > 1 && sqlState(err) == lockTimeout:
-		for i := range reqs {
-			isolate(reqs[i:i+1], try)
+		for i, waits := 0, 1; i < len(reqs); i++ {
+			switch r := reqs[i : i+1]; {
+			case r[0].ctx.Err() != nil:
+				r[0].fail(r[0].ctx.Err())
+			case waits > maxWaits:
+				r[0].fail(err)
+			default:
+				one := try(r)
+				if one != nil {
+					r[0].fail(one)
+				}
+				if sqlState(one) == lockTimeout {
+					waits++
+				}
+			}
 		}
 	case len(reqs) == 1 || !worthRetrying(err):
 		for _, r := range reqs {

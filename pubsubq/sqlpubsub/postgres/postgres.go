@@ -16,7 +16,8 @@ import (
 
 // OpenPool opens queues in PostgreSQL, and creates the tables if they are missing. The pool may be
 // the application's own, and may lead to PgBouncer in transaction mode. Close does not close it.
-// One more connection than the pool has listens. The options may be nil.
+// One more connection than the pool has listens. When the server refuses to write, as a standby does,
+// the pool is reset. The options may be nil.
 func OpenPool(ctx context.Context, pool *pgxpool.Pool, opts *sqlpubsub.Options) (*sqlpubsub.Queues, error) {
 	return sqlpubsub.OpenServer(ctx, server{pool}, opts)
 }
