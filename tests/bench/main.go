@@ -5,9 +5,9 @@
 //	go run ./tests/bench -sustain 2m     jobs without a pause that are removed after two seconds, instead
 //
 // For each store, in one run: jobs per second through submit, execute and finish, beside what the same store does raw
-// with the same three writes a job, one hundred to a transaction; the time from submit to start when nothing else
-// runs; and what a backlog of waiting records does to each. Compare figures of one run only: machines differ, and the
-// same machine differs from hour to hour. The ratios are what counts.
+// with the same three writes a job, one hundred to a transaction, and without messages; the time from submit to start
+// when nothing else runs; and what a backlog of waiting records does to each. Compare figures of one run only: machines
+// differ, and the same machine differs from hour to hour. The ratios are what counts.
 package main
 
 import (

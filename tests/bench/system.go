@@ -22,7 +22,7 @@ import (
 // concurrency is how many jobs run at once.
 const concurrency = 100
 
-// system is the whole of Piecework over one store, with an in-process queue.
+// system is the whole of Piecework over one store. A file and PostgreSQL have the queues too, as by default.
 type system struct {
 	stack *localdev.Stack
 	coll  *docstore.Collection
