@@ -251,7 +251,7 @@ func (rt *Runtime) Close() error {
 		a.cutOff(ErrShutdown)
 		a.mu.Unlock()
 	}
-	return rt.closeResources()
+	return errors.Join(rt.closeResources(), rt.tel.Close())
 }
 
 // checkOpen returns ErrClosed after Close.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/metric/noop"
+
 	"github.com/piecework/piecework/blobout"
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/store"
@@ -79,7 +81,8 @@ func (w *world) admit(p *proc) {
 	}
 	blobs := blobout.New(w.bucket, &blobout.Options{Parallel: 1})
 	p.rt, err = functions.New(p.registry(), functions.Backends{Store: s, Queue: sender{p}, Blobs: blobs}, functions.Config{
-		Worker: fmt.Sprintf("p%d", p.id), CancelPoll: 3 * time.Second, Margin: 2 * time.Second, StopGrace: time.Hour, HookTimeout: time.Hour,
+		MeterProvider: noop.NewMeterProvider(), // otel's own would keep each runtime that crashed
+		Worker:        fmt.Sprintf("p%d", p.id), CancelPoll: 3 * time.Second, Margin: 2 * time.Second, StopGrace: time.Hour, HookTimeout: time.Hour,
 		InlineLists: w.cfg.Inline,
 		Parallel:    1, JoinLimit: w.cfg.Join, Log: w.logger(), Now: p.clock, Rand: p.random,
 	})

@@ -33,6 +33,7 @@ type instruments struct {
 	worst    atomic.Int64 // the lag of the sweep that goes on, in nanoseconds
 	waiting  atomic.Pointer[Waiting]
 	measured atomic.Int64 // when it was set, in unix nanoseconds
+	observed metric.Registration
 }
 
 // The bounds of the histograms, in seconds: jobs take from a millisecond to a day.
@@ -80,24 +81,28 @@ func (t *Telemetry) create(m metric.Meter) error {
 // createWaiting makes the gauges of jobs that wait. They are observed, so that the gauges of a
 // process that sweeps no more end.
 func (t *Telemetry) createWaiting(m metric.Meter) error {
-	_, err := m.Int64ObservableGauge("piecework.jobs.waiting", metric.WithUnit("{job}"),
-		metric.WithDescription("Jobs that wait for a worker, at least; the process that sweeps counts them, and looks at 10,000 jobs at most."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			for k, n := range t.lately().Jobs {
-				o.Observe(int64(n), metric.WithAttributes(keyKind.String(k.Kind), keyQueue.String(k.Queue)))
-			}
-			return nil
-		}))
-	_, err2 := m.Float64ObservableGauge("piecework.jobs.oldest", metric.WithUnit("s"),
-		metric.WithDescription("For how long a worker could have taken the job of the queue that has waited longest, at least."),
-		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
-			for queue, age := range t.lately().Oldest {
-				o.Observe(age.Seconds(), metric.WithAttributes(keyQueue.String(queue)))
-			}
-			return nil
-		}))
-	return errors.Join(err, err2)
+	jobs, err := m.Int64ObservableGauge("piecework.jobs.waiting", metric.WithUnit("{job}"),
+		metric.WithDescription("Jobs that wait for a worker, at least; the process that sweeps counts them, and looks at 10,000 jobs at most."))
+	oldest, err2 := m.Float64ObservableGauge("piecework.jobs.oldest", metric.WithUnit("s"),
+		metric.WithDescription("For how long a worker could have taken the job of the queue that has waited longest, at least."))
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	t.observed, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		w := t.lately()
+		for k, n := range w.Jobs {
+			o.ObserveInt64(jobs, int64(n), metric.WithAttributes(keyKind.String(k.Kind), keyQueue.String(k.Queue)))
+		}
+		for queue, age := range w.Oldest {
+			o.ObserveFloat64(oldest, age.Seconds(), metric.WithAttributes(keyQueue.String(queue)))
+		}
+		return nil
+	}, jobs, oldest)
+	return err
 }
+
+// Close ends the gauges, whose provider would otherwise keep t for ever.
+func (t *Telemetry) Close() error { return t.observed.Unregister() }
 
 // labels are the attributes of a measurement. Empty ones are left out.
 type labels struct{ kind, queue, outcome string }

@@ -1,8 +1,10 @@
 package telemetry
 
 import (
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -67,5 +69,25 @@ func TestGlobalProviderThatIsSetLateIsUsed(t *testing.T) {
 	otel.SetTracerProvider(sdktrace.NewTracerProvider())
 	if _, span := tel.StartSubmit(t.Context(), &j); span == nil || j.Trace["traceparent"] == "" {
 		t.Errorf("span %v and trace %v after the program has set a provider, want both", span, j.Trace)
+	}
+}
+
+// The global provider keeps nothing of what has been closed, whether the program sets a provider or not.
+func TestWhatIsClosedIsFreed(t *testing.T) {
+	closed := func() weak.Pointer[Telemetry] {
+		tel, err := New(Options{Now: time.Now, DefaultQueue: "default"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tel.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+		return weak.Make(tel)
+	}()
+	for range 10 {
+		runtime.GC()
+	}
+	if closed.Value() != nil {
+		t.Error("it is still reachable, want it collected")
 	}
 }
