@@ -102,7 +102,12 @@ func (t *Telemetry) createWaiting(m metric.Meter) error {
 }
 
 // Close ends the gauges, whose provider would otherwise keep t for ever.
-func (t *Telemetry) Close() error { return t.observed.Unregister() }
+func (t *Telemetry) Close() error {
+	if t.observed == nil { // of a provider that gives none
+		return nil
+	}
+	return t.observed.Unregister()
+}
 
 // labels are the attributes of a measurement. Empty ones are left out.
 type labels struct{ kind, queue, outcome string }
