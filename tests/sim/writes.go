@@ -221,11 +221,19 @@ func (o *oracle) ends(c *co, m *model, old, j store.Job) {
 	// Others may only say that it was lost, or that it ended as cancelled, and only when the lease is over.
 	if a.Outcome != store.OutcomeLost && a.Outcome != store.OutcomeCancelled {
 		w.violatef("lease", "attempt %d of job %d, of process %d, is ended as %s by %s of process %d",
-			a.Number, m.n, m.owner[a.Token].p.id, a.Outcome, c.name, c.p.id)
+			a.Number, m.n, m.ownerOf(a.Token), a.Outcome, c.name, c.p.id)
 	}
 	if w.now+slack < int64(old.Lease.Until.Add(w.timing.Skew)) {
 		w.violatef("lease", "attempt %d of job %d is ended as lost %d ms early", a.Number, m.n, int64(old.Lease.Until)-w.now)
 	}
+}
+
+// ownerOf is the process that has a token, -1 if nobody has claimed the job with it.
+func (m *model) ownerOf(token string) int {
+	if c := m.owner[token]; c != nil {
+		return c.p.id
+	}
+	return -1
 }
 
 // keeps judges a heartbeat, a checkpoint or a request to cancel.
@@ -239,7 +247,7 @@ func (o *oracle) keeps(c *co, m *model, old, j store.Job) {
 	}
 	o.extends(c, m, j)
 	if c.claim != m.owner[j.Lease.Token] && (j.Lease.Until != old.Lease.Until || j.Saved != old.Saved) {
-		o.w.violatef("lease", "process %d keeps the lease of process %d on job %d", c.p.id, m.owner[j.Lease.Token].p.id, m.n)
+		o.w.violatef("lease", "process %d keeps the lease of process %d on job %d", c.p.id, m.ownerOf(j.Lease.Token), m.n)
 	}
 }
 
