@@ -1,12 +1,12 @@
 package endtoend
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -15,8 +15,8 @@ import (
 // members are the processes of a deployment, by their command.
 var members = []string{"worker", "worker", "worker", "sweep"}
 
-// running is what a process says when it runs, and knows how to stop.
-const running = " is running"
+// running is what a process says when it runs, and knows how to stop: a worker, or another.
+var running = regexp.MustCompile(`worker starts| is running`)
 
 // crew are the processes of a deployment.
 type crew struct {
@@ -40,7 +40,7 @@ type member struct {
 
 // said closes a channel when a text has been written, and hands on what is written.
 type said struct {
-	text string
+	text *regexp.Regexp
 	done chan struct{} // nil: it was
 	held []byte
 	to   io.Writer
@@ -48,7 +48,7 @@ type said struct {
 
 func (s *said) Write(p []byte) (int, error) {
 	if s.done != nil {
-		if s.held = append(s.held, p...); bytes.Contains(s.held, []byte(s.text)) {
+		if s.held = append(s.held, p...); s.text.Match(s.held) {
 			close(s.done)
 			s.done, s.held = nil, nil
 		}
