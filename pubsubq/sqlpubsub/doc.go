@@ -1,5 +1,5 @@
-// Package sqlpubsub is a gocloud.dev pubsub driver for two tables of a PostgreSQL or SQLite database,
-// so that a job system whose records are there needs no broker.
+// Package sqlpubsub is a gocloud.dev pubsub driver for two tables of a PostgreSQL or SQLite
+// database, so that a job system whose records are there needs no broker.
 //
 //	q, err := sqlpubsub.OpenDB(ctx, db, nil) // or OpenPool of sqlpubsub/postgres
 //	topic, sub := q.Topic("default"), q.Subscription("default")
@@ -22,8 +22,9 @@
 // They are for messages that somebody sends again, as package functions sends hints.
 //
 // Subscriptions of a queue compete for its messages, which come in the order in which they were
-// sent or their delay ended; durable ones that are received together, in any order. Messages of concurrent senders share statements. A receiver takes
-// messages in bulk with SKIP LOCKED (PostgreSQL) or in a transaction (SQLite).
+// sent or their delay ended; durable ones that are received together, in any order. Messages of
+// concurrent senders share statements. A receiver takes messages in bulk with SKIP LOCKED
+// (PostgreSQL) or in a transaction (SQLite).
 //
 // # Waiting
 //
@@ -60,6 +61,6 @@
 // # Where things are
 //
 // queues.go has [Queues], message.go a message as a row, topic.go sending and acks, subscription.go
-// receiving, tx.go sending in a transaction of the caller, schema.go the tables, postgres.go and sqlite.go the statements of each database,
-// errors.go the codes of errors.
+// receiving, tx.go sending in a transaction of the caller, schema.go the tables, postgres.go and
+// sqlite.go the statements of each database, errors.go the codes of errors.
 package sqlpubsub

@@ -133,7 +133,7 @@ func (p *postgresDB) inTx(tx any) (Exec, error) {
 	return inSQLTx(tx)
 }
 
-func (p *postgresDB) take(ctx context.Context, t *table, queue string, most int) (rows []row, err error) {
+func (p *postgresDB) take(ctx context.Context, t *table, queue string, most int) (rows []row, wait time.Duration, err error) {
 	args := []any{queue, most}
 	if !t.transient {
 		args = append(args, t.hide)
@@ -144,7 +144,10 @@ func (p *postgresDB) take(ctx context.Context, t *table, queue string, most int)
 		rows = append(rows, r)
 		return err
 	}, t.take, args...)
-	return rows, err
+	if err == nil && len(rows) == 0 {
+		wait, err = p.next(ctx, t, queue)
+	}
+	return rows, wait, err
 }
 
 // receipts are two columns of receipts.
@@ -165,14 +168,15 @@ func (p *postgresDB) giveBack(ctx context.Context, t *table, queue string, rows 
 	return p.server.Exec(ctx, t.giveBack, queue, p.channel, due, ids)
 }
 
-func (p *postgresDB) next(ctx context.Context, t *table, queue string) (wait time.Duration, ok bool, err error) {
+func (p *postgresDB) next(ctx context.Context, t *table, queue string) (wait time.Duration, err error) {
+	wait = never
 	err = p.server.Each(ctx, func(scan func(...any) error) error {
 		var micros int64
 		err := scan(&micros)
-		wait, ok = time.Duration(micros)*time.Microsecond, err == nil
+		wait = time.Duration(micros) * time.Microsecond
 		return err
 	}, t.next, queue)
-	return wait, ok, err
+	return wait, err
 }
 
 // senders is two: while one waits for the server's disk, the other keeps the server busy.

@@ -59,6 +59,9 @@ func (o *Options) withDefaults() (Options, error) {
 	return out, nil
 }
 
+// never is longer than anybody waits.
+const never = time.Duration(1<<63 - 1)
+
 // database is PostgreSQL or SQLite. A statement is applied whole or not at all, and after an error
 // of the connection it may have been applied.
 type database interface { //nolint:interfacebloat // one for each thing that a queue does
@@ -71,14 +74,15 @@ type database interface { //nolint:interfacebloat // one for each thing that a q
 	// inTx returns how to run statements in a transaction of the caller.
 	inTx(tx any) (Exec, error)
 	// take returns up to most messages that are due, which it removes or hides. No other call
-	// returns them, then or until they are due again.
-	take(ctx context.Context, t *table, queue string, most int) ([]row, error)
+	// returns them, then or until they are due again. If it returns none, it says as next does how
+	// long to wait.
+	take(ctx context.Context, t *table, queue string, most int) ([]row, time.Duration, error)
 	// remove removes messages, unless they have been received again since.
 	remove(ctx context.Context, t *table, queue string, rows []row) error
 	// giveBack makes messages due, unless they have been received again since, and wakes receivers.
 	giveBack(ctx context.Context, t *table, queue string, rows []row) error
-	// next returns when the first message of a queue is due: 0 or less if it is, false if there is none.
-	next(ctx context.Context, t *table, queue string) (time.Duration, bool, error)
+	// next returns when the first message of a queue is due: 0 or less if it is, never if there is none.
+	next(ctx context.Context, t *table, queue string) (time.Duration, error)
 	// watch calls ring for a queue in which there may be something new, with "" for all, until ctx ends.
 	watch(ctx context.Context, ring func(queue string))
 	// senders is how many inserts are worth running at the same time.

@@ -21,7 +21,6 @@ const pollFile = 20 * time.Millisecond
 
 // sqliteDB is SQLite. Its times are this process's, since all its processes are on one machine.
 type sqliteDB struct {
-	timeout time.Duration
 	onError func(error)
 	// Transient messages are written without waiting for the disk: a power cut may lose them, the
 	// death of the process does not, and neither damages the file.
@@ -55,7 +54,7 @@ func openSQLite(ctx context.Context, db *sql.DB, o Options) (*sqliteDB, error) {
 	if n := db.Stats().MaxOpenConnections; n > 0 && n <= sqliteConns {
 		return nil, fmt.Errorf("sqlpubsub: the database may have %d connections open, and the queues keep %d: allow more", n, sqliteConns)
 	}
-	s := &sqliteDB{timeout: o.Timeout, onError: o.OnError}
+	s := &sqliteDB{onError: o.OnError}
 	for _, c := range []struct {
 		into        **sqliteConn
 		synchronous string
@@ -221,9 +220,9 @@ func (*sqliteDB) inTx(tx any) (Exec, error) { return inSQLTx(tx) }
 
 // take looks before it writes, because a write keeps others from writing even if there is nothing
 // to take.
-func (s *sqliteDB) take(ctx context.Context, t *table, queue string, most int) (rows []row, err error) {
-	if wait, ok, err := s.next(ctx, t, queue); err != nil || !ok || wait > 0 {
-		return nil, err
+func (s *sqliteDB) take(ctx context.Context, t *table, queue string, most int) (rows []row, wait time.Duration, err error) {
+	if wait, err = s.next(ctx, t, queue); err != nil || wait > 0 {
+		return nil, wait, err
 	}
 	c := s.writer(t)
 	err = c.write(ctx, func() (err error) {
@@ -235,7 +234,7 @@ func (s *sqliteDB) take(ctx context.Context, t *table, queue string, most int) (
 		rows, err = c.rows(t.take, args...)
 		return err
 	})
-	return rows, err
+	return rows, wait, err
 }
 
 func (s *sqliteDB) remove(ctx context.Context, t *table, queue string, rows []row) error {
@@ -263,9 +262,12 @@ func (s *sqliteDB) giveBack(ctx context.Context, t *table, queue string, rows []
 	})
 }
 
-func (s *sqliteDB) next(_ context.Context, t *table, queue string) (time.Duration, bool, error) {
+func (s *sqliteDB) next(_ context.Context, t *table, queue string) (time.Duration, error) {
 	due, ok, err := s.reader.number(t.next, queue)
-	return time.Duration(due-time.Now().UnixMicro()) * time.Microsecond, ok, err
+	if err != nil || !ok {
+		return never, err
+	}
+	return time.Duration(due-time.Now().UnixMicro()) * time.Microsecond, nil
 }
 
 // senders is one, as there is one writer at a time.

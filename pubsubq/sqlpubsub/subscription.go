@@ -119,21 +119,11 @@ func (s *subscription) look(t *table, most int) ([]row, time.Duration, error) {
 	defer s.busy.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), s.queues.opts.Timeout)
 	defer cancel()
-	rows, err := s.queues.db.take(ctx, t, s.queue, most)
+	rows, wait, err := s.queues.db.take(ctx, t, s.queue, most)
 	if err != nil {
 		return nil, 0, fmt.Errorf("receive from %s: %w", s.queue, err)
 	}
-	if len(rows) > 0 {
-		return inOrder(rows), 0, nil
-	}
-	wait, ok, err := s.queues.db.next(ctx, t, s.queue)
-	if err != nil {
-		return nil, 0, fmt.Errorf("look into %s: %w", s.queue, err)
-	}
-	if !ok || wait > lookEvery {
-		wait = lookEvery
-	}
-	return nil, wait, nil
+	return inOrder(rows), min(wait, lookEvery), nil
 }
 
 // over returns why a receiver must end, or nil.

@@ -147,7 +147,7 @@ func (q *Queues) SendDirect(ctx context.Context, queue string, delay time.Durati
 func (q *Queues) CheckDirect(ctx context.Context, queue string) error {
 	ctx, cancel := context.WithTimeout(ctx, q.opts.Timeout)
 	defer cancel()
-	if _, _, err := q.db.next(ctx, q.tableOf(queue), queue); err != nil {
+	if _, err := q.db.next(ctx, q.tableOf(queue), queue); err != nil {
 		return fmt.Errorf("sqlpubsub: look into %s: %w", queue, err)
 	}
 	return nil
