@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/piecework/piecework/blobout"
@@ -278,11 +280,7 @@ type KindInfo struct {
 // Kinds describes the kinds that this process has registered and those that jobs were ever
 // submitted for. What this process does not know is what other processes told.
 func (c *Client) Kinds(ctx context.Context) ([]KindInfo, error) {
-	stored, err := c.rt.store.KindSpecs(ctx)
-	there := map[string]store.KindSpec{}
-	for _, spec := range stored {
-		there[spec.Name] = spec
-	}
+	there, err := c.rt.store.KindSpecs(ctx)
 	var list []KindInfo
 	for _, name := range c.rt.reg.Kinds() {
 		k, unknown := c.rt.reg.kind(name)
@@ -298,12 +296,11 @@ func (c *Client) Kinds(ctx context.Context) ([]KindInfo, error) {
 		list = append(list, i)
 		delete(there, name)
 	}
-	for _, spec := range stored {
-		if _, elsewhere := there[spec.Name]; elsewhere {
-			i := KindInfo{Name: spec.Name, Args: spec.Args, Result: spec.Result}
-			i.addOptions(spec.Queue, spec.Policy, millis(spec.Deadline))
-			list = append(list, i)
-		}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		spec := there[name]
+		i := KindInfo{Name: name, Args: spec.Args, Result: spec.Result}
+		i.addOptions(spec.Queue, spec.Policy, millis(spec.Deadline))
+		list = append(list, i)
 	}
 	return list, err
 }

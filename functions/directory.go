@@ -82,7 +82,7 @@ func (rt *Runtime) compare(ctx context.Context, through *store.Store, kinds ...*
 	var before map[string]store.KindSpec
 	var err error
 	if look {
-		before, err = toldKinds(ctx, through)
+		before, err = through.KindSpecs(ctx)
 	} else {
 		before, err = rt.store.AddKinds(ctx, rt.now(), specs...)
 	}
@@ -113,16 +113,6 @@ func (rt *Runtime) compare(ctx context.Context, through *store.Store, kinds ...*
 		}
 	}
 	return nil
-}
-
-// toldKinds returns the kinds in the directory by name.
-func toldKinds(ctx context.Context, through *store.Store) (map[string]store.KindSpec, error) {
-	all, err := through.KindSpecs(ctx)
-	byName := make(map[string]store.KindSpec, len(all))
-	for _, spec := range all {
-		byName[spec.Name] = spec
-	}
-	return byName, err
 }
 
 // tellDifferences logs how a kind is known here and elsewhere.

@@ -54,7 +54,7 @@ func (rt *Runtime) hintsFor(jobs ...store.Job) []hints {
 			continue
 		}
 		queue := orDefault(j.Queue)
-		i := slices.IndexFunc(all, func(h hints) bool { return h.queue == queue && h.delay == delay })
+		i := slices.IndexFunc(all, func(h hints) bool { return h.delay == delay && h.queue == queue })
 		if i < 0 {
 			i, all = len(all), append(all, hints{queue: queue, delay: delay})
 		}

@@ -41,28 +41,21 @@ func kindsNoun() engine.Noun[directory] {
 // Kinds returns the names of the kinds in the directory, sorted. None is no error.
 func (s *Store) Kinds(ctx context.Context) ([]string, error) {
 	specs, err := s.KindSpecs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, len(specs))
-	for i, spec := range specs {
-		names[i] = spec.Name
-	}
-	return names, nil
+	return slices.Sorted(maps.Keys(specs)), err
 }
 
-// KindSpecs returns what processes have told of the kinds in the directory, sorted by name. A kind
-// that no process has described has nothing but a name. None is no error.
-func (s *Store) KindSpecs(ctx context.Context) ([]KindSpec, error) {
+// KindSpecs returns what processes have told of the kinds in the directory, by name. A kind that no
+// process has described has nothing but a name. None is no error.
+func (s *Store) KindSpecs(ctx context.Context) (map[string]KindSpec, error) {
 	d, err := s.kinds.Get(ctx, s.tries(), kindsID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("directory of kinds: %w", err)
 	}
-	specs := make([]KindSpec, 0, len(d.Kinds))
-	for _, name := range slices.Sorted(maps.Keys(d.Kinds)) {
+	specs := make(map[string]KindSpec, len(d.Kinds))
+	for name := range d.Kinds {
 		spec := d.Specs[name]
 		spec.Name = name
-		specs = append(specs, spec)
+		specs[name] = spec
 	}
 	return specs, nil
 }

@@ -76,9 +76,10 @@ func openPostgres(
 	return c, err
 }
 
-// OpenPool opens a collection in PostgreSQL over the application's own pool, made of a *pgxpool.Pool
-// by the function Pool of package postgres below this one. Close does not close it. The pool may lead to PgBouncer in transaction mode. Nothing of a connection is changed
-// beyond a transaction, which costs some speed, as with a pooler. The options may be nil.
+// OpenPool opens a collection in PostgreSQL over the application's own pool, made of a
+// *pgxpool.Pool by the function Pool of package postgres below this one. Close does not close it.
+// The pool may lead to PgBouncer in transaction mode. Nothing of a connection is changed beyond a
+// transaction, which costs some speed, as with a pooler. The options may be nil.
 func OpenPool(ctx context.Context, pool server.Pool, opts *Options) (*docstore.Collection, error) {
 	l, err := newLayout(opts)
 	if err != nil {

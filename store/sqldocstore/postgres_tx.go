@@ -166,13 +166,7 @@ func (w *pgWrite) reads() bool { return w.kind == driver.Update && w.set == 0 }
 
 // modify turns an Update into the replacement of the row that was read.
 func (w *pgWrite) modify(l *layout, cur *result) {
-	switch {
-	case cur == nil:
-		w.err = errNotFound
-	case w.old != 0 && w.old != cur.rev:
-		w.err = errStale
-	default:
-		w.row, w.err = l.applyMods(row{cur.cols, cur.doc}, w.mods)
+	if w.row, w.err = w.modified(l, cur); w.err == nil {
 		w.expected, w.rev = cur.rev, w.newRev(cur.rev)
 		w.retry = w.old == 0
 	}

@@ -196,16 +196,19 @@ func (r *rowWriter) update(w *write) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case cur == nil:
-		w.err = errNotFound
-	case w.old != 0 && w.old != cur.rev:
-		w.err = errStale
-	default:
-		w.row, w.err = r.applyMods(row{cur.cols, cur.doc}, w.mods)
-	}
-	if w.err == nil { // otherwise the write alone fails, and the transaction goes on
+	if w.row, w.err = w.modified(r.layout, cur); w.err == nil { // otherwise the write alone fails, and the transaction goes on
 		_, err = r.execRow(r.sql.updateAny, w, w.newRev(cur.rev))
 	}
 	return err
+}
+
+// modified is what an Update makes of the row that was read; nil if there is none.
+func (w *write) modified(l *layout, cur *result) (row, error) {
+	switch {
+	case cur == nil:
+		return row{}, errNotFound
+	case w.old != 0 && w.old != cur.rev:
+		return row{}, errStale
+	}
+	return l.applyMods(row{cur.cols, cur.doc}, w.mods)
 }
