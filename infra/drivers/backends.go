@@ -40,9 +40,9 @@ type Config struct {
 // of that database below .piecework in the home directory, which does for the processes of one user on
 // one machine. Otherwise they stay empty.
 func (c Config) WithDefaults() Config {
-	scheme, rest, _ := strings.Cut(c.Store, ":")
+	scheme, rest := schemeOf(c.Store)
 	rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
-	switch scheme = strings.ToLower(scheme); {
+	switch {
 	case homes["store"][scheme] == "mem", scheme == "sqlite" && rest == ":memory:":
 		c.Queues, c.Blobs = cmp.Or(c.Queues, c.Store), cmp.Or(c.Blobs, "mem://")
 	case scheme == "sqlite":
@@ -53,6 +53,12 @@ func (c Config) WithDefaults() Config {
 		c.Queues = cmp.Or(c.Queues, c.Store)
 	}
 	return c
+}
+
+// schemeOf takes the scheme off a URL, in lower case.
+func schemeOf(rawURL string) (scheme, rest string) {
+	scheme, rest, _ = strings.Cut(rawURL, ":")
+	return strings.ToLower(scheme), rest
 }
 
 // ofServer reports whether a store is in a server that knows no folder.
@@ -103,8 +109,7 @@ type Opened struct {
 func (s *Set) Open(ctx context.Context, c Config) (*Opened, error) {
 	o := &Opened{}
 	full := c.WithDefaults()
-	scheme, _, _ := strings.Cut(c.Store, ":")
-	if c.Blobs == "" && full.Blobs != "" && ofServer(strings.ToLower(scheme)) {
+	if scheme, _ := schemeOf(c.Store); c.Blobs == "" && full.Blobs != "" && ofServer(scheme) {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "no URL of blobs is given: files are kept on this machine, for this user, where other workers do not find them",
 			slog.String("blobs", full.Blobs))
 	}
@@ -156,12 +161,12 @@ func (s *Set) open(ctx context.Context, c Config, o *Opened) error {
 	return nil
 }
 
-// InTx returns Backends.InTx for what was opened of a configuration: nil if the store and the queues
-// are not in one SQL database.
+// InTx returns Backends.InTx for what was opened of a configuration with its defaults: nil if the store
+// and the queues are not in one SQL database.
 func (s *Set) InTx(c Config, coll *docstore.Collection, st *store.Store, q Queue) (func(tx any) (*functions.Tx, error), error) {
 	_, d, err := pick(s.stores, "store", c.Store)
 	queues, ok := q.(TxSender)
-	if err != nil || d.InTx == nil || !ok || c.WithDefaults().Queues != c.Store {
+	if err != nil || d.InTx == nil || !ok || c.Queues != c.Store {
 		return nil, err
 	}
 	return func(tx any) (*functions.Tx, error) {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/piecework/piecework/functions"
 	"github.com/piecework/piecework/infra/drivers"
-	"github.com/piecework/piecework/pubsubq/memqueue"
+	"github.com/piecework/piecework/infra/drivers/mem"
 	"github.com/piecework/piecework/pubsubq/sqlpubsub"
 	"github.com/piecework/piecework/store/sqldocstore"
 )
@@ -26,8 +26,7 @@ func queueOptions(table, schema string) *sqlpubsub.Options {
 // own.
 func (d Database) openQueue(ctx context.Context, a *drivers.Address, log *slog.Logger) (drivers.Queue, error) {
 	if a.Scheme == sqldocstore.SchemeSQLite && File(a.Raw()) == "" { // in the memory of this process
-		q := memqueue.New(nil)
-		return drivers.NewQueue(drivers.Broker{Direct: q, Close: func(context.Context) error { return q.Close() }}, log), nil
+		return mem.NewQueue(log), nil
 	}
 	opts := queueOptions(a.Params.String("table", d.Options().Table), a.Params.String("schema", ""))
 	opts.NoCreate = !a.Params.Bool("create", true)
