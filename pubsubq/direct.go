@@ -14,9 +14,9 @@ type Raw struct {
 }
 
 // Direct is a queue that a [Sender] or [Receiver] uses instead of a gocloud topic or subscription,
-// to save the goroutines, channels and spans that gocloud's portable layer has for each message, and
-// to receive as many messages at once as there is room for. Packages memqueue and sqlpubsub implement
-// it.
+// to save the goroutines, channels and spans that gocloud's portable layer has for each message,
+// and to receive as many messages at once as there is room for. Packages memqueue and sqlpubsub
+// implement it.
 type Direct interface {
 	// SendDirect puts all messages on the named queue, in this order, or none. They can be received
 	// when it has returned nil and the delay has passed. It bounds its time itself, and must not keep
@@ -32,8 +32,9 @@ type Direct interface {
 // a while has a method Err too, which returns why the last receive failed, or nil.
 type DirectSubscription interface {
 	// ReceiveDirect waits until there is a message, however often the queue fails meanwhile, and
-	// returns up to max of the messages that are there. If ctx ends first it returns the error of ctx. No other call returns these messages
-	// until they are nacked, their ack deadline passes, or the subscription is closed.
+	// returns up to max of the messages that are there. If ctx ends first it returns the error of
+	// ctx. No other call returns these messages until they are nacked, their ack deadline passes,
+	// or the subscription is closed.
 	ReceiveDirect(ctx context.Context, max int) ([]*Delivery, error)
 
 	// Close ends all calls of ReceiveDirect, and gives back the messages that are neither acked nor

@@ -3,10 +3,11 @@
 //
 //	go -C tests/peers run .
 //
-// It builds a hello world of each, and of Temporal, whose server is not started here: how many lines
-// and calls its author writes, how many other modules it links, its size. Then it starts PostgreSQL
-// and Redis from the machine's own binaries. What cannot be had is left out, and said. The last line is for programs: the speed of Piecework divided by that of each peer, medians
-// of all rounds.
+// It builds a hello world of each, and of Temporal, whose server is not started here: how many
+// lines and calls its author writes, how many other modules it links, its size. Then it starts
+// PostgreSQL and Redis from the machine's own binaries. What cannot be had is left out, and said.
+// The last line is for programs: the speed of Piecework divided by that of each peer, medians of
+// all rounds.
 //
 // # What each promises
 //
